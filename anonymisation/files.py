@@ -1,0 +1,153 @@
+"""Reading and writing files so that a killed run leaves nothing half-written, and a share that blinks is waited for."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import logging
+import os
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_fixed
+
+from anonymisation.errors import ShareUnavailableError
+from anonymisation.settings import Settings
+
+T = TypeVar("T")
+
+PART_SUFFIX: Final = ".part"
+_CHUNK_BYTES: Final = 1 << 20
+
+# What a network share answers while it is away, as opposed to what it answers about one particular file.
+_SHARE_ERRNOS: Final = frozenset(
+    getattr(errno, name)
+    for name in (
+        "EIO", "ESTALE", "ETIMEDOUT", "EHOSTDOWN", "EHOSTUNREACH", "ENETDOWN", "ENETUNREACH", "ENOTCONN", "ECONNRESET",
+        "ECONNREFUSED", "EREMOTEIO", "EBUSY", "EAGAIN", "ENXIO", "ENODEV", "ENOSPC", "EDQUOT", "EROFS",
+    )
+    if hasattr(errno, name)
+)  # fmt: skip
+
+
+def sha256_of(data: bytes) -> str:
+    """The SHA-256 of `data` as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def sha256_of_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()
+
+
+def write_atomically(path: Path, data: bytes) -> None:
+    """Write `data` so that `path` is either as it was or whole: a flushed file in the same folder, then a rename."""
+    part = _part_path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        with part.open("xb") as stream:
+            stream.write(data)
+            _flush(stream.fileno())
+        part.replace(path)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+
+
+def copy_atomically(source: Path, target: Path) -> str:
+    """Copy `source` with its times to `target`, whole or not at all, and return the SHA-256 of the bytes copied."""
+    part = _part_path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    try:
+        with source.open("rb") as reader, part.open("xb") as writer:
+            while chunk := reader.read(_CHUNK_BYTES):
+                digest.update(chunk)
+                writer.write(chunk)
+            _flush(writer.fileno())
+        stat = source.stat()
+        os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        part.replace(target)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return digest.hexdigest()
+
+
+def is_part(name: str) -> bool:
+    """Whether a file of this name is the leftover of an interrupted write."""
+    return name.startswith(".") and name.endswith(PART_SUFFIX)
+
+
+def remove_leftovers(folder: Path, older_than: float) -> int:
+    """Remove the leftovers of interrupted writes in `folder` last changed before `older_than` (seconds since the epoch)."""
+    removed = 0
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for entry in entries:
+            if is_part(entry.name) and entry.stat(follow_symlinks=False).st_mtime < older_than:
+                Path(entry.path).unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
+def is_share_error(error: BaseException) -> bool:
+    """Whether `error` says that a share is away (worth waiting for), not that one file is missing or forbidden."""
+    return isinstance(error, OSError) and error.errno in _SHARE_ERRNOS
+
+
+def with_access(settings: Settings, what: str, action: Callable[[], T]) -> T:
+    """Run `action`, trying again every `file_access_retry_seconds` up to `file_access_timeout_seconds`.
+
+    Only errors of a share that is away are waited for; a file that is missing or forbidden is its own error at once.
+
+    Raises:
+        ShareUnavailableError: the share did not come back in time.
+        OSError: any other error of the file system.
+    """
+
+    def announce(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        wait = settings.file_access_retry_seconds
+        logging.getLogger(__name__).warning("%s: %s; trying again in %g s", what, error, wait)
+
+    retrying = Retrying(
+        retry=retry_if_exception(is_share_error),
+        wait=wait_fixed(settings.file_access_retry_seconds),
+        stop=stop_after_delay(settings.file_access_timeout_seconds),
+        before_sleep=announce,
+        reraise=True,
+    )
+    try:
+        return retrying(action)
+    except OSError as error:
+        if not is_share_error(error):
+            raise
+        waited = settings.file_access_timeout_seconds
+        raise ShareUnavailableError(f"{what}: not reachable for {waited:g} s ({error}); check the share") from error
+
+
+def require_folder(settings: Settings, path: Path, role: str) -> None:
+    """Wait for a base folder to be there; a share that is not mounted shows as a folder that does not exist.
+
+    Raises:
+        ShareUnavailableError: it did not appear in time.
+    """
+
+    def look() -> None:
+        if not path.is_dir():
+            raise OSError(errno.ENOTCONN, "no such folder", str(path))
+
+    with_access(settings, f"{role} folder {path}", look)
+
+
+def _part_path(path: Path) -> Path:
+    # Hidden and short, so that no reader of *.jpg takes it and long names stay within the limit of 255 bytes.
+    return path.with_name(f".{secrets.token_hex(8)}{PART_SUFFIX}")
+
+
+def _flush(descriptor: int) -> None:
+    os.fsync(descriptor)

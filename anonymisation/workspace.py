@@ -1,0 +1,80 @@
+"""One run's settings and folders, checked together so that a person reads every problem at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Any, Final
+
+from sqlalchemy.engine import make_url
+from sqlalchemy.exc import ArgumentError
+
+from anonymisation.errors import ConfigProblem, ConfigurationError
+from anonymisation.files import require_folder
+from anonymisation.paths import ImagePaths, Shares
+from anonymisation.settings import Settings, load_settings, merge_values
+
+EMBEDDED_DATABASE_NAME: Final = "metadata.sqlite"
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What every step works with. `version_tag` goes into every record; `database_url` may hold a password."""
+
+    settings: Settings
+    shares: Shares
+    version_tag: str
+    database_url: str = field(repr=False)
+
+    def picture(self, folder: str, name: str) -> ImagePaths:
+        """The files of the picture `name` in the capture folder `folder` (a path below the input folder, with `/`)."""
+        return ImagePaths(self.shares, PurePosixPath(folder), name)
+
+    def require_shares(self) -> None:
+        """Wait for the folders that must exist; create those that are ours to create.
+
+        Raises:
+            ShareUnavailableError: the input folder, or the place of another one, cannot be reached.
+        """
+        require_folder(self.settings, self.shares.input, "input")
+        for role, path in self.shares.roles():
+            if role != "input":
+                require_folder(self.settings, path.parent, f"{role} folder's parent")
+                path.mkdir(exist_ok=True)
+
+
+def open_workspace(
+    *,
+    input_dir: Path,
+    output_dir: Path,
+    archive_dir: Path | None = None,
+    config: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    database_url: str | None = None,
+) -> Workspace:
+    """Read the configuration and check it against the folders; touches nothing.
+
+    Raises:
+        ConfigurationError: with every problem of the configuration and of the folders.
+    """
+    layers = merge_values(config, overrides)
+    shares = Shares.resolve(input_dir, output_dir, archive_dir, layers.values)
+    url = database_url or str(layers.values["database"] or f"sqlite:///{shares.state / EMBEDDED_DATABASE_NAME}")
+    problems = [*shares.problems(layers.values), *_database_problems(url)]
+    try:
+        loaded = load_settings(config, overrides)
+    except ConfigurationError as error:
+        raise ConfigurationError([*error.problems, *problems]) from None
+    if problems:
+        raise ConfigurationError(problems)
+    return Workspace(settings=loaded.settings, shares=shares, version_tag=loaded.version_tag, database_url=url)
+
+
+def _database_problems(url: str) -> list[ConfigProblem]:
+    try:
+        make_url(url)
+    except ArgumentError:
+        message = "is not a database URL of the form dialect://user@host/name"  # the text itself may hold a password
+        return [ConfigProblem("database", "database", message)]
+    return []
