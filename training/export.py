@@ -1,0 +1,195 @@
+"""The trained network as a SavedModel with the signature of the TensorFlow Object Detection API."""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import tensorflow as tf
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+from training.network import COCO_IDS, anchor_grid, decode_boxes
+
+MAX_DETECTIONS: Final = 100
+CANDIDATES: Final = 400
+"""Anchors per picture that reach non-maximum suppression."""
+PADDING: Final = 114.0
+"""Grey level that YOLOX was trained with around the picture."""
+
+_OUTPUTS: Final = ("detection_boxes", "detection_classes", "detection_masks", "detection_scores", "num_detections")
+"""Sorted, as TensorFlow flattens a dictionary."""
+
+Tensor = Any
+
+
+@dataclass(frozen=True, slots=True)
+class ExportOptions:
+    """What is fixed in the exported model.
+
+    `size`: longer side of the network's picture in pixels. `score_floor`: detections below it are not given out.
+    `score_power`: scores are raised to it (1: as they are). `box_margin`: share of its side by which a box grows on each side, since the mask
+    may reach beyond the predicted box. `mask_side`: rows and columns of a mask. `mask_bias`: added to mask logits, so that
+    doubt hides. `solid_pixels`: boxes whose smaller side (network pixels) is below this are hidden whole.
+    """
+
+    size: int = 640
+    score_floor: float = 0.05
+    score_power: float = 1.0
+    nms_iou: float = 0.6
+    box_margin: float = 0.0
+    mask_side: int = 28
+    mask_bias: float = 0.0
+    mask_grow: int = 3
+    solid_pixels: float = 24.0
+
+    def __post_init__(self) -> None:
+        if self.size % 32 or self.size <= 0:
+            raise ValueError(f"size: expected a positive multiple of 32, got {self.size}")
+        if not 0 < self.score_floor < 1:
+            raise ValueError(f"score_floor: expected a value between 0 and 1, got {self.score_floor}")
+        if self.mask_grow % 2 == 0:
+            raise ValueError(f"mask_grow: expected an odd number of mask cells, got {self.mask_grow}")
+
+
+class ObjectDetector(tf.Module):  # type: ignore[misc]
+    """uint8 RGB pictures of one size in, the Object Detection API's tensors out."""
+
+    def __init__(self, network: keras.Model, options: ExportOptions) -> None:
+        super().__init__(name="object_detector")
+        self.network = network
+        self.options = options
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="input_tensor")])
+    def __call__(self, input_tensor: Tensor) -> dict[str, Tensor]:
+        """Boxes are ymin, xmin, ymax, xmax as shares of the given picture; masks are relative to their boxes."""
+        picture, extent = self._letterbox(input_tensor)
+        raw = self.network(picture, training=False)
+        shape = tf.shape(picture)
+        boxes, scores, classes, mix = self._candidates(raw["anchors"], shape, extent)
+        kept, counts = self._suppress(boxes, scores, classes)
+        boxes, scores, classes, mix = (
+            tf.gather(values, kept, batch_dims=1) for values in (boxes, scores, classes, mix)
+        )
+        valid = tf.sequence_mask(counts, MAX_DETECTIONS, dtype=tf.float32)
+        masks = self._masks(boxes, mix, valid, raw.get("prototypes"), shape)
+        shares = boxes / tf.stack([extent[0], extent[1], extent[0], extent[1]])
+        ids = tf.gather(tf.constant(COCO_IDS, tf.float32), classes)
+        return {
+            "num_detections": tf.reduce_sum(valid, axis=1),
+            "detection_boxes": shares * valid[..., None],
+            "detection_classes": tf.where(valid > 0, ids, 1.0),  # the zoo's models pad with class 1 too
+            "detection_scores": scores * valid,
+            "detection_masks": masks,
+        }
+
+    def _letterbox(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """BGR float picture in the upper left corner of one whose sides are multiples of 32, and its height and width there."""
+        sides = tf.cast(tf.shape(pixels)[1:3], tf.float32)
+        scale = tf.cast(self.options.size, tf.float32) / tf.reduce_max(sides)
+        inner = tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), 1)
+        outer = (inner + 31) // 32 * 32
+        # Far smaller pictures are averaged over areas, so that nothing falls between the samples.
+        x = tf.cond(
+            scale < 0.6,
+            lambda: tf.image.resize(pixels, inner, method="area"),
+            lambda: tf.image.resize(pixels, inner, method="bilinear"),
+        )
+        gap = outer - inner
+        x = tf.pad(x[..., ::-1], [[0, 0], [0, gap[0]], [0, gap[1]], [0, 0]], constant_values=PADDING)
+        return x, tf.cast(inner, tf.float32)
+
+    def _candidates(self, anchors: Tensor, shape: Tensor, extent: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The best anchors of each picture: boxes (y0, x0, y1, x1) in network pixels, scores, class rows, coefficients."""
+        cells, strides = anchor_grid(shape[1], shape[2])
+        likely = tf.sigmoid(anchors[..., 4:5]) * tf.sigmoid(anchors[..., 5 : 5 + len(COCO_IDS)])
+        best = tf.reduce_max(likely, axis=-1) ** self.options.score_power
+        scores, kept = tf.math.top_k(best, k=tf.minimum(CANDIDATES, tf.shape(best)[1]))
+        anchors = tf.gather(anchors, kept, batch_dims=1)
+        classes = tf.argmax(anchors[..., 5 : 5 + len(COCO_IDS)], axis=-1, output_type=tf.int32)
+        x0, y0, x1, y1 = tf.unstack(decode_boxes(anchors, tf.gather(cells, kept), tf.gather(strides, kept)), axis=-1)
+        margin_y, margin_x = (y1 - y0) * self.options.box_margin, (x1 - x0) * self.options.box_margin
+        boxes = tf.stack([y0 - margin_y, x0 - margin_x, y1 + margin_y, x1 + margin_x], axis=-1)
+        limits = tf.stack([extent[0], extent[1], extent[0], extent[1]])
+        return tf.clip_by_value(boxes, 0.0, limits), scores, classes, anchors[..., 5 + len(COCO_IDS) :]
+
+    def _suppress(self, boxes: Tensor, scores: Tensor, classes: Tensor) -> tuple[Tensor, Tensor]:
+        """Rows kept by non-maximum suppression within each class, best first, padded with 0; and how many count."""
+        apart = tf.cast(classes, tf.float32)[..., None] * (4.0 * self.options.size)  # no two classes overlap
+
+        def one(values: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            rows, count = tf.raw_ops.NonMaxSuppressionV4(
+                boxes=values[0],
+                scores=values[1],
+                max_output_size=MAX_DETECTIONS,
+                iou_threshold=self.options.nms_iou,
+                score_threshold=self.options.score_floor,
+                pad_to_max_output_size=True,
+            )
+            return rows, count
+
+        signature = (tf.TensorSpec((MAX_DETECTIONS,), tf.int32), tf.TensorSpec((), tf.int32))
+        rows, counts = tf.map_fn(one, (boxes + apart, scores), fn_output_signature=signature)
+        return rows, counts
+
+    def _masks(self, boxes: Tensor, mix: Tensor, valid: Tensor, prototypes: Tensor | None, shape: Tensor) -> Tensor:
+        """(batch, MAX_DETECTIONS, side, side), 0..1; only detections that count are worked out."""
+        side = self.options.mask_side
+        if prototypes is None:
+            return tf.ones((side, side)) * valid[..., None, None]
+        where = tf.where(valid > 0)
+        chosen = tf.gather_nd(boxes, where)
+        sides = tf.cast(tf.stack([shape[1], shape[2], shape[1], shape[2]]), tf.float32)
+        patches = _crop(prototypes, chosen / sides, where[:, 0], side)
+        logits = tf.einsum("nhwk,nk->nhw", patches, tf.gather_nd(mix, where)) + self.options.mask_bias
+        if self.options.mask_grow > 1:
+            logits = tf.nn.max_pool2d(logits[..., None], self.options.mask_grow, 1, "SAME")[..., 0]
+        small = tf.minimum(chosen[:, 2] - chosen[:, 0], chosen[:, 3] - chosen[:, 1]) < self.options.solid_pixels
+        masks = tf.where(small[:, None, None], 1.0, tf.sigmoid(logits))
+        return tf.scatter_nd(where, masks, tf.cast(tf.stack([shape[0], MAX_DETECTIONS, side, side]), tf.int64))
+
+
+def _crop(prototypes: Tensor, boxes: Tensor, rows: Tensor, side: int) -> Tensor:
+    """Prototype values at the centres of a side × side grid in each box (shares of the network's picture).
+
+    `tf.image.crop_and_resize` puts its samples on the corners of the outer pixels: the boxes are moved so that they fall on
+    the grid's centres.
+    """
+    extent = tf.cast(tf.tile(tf.shape(prototypes)[1:3], [2]), tf.float32)
+    pixels = boxes * extent
+    step = (pixels[:, 2:] - pixels[:, :2]) / side
+    inner = tf.concat([pixels[:, :2] + step / 2, pixels[:, 2:] - step / 2], axis=1) - 0.5
+    limit = extent - 1.0
+    inner = tf.clip_by_value(inner, 0.0, limit)
+    return tf.image.crop_and_resize(prototypes, inner / limit, tf.cast(rows, tf.int32), (side, side))
+
+
+def export(network: keras.Model, folder: Path, options: ExportOptions) -> int:
+    """Write the SavedModel to `folder` (replaced when it is there); returns its size in bytes.
+
+    Weights are frozen into the graph: one file, loaded fast, and the same weights give the same file name and content.
+    """
+    detector = ObjectDetector(network, options)
+    frozen = convert_variables_to_constants_v2(detector.__call__.get_concrete_function(), lower_control_flow=False)
+    holder = tf.Module()
+    holder.serve = _reimported(frozen)
+    shutil.rmtree(folder, ignore_errors=True)
+    tf.saved_model.save(holder, str(folder), signatures={"serving_default": holder.serve})
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+def _reimported(frozen: Any) -> Any:
+    """The frozen function without the custom gradients (of SiLU), which a SavedModel would want to keep and cannot."""
+    graph = frozen.graph.as_graph_def()
+    nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
+    for node in nodes:
+        node.attr.pop("_gradient_op_type", None)
+    outputs = [tensor.name for tensor in frozen.outputs]
+
+    def imported(input_tensor: Tensor) -> dict[str, Tensor]:
+        tensors = tf.graph_util.import_graph_def(graph, {frozen.inputs[0].name: input_tensor}, outputs, name="")
+        return dict(zip(_OUTPUTS, tensors, strict=True))
+
+    return tf.function(imported, input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="input_tensor")])

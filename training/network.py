@@ -1,0 +1,174 @@
+"""YOLOX-nano with a mask branch, as a Keras 3 model that runs at any size that is a multiple of 32.
+
+The detector is YOLOX-nano (Ge and others, 2021, arXiv 2107.08430; Apache-2.0, Megvii) with its batch norms folded into the
+convolutions. Layers are named by their place with dots, as the weight files name them with slashes (`dark2/csp/conv1`).
+The mask branch follows YOLACT (Bolya and others, 2019, arXiv 1904.02689): prototypes shared by the picture at stride 4, and for every
+anchor the coefficients that mix them into its mask.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+from keras import layers, ops
+from numpy.typing import NDArray
+
+STRIDES: Final = (8, 16, 32)
+PROTOTYPES: Final = 16
+PROTOTYPE_STRIDE: Final = 4
+COCO_IDS: Final = (1, 2, 3, 4, 6, 8)
+"""COCO ids (1-based, with gaps) of the six classes, in the order of the network's class scores."""
+COCO80_ROWS: Final = (0, 1, 2, 3, 5, 7)
+"""Where these six stand among the eighty of the published network."""
+
+Tensor = Any
+
+
+def build_network(classes: int = len(COCO_IDS), *, masks: bool = True) -> keras.Model:
+    """The network for float32 pictures (batch, height, width, 3) in BGR, 0..255, sides multiples of 32.
+
+    Outputs: `anchors` (batch, anchors, 5 + classes [+ PROTOTYPES]) undecoded, in the order of STRIDES and row by row, each
+    (x, y, log width, log height) in cells, objectness logit, class logits, mask coefficients; and with `masks` also
+    `prototypes` (batch, height/4, width/4, PROTOTYPES).
+    """
+    picture = keras.Input((None, None, 3), name="picture")
+    stride4, c3, c4, c5 = _backbone(picture)
+    levels = _pyramid(c3, c4, c5)
+    heads = [_head(level, stride, classes, masks) for level, stride in zip(levels, STRIDES, strict=True)]
+    outputs = {"anchors": layers.Concatenate(axis=1, name="anchors")(heads)}
+    if masks:
+        outputs["prototypes"] = _prototypes(stride4, levels[0])
+    return keras.Model(picture, outputs, name="yolox_nano_masks" if masks else "yolox_nano")
+
+
+def load_coco80(model: keras.Model, path: Path) -> list[str]:
+    """Fill `model` from the published COCO-80 weights (an .npz); class heads are sliced to the six when it has six.
+
+    Returns the names of the layers that the file does not hold (the mask branch), which keep their values.
+    Raises KeyError when the file lacks a weight of a layer that it names, ValueError when a shape differs.
+    """
+    with np.load(path) as file:
+        weights = {name: file[name] for name in file.files}
+    missing = []
+    for layer in model.layers:
+        key = layer.name.replace(".", "/")
+        if not layer.weights:
+            continue
+        if f"{key}/kernel" not in weights:
+            missing.append(layer.name)
+            continue
+        layer.set_weights(_sliced(key, weights, layer))
+    return missing
+
+
+def _sliced(key: str, weights: Mapping[str, NDArray[np.float32]], layer: keras.Layer) -> list[NDArray[np.float32]]:
+    kernel, bias = weights[f"{key}/kernel"], weights[f"{key}/bias"]
+    if key.endswith("/cls") and layer.weights[-1].shape[0] == len(COCO80_ROWS):
+        return [kernel[..., list(COCO80_ROWS)], bias[list(COCO80_ROWS)]]
+    return [kernel, bias]
+
+
+def _conv(x: Tensor, name: str, filters: int, kernel: int = 1, *, act: bool = True) -> Tensor:
+    x = layers.Conv2D(filters, kernel, padding="same", name=name)(x)
+    return layers.Activation("silu", name=f"{name}.act")(x) if act else x
+
+
+def _separable(x: Tensor, name: str, filters: int, stride: int = 1) -> Tensor:
+    """Depthwise 3×3, SiLU, pointwise, SiLU; with stride 2 the padding is the symmetric one of the original."""
+    if stride > 1:
+        x = layers.ZeroPadding2D(1, name=f"{name}.pad")(x)
+    padding = "valid" if stride > 1 else "same"
+    x = layers.DepthwiseConv2D(3, strides=stride, padding=padding, name=f"{name}.depthwise")(x)
+    x = layers.Activation("silu", name=f"{name}.depthwise.act")(x)
+    return _conv(x, f"{name}.pointwise", filters)
+
+
+def _csp(x: Tensor, name: str, filters: int, repeats: int = 1, *, shortcut: bool = False) -> Tensor:
+    left = _conv(x, f"{name}.conv1", filters // 2)
+    right = _conv(x, f"{name}.conv2", filters // 2)
+    for index in range(repeats):
+        inner = _conv(left, f"{name}.m{index}.conv1", filters // 2)
+        inner = _separable(inner, f"{name}.m{index}.conv2", filters // 2)
+        left = layers.Add(name=f"{name}.m{index}.add")([left, inner]) if shortcut else inner
+    return _conv(layers.Concatenate(name=f"{name}.concat")([left, right]), f"{name}.conv3", filters)
+
+
+def _backbone(picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Features at strides 4, 8, 16 and 32 with 32, 64, 128 and 256 channels."""
+    corners = [picture[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+    x = _conv(layers.Concatenate(name="space_to_depth")(corners), "stem", 16, 3)
+    c2 = _csp(_separable(x, "dark2.down", 32, 2), "dark2.csp", 32, 1, shortcut=True)
+    c3 = _csp(_separable(c2, "dark3.down", 64, 2), "dark3.csp", 64, 3, shortcut=True)
+    c4 = _csp(_separable(c3, "dark4.down", 128, 2), "dark4.csp", 128, 3, shortcut=True)
+    x = _spp(_separable(c4, "dark5.down", 256, 2), "dark5.spp")
+    return c2, c3, c4, _csp(x, "dark5.csp", 256)
+
+
+def _spp(x: Tensor, name: str) -> Tensor:
+    x = _conv(x, f"{name}.conv1", 128)
+    pools = [layers.MaxPooling2D(k, 1, padding="same", name=f"{name}.pool{k}")(x) for k in (5, 9, 13)]
+    return _conv(layers.Concatenate(name=f"{name}.concat")([x, *pools]), f"{name}.conv2", 256)
+
+
+def _pyramid(c3: Tensor, c4: Tensor, c5: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Top-down, then bottom-up; features at strides 8, 16 and 32 with 64, 128 and 256 channels."""
+    lateral5 = _conv(c5, "fpn.lateral5", 128)
+    f4 = _csp(_joined("fpn.join4", layers.UpSampling2D(name="fpn.up5")(lateral5), c4), "fpn.csp4", 128)
+    reduce4 = _conv(f4, "fpn.reduce4", 64)
+    p3 = _csp(_joined("fpn.join3", layers.UpSampling2D(name="fpn.up4")(reduce4), c3), "fpn.csp3", 64)
+    p4 = _csp(_joined("pan.join4", _separable(p3, "pan.down3", 64, 2), reduce4), "pan.csp4", 128)
+    p5 = _csp(_joined("pan.join5", _separable(p4, "pan.down4", 128, 2), lateral5), "pan.csp5", 256)
+    return p3, p4, p5
+
+
+def _joined(name: str, first: Tensor, second: Tensor) -> Tensor:
+    return layers.Concatenate(name=name)([first, second])
+
+
+def _head(x: Tensor, stride: int, classes: int, masks: bool) -> Tensor:
+    name = f"head{stride}"
+    x = _conv(x, f"{name}.stem", 64)
+    cls = _separable(_separable(x, f"{name}.cls0", 64), f"{name}.cls1", 64)
+    reg = _separable(_separable(x, f"{name}.reg0", 64), f"{name}.reg1", 64)
+    parts = [
+        _conv(reg, f"{name}.box", 4, act=False),
+        _conv(reg, f"{name}.obj", 1, act=False),
+        _conv(cls, f"{name}.cls", classes, act=False),
+    ]
+    if masks:
+        mix = _separable(x, f"{name}.mask0", 64)
+        parts.append(_conv(mix, f"{name}.mask", PROTOTYPES, act=False))
+    x = layers.Concatenate(name=f"{name}.concat")(parts)
+    return layers.Reshape((-1, int(x.shape[-1])), name=f"{name}.flat")(x)
+
+
+def _prototypes(stride4: Tensor, p3: Tensor) -> Tensor:
+    """Prototype masks at stride 4: the pyramid knows what, the early features know where the edges are."""
+    what = layers.UpSampling2D(interpolation="bilinear", name="proto.up")(_conv(p3, "proto.reduce", 32))
+    where = _conv(stride4, "proto.edges", 32)
+    x = layers.Add(name="proto.add")([what, where])
+    x = _separable(_separable(x, "proto.conv0", 32), "proto.conv1", 32)
+    return _conv(x, "proto.out", PROTOTYPES, act=False)
+
+
+def anchor_grid(height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
+    """Cells (anchors, 2) as x, y and strides (anchors, 1) for a picture of height × width pixels."""
+    cells, strides = [], []
+    for stride in STRIDES:
+        rows, columns = height // stride, width // stride
+        y, x = ops.meshgrid(ops.arange(rows), ops.arange(columns), indexing="ij")
+        cell = ops.reshape(ops.stack([x, y], axis=-1), (-1, 2))
+        cells.append(ops.cast(cell, "float32"))
+        strides.append(ops.ones_like(cells[-1][:, :1]) * stride)
+    return ops.concatenate(cells), ops.concatenate(strides)
+
+
+def decode_boxes(raw: Tensor, cells: Tensor, strides: Tensor) -> Tensor:
+    """Boxes (..., anchors, 4) as x0, y0, x1, y1 in pixels of the network's picture from the first four anchor values."""
+    centre = (raw[..., :2] + cells) * strides
+    half = ops.exp(ops.clip(raw[..., 2:4], -10.0, 10.0)) * strides / 2
+    return ops.concatenate([centre - half, centre + half], axis=-1)
