@@ -1,0 +1,41 @@
+"""What the pipeline asks of a model, and what the tiling asks of it."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.masking.detections import Detections
+
+
+class Detector(Protocol):
+    """Finds everything to hide in one picture of any size."""
+
+    @property
+    def identity(self) -> str:
+        """The model's name and the first 12 digits of its files' SHA-256, as in "Built-in@1a2b3c4d5e6f"."""
+        ...
+
+    def detect(self, pixels: NDArray[np.uint8]) -> Detections:
+        """Detections in an upright picture, (H, W, 3) uint8 RGB; the same picture gives the same detections.
+
+        Raises:
+            ImageError: the model cannot process this picture.
+            ModelUnavailableError: the model gives something else than detections.
+        """
+        ...
+
+
+class BatchModel(Protocol):
+    """A network that takes several pictures of one size at once."""
+
+    @property
+    def max_batch(self) -> int:
+        """How many pictures one call of `predict` may carry, at least 1."""
+        ...
+
+    def predict(self, batch: NDArray[np.uint8]) -> list[Detections]:
+        """Detections per picture of a batch (B, H, W, 3) uint8 RGB, B from 1 to `max_batch`; raises as `detect`."""
+        ...

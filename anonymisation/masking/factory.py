@@ -1,0 +1,66 @@
+"""The detector that the settings name, and its identity without loading it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache
+from pathlib import Path
+
+from anonymisation.errors import ModelUnavailableError
+from anonymisation.files import sha256_of_file
+from anonymisation.masking.detector import Detector
+from anonymisation.masking.tiling import Tiles, TilingDetector
+from anonymisation.masking.weights import model_folder
+from anonymisation.settings import Settings
+
+_FileKey = tuple[str, int, int]  # relative path, bytes, time of change in ns
+
+
+def load_detector(settings: Settings, *, threads: int | None = None) -> Detector:
+    """The model that `model_type` names, with threshold, class filter, max_num_pixels and tiles; loads TensorFlow.
+
+    `threads` bounds the threads of one operation, as SavedModel describes.
+
+    Raises:
+        ModelUnavailableError: the model is not installed, damaged, or of another form.
+    """
+    folder = model_folder(settings)
+    identity = model_identity(settings)
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # read when TensorFlow loads: warnings yes, its greetings no
+    from anonymisation.masking.saved_model import SavedModel  # here, since it takes seconds and much memory
+
+    model = SavedModel(folder, score_threshold=settings.score_threshold, threads=threads)
+    tiles = Tiles(settings.tile_pixels, settings.tile_overlap) if settings.tiles else None
+    return TilingDetector(model, identity, settings.max_num_pixels, tiles)
+
+
+def model_identity(settings: Settings) -> str:
+    """The model's name and the first 12 digits of a digest over its files, as in "Built-in@1a2b3c4d5e6f".
+
+    A model given as a path is named by its folder. The digest is computed once per process while the files stay.
+
+    Raises:
+        ModelUnavailableError: the model is not installed or cannot be read.
+    """
+    folder = model_folder(settings)
+    try:
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        keys = tuple((path.relative_to(folder).as_posix(), *_change(path)) for path in files)
+        digest = _digest(str(folder), keys)
+    except OSError as error:
+        raise ModelUnavailableError(f"the model in {folder} cannot be read: {error}") from error
+    return f"{Path(settings.model_type).name}@{digest[:12]}"
+
+
+def _change(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=8)
+def _digest(folder: str, keys: tuple[_FileKey, ...]) -> str:
+    digest = hashlib.sha256()
+    for name, _, _ in keys:
+        digest.update(f"{name}\0{sha256_of_file(Path(folder) / name)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,88 @@
+"""Which detections of overlapping crops are one object. For counting only: nothing here removes an instance."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+# Two boxes of one object, seen twice: the usual threshold for "found" (PASCAL VOC; the loosest of COCO's).
+SAME_IOU: Final = 0.5
+# A crop's edge may cut an object so that only part of it is found there. Such a piece lies almost wholly inside the
+# object's other box; not 1, since the two boxes are estimates.
+PIECE_INSIDE: Final = 0.8
+# A box that ends this close to a crop's edge (as a share of the crop's side) is taken as cut by it.
+_CUT_MARGIN: Final = 0.02
+
+Boxes = NDArray[np.float64]
+
+
+def same_objects(
+    boxes: Boxes, classes: NDArray[np.int32], crops: Boxes, sources: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Number the objects that N detections show, from 0 in the order of their first detection.
+
+    Two detections are one object when they are of one class, from different crops (within a crop the model has already
+    told objects apart), and agree in the area that both crops see: there their boxes overlap by an IoU of SAME_IOU, or
+    one of them, cut by its crop's edge, lies inside the other by PIECE_INSIDE. Looking only where both crops see makes
+    the two ends of a long lorry, found in neighbouring tiles, one object. Agreement is passed on (A with B, B with C).
+
+    Args:
+        boxes: (N, 4) ymin, xmin, ymax, xmax as shares of the picture.
+        classes: (N,) COCO ids.
+        crops: (N, 4) the crop that each detection was found in, in the same coordinates.
+        sources: (N,) the number of that crop.
+    """
+    count = len(boxes)
+    parent = list(range(count))
+
+    def root(index: int) -> int:
+        while parent[index] != index:
+            parent[index] = parent[parent[index]]
+            index = parent[index]
+        return index
+
+    cut = _cut_by_crop(boxes, crops)
+    for index in range(count - 1):
+        rest = slice(index + 1, None)
+        candidates = (classes[rest] == classes[index]) & (sources[rest] != sources[index])
+        agree = candidates & _agree(boxes[index], crops[index], bool(cut[index]), boxes[rest], crops[rest], cut[rest])
+        for other in (np.flatnonzero(agree) + index + 1).tolist():
+            low, high = sorted((root(index), root(other)))
+            parent[high] = low
+    _, numbers = np.unique([root(index) for index in range(count)], return_inverse=True)
+    return np.asarray(numbers, np.int32)
+
+
+def _agree(
+    box: Boxes, crop: Boxes, is_cut: bool, boxes: Boxes, crops: Boxes, cut: NDArray[np.bool_]
+) -> NDArray[np.bool_]:
+    """Whether one detection agrees with each of several in the area that both crops see."""
+    shared = _intersection(crop, crops)
+    mine, theirs = _intersection(box, shared), _intersection(boxes, shared)
+    common = _area(_intersection(mine, theirs))
+    my_area, their_area = _area(mine), _area(theirs)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        iou = common / (my_area + their_area - common)
+        inside = np.where(my_area < their_area, common / my_area, common / their_area)
+    smaller_is_cut = np.where(my_area < their_area, is_cut, cut)
+    same = (iou >= SAME_IOU) | (smaller_is_cut & (inside >= PIECE_INSIDE))
+    return np.asarray((common > 0) & same, np.bool_)
+
+
+def _cut_by_crop(boxes: Boxes, crops: Boxes) -> NDArray[np.bool_]:
+    """Whether a box ends at an edge of its crop that is not the picture's edge."""
+    size = crops[:, 2:] - crops[:, :2]
+    low = (boxes[:, :2] - crops[:, :2] <= _CUT_MARGIN * size) & (crops[:, :2] > 0)
+    high = (crops[:, 2:] - boxes[:, 2:] <= _CUT_MARGIN * size) & (crops[:, 2:] < 1)
+    return np.asarray(np.any(low | high, axis=1), np.bool_)
+
+
+def _intersection(one: Boxes, other: Boxes) -> Boxes:
+    low = np.maximum(one[..., :2], other[..., :2])
+    return np.concatenate([low, np.maximum(np.minimum(one[..., 2:], other[..., 2:]), low)], axis=-1)
+
+
+def _area(boxes: Boxes) -> Boxes:
+    return np.asarray(np.prod(boxes[..., 2:] - boxes[..., :2], axis=-1))

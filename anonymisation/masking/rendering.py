@@ -1,0 +1,162 @@
+"""Hiding what was detected: blur or fill inside the union of all masks, everything else bit for bit as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final
+
+import cv2  # noqa: TID253 - one of the modules that use it
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.masking import geometry
+from anonymisation.masking.detections import Detections
+from anonymisation.masking.labels import KEPT_IDS, RGB, colour_of
+from anonymisation.settings import Settings
+
+MIN_BLUR_SIDE: Final = 3  # a box of 1 is the picture itself, and one of 2 leaves all but the finest detail
+# A blur hides an object only while its box is not small against the object: along the shorter side of the object's box
+# at most so many boxes may fit. Two measures give about the same number. Faces: people recognise known faces from
+# 7 × 10 samples (Sinha et al. 2006, "Face recognition by humans", result 1), and a head-and-shoulders detection is half
+# face. Number plates: EU plates carry characters 75 mm high on a car some 1500 mm high, a twentieth of the shorter side; with
+# twelve boxes per side the box is 1.7 times as high as a character, which leaves no stroke of it.
+MAX_BOXES_PER_OBJECT: Final = 12
+
+_NORMALISED_WIDTH: Final = 1.2  # of the original program: the second blur is so many times as wide as the first
+_NORMALISED_LEVEL: Final = 100  # of the original program: the gray level everything is brought to
+_BLOCK_PIXELS: Final = 1024  # side of the squares worked on at once: bounds memory, and keeps the halo a small share
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """What hidden pixels look like.
+
+    `blur` set: a box blur whose side is so many thousandths of the picture's width; `gray` blurs the luma only, and
+    `normalised` takes its level away as well (needs `gray`). Otherwise `colour` as one fill, otherwise one per class.
+    """
+
+    blur: float | None
+    colour: RGB | None
+    gray: bool
+    normalised: bool
+
+    def __post_init__(self) -> None:
+        if self.blur is not None and not 0 < self.blur <= 1000:
+            raise ValueError(f"blur: expected more than 0 and at most 1000 thousandths of the width, got {self.blur}")
+        if self.colour is not None and (len(self.colour) != 3 or not all(0 <= level <= 255 for level in self.colour)):
+            raise ValueError(f"colour: expected red, green, blue from 0 to 255, got {self.colour}")
+        if self.normalised and not self.gray:
+            raise ValueError("normalised: needs gray")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> Appearance:
+        """The appearance that the settings ask for; `normalized_gray_blur` without `gray_blur` has no effect."""
+        normalised = settings.gray_blur and settings.normalized_gray_blur
+        return cls(settings.blur, settings.mask_color, settings.gray_blur, normalised)
+
+    def blur_side(self, width: int) -> int | None:
+        """Side of the blur's box on a picture of that width, in pixels; None where a fill is needed instead."""
+        if self.blur is None:
+            return None
+        side = int(self.blur / 1000 * width)
+        return side if side >= MIN_BLUR_SIDE else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Redaction:
+    """A picture with its detections hidden: `pixels` (H, W, 3) uint8, `mask` (H, W) bool where they may differ."""
+
+    pixels: NDArray[np.uint8]
+    mask: NDArray[np.bool_]
+
+    def __post_init__(self) -> None:
+        if self.pixels.shape[:2] != self.mask.shape:
+            raise ValueError(f"expected pixels and mask of one size, got {self.pixels.shape} and {self.mask.shape}")
+
+
+def redact(pixels: NDArray[np.uint8], detections: Detections, appearance: Appearance, dilation: int) -> Redaction:
+    """Hide `detections` in a picture.
+
+    An object against which the blur is too small to hide it (see MAX_BOXES_PER_OBJECT) is filled. Fills lie over blur,
+    and where fills of different classes overlap, the class with the lower COCO id is on top.
+
+    Args:
+        pixels: (H, W, 3) uint8 RGB, oriented as the detections are; not changed.
+        detections: what to hide.
+        appearance: how.
+        dilation: margin around every mask, in pixels.
+
+    Raises:
+        ValueError: pixels of another shape or dtype.
+    """
+    if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
+        raise ValueError(f"pixels: expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
+    height, width = pixels.shape[:2]
+    mask = geometry.union(detections, height, width, dilation)
+    redacted = pixels.copy()
+    side = appearance.blur_side(width)
+    if side is not None:
+        _blur(pixels, redacted, mask, side, appearance)
+    for index in _to_fill(detections, height, width, side):
+        colour = appearance.colour or colour_of(int(detections.classes[index]))
+        for patch in geometry.patches(detections.boxes[index], detections.masks[index], height, width, dilation):
+            redacted[patch.window][patch.marked] = colour
+    return Redaction(redacted, mask)
+
+
+def _to_fill(detections: Detections, height: int, width: int, side: int | None) -> list[int]:
+    """The instances to fill, in painting order: by class from the highest id, each class in the order of detection."""
+    too_large = set()
+    for number, box in detections.object_boxes().items():
+        pixels = geometry.pixel_box(box, height, width)
+        if side is None or min(pixels.height, pixels.width) > MAX_BOXES_PER_OBJECT * side:
+            too_large.add(number)
+    order = sorted(range(len(detections)), key=lambda index: -KEPT_IDS.index(int(detections.classes[index])))
+    return [index for index in order if int(detections.objects[index]) in too_large]
+
+
+def _blur(
+    pixels: NDArray[np.uint8],
+    redacted: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    side: int,
+    appearance: Appearance,
+) -> None:
+    """Put the blurred picture into `redacted` where `mask` is set, equal to blurring the whole picture."""
+    height, width = mask.shape
+    wide = int(_NORMALISED_WIDTH * side)
+    halo = wide // 2 + 1
+    for box in _masked_boxes(mask):
+        outer = box.grown(halo, height, width)
+        crop = pixels[outer.top : outer.bottom, outer.left : outer.right]
+        blurred = _blurred(crop, side, wide, appearance)
+        rows = slice(box.top - outer.top, box.bottom - outer.top)
+        columns = slice(box.left - outer.left, box.right - outer.left)
+        window = (slice(box.top, box.bottom), slice(box.left, box.right))
+        redacted[window][mask[window]] = blurred[rows, columns][mask[window]]
+
+
+def _masked_boxes(mask: NDArray[np.bool_]) -> Iterator[geometry.PixelBox]:
+    """Disjoint boxes of at most _BLOCK_PIXELS a side that together hold every set pixel."""
+    for top in range(0, mask.shape[0], _BLOCK_PIXELS):
+        for left in range(0, mask.shape[1], _BLOCK_PIXELS):
+            block = mask[top : top + _BLOCK_PIXELS, left : left + _BLOCK_PIXELS]
+            rows, columns = np.flatnonzero(block.any(axis=1)), np.flatnonzero(block.any(axis=0))
+            if len(rows):
+                yield geometry.PixelBox(
+                    top + int(rows[0]), left + int(columns[0]), top + int(rows[-1]) + 1, left + int(columns[-1]) + 1
+                )
+
+
+def _blurred(crop: NDArray[np.uint8], side: int, wide: int, appearance: Appearance) -> NDArray[np.uint8]:
+    """(h, w, 3) or (h, w, 1): the crop blurred, the picture's edge mirrored without repeating the edge pixel."""
+    if not appearance.gray:
+        return np.asarray(cv2.blur(crop, (side, side)), np.uint8)
+    # OpenCV's weights are 0.299, 0.587, 0.114: the luma of ITU-R BT.601, which is also JFIF's Y.
+    luma = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
+    blurred = np.asarray(cv2.blur(luma, (side, side)), np.uint8)
+    if appearance.normalised:
+        level = blurred.astype(np.int16) - cv2.blur(luma, (wide, wide)) + _NORMALISED_LEVEL
+        blurred = np.clip(level, 0, 255).astype(np.uint8)
+    return blurred[:, :, None]

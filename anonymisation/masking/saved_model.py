@@ -1,0 +1,133 @@
+"""Any SavedModel with the signature of TensorFlow's Object Detection API, as a batch model. Imports TensorFlow."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import tensorflow as tf  # noqa: TID253 - the one module that uses it
+from numpy.typing import NDArray
+
+from anonymisation.errors import ImageError, ModelUnavailableError
+from anonymisation.masking.detections import Detections
+from anonymisation.masking.outputs import OPTIONAL_OUTPUT, REQUIRED_OUTPUTS, OutputError, read_outputs
+from anonymisation.masking.tiling import MAX_BATCH
+
+SIGNATURE: Final = "serving_default"
+
+
+class SavedModel:
+    """A loaded network of the TF1 form (input `inputs`, any batch) or the TF2 form (`input_tensor`, mostly one picture).
+
+    A model without `detection_masks` is taken, and the whole of every box it gives is hidden.
+    """
+
+    def __init__(self, folder: Path, *, score_threshold: float, threads: int | None = None) -> None:
+        """Load the SavedModel in `folder`; detections with a score below `score_threshold` are ignored.
+
+        `threads` bounds the threads of one operation (None: as many as there are cores). It holds for the process, and
+        only when set before TensorFlow runs for the first time.
+
+        Raises:
+            ModelUnavailableError: there is no such model, it cannot be read, or its signature is another.
+        """
+        _prepare_devices(threads)
+        self._folder = folder
+        self._score_threshold = score_threshold
+        self._model = _load(folder)  # holds the variables that the signature uses
+        self._signature = _signature_of(self._model, folder)
+        self._input = _input_of(self._signature, folder)
+        self._max_batch = 1 if self._input.shape.rank and self._input.shape[0] == 1 else MAX_BATCH
+        _check_outputs(self._signature, folder)
+
+    @property
+    def max_batch(self) -> int:
+        """How many pictures one call of `predict` may carry."""
+        return self._max_batch
+
+    def predict(self, batch: NDArray[np.uint8]) -> list[Detections]:
+        """Detections per picture of a batch (B, H, W, 3) uint8 RGB, B from 1 to `max_batch`.
+
+        A batch that does not fit into the device's memory is halved.
+
+        Raises:
+            ImageError: the model fails on these pictures, or gives numbers that are no detections.
+            ModelUnavailableError: the outputs have other shapes or meanings than the signature promises.
+        """
+        if not 1 <= len(batch) <= self._max_batch:
+            raise ValueError(f"batch: expected 1 to {self._max_batch} pictures, got {len(batch)}")
+        try:
+            raw = self._signature(**{self._input.name: tf.constant(batch)})
+            outputs = {name: raw[name].numpy() for name in (*REQUIRED_OUTPUTS, OPTIONAL_OUTPUT) if name in raw}
+        except tf.errors.ResourceExhaustedError as error:
+            if len(batch) == 1:
+                message = f"too little memory for the model on a picture of {batch.shape[2]} x {batch.shape[1]} pixels"
+                raise ImageError(f"{message}; lower max_num_pixels") from error
+            half = len(batch) // 2
+            return self.predict(batch[:half]) + self.predict(batch[half:])
+        except tf.errors.OpError as error:
+            raise ImageError(f"the model in {self._folder} fails on this picture: {error.message}") from error
+        try:
+            return read_outputs(outputs, len(batch), self._score_threshold)
+        except OutputError as error:
+            raise ModelUnavailableError(f"the model in {self._folder} cannot be used: {error}") from error
+
+
+def _prepare_devices(threads: int | None) -> None:
+    try:
+        if threads is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        gpus = tf.config.list_physical_devices("GPU")
+        for gpu in gpus:
+            tf.config.experimental.set_memory_growth(gpu, True)
+    except RuntimeError as error:
+        logging.getLogger(__name__).warning("TensorFlow runs already, its devices stay as they are: %s", error)
+        return
+    if gpus:
+        # On a GPU the fastest algorithm is picked by timing, and sums run in any order, unless this is asked for. On a
+        # CPU results repeat by themselves, and the switch would forbid unseeded random numbers to the whole process.
+        tf.config.experimental.enable_op_determinism()
+
+
+def _load(folder: Path) -> Any:
+    if not (folder / "saved_model.pb").is_file():
+        raise ModelUnavailableError(f"{folder} holds no saved_model.pb; expected the folder of a TensorFlow SavedModel")
+    try:
+        return tf.saved_model.load(str(folder))
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, tf.errors.OpError) as error:
+        raise ModelUnavailableError(f"the model in {folder} cannot be loaded, fetch it again: {error}") from error
+
+
+def _signature_of(model: Any, folder: Path) -> Any:
+    signatures = getattr(model, "signatures", {})
+    if SIGNATURE not in signatures:
+        found = ", ".join(signatures) or "none"
+        raise ModelUnavailableError(f"the model in {folder} has no signature {SIGNATURE!r} (found: {found})")
+    return signatures[SIGNATURE]
+
+
+def _input_of(signature: Any, folder: Path) -> Any:
+    inputs = list(signature.structured_input_signature[1].values())
+    form = "expected one input, uint8 [batch, height, width, 3] for pictures of any size"
+    if len(inputs) != 1:
+        raise ModelUnavailableError(f"the model in {folder}: {form}, got {len(inputs)} inputs")
+    spec = inputs[0]
+    shape = spec.shape.as_list() if spec.shape.rank is not None else [None] * 4
+    fits = len(shape) == 4 and shape[0] in (None, 1) and shape[1:3] == [None, None] and shape[3] in (None, 3)
+    if spec.dtype != tf.uint8 or not fits:
+        raise ModelUnavailableError(f"the model in {folder}: {form}, got {spec.dtype.name} {shape}")
+    return spec
+
+
+def _check_outputs(signature: Any, folder: Path) -> None:
+    outputs = signature.structured_outputs
+    if missing := [name for name in REQUIRED_OUTPUTS if name not in outputs]:
+        raise ModelUnavailableError(
+            f"the model in {folder} lacks the outputs {', '.join(missing)}; "
+            "expected a model of the TensorFlow Object Detection API"
+        )
+    if OPTIONAL_OUTPUT not in outputs:
+        message = "the model in %s gives no %s: the whole of every box will be hidden"
+        logging.getLogger(__name__).warning(message, folder, OPTIONAL_OUTPUT)
