@@ -1,0 +1,51 @@
+"""The record's `mappenavn`: the configured form, filled in from the record."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Final
+
+from anonymisation.metadata.path_fallback import below_top_dir
+from anonymisation.metadata.timestamps import Timestamp
+
+_FROM_RECORD: Final[Mapping[str, str]] = {
+    "vegkat": "exif_vegkat",
+    "vegstat": "exif_vegstat",
+    "vegnr": "exif_vegnr",
+    "hp": "exif_hp",
+    "meter": "exif_meter",
+    "feltkode": "exif_feltkode",
+    "strekningreferanse": "exif_strekningreferanse",
+}
+FIELDS: Final = ("aar", "maaned", "dag", "fylke", *_FROM_RECORD, "relative_input_dir")
+
+
+def format_folder_name(
+    template: str, record: Mapping[str, str | None], taken: Timestamp, *, path: Path, top_dir: str
+) -> str:
+    """Fill `template` in. Year has four digits, month, day and county two; a field without a value is empty.
+
+    `relative_input_dir` is the path of the picture's folder below the first `top_dir` in its absolute path, with `/`;
+    without such a folder it is empty, and a warning is logged.
+    """
+    values = {field: record.get(key) or "" for field, key in _FROM_RECORD.items()}
+    county = record.get("exif_fylke") or ""
+    return template.format(
+        aar=f"{taken.moment.year:04d}",
+        maaned=f"{taken.moment.month:02d}",
+        dag=f"{taken.moment.day:02d}",
+        fylke=county.zfill(2) if county else "",
+        relative_input_dir=_relative_input_dir(path, top_dir) if "{relative_input_dir" in template else "",
+        **values,
+    )
+
+
+def _relative_input_dir(path: Path, top_dir: str) -> str:
+    below = below_top_dir(path, top_dir)
+    if below is None:
+        message = "%s: no folder of its path is named %r (exif_top_dir), relative_input_dir stays empty"
+        logging.getLogger(__name__).warning(message, path, top_dir)
+        return ""
+    return "/".join(below)

@@ -1,0 +1,87 @@
+"""The record's keys that the vendor's ImageProperties (EXIF tag 40055) gives."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from anonymisation.metadata.position import point_text
+from anonymisation.metadata.road_reference import read_road_reference, split_road
+from anonymisation.metadata.timestamps import Timestamp, parse_timestamp
+from anonymisation.metadata.xml_tree import XmlElement, local_name
+
+ROOT = "ImageProperties"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageName:
+    """The recorder's own path of the picture, taken apart; None where it does not reach so far."""
+
+    folder: str | None
+    file_name: str | None
+    section_reference: str | None
+
+
+def split_image_name(name: str | None) -> ImageName:
+    r"""Take ImageName (`D:\...\06_Ev134\Hp05\F1\x.jpg`) apart; the folder gets `/` for `\`.
+
+    The section reference is made of the 4th and 3rd last parts.
+    """
+    parts = (name or "").replace("\\", "/").split("/")
+    reference = "/".join(parts[-4:-2]) if len(parts) >= 4 else None
+    return ImageName("/".join(parts[:-1]) or None, parts[-1] or None, reference)
+
+
+def read_date(root: XmlElement) -> Timestamp | None:
+    """ImageProperties@Date; None where it is missing or no valid date."""
+    return parse_timestamp(root.attributes.get("Date"))
+
+
+def read_image_properties(root: XmlElement, *, source: str) -> dict[str, str | None]:
+    """The record's keys that `root` (redacted) gives; a key whose element is missing is None. Time is not among them.
+
+    `exif_kvalitet` is "2" with a position in GeoTag, else "1", whatever the standard tags say.
+    `exif_filnavn` is None where ImageName is missing: the caller knows the file's own name.
+    """
+    if local_name(root.name) != ROOT:
+        logging.getLogger(__name__).warning("%s: tag 40055 holds %s, expected %s", source, root.name, ROOT)
+    name = split_image_name(root.text("ImageName"))
+    road = split_road(root.text("VegComValues", "VCRoad"), source=source)
+    reference = read_road_reference(name.file_name or "", root.text("VegComValues", "VCHP"))
+    position = _position(root, source)
+    return {
+        "exif_speed": _number(root.text("Speed")),
+        "exif_heading": _number(root.text("Heading")),
+        "exif_gpsposisjon": position,
+        "exif_strekningsnavn": root.text("VegComValues", "VCArea"),
+        "exif_fylke": root.text("VegComValues", "VCCountyNo"),
+        "exif_vegkat": road.category,
+        "exif_vegstat": road.status,
+        "exif_vegnr": road.number,
+        "exif_hp": reference.hp,
+        "exif_strekning": reference.section,
+        "exif_delstrekning": reference.subsection,
+        "exif_ankerpunkt": reference.anchor,
+        "exif_kryssdel": reference.junction,
+        "exif_sideanleggsdel": reference.side_facility,
+        "exif_meter": root.text("VegComValues", "VCMeter"),
+        "exif_feltkode": root.text("VegComValues", "VCLane"),
+        "exif_mappenavn": name.folder,
+        "exif_filnavn": name.file_name,
+        "exif_strekningreferanse": name.section_reference,
+        "exif_kvalitet": "1" if position is None else "2",
+    }
+
+
+def _position(root: XmlElement, source: str) -> str | None:
+    tag = root.child("GeoTag")
+    if tag is None or not tag.content:
+        return None
+    position = point_text(tag.text("dLongitude"), tag.text("dLatitude"), tag.text("dAltitude"))
+    if position is None:
+        logging.getLogger(__name__).warning("%s: its GeoTag holds no position on earth, left out", source)
+    return position
+
+
+def _number(text: str | None) -> str | None:
+    return None if text is None or text.casefold() == "nan" else text

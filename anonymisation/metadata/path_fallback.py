@@ -1,0 +1,74 @@
+"""The road reference of a picture without the vendor's EXIF, guessed from the names of its folders and itself."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterable
+from pathlib import Path, PurePath
+from typing import Final
+
+from anonymisation.metadata.road_reference import CATEGORIES, STATUSES, without_leading_zeros
+
+# Letters are spelt out in both cases: IGNORECASE would also take look-alikes such as the long s and the Kelvin sign.
+_HP: Final = re.compile(r"[Hh][Pp]([0-9]+)")
+_LANE: Final = re.compile(r"[Ff]([0-9])")
+_ROAD: Final = re.compile(  # a distance (km12_345) looks like a municipal road and is none
+    rf"(?![kK]m[0-9]{{2}}[_,.][0-9]{{3}})([{CATEGORIES}{CATEGORIES.lower()}])([{STATUSES}{STATUSES.lower()}])([0-9]+)"
+)
+_COUNTY: Final = re.compile(r"(0[1-9]|1[0-2]|1[4-9]|20|50)\b")  # the county numbers in use up to 2019
+_METRE: Final = re.compile(r"(?<![kK])m([0-9]+)")
+_KILOMETRE: Final = re.compile(r"[kK]m([0-9]{2})[_,.]([0-9]{3})")
+
+
+def below_top_dir(path: Path, top_dir: str) -> tuple[str, ...] | None:
+    """Folders between the first `top_dir` in the absolute path and the picture; None where there is none."""
+    folders = absolute(path).parent.parts
+    return folders[folders.index(top_dir) + 1 :] if top_dir in folders else None
+
+
+def path_elements(path: Path, *, input_root: Path, top_dir: str) -> tuple[str, ...]:
+    """The names that are looked at: from `top_dir`, else from the input folder, down to the file; both included.
+
+    Names above them (a user's home, a mount point) say nothing about the picture. Of a picture outside the input
+    folder only its own name is looked at.
+    """
+    below = below_top_dir(path, top_dir)
+    if below is not None:
+        return (top_dir, *below, path.name)
+    full, root = absolute(path), absolute(input_root)
+    return (root.name, *full.relative_to(root).parts) if full.is_relative_to(root) else (path.name,)
+
+
+def absolute(path: PurePath) -> Path:
+    """`path` made absolute as it is spelt: links are not followed, since their names are what people chose."""
+    return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps "..", resolve follows links
+
+
+def read_path(elements: Iterable[str]) -> dict[str, str | None]:
+    """The record's keys that names give: each element's first match counts, and a later element's over an earlier's."""
+    found: dict[str, str | None] = dict.fromkeys(
+        ("exif_fylke", "exif_vegkat", "exif_vegstat", "exif_vegnr", "exif_hp", "exif_meter", "exif_feltkode")
+    )
+    for element in elements:
+        found.update(_read_element(element))
+    return found
+
+
+def _read_element(element: str) -> dict[str, str]:
+    found: dict[str, str] = {}
+    if match := _HP.search(element):
+        found["exif_hp"] = without_leading_zeros(match[1])
+    if match := _LANE.search(element):
+        found["exif_feltkode"] = match[1]
+    if match := _ROAD.search(element):
+        found["exif_vegkat"] = match[1].upper()
+        found["exif_vegstat"] = match[2].upper()
+        found["exif_vegnr"] = without_leading_zeros(match[3])
+    if match := _COUNTY.match(element):
+        found["exif_fylke"] = without_leading_zeros(match[1])
+    if match := _METRE.search(element):
+        found["exif_meter"] = without_leading_zeros(match[1])
+    elif match := _KILOMETRE.search(element):
+        found["exif_meter"] = without_leading_zeros(match[1] + match[2])
+    return found

@@ -1,0 +1,148 @@
+"""The record of a picture: what is known of it, under the keys that the database and its downstream users know."""
+
+from __future__ import annotations
+
+import json
+import logging
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any, Final
+
+from anonymisation.errors import ConfigProblem, ConfigurationError, ImageMetadataError
+from anonymisation.metadata.folder_name import FIELDS, format_folder_name
+from anonymisation.metadata.image_properties import read_date, read_image_properties
+from anonymisation.metadata.path_fallback import path_elements, read_path
+from anonymisation.metadata.redaction import read_redacted
+from anonymisation.metadata.reflink import read_reflink
+from anonymisation.metadata.standard_exif import read_standard_exif
+from anonymisation.metadata.timestamps import Timestamp, file_timestamp, timestamp_of
+from anonymisation.metadata.xml_tree import XmlElement, pretty_xml
+
+if TYPE_CHECKING:
+    from anonymisation.imaging.exif import ExifTags
+
+Record = dict[str, Any]
+"""Key → text, None, or (detekterte_objekter alone) a mapping of texts; always all of RECORD_KEYS, in that order."""
+
+RECORD_KEYS: Final = (
+    "exif_tid", "exif_dato", "exif_speed", "exif_heading", "exif_gpsposisjon", "exif_strekningsnavn", "exif_fylke",
+    "exif_vegkat", "exif_vegstat", "exif_vegnr", "exif_hp", "exif_strekning", "exif_delstrekning", "exif_ankerpunkt",
+    "exif_kryssdel", "exif_sideanleggsdel", "exif_meter", "exif_feltkode", "exif_mappenavn", "exif_filnavn",
+    "exif_strekningreferanse", "exif_imageproperties", "exif_reflinkinfo", "exif_reflinkid", "exif_reflinkposisjon",
+    "exif_roadident", "exif_roll", "exif_pitch", "exif_geoidalseparation", "exif_northrmserror", "exif_eastrmserror",
+    "exif_downrmserror", "exif_rollrmserror", "exif_pitchrmserror", "exif_headingrmserror", "exif_xptitle",
+    "exif_kvalitet", "bildeid", "senterlinjeposisjon", "detekterte_objekter", "versjon", "mappenavn",
+)  # fmt: skip
+
+_LANE_IN_NAME: Final = re.compile(r"_f[0-9]+")
+
+
+@dataclass(frozen=True, slots=True)
+class RecordContext:
+    """What a record needs beside the picture: where the input begins, the form of `mappenavn`, the version tag.
+
+    Raises:
+        ConfigurationError: `exif_mappenavn` cannot be filled in.
+    """
+
+    input_root: Path
+    exif_top_dir: str
+    exif_mappenavn: str
+    version: str
+
+    def __post_init__(self) -> None:
+        try:
+            self.exif_mappenavn.format(**dict.fromkeys(FIELDS, ""))
+        except (ValueError, LookupError, AttributeError, TypeError) as error:
+            message = f"cannot be filled in ({error}); fields are {', '.join(FIELDS)}, all text"
+            raise ConfigurationError([ConfigProblem("settings", "exif_mappenavn", message)]) from error
+
+
+def build_record(path: Path, exif: ExifTags, context: RecordContext, *, objects: Mapping[str, int] | None) -> Record:
+    """Make the record of the picture at `path`.
+
+    With the vendor's tag 40055, the record says what that says; a missing element is null. Without it, the road
+    reference comes from the path, and time, position and heading from the standard tags. A date that is missing or
+    invalid falls back to the standard tags, then to the file's times, with a warning: the picture is worth more than
+    its date, and the date as written stays in the redacted XML.
+
+    Args:
+        path: the picture; read for its file times only, and only where no other time is known.
+        objects: how many of each label were found; None when nothing looked for them.
+
+    Raises:
+        ImageMetadataError: the vendor's XML cannot be read or made safe, so that nothing of it may be published.
+        OSError: the file's times are needed and cannot be read.
+    """
+    source = str(path)
+    root = _root(exif.image_properties, source)
+    link = _root(exif.reflink_info, source)
+    record: Record = dict.fromkeys(RECORD_KEYS)
+    if root is None:
+        elements = path_elements(path, input_root=context.input_root, top_dir=context.exif_top_dir)
+        record |= read_path(elements) | read_standard_exif(exif)
+    else:
+        record |= read_image_properties(root, source=source)
+        record["exif_imageproperties"] = pretty_xml(root)
+    if link is not None:
+        record |= read_reflink(link, source=source)
+        record["exif_reflinkinfo"] = pretty_xml(link)
+    record["exif_filnavn"] = record["exif_filnavn"] or path.name
+    record["exif_xptitle"] = (exif.xp_title or "").lstrip("\ufeff").rstrip("\x00") if exif.present else None
+    taken = _taken(path, exif, root)
+    record |= {
+        "exif_tid": taken.text,
+        "exif_dato": taken.moment.date().isoformat(),
+        "bildeid": f"{taken.for_id}_{picture_key(record['exif_filnavn'])}",
+        "detekterte_objekter": None if objects is None else {label: str(n) for label, n in sorted(objects.items())},
+        "versjon": context.version,
+        "mappenavn": format_folder_name(context.exif_mappenavn, record, taken, path=path, top_dir=context.exif_top_dir),
+    }
+    return {key: _writable(value) for key, value in record.items()}
+
+
+def picture_key(file_name: str) -> str:
+    """The file name without extension and lane (`_f<n>`): what tells pictures of one moment apart in their IDs."""
+    return _LANE_IN_NAME.sub("", PurePosixPath(file_name).stem)
+
+
+def record_to_json(record: Mapping[str, Any]) -> bytes:
+    """The record as its file holds it: UTF-8, nothing escaped that need not be, indented by 4."""
+    return json.dumps(record, ensure_ascii=False, indent=4).encode("utf-8")
+
+
+def record_from_json(data: bytes) -> Record:
+    """Read a record's file back. Keys are not checked: the records of older versions are loaded as well.
+
+    Raises:
+        ImageMetadataError: not UTF-8, not JSON, or not an object.
+    """
+    try:
+        record = json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # UnicodeDecodeError and JSONDecodeError are ValueErrors
+        raise ImageMetadataError(f"the record cannot be read ({error}); remove it and make it again") from error
+    if not isinstance(record, dict):
+        raise ImageMetadataError(f"the record is a {type(record).__name__}, expected keys and values; make it again")
+    return record
+
+
+def _root(xml: bytes | None, source: str) -> XmlElement | None:
+    """The tag's XML, redacted; None where the tag is missing or holds nothing but padding."""
+    return read_redacted(xml, source=source) if xml is not None and xml.strip(b"\x00 \t\r\n") else None
+
+
+def _taken(path: Path, exif: ExifTags, root: XmlElement | None) -> Timestamp:
+    if root is not None:
+        taken = read_date(root)
+        if taken is not None:
+            return taken
+        instead = "the time of its files" if exif.taken is None else "its standard EXIF time"
+        logging.getLogger(__name__).warning("%s: no valid Date in tag 40055, %s stands in", path, instead)
+    return file_timestamp(path) if exif.taken is None else timestamp_of(exif.taken)
+
+
+def _writable(value: Any) -> Any:
+    """Text that UTF-8 can hold: bytes of a file name that are no UTF-8 (lone surrogates in Python) are written out."""
+    return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value

@@ -1,0 +1,74 @@
+"""The moment a picture was taken, from the vendor's tag, the standard tags or the file."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from anonymisation.errors import ImageMetadataError
+
+_ISO: Final = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)"
+    r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
+    r"\s*(?:Z|[+-]\d\d:?\d\d)?",
+    re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Timestamp:
+    """A moment as the record shows it (`text`) and as a clock on the wall does (`moment`, without zone)."""
+
+    text: str
+    moment: datetime
+
+    def __post_init__(self) -> None:
+        if self.moment.tzinfo is not None:
+            raise ValueError(f"expected a moment without zone, got {self.moment!r}")
+
+    @property
+    def for_id(self) -> str:
+        """`%Y-%m-%dT%H.%M.%S.%f`, the year always with four digits (which strftime does not promise)."""
+        return self.moment.isoformat(timespec="microseconds").replace(":", ".")
+
+
+def parse_timestamp(text: str | None) -> Timestamp | None:
+    """Read ISO 8601 as the vendor writes it; None where there is no valid date.
+
+    The text stays as it is, so that nothing of it is lost. The moment has six digits of the fraction (more are cut
+    off), and an offset is left aside: the recorder writes the clock on the wall, and IDs are made from that.
+    """
+    match = _ISO.fullmatch((text or "").strip())
+    if match is None:
+        return None
+    year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
+    microsecond = int((match[7] or "0")[:6].ljust(6, "0"))
+    try:
+        moment = datetime(year, month, day, hour, minute, second, microsecond)  # noqa: DTZ001 - wall clock
+    except ValueError:
+        return None
+    return Timestamp(match[0].strip(), moment)
+
+
+def timestamp_of(moment: datetime) -> Timestamp:
+    """A moment of the standard tags, microseconds written out. Its zone is left aside, as in `parse_timestamp`."""
+    wall_clock = moment.replace(tzinfo=None)
+    return Timestamp(wall_clock.isoformat(timespec="microseconds"), wall_clock)
+
+
+def file_timestamp(path: Path) -> Timestamp:
+    """The older of the file's mtime and ctime, in UTC.
+
+    Raises:
+        OSError: the file cannot be reached.
+        ImageMetadataError: its time is outside the calendar.
+    """
+    status = path.stat()
+    seconds = min(status.st_mtime, status.st_ctime)
+    try:
+        return timestamp_of(datetime.fromtimestamp(seconds, UTC))
+    except (OverflowError, ValueError, OSError) as error:
+        raise ImageMetadataError(f"{path}: its file time {seconds} is no date; set it with touch") from error

@@ -1,0 +1,61 @@
+"""The configured form of `mappenavn`."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from anonymisation.metadata.folder_name import FIELDS, format_folder_name
+from anonymisation.metadata.timestamps import timestamp_of
+from anonymisation.settings import MAPPENAVN_FIELDS
+
+TAKEN = timestamp_of(datetime(2018, 6, 1))
+RECORD = {
+    "exif_fylke": "6", "exif_vegkat": "E", "exif_vegstat": "V", "exif_vegnr": "134", "exif_hp": None,
+    "exif_meter": "3173.01", "exif_feltkode": "1", "exif_strekningreferanse": "06_Ev134/Hp05",
+}  # fmt: skip
+
+
+def fill(template: str, path: str = "/data/TilSladding/06/TilSladding/x/a.jpg", county: str | None = "6") -> str:
+    record = RECORD | {"exif_fylke": county}
+    return format_folder_name(template, record, TAKEN, path=Path(path), top_dir="TilSladding")
+
+
+def test_every_field_that_settings_allow_is_filled_in() -> None:
+    assert set(FIELDS) == MAPPENAVN_FIELDS
+
+
+@pytest.mark.parametrize(
+    ("template", "wanted"),
+    [
+        ("Vegbilder\\{relative_input_dir}", "Vegbilder\\06/TilSladding/x"),
+        ("{aar}/{maaned}/{dag}", "2018/06/01"),
+        ("{fylke}-{vegkat}{vegstat}{vegnr}-{feltkode}", "06-EV134-1"),
+        ("{meter} {strekningreferanse}", "3173.01 06_Ev134/Hp05"),
+        ("[{hp}]", "[]"),
+        ("fixed", "fixed"),
+    ],
+)
+def test_fields(template: str, wanted: str) -> None:
+    assert fill(template) == wanted
+
+
+def test_no_county_and_two_digits() -> None:
+    assert (fill("[{fylke}]", county=None), fill("[{fylke}]", county="46")) == ("[]", "[46]")
+
+
+def test_outside_the_top_folder_it_is_empty_and_said(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert fill("{aar}", "/data/in/a.jpg") == "2018"
+        assert not caplog.messages
+        assert fill("V\\{relative_input_dir}", "/data/in/a.jpg") == "V\\"
+    assert "/data/in/a.jpg" in caplog.text
+
+
+def test_directly_in_the_top_folder_it_is_empty_in_silence(caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        assert fill("V\\{relative_input_dir}", "/data/TilSladding/a.jpg") == "V\\"
+    assert not caplog.messages
