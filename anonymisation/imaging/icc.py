@@ -1,0 +1,93 @@
+"""Colour profiles: put together from their segments, and reduced to what colours need before they are published.
+
+A profile can hold anything: texts, vendor data, the serial number of a screen. Only the tags that describe colour pass;
+the two texts a profile must have are written anew. Layout and signatures: ICC.1:2022 (profile version 4.4), section 7;
+`textDescriptionType` of version 2: ICC.1:2001-04, section 6.5.17.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+from anonymisation.imaging.segments import APP2, Segment
+
+_MARK: Final = b"ICC_PROFILE\0"
+_HEADER: Final = 128
+_COLOUR_TAGS: Final = frozenset(
+    b"wtpt bkpt chad rXYZ gXYZ bXYZ rTRC gTRC bTRC kTRC A2B0 A2B1 A2B2 B2A0 B2A1 B2A2 chrm cicp lumi".split()
+)
+_TEXT: Final = "Colour profile"
+# Parts of the header that name devices and programs: CMM; manufacturer and model; creator, checksum and the rest.
+_BLANKED: Final = ((4, 8), (48, 56), (80, 128))
+
+
+def profile_of(metadata: Iterable[Segment]) -> bytes | None:
+    """The ICC profile from the APP2 segments of a picture, whole and in order; None when absent or incomplete."""
+    chunks: dict[int, bytes] = {}
+    total = 0
+    for segment in metadata:
+        if segment.marker == APP2 and segment.payload.startswith(_MARK) and len(segment.payload) > 14:
+            chunks.setdefault(segment.payload[12], segment.payload[14:])
+            total = max(total, segment.payload[13])
+    if not chunks or sorted(chunks) != list(range(1, total + 1)):
+        return None
+    profile = b"".join(chunks[number] for number in sorted(chunks))
+    return profile if _is_profile(profile) else None
+
+
+def _is_profile(profile: bytes) -> bool:
+    return len(profile) > _HEADER + 4 and profile[36:40] == b"acsp"
+
+
+def published_profile(profile: bytes | None, space: bytes) -> bytes | None:
+    """The profile with its colour tags alone, or None when it is missing, broken or for another colour space.
+
+    `space` is the signature of the colour space of the picture it goes into: b"RGB " or b"GRAY".
+    """
+    if profile is None or not _is_profile(profile) or profile[16:20] != space:
+        return None
+    tags = _colour_tags(profile)
+    if not {b"kTRC", b"rTRC", b"A2B0"} & tags.keys():
+        return None
+    version_4 = profile[8] >= 4
+    tags[b"desc"] = _multilingual(_TEXT) if version_4 else _description(_TEXT)
+    tags[b"cprt"] = _multilingual("None") if version_4 else b"text\0\0\0\0None\0"
+    return _assemble(profile[:_HEADER], tags)
+
+
+def _colour_tags(profile: bytes) -> dict[bytes, bytes]:
+    (count,) = struct.unpack_from(">I", profile, _HEADER)
+    tags: dict[bytes, bytes] = {}
+    for position in range(_HEADER + 4, min(_HEADER + 4 + 12 * count, len(profile) - 11), 12):
+        name, offset, size = struct.unpack_from(">4sII", profile, position)
+        if name in _COLOUR_TAGS and offset >= _HEADER and offset + size <= len(profile):
+            tags[name] = profile[offset : offset + size]
+    return tags
+
+
+def _assemble(header: bytes, tags: Mapping[bytes, bytes]) -> bytes:
+    table, body = b"", b""
+    start = _HEADER + 4 + 12 * len(tags)
+    places: dict[bytes, int] = {}
+    for name, value in sorted(tags.items()):
+        if value not in places:  # the three curves of an RGB profile are mostly one
+            places[value] = start + len(body)
+            body += value + b"\0" * (-len(value) % 4)
+        table += struct.pack(">4sII", name, places[value], len(value))
+    cleaned = bytearray(header)
+    for first, last in _BLANKED:
+        cleaned[first:last] = bytes(last - first)
+    cleaned[0:4] = struct.pack(">I", start + len(body))
+    return bytes(cleaned) + struct.pack(">I", len(tags)) + table + body
+
+
+def _multilingual(text: str) -> bytes:
+    encoded = text.encode("utf-16-be")
+    return b"mluc\0\0\0\0" + struct.pack(">II4sII", 1, 12, b"enUS", len(encoded), 28) + encoded
+
+
+def _description(text: str) -> bytes:
+    encoded = text.encode("ascii") + b"\0"
+    return b"desc\0\0\0\0" + struct.pack(">I", len(encoded)) + encoded + bytes(4 + 4 + 2 + 1 + 67)

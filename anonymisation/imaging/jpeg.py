@@ -1,0 +1,185 @@
+"""Reading and writing JPEG pictures: strict where pixels could be damaged, lenient where only wrapping is.
+
+Coordinates: arrays are (height, width, channels), rows from the top, as the file stores them; what a viewer shows after
+obeying the EXIF orientation is `to_upright`.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from anonymisation.errors import ImageWriteError, UnreadableImageError
+from anonymisation.imaging.decoding import decode_pixels
+from anonymisation.imaging.icc import profile_of, published_profile
+from anonymisation.imaging.segments import (
+    DQT,
+    JpegStructure,
+    Segment,
+    check_signature,
+    is_frame,
+    parse_frame,
+    read_structure,
+    segments_of,
+)
+
+Colour = Literal["gray", "ycc", "rgb", "cmyk"]
+Sampling = Literal["4:4:4", "4:2:2", "4:2:0"]
+
+# Order of a quantisation table in a file (ITU-T T.81, figure A.6): diagonal by diagonal, turning each time.
+_ZIGZAG: Final = tuple(sorted(range(64), key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8)))
+_SAMPLINGS: Final[dict[tuple[int, int], Sampling]] = {(2, 1): "4:2:2", (2, 2): "4:2:0"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A decoded picture, and how its file stored it."""
+
+    pixels: NDArray[np.uint8]
+    """(height, width, 3) RGB as stored, EXIF orientation not applied; read-only. Gray comes as three equal channels."""
+    colour: Colour
+    """gray, YCbCr, RGB, or any of the four-channel forms (CMYK, YCCK)."""
+    quantisation: tuple[tuple[int, ...], ...]
+    """A table of 64 steps per component, row by row; the last ones left out where they repeat the one before. For CMYK
+    half the file's steps."""
+    sampling: Sampling
+    """Chroma subsampling; where the file has none that can be written again, the finest."""
+    icc_profile: bytes | None
+    """Colour profile for the pixels, reduced to its colour tags; None for CMYK, which is converted to sRGB."""
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:
+            raise ValueError(f"pixels: expected (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}")
+        self.pixels.setflags(write=False)
+
+
+def decode_jpeg(data: bytes) -> Frame:
+    """Decode a whole, sound JPEG file.
+
+    Junk between the segments and after the end of the picture is ignored, with a line in the log.
+
+    Raises:
+        UnreadableImageError: not a JPEG, truncated, anything the decoder warns about, more than `MAX_PIXELS` pixels, or
+            a process that is not supported (lossless, 12 bits). The message says which; the caller knows the file.
+    """
+    structure = read_structure(data)
+    if structure.leftovers:
+        logging.getLogger(__name__).info("%d bytes beside the picture itself are ignored", structure.leftovers)
+    profile = profile_of(structure.metadata)
+    pixels = decode_pixels(structure, profile)
+    spaces = {"gray": b"GRAY", "ycc": b"RGB ", "rgb": b"RGB "}
+    published = published_profile(profile, spaces[structure.colour]) if structure.colour != "cmyk" else None
+    return Frame(pixels, structure.colour, _quantisation(structure), _sampling(structure), published)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """(width, height) in pixels as stored, from the header alone; `data` may be a prefix of the file.
+
+    Raises:
+        UnreadableImageError: no frame header in `data`, or one that cannot be decoded.
+    """
+    check_signature(data)
+    for item in segments_of(data):
+        if isinstance(item, Segment) and is_frame(item.marker):
+            width, height, _ = parse_frame(item)
+            return width, height
+    raise UnreadableImageError("truncated or corrupt: no frame header found")
+
+
+def encode_jpeg(pixels: NDArray[np.uint8], like: Frame, *, quality: int | Literal["keep"], exif: bytes | None) -> bytes:
+    """Encode `pixels`, (H, W, 3) RGB of the same size as `like.pixels`, as a baseline JPEG file.
+
+    "keep" uses the quantisation tables and chroma subsampling of `like`, 1 to 100 is the usual JPEG quality with the
+    same subsampling. A gray original stays single-channel where `pixels` are gray. `exif` begins with the mark "Exif".
+    Nothing else of the original is written, except its colour profile where it still fits.
+
+    Raises:
+        ImageWriteError: wrong shape or type, or an encoder that fails.
+        ValueError: a quality outside 1 to 100.
+    """
+    if quality != "keep" and not 1 <= quality <= 100:
+        raise ValueError(f"quality: expected 1 to 100 or 'keep', got {quality}")
+    if pixels.shape != like.pixels.shape or pixels.dtype != np.uint8:
+        raise ImageWriteError(
+            f"expected pixels of {like.pixels.shape} uint8 as in the original, got {pixels.shape} {pixels.dtype}"
+        )
+    gray = like.colour == "gray" and _is_gray(pixels)
+    recoloured = like.colour == "gray" and not gray
+    options: dict[str, object] = {"keep_rgb": like.colour == "rgb", "exif": exif or b""}
+    if not gray:
+        options["subsampling"] = "4:4:4" if recoloured else like.sampling
+    if quality == "keep":
+        options["qtables"] = [list(table) for table in like.quantisation]
+    else:
+        options["quality"] = quality
+    if like.icc_profile is not None and not recoloured:
+        options["icc_profile"] = like.icc_profile
+    picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if gray else pixels))
+    buffer = io.BytesIO()
+    try:
+        picture.save(buffer, "JPEG", **options)
+    except (OSError, ValueError) as error:
+        raise ImageWriteError(f"the masked picture cannot be encoded as JPEG: {error}") from error
+    return buffer.getvalue()
+
+
+def to_upright(pixels: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
+    """Turn an array (H, W) or (H, W, C) from stored to upright: what a viewer shows for EXIF orientation 1 to 8.
+
+    Meaning of the numbers: CIPA DC-008 (EXIF 2.32), section 4.6.4, tag 274.
+    """
+    if orientation not in range(1, 9):
+        raise ValueError(f"orientation: expected 1 to 8, got {orientation}")
+    turned = np.swapaxes(pixels, 0, 1) if orientation >= 5 else pixels
+    if orientation in {3, 4, 7, 8}:
+        turned = turned[::-1]
+    if orientation in {2, 3, 6, 7}:
+        turned = turned[:, ::-1]
+    return np.ascontiguousarray(turned)
+
+
+def _is_gray(pixels: NDArray[np.uint8]) -> bool:
+    return np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 0], pixels[..., 2])
+
+
+def _sampling(structure: JpegStructure) -> Sampling:
+    if len(structure.components) != 3:  # converted CMYK was never subsampled as YCbCr
+        return "4:4:4"
+    first, *others = structure.components
+    if any((c.horizontal, c.vertical) != (1, 1) for c in others):
+        return "4:4:4"
+    return _SAMPLINGS.get((first.horizontal, first.vertical), "4:4:4")
+
+
+def _quantisation(structure: JpegStructure) -> tuple[tuple[int, ...], ...]:
+    tables = _tables(structure)
+    try:
+        found = [tables[component.table] for component in structure.components[:3]]
+    except KeyError as error:
+        raise UnreadableImageError(f"corrupt: quantisation table {error} is missing") from None
+    if structure.colour == "cmyk":  # converted pixels lie off the grid of these steps: finer ones lose nothing visible
+        found = [tuple((step + 1) // 2 for step in table) for table in found]
+    while len(found) > 1 and found[-1] == found[-2]:
+        found.pop()
+    return tuple(found)
+
+
+def _tables(structure: JpegStructure) -> dict[int, tuple[int, ...]]:
+    """Quantisation tables by number (ITU-T T.81, B.2.4.1); the first of a number, which the first scan uses."""
+    tables: dict[int, tuple[int, ...]] = {}
+    for segment in structure.segments:
+        rest = segment.payload if segment.marker == DQT else b""
+        while rest:
+            width = 2 if rest[0] >> 4 else 1
+            values = np.frombuffer(rest[1 : 1 + 64 * width].ljust(64 * width, b"\1"), ">u2" if width == 2 else "u1")
+            natural = np.empty(64, np.int64)
+            natural[list(_ZIGZAG)] = values
+            tables.setdefault(rest[0] & 15, tuple(int(v) for v in natural))
+            rest = rest[1 + 64 * width :]
+    return tables

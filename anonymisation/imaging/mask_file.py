@@ -1,0 +1,56 @@
+"""Masks as files: a lossless WebP picture with three equal channels of 0 (shown) and 1 (hidden)."""
+
+from __future__ import annotations
+
+import io
+import struct
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from anonymisation.errors import ImageWriteError, UnreadableImageError
+
+MAX_SIDE: Final = 16383
+"""Greatest width and height of a WebP picture, in pixels: 14 bits each (WebP container specification)."""
+
+
+def encode_mask(mask: NDArray[np.bool_]) -> bytes:
+    """Encode a mask (H, W), True where the picture is hidden.
+
+    Raises:
+        ImageWriteError: a side above 16383 pixels or of none, or an array that is no (H, W) mask.
+    """
+    if mask.ndim != 2 or mask.dtype != np.bool_:
+        raise ImageWriteError(f"expected a mask of (H, W) bool, got {mask.shape} {mask.dtype}")
+    height, width = mask.shape
+    if not 0 < height <= MAX_SIDE or not 0 < width <= MAX_SIDE:
+        raise ImageWriteError(
+            f"a mask of {width} × {height} pixels cannot be written: WebP takes 1 to {MAX_SIDE} on each side; "
+            "turn remote_mask and local_mask off for such pictures"
+        )
+    picture = Image.fromarray(np.repeat(mask.astype(np.uint8)[..., None], 3, axis=2))
+    buffer = io.BytesIO()
+    try:
+        # Method 0: the slower ones save a few hundred bytes on masks and take many times as long.
+        picture.save(buffer, "WEBP", lossless=True, quality=50, method=0)
+    except (OSError, ValueError) as error:
+        raise ImageWriteError(f"the mask cannot be encoded as WebP: {error}") from error
+    return buffer.getvalue()
+
+
+def decode_mask(data: bytes) -> NDArray[np.bool_]:
+    """The mask (H, W) in a file that `encode_mask` made.
+
+    Raises:
+        UnreadableImageError: no WebP picture, damaged, or with other values than 0 and 1 in three equal channels.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=("WEBP",)) as picture:
+            values = np.asarray(picture.convert("RGB"))
+    except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
+        raise UnreadableImageError(f"the mask is not a whole WebP picture: {error}") from error
+    if values.max() > 1 or not (values == values[..., :1]).all():
+        raise UnreadableImageError("the mask holds other values than 0 and 1 in three equal channels")
+    return values[..., 0].astype(np.bool_)
