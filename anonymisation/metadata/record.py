@@ -14,7 +14,7 @@ from anonymisation.errors import ConfigProblem, ConfigurationError, ImageMetadat
 from anonymisation.metadata.folder_name import FIELDS, format_folder_name
 from anonymisation.metadata.image_properties import read_date, read_image_properties
 from anonymisation.metadata.path_fallback import path_elements, read_path
-from anonymisation.metadata.redaction import read_redacted
+from anonymisation.metadata.redaction import read_redacted_tag
 from anonymisation.metadata.reflink import read_reflink
 from anonymisation.metadata.standard_exif import read_standard_exif
 from anonymisation.metadata.timestamps import Timestamp, file_timestamp, timestamp_of
@@ -77,8 +77,8 @@ def build_record(path: Path, exif: ExifTags, context: RecordContext, *, objects:
         OSError: the file's times are needed and cannot be read.
     """
     source = str(path)
-    root = _root(exif.image_properties, source)
-    link = _root(exif.reflink_info, source)
+    root = read_redacted_tag(exif.image_properties, source=source)
+    link = read_redacted_tag(exif.reflink_info, source=source)
     record: Record = dict.fromkeys(RECORD_KEYS)
     if root is None:
         elements = path_elements(path, input_root=context.input_root, top_dir=context.exif_top_dir)
@@ -126,11 +126,6 @@ def record_from_json(data: bytes) -> Record:
     if not isinstance(record, dict):
         raise ImageMetadataError(f"the record is a {type(record).__name__}, expected keys and values; make it again")
     return record
-
-
-def _root(xml: bytes | None, source: str) -> XmlElement | None:
-    """The tag's XML, redacted; None where the tag is missing or holds nothing but padding."""
-    return read_redacted(xml, source=source) if xml is not None and xml.strip(b"\x00 \t\r\n") else None
 
 
 def _taken(path: Path, exif: ExifTags, root: XmlElement | None) -> Timestamp:

@@ -40,6 +40,17 @@ def redact_xml(xml: bytes, *, source: str) -> str:
     return pretty_xml(read_redacted(xml, source=source))
 
 
+def redact_tag(xml: bytes | None, *, source: str) -> str | None:
+    """`redact_xml` of an EXIF tag's value; None where the tag is missing or holds nothing but padding."""
+    root = read_redacted_tag(xml, source=source)
+    return None if root is None else pretty_xml(root)
+
+
+def read_redacted_tag(xml: bytes | None, *, source: str) -> XmlElement | None:
+    """`read_redacted` of an EXIF tag's value; None where the tag is missing or holds nothing but padding."""
+    return read_redacted(xml, source=source) if xml is not None and xml.strip(b"\x00 \t\r\n") else None
+
+
 def read_redacted(xml: bytes, *, source: str) -> XmlElement:
     """The root of the XML of a tag, redacted as `redact_xml` says. Raises ImageMetadataError like it."""
     return _element(parse_xml(xml, source=source), MAX_DEPTH, source)

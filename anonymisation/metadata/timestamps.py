@@ -13,7 +13,7 @@ from anonymisation.errors import ImageMetadataError
 _ISO: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
     r"(?:[T ](\d\d):(\d\d)(?::(\d\d)(?:[.,](\d+))?)?)?"
-    r"\s*(?:Z|[+-]\d\d:?\d\d)?",
+    r"(?:Z|[+-]\d\d:?\d\d)?",
     re.ASCII,
 )
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymisation.errors import ImageMetadataError
-from anonymisation.metadata.redaction import REDACTED, redact_xml
+from anonymisation.metadata.redaction import REDACTED, redact_tag, redact_xml
 from anonymisation.metadata.xml_tree import MAX_DEPTH
 
 SECRET = "SECRET"
@@ -175,6 +175,16 @@ def test_encodings(xml: bytes) -> None:
 def test_what_cannot_be_made_safe_is_refused_by_name(xml: bytes) -> None:
     with pytest.raises(ImageMetadataError, match=r"^a\.jpg: "):
         redact(xml)
+
+
+@pytest.mark.parametrize("xml", [None, b"", b"\x00\x00", b" \r\n\x00"])
+def test_a_tag_of_padding_alone_is_no_tag(xml: bytes | None) -> None:
+    assert redact_tag(xml, source="a.jpg") is None
+
+
+def test_a_tag_is_redacted_like_any_xml() -> None:
+    xml = b"<r><Driver>SECRET</Driver></r>"
+    assert redact_tag(xml, source="a.jpg") == redact_xml(xml, source="a.jpg")
 
 
 def test_as_deep_as_allowed() -> None:

@@ -43,6 +43,7 @@ def test_the_text_stays_and_the_moment_is_cut_to_microseconds(text: str, moment:
         "2020-06-02T10:00:00.",
         "٢٠٢٠-06-02",
         "2020-06-02T10:00:00 x",
+        "2020-06-02T10:00:00 Z",
     ],
 )
 def test_what_is_no_date(text: str | None) -> None:
