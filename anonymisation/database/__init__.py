@@ -1,0 +1,1 @@
+"""Records into rows of a database table: layouts, formatters, dialects, loading."""

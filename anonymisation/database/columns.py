@@ -1,0 +1,53 @@
+"""From a record to the row of a table."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any, Final
+
+from anonymisation.database.datatypes import Kind
+from anonymisation.database.formatters import FORMATTERS, Formatter, Value
+from anonymisation.database.geometry import Point
+from anonymisation.database.tables import ColumnLayout, TableLayout
+
+Row = dict[str, Value]
+
+# What code that takes a record apart raises when the record is not as expected; it costs one value, not the row.
+_FORMATTER_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+
+
+def row_from_record(
+    layout: TableLayout, record: Mapping[str, Any], formatters: Mapping[str, Formatter] = FORMATTERS
+) -> Row:
+    """The row of `layout` for `record`: column name → value, in the layout's order.
+
+    A column whose formatter fails, or gives a value that the column cannot hold by its type, becomes None (NULL) with a
+    warning. Whether the database takes the row (lengths, NOT NULL) is for the database to say.
+    """
+    return {column.name: _value(layout, column, record, formatters[column.formatter]) for column in layout.columns}
+
+
+def _value(layout: TableLayout, column: ColumnLayout, record: Mapping[str, Any], formatter: Formatter) -> Value:
+    try:
+        value = formatter(record)
+        _check(column, value)
+    except _FORMATTER_ERRORS as error:
+        reason = f"the record has no {error}" if isinstance(error, KeyError) else str(error)
+        logging.getLogger(__name__).warning(
+            "%s: column %s.%s is left empty: %s", record.get("bildeid"), layout.name, column.name, reason
+        )
+        return None
+    return value
+
+
+def _check(column: ColumnLayout, value: Value) -> None:
+    if value is None:
+        return
+    if not column.dtype.accepts(value):
+        raise ValueError(f"a {column.dtype.kind.value} cannot hold {type(value).__name__} {value!r}")
+    spatial = column.spatial_metadata
+    if column.dtype.kind is Kind.GEOMETRY and spatial is not None and isinstance(value, Point):
+        expected = (spatial.srid, spatial.dimension)
+        if (value.srid, value.dimension) != expected:
+            raise ValueError(f"expected SRID and dimension {expected}, got {(value.srid, value.dimension)}")

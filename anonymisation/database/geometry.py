@@ -1,0 +1,65 @@
+"""Points with a coordinate reference system, as records write them and databases store them."""
+
+from __future__ import annotations
+
+import math
+import re
+from dataclasses import dataclass
+from typing import Final
+
+_NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan"
+_POINT: Final = re.compile(
+    rf"\s*srid\s*=\s*(?P<srid>[0-9]{{1,9}})\s*;\s*point\s*z?\s*"
+    rf"\(\s*(?P<x>{_NUMBER})\s+(?P<y>{_NUMBER})(?:\s+(?P<z>{_NUMBER}))?\s*\)\s*",
+    re.IGNORECASE | re.ASCII,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Point:
+    """A point in the coordinate reference system EPSG:`srid`.
+
+    `coordinates` is (x, y) or (x, y, z), that is (longitude, latitude[, altitude]) in degrees and metres for 4326, and
+    (easting, northing[, height]) in metres for projected systems. All are finite.
+    """
+
+    srid: int
+    coordinates: tuple[float, ...]
+
+    def __post_init__(self) -> None:
+        if self.srid <= 0:
+            raise ValueError(f"expected a positive SRID, got {self.srid}")
+        if len(self.coordinates) not in (2, 3) or not all(math.isfinite(value) for value in self.coordinates):
+            raise ValueError(f"expected 2 or 3 finite coordinates, got {self.coordinates}")
+
+    @property
+    def dimension(self) -> int:
+        """2 or 3."""
+        return len(self.coordinates)
+
+    @property
+    def height(self) -> float | None:
+        """The third coordinate, in metres; None for a point of two."""
+        return self.coordinates[2] if self.dimension == 3 else None
+
+    def flat(self) -> Point:
+        """The same point without its height."""
+        return Point(self.srid, self.coordinates[:2])
+
+    def ewkt(self) -> str:
+        """Extended well-known text as PostGIS reads it, e.g. `SRID=4326;POINT(9.5 59.25)`."""
+        kind = "POINT" if self.dimension == 2 else "POINT Z"
+        return f"SRID={self.srid};{kind}({' '.join(repr(value) for value in self.coordinates)})"
+
+
+def parse_point(text: str) -> Point:
+    """Read `srid=4326;POINT Z( 9.5 59.25 51.7 )`; a height of NaN counts as none.
+
+    Raises:
+        ValueError: the text is not such a point.
+    """
+    match = _POINT.fullmatch(text)
+    if match is None:
+        raise ValueError(f"expected srid=<number>;POINT Z( <x> <y> <z> ), got {text!r}")
+    x, y, z = (math.nan if part is None else float(part) for part in match.group("x", "y", "z"))
+    return Point(int(match["srid"]), (x, y) if math.isnan(z) else (x, y, z))

@@ -1,0 +1,85 @@
+"""Records of real captures, their reference rows, and databases in real files."""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anonymisation.database.loader import DatabaseTarget, LoadLimits, SourceRecord, open_target
+from anonymisation.database.tables import load_layout
+
+Query = Callable[[str], list[tuple[Any, ...]]]
+
+
+@pytest.fixture(scope="session")
+def expected_rows(shared: Path) -> dict[str, dict[str, Any]]:
+    """Picture → column → value."""
+    rows: dict[str, dict[str, Any]] = json.loads((shared / "reference/expected_rows.json").read_text("utf-8"))
+    return rows
+
+
+@pytest.fixture(scope="session")
+def captured(shared: Path) -> list[SourceRecord]:
+    """The true records of the real captures."""
+    records = json.loads((shared / "reference/expected_metadata.json").read_text("utf-8"))
+    return [SourceRecord(picture, record) for picture, record in records.items()]
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> Path:
+    return tmp_path / "state"
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    return tmp_path / "pictures.db"
+
+
+@pytest.fixture
+def target(database: Path) -> DatabaseTarget:
+    return open_target(f"sqlite:///{database}", load_layout("PICTURES"))
+
+
+@pytest.fixture
+def limits() -> LoadLimits:
+    return LoadLimits()
+
+
+@pytest.fixture
+def query(database: Path) -> Query:
+    """Ask the database with the plain driver, past the code under test."""
+
+    def ask(sql: str) -> list[tuple[Any, ...]]:
+        connection = sqlite3.connect(database)
+        try:
+            return connection.execute(sql).fetchall()
+        finally:
+            connection.close()
+
+    return ask
+
+
+@pytest.fixture
+def make_records() -> Callable[..., list[SourceRecord]]:
+    """Records of as many pictures as asked for, complete for the PICTURES layout."""
+
+    def make(count: int, first: int = 0, **changes: Any) -> list[SourceRecord]:
+        made = []
+        for number in range(first, first + count):
+            name = f"picture_{number:06d}.jpg"
+            record = {
+                "bildeid": f"2021-05-{1 + number % 28:02d}T10.00.00.000000_picture_{number:06d}",
+                "exif_tid": "2021-05-01T10:00:00.25",
+                "exif_dato": "2021-05-01",
+                "exif_filnavn": name,
+                **changes,
+            }
+            made.append(SourceRecord(f"Østfold/{name}", record))
+        return made
+
+    return make
