@@ -4,14 +4,14 @@
     ├── ImageError                     1   one picture cannot be processed (caught per picture, becomes an outcome)
     │   ├── UnreadableImageError           its bytes are not a whole, sound JPEG
     │   ├── ImageMetadataError             its metadata cannot be read or cannot be made safe to publish
-    │   └── ImageWriteError                one of its files cannot be made
+    │   └── ImageWriteError                one of its files cannot be made from it
     ├── WorkFailedError                1   the work ran, and something in it failed
     │   ├── PicturesFailedError            pictures of a folder failed; the others are done
     │   ├── ArchiveConflictError           the archive holds a different file of that name
     │   ├── LoadFailedError                rows were refused, or too many wait for the database
     │   └── CheckFailedError               something expected is missing or does not agree
     ├── ConfigurationError             2   settings, layouts or arguments that cannot be used
-    └── EnvironmentFailure             3   something around the program is not there
+    └── UnavailableError               3   something around the program is not there
         ├── ShareUnavailableError          a file share cannot be reached (worth a retry)
         ├── ModelUnavailableError          the masking model is missing or unusable
         ├── DatabaseUnavailableError       the database cannot be reached (worth a retry)
@@ -35,19 +35,30 @@ class AnonymisationError(Exception):
 
 
 class ImageError(AnonymisationError):
-    """One picture cannot be processed; its folder goes on without it."""
+    """One picture cannot be processed; its folder goes on without it.
+
+    A `lasting` failure comes again as long as the picture's bytes, the model and the configuration stay the same.
+    """
+
+    lasting: ClassVar[bool] = False
 
 
 class UnreadableImageError(ImageError):
     """The bytes are not a whole, sound JPEG picture."""
 
+    lasting = True
+
 
 class ImageMetadataError(ImageError):
     """The picture's metadata cannot be read, or cannot be made safe to publish."""
 
+    lasting = True
+
 
 class ImageWriteError(ImageError):
-    """One of the picture's files cannot be made."""
+    """One of the files cannot be made from this picture, such as a mask beyond what WebP holds."""
+
+    lasting = True
 
 
 class WorkFailedError(AnonymisationError):
@@ -93,29 +104,29 @@ class ConfigurationError(AnonymisationError):
         super().__init__("\n".join([f"configuration refused, {heading}:", *(f"  - {p}" for p in self.problems)]))
 
 
-class EnvironmentFailure(AnonymisationError):
+class UnavailableError(AnonymisationError):
     """Something around the program (share, model, database, another run) prevents the work."""
 
     exit_code = 3
 
 
-class ShareUnavailableError(EnvironmentFailure):
+class ShareUnavailableError(UnavailableError):
     """A file share or folder cannot be reached or written."""
 
     retryable = True
 
 
-class ModelUnavailableError(EnvironmentFailure):
+class ModelUnavailableError(UnavailableError):
     """The masking model is missing, damaged, or not of the expected form."""
 
 
-class DatabaseUnavailableError(EnvironmentFailure):
+class DatabaseUnavailableError(UnavailableError):
     """The database cannot be reached, or stopped answering."""
 
     retryable = True
 
 
-class FolderLockedError(EnvironmentFailure):
+class FolderLockedError(UnavailableError):
     """Another run holds the folder's lock."""
 
     retryable = True

@@ -7,10 +7,11 @@ import errno
 import hashlib
 import logging
 import os
+import re
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import IO, Final, TypeVar
 
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
@@ -19,7 +20,8 @@ from anonymisation.settings import Settings
 
 T = TypeVar("T")
 
-PART_SUFFIX: Final = ".part"
+# Hidden, so that no reader of *.jpg takes it; short, so that long names stay within the limit of 255 bytes.
+_PART_NAME: Final = re.compile(r"\.[0-9a-f]{16}\.part")
 _CHUNK_BYTES: Final = 1 << 20
 
 # What a network share answers while it is away, as opposed to what it answers about one particular file.
@@ -44,14 +46,17 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_atomically(path: Path, data: bytes) -> None:
-    """Write `data` so that `path` is either as it was or whole: a flushed file in the same folder, then a rename."""
+def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
+    """Write `data` (at once, or in pieces) so that `path` is either as it was or whole.
+
+    It goes to a flushed file in the same folder, which is then renamed.
+    """
     part = _part_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
         with part.open("xb") as stream:
-            stream.write(data)
-            _flush(stream.fileno())
+            stream.writelines([data] if isinstance(data, bytes) else data)
+            _flush(stream)
         part.replace(path)
     except BaseException:
         part.unlink(missing_ok=True)
@@ -68,7 +73,7 @@ def copy_atomically(source: Path, target: Path) -> str:
             while chunk := reader.read(_CHUNK_BYTES):
                 digest.update(chunk)
                 writer.write(chunk)
-            _flush(writer.fileno())
+            _flush(writer)
         stat = source.stat()
         os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         part.replace(target)
@@ -78,17 +83,12 @@ def copy_atomically(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
-def is_part(name: str) -> bool:
-    """Whether a file of this name is the leftover of an interrupted write."""
-    return name.startswith(".") and name.endswith(PART_SUFFIX)
-
-
-def remove_leftovers(folder: Path, older_than: float) -> int:
-    """Remove the leftovers of interrupted writes in `folder` last changed before `older_than` (seconds since the epoch)."""
+def remove_leftovers(folder: Path) -> int:
+    """Remove what interrupted writes left in `folder`; call it only while no one else can be writing there."""
     removed = 0
-    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
-            if is_part(entry.name) and entry.stat(follow_symlinks=False).st_mtime < older_than:
+            if _PART_NAME.fullmatch(entry.name):
                 Path(entry.path).unlink(missing_ok=True)
                 removed += 1
     return removed
@@ -145,9 +145,9 @@ def require_folder(settings: Settings, path: Path, role: str) -> None:
 
 
 def _part_path(path: Path) -> Path:
-    # Hidden and short, so that no reader of *.jpg takes it and long names stay within the limit of 255 bytes.
-    return path.with_name(f".{secrets.token_hex(8)}{PART_SUFFIX}")
+    return path.with_name(f".{secrets.token_hex(8)}.part")
 
 
-def _flush(descriptor: int) -> None:
-    os.fsync(descriptor)
+def _flush(stream: IO[bytes]) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())

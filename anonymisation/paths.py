@@ -53,7 +53,7 @@ class Shares:
         yield "state", self.state
 
     def problems(self, values: Mapping[str, object]) -> list[ConfigProblem]:
-        """Folders that are equal or nested (also through links), and settings that ask for a folder that is not given."""
+        """Folders that are equal or nested (also through links), and settings that need a folder that is not given."""
         problems = []
         real = [(role, path, Path(path).resolve()) for role, path in self.roles()]
         for (role, path, first), (other_role, other_path, second) in combinations(real, 2):
@@ -61,9 +61,8 @@ class Shares:
                 message = f"{path} and the {other_role} folder {other_path} must not be equal or nested"
                 problems.append(ConfigProblem("folders", f"{role} folder", message))
         if self.archive is None:
-            for key in ("delete_input", "archive_json", "archive_mask"):
-                if values[key] is True:
-                    problems.append(ConfigProblem("folders", key, "needs an archive folder (-a)"))
+            asked = [key for key in ("delete_input", "archive_json", "archive_mask") if values[key] is True]
+            problems += [ConfigProblem("folders", key, "needs an archive folder (-a)") for key in asked]
         return problems
 
 
@@ -115,9 +114,10 @@ class ImagePaths:
         wanted = [(".json", settings.archive_json), (".webp", settings.archive_mask)]
         return [(self.masked.with_suffix(s), self.archived.with_suffix(s)) for s, on in wanted if on]
 
-    def local_files(self) -> list[Path]:
-        """The derived files that may lie beside the original."""
-        return [self.original.with_suffix(".webp"), self.original.with_suffix(".json")]
+    def local_files(self, settings: Settings) -> list[Path]:
+        """The derived files that the settings want beside the original."""
+        wanted = [(".json", settings.local_json), (".webp", settings.local_mask)]
+        return [self.original.with_suffix(suffix) for suffix, on in wanted if on]
 
     def _derived(self, suffix: str, *, local: bool, remote: bool) -> list[Path]:
         places = [(self.original, local), (self.masked, remote)]

@@ -30,9 +30,11 @@ PICTURE_KEYS: Final = (
 )  # fmt: skip
 
 MAPPENAVN_FIELDS: Final = frozenset(
-    ("aar", "maaned", "dag", "fylke", "vegkat", "vegstat", "vegnr", "hp", "meter", "feltkode", "strekningreferanse")
-    + ("relative_input_dir",)
-)
+    (
+        "aar", "maaned", "dag", "fylke", "vegkat", "vegstat", "vegnr", "hp", "meter", "feltkode", "strekningreferanse",
+        "relative_input_dir",
+    )
+)  # fmt: skip
 
 
 class Settings(BaseModel):
@@ -134,6 +136,11 @@ class Settings(BaseModel):
 _DEPENDENCIES: Final = (
     ("archive_json", "remote_json", "needs remote_json: True, since the archive gets a copy of that file"),
     ("archive_mask", "remote_mask", "needs remote_mask: True, since the archive gets a copy of that file"),
+    (
+        "delete_input",
+        "draw_mask",
+        "needs draw_mask: True, since an original goes only once its masked picture stands",
+    ),
 )
 _MAIL_SWITCHES: Final = ("uncaught_exception_email", "processing_error_email", "finished_email")
 _MAIL_ADDRESSES: Final = ("email_from_address", "email_to_addresses")

@@ -12,6 +12,7 @@ from sqlalchemy.exc import ArgumentError
 
 from anonymisation.errors import ConfigProblem, ConfigurationError
 from anonymisation.files import require_folder
+from anonymisation.masking.factory import model_identity
 from anonymisation.paths import ImagePaths, Shares
 from anonymisation.settings import Settings, load_settings, merge_values
 
@@ -30,6 +31,14 @@ class Workspace:
     def picture(self, folder: str, name: str) -> ImagePaths:
         """The files of the picture `name` in the capture folder `folder` (a path below the input folder, with `/`)."""
         return ImagePaths(self.shares, PurePosixPath(folder), name)
+
+    def model_identity(self) -> str:
+        """The name and digest of the model that the settings ask for, found without loading it.
+
+        Raises:
+            ModelUnavailableError: the model is not installed.
+        """
+        return model_identity(self.settings)
 
     def require_shares(self) -> None:
         """Wait for the folders that must exist; create those that are ours to create.

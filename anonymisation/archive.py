@@ -1,0 +1,108 @@
+"""The archive step: originals (and what the settings add) go to the archive share, verified by checksum."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from anonymisation.errors import ArchiveConflictError, ImageError
+from anonymisation.files import copy_atomically, sha256_of_file, with_access
+from anonymisation.listing import PictureFile, list_pictures
+from anonymisation.outcomes import MAX_LISTED, ArchiveReport, Failure
+from anonymisation.paths import ImagePaths
+from anonymisation.state import MASKED, FolderState, PictureState, open_state
+from anonymisation.workspace import Workspace
+
+
+def archive_folder(workspace: Workspace, folder: str) -> ArchiveReport:
+    """Archive the original of every masked picture of `folder` that is still in the input.
+
+    A picture whose copy cannot be made, or whose name is taken by a different file, is a failure in the report.
+
+    Raises:
+        FolderLockedError: another run works on the folder.
+        ShareUnavailableError: a share is away.
+    """
+    if workspace.shares.archive is None:
+        return ArchiveReport(folder)
+    workspace.require_shares()
+    archived = already = size = failed = 0
+    failures: list[Failure] = []
+    with open_state(workspace.shares.state, folder) as state:
+        for file, known in _masked_pictures(workspace, folder, state):
+            paths = workspace.picture(folder, file.name)
+            try:
+                copied = _archive_picture(workspace, paths, known)
+            except (ImageError, ArchiveConflictError) as error:
+                failed += 1
+                failures.append(Failure(paths.relative, str(error)))
+                continue
+            archived += copied
+            already += not copied
+            size += file.stamp.size if copied else 0
+            if not known.archived:
+                state.put(replace(known, archived=True))
+    return ArchiveReport(folder, archived, already, failed, size, tuple(failures[:MAX_LISTED]))
+
+
+def _masked_pictures(workspace: Workspace, folder: str, state: FolderState) -> list[tuple[PictureFile, PictureState]]:
+    files = list_pictures(workspace.shares.input / folder)
+    known = ((file, state.pictures.get(file.name)) for file in files)
+    return [(file, picture) for file, picture in known if picture is not None and picture.status == MASKED]
+
+
+def _archive_picture(workspace: Workspace, paths: ImagePaths, known: PictureState) -> bool:
+    """Whether the original was copied now; False when an equal copy was there."""
+    target = paths.archived
+    if target is None:
+        return False
+    copied = _ensure_copy(workspace, paths.original, target, known.sha256)
+    for source, companion in paths.archive_copies(workspace.settings):
+        _refresh_copy(workspace, source, companion)
+    return copied
+
+
+def _ensure_copy(workspace: Workspace, source: Path, target: Path, sha256: str) -> bool:
+    """Copy `source` unless `target` is there with this checksum; what was written is read back to compare.
+
+    Raises:
+        ArchiveConflictError: `target` holds something else.
+        ImageError: the source is not the file that was masked, or it cannot be copied.
+    """
+
+    def copy() -> bool:
+        if target.exists():
+            if sha256_of_file(target) == sha256:
+                return False
+            raise ArchiveConflictError(
+                f"the archive holds a different picture as {target}; it is not overwritten: move one of the two away"
+            )
+        if copy_atomically(source, target) != sha256:
+            target.unlink()
+            raise ImageError(f"{source} has changed since it was masked; the next run takes it again")
+        if sha256_of_file(target) != sha256:
+            target.unlink()
+            raise ImageError(f"the copy {target} does not read back as it was written; check the archive share")
+        return True
+
+    try:
+        return with_access(workspace.settings, f"archiving {source}", copy)
+    except OSError as error:
+        raise ImageError(f"{source} cannot be archived as {target}: {error.strerror}") from error
+
+
+def _refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
+    """Bring a derived file (record, mask) to the archive; a newer one replaces an older one, being made from it."""
+
+    def copy() -> None:
+        digest = sha256_of_file(source)
+        if target.exists() and sha256_of_file(target) == digest:
+            return
+        copy_atomically(source, target)
+        if sha256_of_file(target) != digest:
+            raise ImageError(f"the copy {target} does not read back as it was written; check the archive share")
+
+    try:
+        with_access(workspace.settings, f"archiving {source}", copy)
+    except OSError as error:
+        raise ImageError(f"{source} cannot be archived as {target}: {error.strerror}") from error

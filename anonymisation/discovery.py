@@ -1,0 +1,203 @@
+"""Capture folders that have something left to do: found by walking the input share and comparing with the state."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from anonymisation.imaging.exif import read_exif
+from anonymisation.listing import Listing, PictureFile, Problem, join, list_folder
+from anonymisation.metadata.capture_date import capture_date as date_of_capture
+from anonymisation.metadata.capture_date import date_in_path
+from anonymisation.outcomes import MAX_LISTED, Failure, MaskReport
+from anonymisation.state import FAILED, MASKED, FileStamp, PictureState, read_pictures
+from anonymisation.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFolder:
+    """A capture folder as discovery met it: its pictures, how many still need the chain, which are known to fail."""
+
+    folder: str
+    pictures: int
+    pending: int
+    known_failed: int = 0
+    known_failures: tuple[Failure, ...] = ()
+
+    def idle_report(self) -> MaskReport:
+        """The report of a folder that is left alone, so that what is known to fail in it stays in every summary."""
+        return MaskReport(
+            folder=self.folder,
+            found=self.pictures,
+            masked=0,
+            already_done=self.pictures - self.known_failed,
+            failed=0,
+            known_failed=self.known_failed,
+            failures=self.known_failures,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A capture folder in which something changed too recently to be taken by a scheduled run."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What discovery found: folders to take, reports of those that only hold known failures, folders still changing."""
+
+    folders: tuple[FoundFolder, ...]
+    idle: tuple[MaskReport, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    unsettled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which folders to take: all, those of a capture date, those matching a pattern; `settled_only` for nightly runs.
+
+    A pattern is a folder's path below the input folder (which takes the folders below it too), or a shell pattern
+    whose `*` also crosses `/`.
+    """
+
+    settled_only: bool = False
+    capture_date: date | None = None
+    patterns: tuple[str, ...] = ()
+
+    def matches(self, folder: str) -> bool:
+        """Whether the patterns want this folder (without patterns: every folder)."""
+        return not self.patterns or any(_matches(folder, pattern.strip("/")) for pattern in self.patterns)
+
+
+EVERYTHING: Final = Selection()
+Finding = FoundFolder | Problem | Unsettled
+
+
+def discover(workspace: Workspace, selection: Selection = EVERYTHING) -> Discovery:
+    """Walk the input folder and list what is left to do, in the order of the paths.
+
+    Raises:
+        ShareUnavailableError: the input folder cannot be reached.
+    """
+    folders: list[FoundFolder] = []
+    idle: list[MaskReport] = []
+    problems: list[Problem] = []
+    unsettled: list[str] = []
+    for found in walk(workspace, selection):
+        match found:
+            case Problem():
+                problems.append(found)
+            case Unsettled():
+                unsettled.append(found.folder)
+            case FoundFolder() if found.pending:
+                folders.append(found)
+            case FoundFolder() if found.known_failed:
+                idle.append(found.idle_report())
+    return Discovery(tuple(folders), tuple(idle), tuple(problems), tuple(unsettled))
+
+
+def walk(workspace: Workspace, selection: Selection = EVERYTHING) -> Iterator[Finding]:
+    """Yield every capture folder as it is met (also those with nothing pending), places not entered, unsettled folders.
+
+    Links to folders are never followed: they could lead in a circle, or to the same pictures twice.
+    """
+    workspace.require_shares()
+    base = workspace.shares.input
+    stack = ["."]
+    while stack:
+        folder = stack.pop()
+        try:
+            listing = list_folder(base / folder, folder)
+        except FileNotFoundError:  # gone since its parent was read; or the whole share is
+            workspace.require_shares()
+            continue
+        if isinstance(listing, Problem):
+            yield listing
+            continue
+        yield from listing.problems
+        stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
+        if listing.pictures and selection.matches(folder) and _is_of_date(workspace, folder, listing, selection):
+            if selection.settled_only and not _is_settled(workspace, base / folder, listing):
+                yield Unsettled(folder)
+            else:
+                yield _look(workspace, folder, listing.pictures)
+
+
+def is_done(workspace: Workspace, folder: str, picture: PictureFile, known: PictureState | None) -> bool:
+    """Whether the masked output stands and was made from these input bytes, as far as sizes and times tell."""
+    if known is None or known.status != MASKED or known.source != picture.stamp:
+        return False
+    if not workspace.settings.draw_mask:
+        return True
+    try:
+        return known.output == FileStamp.of(workspace.picture(folder, picture.name).masked)
+    except OSError:
+        return False
+
+
+def is_known_failed(picture: PictureFile, known: PictureState | None, model: str, digest: str) -> bool:
+    """Whether the picture failed before with the same bytes, model and configuration."""
+    if known is None or known.status != FAILED or known.source != picture.stamp:
+        return False
+    return known.model == model and known.digest == digest
+
+
+def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile]) -> FoundFolder:
+    """Compare the pictures with what is known of them."""
+    states = read_pictures(workspace.shares.state, folder)
+    settings = workspace.settings
+    model, digest = workspace.model_identity(), settings.picture_digest()
+    pending = 0
+    failures: list[Failure] = []
+    for picture in pictures:
+        known = states.get(picture.name)
+        if not settings.force_remask and is_known_failed(picture, known, model, digest):
+            failures.append(Failure(join(folder, picture.name), (known and known.reason) or "", known=True))
+        elif settings.force_remask or not _is_finished(workspace, folder, picture, known):
+            pending += 1
+    # The row of a picture whose original is released already can still be missing.
+    if settings.write_exif_to_db and any(s.status == MASKED and s.loaded is None for s in states.values()):
+        pending = max(pending, 1)
+    return FoundFolder(folder, len(pictures), pending, len(failures), tuple(failures[:MAX_LISTED]))
+
+
+def _is_finished(workspace: Workspace, folder: str, picture: PictureFile, state: PictureState | None) -> bool:
+    """Whether the whole chain is through with a picture, not only the mask step."""
+    if not is_done(workspace, folder, picture, state) or state is None:
+        return False
+    settings = workspace.settings
+    if settings.delete_input or (workspace.shares.archive is not None and not state.archived):
+        return False  # with delete_input, a picture still in the input is not released yet
+    return not settings.write_exif_to_db or state.loaded is not None
+
+
+def _is_settled(workspace: Workspace, path: Path, listing: Listing) -> bool:
+    marker = workspace.settings.capture_marker_file
+    if marker and (marker in listing.other_names or (path / marker).exists()):
+        return True
+    return time.time() - listing.newest >= workspace.settings.capture_settle_seconds
+
+
+def _is_of_date(workspace: Workspace, folder: str, listing: Listing, selection: Selection) -> bool:
+    return selection.capture_date in {None, _capture_date(workspace, folder, listing.pictures[0])}
+
+
+def _capture_date(workspace: Workspace, folder: str, first: PictureFile) -> date:
+    relative = PurePosixPath(folder)
+    mtime = first.stamp.mtime_ns / 1e9
+    found = date_in_path(relative)
+    if found is not None:
+        return found
+    path = workspace.picture(folder, first.name).original
+    return date_of_capture(relative, read_exif(path.read_bytes()), mtime)
+
+
+def _matches(folder: str, pattern: str) -> bool:
+    return folder == pattern or folder.startswith(f"{pattern}/") or fnmatch.fnmatchcase(folder, pattern)

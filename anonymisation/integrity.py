@@ -1,0 +1,99 @@
+"""The check step: input, output, archive and database compared, every gap named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from anonymisation.imaging.exif import read_provenance
+from anonymisation.listing import list_pictures
+from anonymisation.loading import rows_present
+from anonymisation.outcomes import MAX_LISTED, CheckReport, Gap
+from anonymisation.paths import ImagePaths
+from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_state
+from anonymisation.verification import copy_problem, mask_problem, masked_picture_problem, record_problem
+from anonymisation.workspace import Workspace
+
+
+def check_folder(workspace: Workspace, folder: str) -> CheckReport:
+    """Look at everything that the settings want of every picture of `folder`; pictures that failed are not gaps.
+
+    Raises:
+        FolderLockedError: another run works on the folder.
+        ShareUnavailableError: a share is away.
+        DatabaseUnavailableError: the database cannot be reached.
+    """
+    workspace.require_shares()
+    with open_state(workspace.shares.state, folder) as state:
+        expected = 0
+        gaps: list[Gap] = []
+        for finding in _FolderCheck(workspace, folder, state).findings():
+            expected += 1
+            if finding.problem is not None:
+                gaps.append(Gap(finding.picture, finding.place, finding.problem))
+    return CheckReport(folder, expected, len(gaps), tuple(gaps[:MAX_LISTED]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """One thing expected: where, and what is wrong with it (None: nothing)."""
+
+    picture: str
+    place: str
+    problem: str | None
+
+
+class _FolderCheck:
+    def __init__(self, workspace: Workspace, folder: str, state: FolderState) -> None:
+        self._workspace = workspace
+        self._settings = workspace.settings
+        self._folder = folder
+        self._masked = {name: known for name, known in state.pictures.items() if known.status == MASKED}
+        self._failed = {name for name, known in state.pictures.items() if known.status == FAILED}
+        wants_rows = self._settings.write_exif_to_db
+        self._rows = rows_present(workspace, state, self._masked) if wants_rows else frozenset[str]()
+
+    def findings(self) -> Iterator[_Finding]:
+        """Everything expected of the folder, with what is wrong with it."""
+        inputs = {file.name: file for file in list_pictures(self._workspace.shares.input / self._folder)}
+        for name, file in inputs.items():
+            if name not in self._failed:
+                known = self._masked.get(name)
+                problem = "is not masked yet" if known is None else None
+                if known is not None and known.source != file.stamp:
+                    problem = "has changed since it was masked"
+                yield _Finding(self._paths(name).relative, "input", problem)
+        for name, known in sorted(self._masked.items()):
+            yield from self._of_picture(self._paths(name), known, in_input=name in inputs)
+        yield from self._strangers()
+
+    def _of_picture(self, paths: ImagePaths, known: PictureState, *, in_input: bool) -> Iterator[_Finding]:
+        settings = self._settings
+        if settings.draw_mask:
+            yield _Finding(paths.relative, "output", masked_picture_problem(paths.masked, known))
+        for path in paths.records(settings):
+            if in_input or path.parent == paths.masked.parent:
+                yield _Finding(paths.relative, str(path), record_problem(path))
+        for path in paths.masks(settings):
+            if in_input or path.parent == paths.masked.parent:
+                yield _Finding(paths.relative, str(path), mask_problem(path, known))
+        if paths.archived is not None:
+            yield _Finding(paths.relative, "archive", copy_problem(paths.archived, known.sha256))
+        for _, path in paths.archive_copies(settings):
+            problem = record_problem(path) if path.suffix == ".json" else mask_problem(path, known)
+            yield _Finding(paths.relative, str(path), problem)
+        if settings.write_exif_to_db:
+            problem = None if known.name in self._rows else f"has no row in {settings.db_table}"
+            yield _Finding(paths.relative, "database", problem)
+
+    def _strangers(self) -> Iterator[_Finding]:
+        """Pictures in the output folder that no one is known to have masked: they could show anything."""
+        for file in list_pictures(self._workspace.shares.output / self._folder):
+            if file.name not in self._masked:
+                paths = self._paths(file.name)
+                unknown = read_provenance(paths.masked.read_bytes()) is None
+                problem = "stands there without being a masked picture; take it away" if unknown else None
+                yield _Finding(paths.relative, "output", problem)
+
+    def _paths(self, name: str) -> ImagePaths:
+        return self._workspace.picture(self._folder, name)

@@ -1,0 +1,77 @@
+"""JSON Lines files that survive a kill at any moment: append-only, a torn last line is ignored and closed off."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+
+def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each sound line of a journal as (offset in bytes, values); damaged lines are logged and skipped."""
+    if not path.exists():
+        return
+    with path.open("rb") as stream:
+        offset = 0
+        for line in stream:
+            values = parse_line(line)
+            if values is not None:
+                yield offset, values
+            elif line.strip():
+                logging.getLogger(__name__).warning("%s: line at byte %d is damaged and is skipped", path, offset)
+            offset += len(line)
+
+
+def parse_line(line: bytes) -> dict[str, Any] | None:
+    """The values of one line, or None when it is not whole."""
+    try:
+        values = json.loads(line)
+    except ValueError:
+        return None
+    return values if isinstance(values, dict) else None
+
+
+def to_line(values: Mapping[str, Any]) -> bytes:
+    """One line; ASCII, so that even a name that is not valid Unicode comes back as it was."""
+    return json.dumps(values, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+class JournalWriter:
+    """Appends lines to a journal; a line is with the operating system when `append` returns, on disk after close."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._stream: IO[bytes] | None = None
+
+    def append(self, values: Mapping[str, Any]) -> int:
+        """Add one line and return its offset in bytes."""
+        stream = self._open()
+        offset = stream.tell()
+        stream.write(to_line(values))
+        stream.flush()
+        return offset
+
+    @property
+    def used(self) -> bool:
+        """Whether something was appended since the last close."""
+        return self._stream is not None
+
+    def close(self) -> None:
+        """Flush what was appended to disk."""
+        if self._stream is not None:
+            os.fsync(self._stream.fileno())
+            self._stream.close()
+            self._stream = None
+
+    def _open(self) -> IO[bytes]:
+        if self._stream is None:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._stream = self.path.open("ab+")
+            size = self._stream.seek(0, os.SEEK_END)
+            if size and (self._stream.seek(size - 1), self._stream.read(1))[1] != b"\n":
+                self._stream.write(b"\n")  # the line before was torn by a kill: close it off
+            self._stream.seek(0, os.SEEK_END)
+        return self._stream

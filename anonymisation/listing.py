@@ -1,0 +1,118 @@
+"""What one directory of the input share holds: pictures, folders, and places that are not entered."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymisation.paths import is_picture_name
+from anonymisation.state import FileStamp
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFile:
+    """A picture in the input folder, as the directory shows it."""
+
+    name: str
+    stamp: FileStamp
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A place that discovery did not enter; with `hides_pictures`, pictures may be there, so the run is not whole."""
+
+    path: str
+    reason: str
+    hides_pictures: bool
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(slots=True)
+class Listing:
+    """One directory: pictures sorted by name, sub-folders, places not entered, newest change (s), other files."""
+
+    pictures: list[PictureFile]
+    folders: list[str]
+    problems: list[Problem]
+    newest: float
+    other_names: set[str]
+
+
+def list_folder(path: Path, folder: str) -> Listing | Problem:
+    listing = Listing([], [], [], 0.0, set())
+    try:
+        listing.newest = path.stat().st_ctime
+        with os.scandir(path) as entries:
+            for entry in entries:
+                _sort_entry(entry, folder, listing)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        return Problem(folder, f"cannot be read ({error.strerror}); its pictures are not masked", hides_pictures=True)
+    listing.pictures.sort(key=lambda picture: picture.name)
+    return listing
+
+
+def _sort_entry(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
+    if entry.is_dir(follow_symlinks=False):
+        _sort_folder(entry, folder, listing)
+    elif entry.is_symlink() and Path(entry.path).is_dir():
+        reason = "is a link to a folder and is not followed"
+        listing.problems.append(Problem(join(folder, entry.name), reason, hides_pictures=False))
+    elif is_picture_name(entry.name):
+        _add_picture(entry, folder, listing)
+    else:
+        listing.other_names.add(entry.name)
+        with contextlib.suppress(OSError):  # gone, or a broken link: neither says that the folder still changes
+            listing.newest = max(listing.newest, entry.stat().st_ctime)
+
+
+def _sort_folder(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
+    name = entry.name
+    if not _is_unicode(name):
+        reason = "its name is not valid UTF-8; rename it, its pictures are not masked"
+        listing.problems.append(Problem(join(folder, _printable(name)), reason, hides_pictures=True))
+    elif name.startswith("."):  # snapshots and waste bins of file servers: copies, never deliveries
+        listing.problems.append(Problem(join(folder, name), "is hidden and is not entered", hides_pictures=False))
+    else:
+        listing.folders.append(name)
+
+
+def _add_picture(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
+    try:
+        stat = entry.stat()
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); it is not masked"
+        listing.problems.append(Problem(join(folder, _printable(entry.name)), reason, hides_pictures=True))
+        return
+    listing.newest = max(listing.newest, stat.st_ctime)
+    listing.pictures.append(PictureFile(entry.name, FileStamp.from_stat(stat)))
+
+
+def list_pictures(path: Path) -> list[PictureFile]:
+    """The pictures directly in a folder, sorted by name; empty when the folder is not there."""
+    try:
+        listing = list_folder(path, str(path))
+    except FileNotFoundError:
+        return []
+    return [] if isinstance(listing, Problem) else listing.pictures
+
+
+def join(folder: str, name: str) -> str:
+    return name if folder == "." else f"{folder}/{name}"
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

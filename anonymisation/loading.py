@@ -1,0 +1,109 @@
+"""The load step: the records of a folder's masked pictures become rows of the configured table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+
+from anonymisation.database.columns import row_from_record
+from anonymisation.database.loader import load_records, send_spooled
+from anonymisation.database.reports import LoadLimits, LoadReport, SourceRecord
+from anonymisation.database.tables import load_layout
+from anonymisation.database.target import DatabaseTarget, existing_ids, open_target
+from anonymisation.errors import DatabaseUnavailableError
+from anonymisation.outcomes import MAX_LISTED, Failure, LoadSummary
+from anonymisation.state import MASKED, FolderState, open_state
+from anonymisation.workspace import Workspace
+
+
+def load_folder(workspace: Workspace, folder: str) -> LoadSummary:
+    """Upsert the rows of the masked pictures of `folder` whose row is not in the table yet.
+
+    Without `write_exif_to_db` nothing is done. Rows that the database refuses are failures in the report.
+
+    Raises:
+        DatabaseUnavailableError: the database is away; the rows wait in the spool and nothing is lost.
+        LoadFailedError: too many rows were refused, or wait.
+        FolderLockedError: another run works on the folder.
+        ConfigurationError: the layout or the database address cannot be used.
+    """
+    if not workspace.settings.write_exif_to_db:
+        return LoadSummary(folder)
+    workspace.require_shares()
+    target = _target(workspace)
+    with open_state(workspace.shares.state, folder) as state:
+        masked = [name for name, known in sorted(state.pictures.items()) if known.status == MASKED]
+        there = _present(target, state, (name for name in masked if state.pictures[name].loaded == target.layout.name))
+        missing = [name for name in masked if name not in there]
+        report = load_records(
+            _sources(workspace, folder, state, missing),
+            target,
+            workspace.shares.state,
+            LoadLimits.from_settings(workspace.settings),
+        )
+        if report.waiting:
+            raise DatabaseUnavailableError(
+                f"{target.place}: the database is away; {report.waiting} rows wait in {workspace.shares.state} and are "
+                "sent by the next load"
+            )
+        refused = {failure.picture for failure in report.failed}
+        for name in missing:
+            if workspace.picture(folder, name).relative not in refused:
+                state.put(replace(state.pictures[name], loaded=target.layout.name))
+    return _summary(folder, report, already=len(there))
+
+
+def send_waiting_rows(workspace: Workspace) -> LoadReport | None:
+    """Send the rows that wait from earlier runs; None without `write_exif_to_db`.
+
+    Raises: as `load_folder`, but a database that is still away only leaves them waiting.
+    """
+    if not workspace.settings.write_exif_to_db:
+        return None
+    return send_spooled(_target(workspace), workspace.shares.state, LoadLimits.from_settings(workspace.settings))
+
+
+def rows_present(workspace: Workspace, state: FolderState, names: Iterable[str]) -> frozenset[str]:
+    """Which of the pictures `names` have their row in the configured table.
+
+    Raises:
+        DatabaseUnavailableError: the database cannot be reached.
+    """
+    return _present(_target(workspace), state, names)
+
+
+def _present(target: DatabaseTarget, state: FolderState, names: Iterable[str]) -> frozenset[str]:
+    identifiers = {}
+    for name in names:
+        record = state.record(name)
+        if record is not None:
+            identifiers[name] = str(row_from_record(target.layout, record)[target.layout.pk_column])
+    if not identifiers:
+        return frozenset()
+    found = existing_ids(target, identifiers.values())
+    return frozenset(name for name, identifier in identifiers.items() if identifier in found)
+
+
+def _sources(workspace: Workspace, folder: str, state: FolderState, names: Iterable[str]) -> Iterator[SourceRecord]:
+    for name in names:
+        record = state.record(name)
+        if record is not None:
+            yield SourceRecord(workspace.picture(folder, name).relative, record)
+
+
+def _target(workspace: Workspace) -> DatabaseTarget:
+    return open_target(workspace.database_url, load_layout(workspace.settings.db_table))
+
+
+def _summary(folder: str, report: LoadReport, already: int) -> LoadSummary:
+    failures = tuple(Failure(f.picture, f"row refused: {f.reason}") for f in report.failed[:MAX_LISTED])
+    return LoadSummary(
+        folder=folder,
+        inserted=report.inserted,
+        updated=report.updated,
+        already_loaded=already,
+        failed=len(report.failed),
+        waiting=report.waiting,
+        failures=failures,
+        collisions=report.collisions[:MAX_LISTED],
+    )

@@ -1,0 +1,256 @@
+"""What the steps of the chain report: frozen values that add up, and travel as plain JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from anonymisation.database.reports import Collision
+
+MAX_LISTED: Final = 50  # failures that a report lists by name; its counts are exact all the same
+
+
+class Status(StrEnum):
+    """What became of one picture in the mask step."""
+
+    MASKED = "masked"
+    ALREADY_DONE = "already done"
+    FAILED = "failed"
+    KNOWN_FAILED = "known failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOutcome:
+    """What became of one picture; `picture` is its path below the input folder, `reason` is set where it failed."""
+
+    picture: str
+    status: Status
+    reason: str | None = None
+    objects: Mapping[str, int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if (self.reason is not None) != (self.status in {Status.FAILED, Status.KNOWN_FAILED}):
+            raise ValueError(f"expected a reason for a failed picture only, got {self.status} and {self.reason!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One picture that failed in a step; `known` failures were reported by an earlier run already."""
+
+    picture: str
+    reason: str
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """Shared by all step reports: conversion to and from plain JSON values (for XCom and files)."""
+
+    folder: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The report that `to_dict` was called on."""
+        content = dict(values)
+        for name in ("failures", "gaps", "collisions"):
+            if name in content:
+                content[name] = tuple(_ITEMS[name](**item) for item in content[name])
+        return cls(**content)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskReport(_Report):
+    """Counts of pictures: found = masked + already_done + failed + known_failed. `seconds` of wall time."""
+
+    found: int
+    masked: int
+    already_done: int
+    failed: int
+    known_failed: int
+    failures: tuple[Failure, ...] = ()
+    objects: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+
+    def __post_init__(self) -> None:
+        accounted = self.masked + self.already_done + self.failed + self.known_failed
+        if accounted != self.found:
+            raise ValueError(f"{self.folder}: expected {self.found} pictures accounted for, got {accounted}")
+
+    @classmethod
+    def of(cls, folder: str, outcomes: Iterable[ImageOutcome], seconds: float) -> MaskReport:
+        """Count the outcomes of a folder's pictures."""
+        counts = dict.fromkeys(Status, 0)
+        objects: dict[str, int] = {}
+        failures: list[Failure] = []
+        for outcome in outcomes:
+            counts[outcome.status] += 1
+            for label, number in outcome.objects.items():
+                objects[label] = objects.get(label, 0) + number
+            if outcome.reason is not None and len(failures) < MAX_LISTED:
+                failures.append(Failure(outcome.picture, outcome.reason, outcome.status is Status.KNOWN_FAILED))
+        return cls(
+            folder=folder,
+            found=sum(counts.values()),
+            masked=counts[Status.MASKED],
+            already_done=counts[Status.ALREADY_DONE],
+            failed=counts[Status.FAILED],
+            known_failed=counts[Status.KNOWN_FAILED],
+            failures=tuple(failures),
+            objects=dict(sorted(objects.items())),
+            seconds=seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveReport(_Report):
+    """Originals copied and verified now, found there already, and not archived; `size` in bytes copied."""
+
+    archived: int = 0
+    already_archived: int = 0
+    failed: int = 0
+    size: int = 0
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSummary(_Report):
+    """Rows inserted, updated, found loaded already, refused by the database, and waiting in the spool."""
+
+    inserted: int = 0
+    updated: int = 0
+    already_loaded: int = 0
+    failed: int = 0
+    waiting: int = 0
+    failures: tuple[Failure, ...] = ()
+    collisions: tuple[Collision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that should be there and is not, or does not agree: which picture, where, and what is wrong."""
+
+    picture: str
+    place: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport(_Report):
+    """Files and rows expected, and those missing or in disagreement (`missing` counts, `gaps` names the first)."""
+
+    expected: int = 0
+    missing: int = 0
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReport(_Report):
+    """Originals removed from the input, those kept (of them `failed` could not be verified), and the emptied folder."""
+
+    released: int = 0
+    kept: int = 0
+    failed: int = 0
+    folder_removed: bool = False
+    failures: tuple[Failure, ...] = ()
+
+
+_ITEMS: Final[Mapping[str, type]] = {"failures": Failure, "gaps": Gap, "collisions": Collision}
+
+
+@dataclass(frozen=True, slots=True)
+class FolderReport:
+    """One folder's way through the chain; a step that did not run is None.
+
+    `error` is what stopped it, and `error_exit_code` the exit code of that kind of error.
+    """
+
+    folder: str
+    mask: MaskReport | None = None
+    archive: ArchiveReport | None = None
+    load: LoadSummary | None = None
+    check: CheckReport | None = None
+    release: ReleaseReport | None = None
+    error: str | None = None
+    error_exit_code: int = 0
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What failed anew in any step: pictures and gaps, each with its reason; known failures aside."""
+        found = [f for f in self._listed() if not f.known]
+        if self.check is not None:
+            found += [Failure(gap.picture, f"{gap.place}: {gap.problem}") for gap in self.check.gaps]
+        return tuple(found)
+
+    @property
+    def failed_count(self) -> int:
+        """How much failed anew, in exact numbers (`failures` lists only the first of each step)."""
+        counts = [step.failed for step in (self.mask, self.archive, self.load, self.release) if step is not None]
+        return sum(counts) + (self.check.missing if self.check else 0)
+
+    @property
+    def succeeded(self) -> bool:
+        """No step stopped, and nothing failed that was not known."""
+        return self.error is None and self.failed_count == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FolderReport:
+        """The report that `to_dict` was called on."""
+        steps = {name: kind.from_dict(values[name]) for name, kind in _STEPS.items() if values.get(name) is not None}
+        plain = {name: values[name] for name in ("folder", "error", "error_exit_code") if name in values}
+        return cls(**plain, **steps)
+
+    def _listed(self) -> list[Failure]:
+        steps = (self.mask, self.archive, self.load, self.release)
+        return [failure for step in steps if step is not None for failure in step.failures]
+
+
+_STEPS: Final[Mapping[str, Any]] = {
+    "mask": MaskReport,
+    "archive": ArchiveReport,
+    "load": LoadSummary,
+    "check": CheckReport,
+    "release": ReleaseReport,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A whole run: its folders, what discovery could not enter (`problems`), and `seconds` of wall time.
+
+    `broken` says what kept the run from being complete outside its folders (an unreadable folder, a failed discovery).
+    """
+
+    folders: tuple[FolderReport, ...]
+    problems: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    broken_exit_code: int = 1
+    seconds: float = 0.0
+
+    @property
+    def succeeded(self) -> bool:
+        """Nothing failed anew, and nothing kept the run from being whole."""
+        return not self.broken and all(folder.succeeded for folder in self.folders)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 3 when nothing but the environment was in the way, else 1."""
+        codes = {folder.error_exit_code or 1 for folder in self.folders if not folder.succeeded}
+        if self.broken:
+            codes.add(self.broken_exit_code)
+        return 0 if not codes else 3 if codes == {3} else 1
+
+    def total(self, step: str, count: str) -> int:
+        """The sum of one count of one step over all folders, e.g. `total("mask", "masked")`."""
+        reports = (getattr(folder, step) for folder in self.folders)
+        return sum(getattr(report, count) for report in reports if report is not None)

@@ -1,0 +1,49 @@
+"""Work on several things at once without losing their order: a window of futures, and an executor without threads."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from typing import Any, ParamSpec, TypeVar
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def in_flight(items: Iterable[T], number: int) -> Iterator[T]:
+    """Hand on `items` in their order, having drawn up to `number` more of them than were handed on.
+
+    Where drawing an item submits work, that much work is under way while the oldest item is waited for.
+    """
+    drawn: deque[T] = deque()
+    for item in items:
+        drawn.append(item)
+        if len(drawn) > number:
+            yield drawn.popleft()
+    yield from drawn
+
+
+def executor(threads: int) -> Executor:
+    """A pool of so many threads; with 0, work is done at once where it is submitted."""
+    return ThreadPoolExecutor(threads, thread_name_prefix="picture") if threads else InlineExecutor()
+
+
+class InlineExecutor(Executor):
+    """Does submitted work at once, in the calling thread."""
+
+    def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
+        """Run `fn` and return its finished future."""
+        future: Future[T] = Future()
+        try:
+            future.set_result(fn(*args, **kwargs))
+        except Exception as error:  # noqa: BLE001 - it is handed on by the future, as by any executor
+            future.set_exception(error)
+        return future
+
+
+def failed(error: BaseException) -> Future[Any]:
+    """A future that raises `error`."""
+    future: Future[Any] = Future()
+    future.set_exception(error)
+    return future

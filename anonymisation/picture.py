@@ -1,0 +1,190 @@
+"""One picture's way from bytes to masked files: read and decoded before the model, redacted and written after it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.errors import ImageError, ImageMetadataError
+from anonymisation.files import sha256_of, with_access, write_atomically
+from anonymisation.imaging.exif import ExifTags, Provenance, published_exif, read_exif, read_provenance
+from anonymisation.imaging.jpeg import Frame, decode_jpeg, encode_jpeg, to_upright
+from anonymisation.imaging.mask_file import encode_mask
+from anonymisation.listing import PictureFile
+from anonymisation.masking.detections import Detections
+from anonymisation.masking.rendering import Appearance, redact
+from anonymisation.metadata.record import Record, RecordContext, build_record, record_from_json, record_to_json
+from anonymisation.metadata.redaction import redact_tag
+from anonymisation.paths import ImagePaths
+from anonymisation.state import MASKED, FileStamp, PictureState
+from anonymisation.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PreparedPicture:
+    """A picture read once and decoded, ready for the model. `data` are the original's bytes."""
+
+    file: PictureFile
+    data: bytes
+    sha256: str
+    exif: ExifTags
+    frame: Frame
+
+    def upright(self) -> NDArray[np.uint8]:
+        """The pixels as a viewer shows them: (H, W, 3) RGB."""
+        return to_upright(self.frame.pixels, self.exif.orientation)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FinishedPicture:
+    """A picture whose files are all written: its state, its record and what was detected (None: not known)."""
+
+    state: PictureState
+    record: Record
+    detections: list[dict[str, Any]] | None
+    objects: Mapping[str, int]
+
+
+class PictureWorker:
+    """Prepares and finishes the pictures of one folder; safe to call from several threads."""
+
+    def __init__(self, workspace: Workspace, folder: str, *, model: str, run: str | None) -> None:
+        self._workspace = workspace
+        self._folder = folder
+        self._model = model
+        self._run = run
+        self._settings = workspace.settings
+        self._digest = workspace.settings.picture_digest()
+        self._appearance = Appearance.from_settings(workspace.settings)
+        self._context = RecordContext(
+            input_root=workspace.shares.input,
+            exif_top_dir=self._settings.exif_top_dir,
+            exif_mappenavn=self._settings.exif_mappenavn,
+            version=workspace.version_tag,
+        )
+
+    def paths(self, file: PictureFile) -> ImagePaths:
+        """Every file of the picture."""
+        return ImagePaths(self._workspace.shares, PurePosixPath(self._folder), file.name)
+
+    def read(self, file: PictureFile) -> bytes:
+        """The original's bytes.
+
+        Raises:
+            ShareUnavailableError: the share is away.
+            ImageError: the file itself cannot be read.
+        """
+        path = self.paths(file).original
+        try:
+            return with_access(self._settings, f"reading {path}", path.read_bytes)
+        except OSError as error:
+            self._workspace.require_shares()  # a picture that is gone because its share is gone did not fail
+            raise ImageError(f"cannot be read: {error.strerror}") from error
+
+    def prepare(self, file: PictureFile, data: bytes) -> PreparedPicture:
+        """Decode the original and read its metadata.
+
+        Raises:
+            ImageError: it is not a sound JPEG.
+        """
+        return PreparedPicture(file, data, sha256_of(data), read_exif(data), decode_jpeg(data))
+
+    def finish(self, picture: PreparedPicture, detections: Detections) -> FinishedPicture:
+        """Redact, encode and write all that the settings ask for; the masked picture last, so that it proves the rest.
+
+        `detections` are those of the upright picture.
+
+        Raises:
+            ImageError: the metadata cannot be made safe, or a file cannot be made.
+            ShareUnavailableError: the output share is away.
+        """
+        paths = self.paths(picture.file)
+        stored = detections.to_stored(picture.exif.orientation)
+        objects = stored.counts()
+        record = build_record(paths.original, picture.exif, self._context, objects=objects)
+        redaction = redact(picture.frame.pixels, stored, self._appearance, self._settings.mask_dilation_pixels)
+        exif = self._published_exif(picture, objects)
+        masked = encode_jpeg(redaction.pixels, picture.frame, quality=self._settings.jpeg_quality, exif=exif)
+        for path in paths.records(self._settings):
+            self._write(path, record_to_json(record))
+        mask_places = paths.masks(self._settings)
+        if mask_places:
+            mask = encode_mask(redaction.mask)
+            for path in mask_places:
+                self._write(path, mask)
+        if self._settings.draw_mask:
+            self._write(paths.masked, masked)
+        return FinishedPicture(self._state(picture, paths), record, stored.as_json(), objects)
+
+    def adopt(self, file: PictureFile, data: bytes) -> FinishedPicture | None:
+        """What the output share holds of this very picture when its state was lost; None if there is nothing to adopt.
+
+        The masked picture's EXIF tells which bytes it was made from; it must decode whole and be of equal size.
+        """
+        paths = self.paths(file)
+        try:
+            masked = paths.masked.read_bytes()
+        except OSError:
+            return None
+        provenance = read_provenance(masked)
+        if provenance is None or provenance.source_sha256 != sha256_of(data):
+            return None
+        try:
+            output = decode_jpeg(masked)
+            picture = self.prepare(file, data)
+        except ImageError:
+            return None
+        if output.pixels.shape != picture.frame.pixels.shape:
+            return None
+        state = self._state(picture, paths, provenance)
+        record = self._known_record(paths) or self._rebuilt_record(paths, picture.exif, provenance)
+        return FinishedPicture(state, record, None, provenance.objects)
+
+    def _state(self, picture: PreparedPicture, paths: ImagePaths, provenance: Provenance | None = None) -> PictureState:
+        height, width = picture.frame.pixels.shape[:2]
+        return PictureState(
+            name=picture.file.name,
+            status=MASKED,
+            source=picture.file.stamp,
+            sha256=picture.sha256,
+            model=provenance.model if provenance else self._model,
+            digest=self._digest,
+            version=provenance.version if provenance else self._workspace.version_tag,
+            width=width,
+            height=height,
+            output=FileStamp.of(paths.masked) if self._settings.draw_mask else None,
+            run=self._run,
+        )
+
+    def _published_exif(self, picture: PreparedPicture, objects: Mapping[str, int]) -> bytes:
+        provenance = Provenance(picture.sha256, self._workspace.version_tag, self._model, objects)
+        tags = picture.exif
+        return published_exif(
+            picture.data,
+            image_properties=redact_tag(tags.image_properties, source="ImageProperties"),
+            reflink_info=redact_tag(tags.reflink_info, source="ReflinkInfo"),
+            provenance=provenance,
+        )
+
+    def _known_record(self, paths: ImagePaths) -> Record | None:
+        for path in paths.records(self._settings):
+            try:
+                return record_from_json(path.read_bytes())
+            except (OSError, ImageMetadataError):
+                continue
+        return None
+
+    def _rebuilt_record(self, paths: ImagePaths, exif: ExifTags, provenance: Provenance) -> Record:
+        record = build_record(paths.original, exif, self._context, objects=provenance.objects)
+        return {**record, "versjon": provenance.version}
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            with_access(self._settings, f"writing {path}", lambda: write_atomically(path, data))
+        except OSError as error:
+            raise ImageError(f"{path} cannot be written: {error.strerror}") from error

@@ -1,0 +1,211 @@
+"""The mask step: every picture of a capture folder from input to output, reading and writing beside the model."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future
+from dataclasses import replace
+from pathlib import PurePosixPath
+from typing import Final
+
+from anonymisation.discovery import is_done, is_known_failed
+from anonymisation.errors import AnonymisationError, ImageError
+from anonymisation.failures import forget_failure, keep_failure
+from anonymisation.files import remove_leftovers, sha256_of
+from anonymisation.listing import PictureFile, list_pictures
+from anonymisation.masking.detector import Detector
+from anonymisation.outcomes import ImageOutcome, MaskReport, Status
+from anonymisation.overlap import executor, failed, in_flight
+from anonymisation.picture import FinishedPicture, PictureWorker, PreparedPicture
+from anonymisation.settings import Settings
+from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_state
+from anonymisation.workspace import Workspace
+
+# Stands where a failed picture's settings digest would, when the failure does not follow from bytes and settings alone.
+_PASSING: Final = "passing"
+_SHADOWED: Final = "shadowed"
+
+
+class ShadowedNameError(ImageError):
+    """Another picture of the folder has the same name but for its ending, so that their derived files would collide."""
+
+
+def mask_folder(
+    workspace: Workspace,
+    folder: str,
+    detector: Callable[[], Detector],
+    on_progress: Callable[[ImageOutcome], None] | None = None,
+    *,
+    run: str | None = None,
+    clean_up: bool = True,
+) -> MaskReport:
+    """Mask every picture of `folder` that is not done; a picture that fails is an outcome and stops nothing.
+
+    `detector` is called only when there is something to mask. `run` names the run for `force_remask`: what this very
+    run has masked already is not masked again when it is repeated after a kill. `clean_up` removes leftovers of
+    interrupted writes first.
+
+    Raises:
+        FolderLockedError: another run works on the folder.
+        ShareUnavailableError: a share is away.
+        ModelUnavailableError: the model cannot be loaded.
+    """
+    started = time.monotonic()
+    workspace.require_shares()
+    outcomes = []
+    with open_state(workspace.shares.state, folder) as state:
+        if clean_up:
+            _clean_up(workspace, folder)
+        for outcome in _MaskStep(workspace, folder, state, detector, run).outcomes():
+            outcomes.append(outcome)
+            if on_progress is not None:
+                on_progress(outcome)
+    return MaskReport.of(folder, outcomes, time.monotonic() - started)
+
+
+class _MaskStep:
+    """One pass over a folder; pictures are begun, and reported, in the order of their names."""
+
+    def __init__(
+        self, workspace: Workspace, folder: str, state: FolderState, detector: Callable[[], Detector], run: str | None
+    ) -> None:
+        self._workspace = workspace
+        self._settings = workspace.settings
+        self._folder = folder
+        self._state = state
+        self._detector = detector
+        self._run = run
+        self._model = workspace.model_identity()
+        self._digest = workspace.settings.picture_digest()
+        self._worker = PictureWorker(workspace, folder, model=self._model, run=run)
+        self._shadowed: Mapping[str, str] = {}
+
+    def outcomes(self) -> Iterator[ImageOutcome]:
+        """What became of each picture."""
+        files = list_pictures(self._workspace.shares.input / self._folder)
+        self._shadowed = shadowed_names([file.name for file in files], self._state.pictures, self._settings)
+        threads = self._settings.max_num_async_workers if self._settings.enable_async else 0
+        with executor(threads) as pool:
+            begun = in_flight(((file, pool.submit(self._begin, file)) for file in files), threads)
+            ended = in_flight(((file, self._detect(pool, future)) for file, future in begun), threads)
+            for file, future in ended:
+                yield self._settle(file, future)
+
+    def _begin(self, file: PictureFile) -> ImageOutcome | FinishedPicture | PreparedPicture:
+        """Find out that there is nothing to do, adopt what stands on the output share, or read and decode."""
+        _require_unicode(file.name)
+        known = self._state.pictures.get(file.name)
+        if file.name in self._shadowed:
+            return self._shadowed_outcome(file, known)
+        remask = self._settings.force_remask and not (known and self._run and known.run == self._run)
+        if not remask:
+            if is_done(self._workspace, self._folder, file, known):
+                return ImageOutcome(self._worker.paths(file).relative, Status.ALREADY_DONE)
+            if known is not None and is_known_failed(file, known, self._model, self._digest):
+                return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
+        data = self._worker.read(file)
+        adopted = None if remask else self._adopt(file, data, known)
+        return adopted or self._worker.prepare(file, data)
+
+    def _adopt(self, file: PictureFile, data: bytes, known: PictureState | None) -> FinishedPicture | None:
+        """What the output share holds, unless this deployment knows it better (then nothing needs to be adopted)."""
+        found = self._worker.adopt(file, data) if self._settings.draw_mask else None
+        if found is None or known is None or known.status != MASKED or known.sha256 != sha256_of(data):
+            return found
+        record = self._state.record(file.name)
+        state = replace(known, source=file.stamp, output=found.state.output)
+        return replace(found, state=state, record=record or found.record)
+
+    def _detect(
+        self, pool: Executor, begun: Future[ImageOutcome | FinishedPicture | PreparedPicture]
+    ) -> Future[ImageOutcome | FinishedPicture]:
+        """Run the model on a prepared picture and have it finished; anything else is handed on as it is."""
+        if begun.exception() is not None or not isinstance(picture := begun.result(), PreparedPicture):
+            return begun  # type: ignore[return-value]  # no PreparedPicture: just looked
+        model = self._detector()
+        try:
+            detections = model.detect(picture.upright())
+        except AnonymisationError:
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever the model stumbles over is this picture's failure
+            return failed(error)
+        return pool.submit(self._worker.finish, picture, detections)
+
+    def _settle(self, file: PictureFile, future: Future[ImageOutcome | FinishedPicture]) -> ImageOutcome:
+        """Wait for a picture and keep what became of it."""
+        paths = self._worker.paths(file)
+        try:
+            result = future.result()
+        except ImageError as error:
+            return self._fail(file, str(error), self._failure_digest(error))
+        except AnonymisationError:
+            raise
+        except Exception as error:
+            logging.getLogger(__name__).exception("%s: unexpected error", paths.relative)
+            return self._fail(file, f"{type(error).__name__}: {error}", _PASSING)
+        if isinstance(result, ImageOutcome):
+            return result
+        adopted = result.detections is None
+        self._state.put_masked(result.state, result.record, result.detections)
+        forget_failure(paths, result.state.sha256)
+        status = Status.ALREADY_DONE if adopted else Status.MASKED
+        return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects)
+
+    def _fail(self, file: PictureFile, reason: str, digest: str) -> ImageOutcome:
+        paths = self._worker.paths(file)
+        logging.getLogger(__name__).error("%s: %s", paths.relative, reason)
+        keep_failure(paths, reason)
+        self._state.put(
+            PictureState(
+                name=file.name,
+                status=FAILED,
+                source=file.stamp,
+                sha256="",
+                model=self._model,
+                digest=digest,
+                version=self._workspace.version_tag,
+                reason=reason,
+                run=self._run,
+            )
+        )
+        return ImageOutcome(paths.relative, Status.FAILED, reason)
+
+    def _failure_digest(self, error: ImageError) -> str:
+        if isinstance(error, ShadowedNameError):
+            return _SHADOWED
+        return self._digest if error.lasting else _PASSING
+
+    def _shadowed_outcome(self, file: PictureFile, known: PictureState | None) -> ImageOutcome:
+        other = self._shadowed[file.name]
+        if known is not None and known.digest == _SHADOWED and known.source == file.stamp:
+            return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
+        stem = PurePosixPath(file.name).stem
+        raise ShadowedNameError(f"{other} has the files {stem}.json and {stem}.webp already; rename one of the two")
+
+
+def shadowed_names(names: Iterable[str], known: Mapping[str, PictureState], settings: Settings) -> dict[str, str]:
+    """Pictures whose derived files would overwrite those of another picture: {name: the other's name}.
+
+    The derived files belong to a picture that was masked before, else to the first of the names.
+    """
+    if not any((settings.local_json, settings.remote_json, settings.local_mask, settings.remote_mask)):
+        return {}
+    owners = {PurePosixPath(name).stem: name for name, picture in known.items() if picture.status == MASKED}
+    return {name: owner for name in names if (owner := owners.setdefault(PurePosixPath(name).stem, name)) != name}
+
+
+def _clean_up(workspace: Workspace, folder: str) -> None:
+    """Remove leftovers of interrupted writes; the folder's lock is held, so no one else can be writing there."""
+    for _, base in workspace.shares.roles():
+        removed = remove_leftovers(base / folder)
+        if removed:
+            logging.getLogger(__name__).info("%s: removed %d leftovers of an interrupted run", base / folder, removed)
+
+
+def _require_unicode(name: str) -> None:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise ImageError("its name is not valid UTF-8; rename it") from None

@@ -1,0 +1,111 @@
+"""The release step: originals leave the input folder, each only after everything made from it is proven to stand."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from anonymisation.listing import PictureFile, list_pictures
+from anonymisation.loading import rows_present
+from anonymisation.outcomes import MAX_LISTED, Failure, ReleaseReport
+from anonymisation.paths import ImagePaths
+from anonymisation.state import MASKED, FolderState, PictureState, open_state
+from anonymisation.verification import copy_problem, masked_picture_problem, record_problem
+from anonymisation.workspace import Workspace
+
+
+def release_folder(workspace: Workspace, folder: str) -> ReleaseReport:
+    """With `delete_input`, remove each original whose archive copy, masked picture and record are verified now.
+
+    Pictures that failed stay. The last picture takes the derived files beside it, the marker file, and folders that
+    became empty with it, never the base input folder.
+
+    Raises:
+        FolderLockedError: another run works on the folder.
+        ShareUnavailableError: a share is away.
+        DatabaseUnavailableError: the record is only in the database, and that cannot be reached.
+    """
+    files = list_pictures(workspace.shares.input / folder)
+    if not workspace.settings.delete_input:
+        return ReleaseReport(folder, kept=len(files))
+    workspace.require_shares()
+    failures: list[Failure] = []
+    released = 0
+    with open_state(workspace.shares.state, folder) as state:
+        candidates = _masked(files, state)
+        in_database = _with_row(workspace, state, candidates)
+        for file, known in candidates:
+            paths = workspace.picture(folder, file.name)
+            problem = _obstacle(workspace, paths, known, has_row=file.name in in_database)
+            if problem is not None:
+                failures.append(Failure(paths.relative, f"not released: {problem}"))
+                continue
+            paths.original.unlink()
+            state.put(replace(known, released=True))
+            released += 1
+        removed = _remove_emptied(workspace, folder, state)
+    kept = len(files) - released
+    return ReleaseReport(folder, released, kept, len(failures), removed, tuple(failures[:MAX_LISTED]))
+
+
+def _masked(files: Iterable[PictureFile], state: FolderState) -> list[tuple[PictureFile, PictureState]]:
+    known = ((file, state.pictures.get(file.name)) for file in files)
+    return [(file, picture) for file, picture in known if picture is not None and picture.status == MASKED]
+
+
+def _with_row(
+    workspace: Workspace, state: FolderState, candidates: list[tuple[PictureFile, PictureState]]
+) -> frozenset[str]:
+    """The names of the candidates whose row the database holds (none is looked up when nothing is loaded)."""
+    if not workspace.settings.write_exif_to_db:
+        return frozenset()
+    return rows_present(workspace, state, [file.name for file, _ in candidates])
+
+
+def _obstacle(workspace: Workspace, paths: ImagePaths, known: PictureState, *, has_row: bool) -> str | None:
+    """Why the original must stay, or None: archive copy, masked picture, record, each looked at on its share now."""
+    settings = workspace.settings
+    if paths.archived is None:
+        return "there is no archive folder"
+    if problem := copy_problem(paths.original, known.sha256):
+        return f"the original {problem}"
+    if problem := copy_problem(paths.archived, known.sha256):
+        return f"the archive copy {paths.archived} {problem}"
+    if problem := masked_picture_problem(paths.masked, known):
+        return f"the masked picture {paths.masked} {problem}"
+    if settings.write_exif_to_db and not has_row:
+        return "its row is not in the database"
+    if has_row:
+        return None
+    if not settings.remote_json:
+        return "its record is neither on a share nor in a database (see remote_json and write_exif_to_db)"
+    path = paths.masked.with_suffix(".json")
+    problem = record_problem(path)
+    return None if problem is None else f"the record {path} {problem}"
+
+
+def _remove_emptied(workspace: Workspace, folder: str, state: FolderState) -> bool:
+    """When no picture is left: remove what lay beside them, then the folder and parents that became empty."""
+    base = workspace.shares.input
+    place = base / folder
+    if list_pictures(place) or not place.is_dir():
+        return False
+    for path in _companions(workspace, folder, state):
+        path.unlink(missing_ok=True)
+    for path in (place, *place.parents):
+        if base in path.parents:
+            with suppress(OSError):  # not empty: something else lies there, and it is not ours to remove
+                path.rmdir()
+    return not place.exists()
+
+
+def _companions(workspace: Workspace, folder: str, state: FolderState) -> Iterator[Path]:
+    """The derived files that this program wrote beside released pictures, and the marker file."""
+    settings = workspace.settings
+    if settings.capture_marker_file:
+        yield workspace.shares.input / folder / settings.capture_marker_file
+    for name, known in state.pictures.items():
+        if known.released:
+            yield from workspace.picture(folder, name).local_files(settings)

@@ -1,0 +1,74 @@
+"""Looking at what stands on the shares: is this masked picture whole, is this record sound, is this copy equal?
+
+Each function returns None when all is well, else what is wrong, in words that follow "the file …".
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from anonymisation.errors import ImageError
+from anonymisation.files import sha256_of_file
+from anonymisation.imaging.exif import read_provenance
+from anonymisation.imaging.jpeg import decode_jpeg
+from anonymisation.imaging.mask_file import decode_mask
+from anonymisation.metadata.record import RECORD_KEYS, record_from_json
+from anonymisation.state import PictureState
+
+
+def masked_picture_problem(path: Path, known: PictureState) -> str | None:
+    """A masked picture must decode whole, have the original's size, and say that it was made from that original."""
+    try:
+        data = path.read_bytes()
+        height, width = decode_jpeg(data).pixels.shape[:2]
+    except OSError as error:
+        return _unreadable(error)
+    except ImageError as error:
+        return f"does not decode: {error}"
+    if (width, height) != (known.width, known.height):
+        return f"is {width}x{height}, the original {known.width}x{known.height}"
+    provenance = read_provenance(data)
+    if provenance is None:
+        return "does not say which original it was made from"
+    if provenance.source_sha256 != known.sha256:
+        return "was made from a different original"
+    return None
+
+
+def mask_problem(path: Path, known: PictureState) -> str | None:
+    """A mask must decode and have the picture's size."""
+    try:
+        height, width = decode_mask(path.read_bytes()).shape
+    except OSError as error:
+        return _unreadable(error)
+    except (ImageError, ValueError) as error:
+        return f"does not decode: {error}"
+    if (width, height) != (known.width, known.height):
+        return f"is {width}x{height}, the picture {known.width}x{known.height}"
+    return None
+
+
+def record_problem(path: Path) -> str | None:
+    """A record must be JSON with exactly the keys of a record, in any order."""
+    try:
+        record = record_from_json(path.read_bytes())
+    except OSError as error:
+        return _unreadable(error)
+    except (ImageError, ValueError) as error:
+        return f"is not a record: {error}"
+    if different := set(record) ^ set(RECORD_KEYS):
+        return f"has not the keys of a record: {', '.join(sorted(different))}"
+    return None
+
+
+def copy_problem(path: Path, sha256: str) -> str | None:
+    """A copy must have the original's checksum."""
+    try:
+        found = sha256_of_file(path)
+    except OSError as error:
+        return _unreadable(error)
+    return None if found == sha256 else "differs from the original that was masked"
+
+
+def _unreadable(error: OSError) -> str:
+    return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"
