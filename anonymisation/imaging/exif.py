@@ -155,7 +155,7 @@ def _degrees(gps: Directory, reference: int, tag: int, letters: str, limit: floa
     parts = _quotients(gps, tag)
     if not side or side not in letters or not 1 <= len(parts) <= 3 or any(part < 0 for part in parts):
         return None
-    value = sum(part / 60**power for power, part in enumerate(parts))
+    value = sum(part / 60.0**power for power, part in enumerate(parts))
     if value > limit:
         return None
     return -value if side == letters[1] else value

@@ -19,8 +19,8 @@ _COLOUR_TAGS: Final = frozenset(
     b"wtpt bkpt chad rXYZ gXYZ bXYZ rTRC gTRC bTRC kTRC A2B0 A2B1 A2B2 B2A0 B2A1 B2A2 chrm cicp lumi".split()
 )
 _TEXT: Final = "Colour profile"
-# Parts of the header that name devices and programs: CMM; manufacturer and model; creator, checksum and the rest.
-_BLANKED: Final = ((4, 8), (48, 56), (80, 128))
+# Parts of the header that name devices and programs: CMM; platform; manufacturer and model; creator, checksum, rest.
+_BLANKED: Final = ((4, 8), (40, 44), (48, 56), (80, 128))
 
 
 def profile_of(metadata: Iterable[Segment]) -> bytes | None:
