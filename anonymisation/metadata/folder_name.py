@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -28,7 +29,7 @@ def format_folder_name(
     """Fill `template` in. Year has four digits, month, day and county two; a field without a value is empty.
 
     `relative_input_dir` is the path of the picture's folder below the first `top_dir` in its absolute path, with `/`;
-    without such a folder it is empty, and a warning is logged.
+    without such a folder it is empty, and a warning is logged once for each folder.
     """
     values = {field: record.get(key) or "" for field, key in _FROM_RECORD.items()}
     county = record.get("exif_fylke") or ""
@@ -45,7 +46,13 @@ def format_folder_name(
 def _relative_input_dir(path: Path, top_dir: str) -> str:
     below = below_top_dir(path, top_dir)
     if below is None:
-        message = "%s: no folder of its path is named %r (exif_top_dir), relative_input_dir stays empty"
-        logging.getLogger(__name__).warning(message, path, top_dir)
+        _warn(path.parent, top_dir)
         return ""
     return "/".join(below)
+
+
+@lru_cache(maxsize=1024)
+def _warn(folder: Path, top_dir: str) -> None:
+    """Say it once for a folder, not for each of its pictures: the cache remembers whom it was said of."""
+    message = "%s: no folder of its path is named %r (exif_top_dir), relative_input_dir stays empty"
+    logging.getLogger(__name__).warning(message, folder, top_dir)

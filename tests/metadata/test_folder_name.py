@@ -47,12 +47,14 @@ def test_no_county_and_two_digits() -> None:
     assert (fill("[{fylke}]", county=None), fill("[{fylke}]", county="46")) == ("[]", "[46]")
 
 
-def test_outside_the_top_folder_it_is_empty_and_said(caplog: pytest.LogCaptureFixture) -> None:
+def test_outside_the_top_folder_it_is_empty_and_said_once_for_the_folder(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
-        assert fill("{aar}", "/data/in/a.jpg") == "2018"
+        assert fill("{aar}", "/data/in once/a.jpg") == "2018"
         assert not caplog.messages
-        assert fill("V\\{relative_input_dir}", "/data/in/a.jpg") == "V\\"
-    assert "/data/in/a.jpg" in caplog.text
+        for name in ("a.jpg", "b.jpg"):
+            assert fill("V\\{relative_input_dir}", f"/data/in once/{name}") == "V\\"
+    assert len(caplog.messages) == 1
+    assert "/data/in once:" in caplog.text
 
 
 def test_directly_in_the_top_folder_it_is_empty_in_silence(caplog: pytest.LogCaptureFixture) -> None:
