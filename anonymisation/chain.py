@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from typing import Any, Final
 
@@ -57,20 +57,23 @@ def run_all(
     detector: Callable[[], Detector],
     *,
     selection: Selection = EVERYTHING,
+    on_found: Callable[[Finding], None] | None = None,
     on_folder: Callable[[FoundFolder], None] | None = None,
     on_progress: Callable[[ImageOutcome], None] | None = None,
+    on_report: Callable[[FolderReport], None] | None = None,
     clean_up: bool = True,
 ) -> RunReport:
     """The chain for every folder that has something left to do; one bad folder stops no other.
 
-    With `lazy_paths` each folder is worked on as it is found, else all are found first.
+    With `lazy_paths` each folder is worked on as it is found, else all are found first. `on_found` is told whatever
+    discovery meets, `on_folder` each folder as its chain begins, `on_report` its report as it ends.
 
     Raises:
         ShareUnavailableError: the input folder, or the place of another, cannot be reached.
         ModelUnavailableError: the model is not installed.
     """
     started = time.monotonic()
-    found: Iterable[Finding] = walk(workspace, selection)
+    found: Iterable[Finding] = _announced(walk(workspace, selection), on_found)
     if not workspace.settings.lazy_paths:
         found = list(found)
     folders: list[FolderReport] = []
@@ -83,6 +86,8 @@ def run_all(
                 if on_folder is not None:
                     on_folder(item)
                 folders.append(run_folder(workspace, item.folder, detector, on_progress, clean_up=clean_up))
+                if on_report is not None:
+                    on_report(folders[-1])
             case FoundFolder() if item.known_failed:
                 folders.append(FolderReport(item.folder, mask=item.idle_report()))
     return RunReport(
@@ -91,6 +96,13 @@ def run_all(
         broken=tuple(str(problem) for problem in problems if problem.hides_pictures),
         seconds=time.monotonic() - started,
     )
+
+
+def _announced(found: Iterable[Finding], on_found: Callable[[Finding], None] | None) -> Iterator[Finding]:
+    for item in found:
+        if on_found is not None:
+            on_found(item)
+        yield item
 
 
 def failed_pictures_error(report: FolderReport) -> PicturesFailedError | None:

@@ -1,0 +1,37 @@
+"""Text that is safe to show and to send: no credentials, no control characters, nothing that UTF-8 cannot hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final
+from urllib.parse import quote, quote_plus
+
+HIDDEN: Final = "***"
+
+# The password of a URL. It ends at the last @ of the word, since people paste passwords that hold one unquoted.
+_URL_PASSWORD: Final = re.compile(r"(?P<before>://[^\s/:@]*:)[^\s]+(?=@)")
+# password=…, pwd: …, "api_token": "…", in query strings, connection strings and dumps of settings.
+_NAMED_SECRET: Final = re.compile(
+    r"(?P<before>(?:password|passwd|pwd|secret|token)[\"']?\s*[=:]\s*)(?P<quote>[\"'])?(?(quote)[^\"']+|[^\s\"'&;,)}*]+)",
+    re.IGNORECASE,
+)
+
+
+def hide_credentials(text: str, secrets: Iterable[str] = ()) -> str:
+    """`text` without passwords: those in URLs, those that follow their name, and each of `secrets` wherever it stands."""
+    for secret in secrets:
+        for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+            text = text.replace(form, HIDDEN) if form else text
+    text = _URL_PASSWORD.sub(rf"\g<before>{HIDDEN}", text)
+    return _NAMED_SECRET.sub(lambda match: f"{match['before']}{match['quote'] or ''}{HIDDEN}", text)
+
+
+def one_line(text: str) -> str:
+    """`text` on one line: control characters (line breaks, terminal escapes) and lone surrogates are written out."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def encodable(text: str) -> str:
+    """`text` with lone surrogates (bytes of a file name that are no UTF-8) written out, so that it can be encoded."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -1,0 +1,118 @@
+"""The summary of a run as plain text: the same on the terminal, in the log and in the mail."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+
+from anonymisation.outcomes import FolderReport, RunReport
+from anonymisation.plain_text import hide_credentials, one_line
+
+MAX_LINES: Final = 100  # lines per list of a summary; its counts are exact all the same
+
+# (what the line says, step, count, shown even when it is zero)
+_COUNTS: Final = (
+    ("images found", "mask", "found", True),
+    ("skipped as done", "mask", "already_done", True),
+    ("masked", "mask", "masked", True),
+    ("failed", "mask", "failed", True),
+    ("known to fail", "mask", "known_failed", True),
+    ("originals archived", "archive", "archived", False),
+    ("originals not archived", "archive", "failed", False),
+    ("rows inserted", "load", "inserted", True),
+    ("rows updated", "load", "updated", True),
+    ("rows failed", "load", "failed", True),
+    ("rows waiting", "load", "waiting", False),
+    ("gaps found by the check", "check", "missing", False),
+    ("originals released", "release", "released", False),
+    ("originals not released", "release", "failed", False),
+)
+
+
+def render_summary(report: RunReport) -> str:
+    """Counts of the whole run, then what stopped, what failed and why, and the places that were not entered."""
+    return "\n".join(
+        [
+            _verdict(report),
+            "",
+            *_counts(report),
+            *_list("Not complete", report.broken),
+            *_list("Folders that stopped", (f"{f.folder}: {f.error}" for f in report.folders if f.error)),
+            *_list("Failed", _failures(report.folders), more=_unlisted(report.folders)),
+            *_list("Known to fail, and unchanged since", _known_failures(report.folders)),
+            *_list("Two pictures with one ID", _collisions(report.folders)),
+            *_list("Not entered", (problem for problem in report.problems if problem not in report.broken)),
+        ]
+    )
+
+
+def render_folder(report: FolderReport) -> str:
+    """What failed in one folder, for the mail about it."""
+    return "\n".join(
+        [
+            f"Folder: {one_line(report.folder)}",
+            *_list("Stopped", [report.error] if report.error else []),
+            *_list("Failed", _failures([report]), more=_unlisted([report])),
+        ]
+    )
+
+
+def describe_objects(report: RunReport) -> str:
+    """What was hidden, by label, as in "3 car, 1 person"; empty when nothing was."""
+    objects: dict[str, int] = {}
+    for folder in report.folders:
+        for label, number in (folder.mask.objects if folder.mask else {}).items():
+            objects[label] = objects.get(label, 0) + number
+    return ", ".join(f"{number} {label}" for label, number in sorted(objects.items()))
+
+
+def _verdict(report: RunReport) -> str:
+    if report.succeeded:
+        return "Everything is done." if report.folders else "Nothing to do: no pictures were found."
+    return "Not everything succeeded; see below."
+
+
+def _counts(report: RunReport) -> list[str]:
+    lines = [("folders", str(len(report.folders)))]
+    for label, step, count, always in _COUNTS:
+        number = report.total(step, count)
+        if number or always:
+            lines.append((label, str(number)))
+    if hidden := describe_objects(report):
+        lines.append(("hidden", hidden))
+    lines.append(("time spent", str(timedelta(seconds=round(report.seconds)))))
+    width = max(len(label) for label, _ in lines)
+    return [f"{label:<{width}}  {value}" for label, value in lines]
+
+
+def _failures(folders: Iterable[FolderReport]) -> Iterable[str]:
+    return (f"{failure.picture}: {failure.reason}" for folder in folders for failure in folder.failures)
+
+
+def _unlisted(folders: Iterable[FolderReport]) -> int:
+    """Failures that the reports count without naming them."""
+    return sum(max(0, folder.failed_count - len(folder.failures)) for folder in folders)
+
+
+def _known_failures(folders: Iterable[FolderReport]) -> Iterable[str]:
+    masks = (folder.mask for folder in folders if folder.mask is not None)
+    return (f"{failure.picture}: {failure.reason}" for mask in masks for failure in mask.failures if failure.known)
+
+
+def _collisions(folders: Iterable[FolderReport]) -> Iterable[str]:
+    loads = (folder.load for folder in folders if folder.load is not None)
+    return (
+        f"{collision.identifier}: the row is of {collision.stands}, not of {collision.yields}"
+        for load in loads
+        for collision in load.collisions
+    )
+
+
+def _list(title: str, items: Iterable[str], *, more: int = 0) -> list[str]:
+    lines = [f"  {hide_credentials(one_line(item))}" for item in items]
+    more += max(0, len(lines) - MAX_LINES)
+    if not lines and not more:
+        return []
+    rest = [f"  … and {more} more"] if more else []
+    return ["", f"{title}:", *lines[:MAX_LINES], *rest]
