@@ -33,8 +33,8 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
     picture = Image.fromarray(np.repeat(mask.astype(np.uint8)[..., None], 3, axis=2))
     buffer = io.BytesIO()
     try:
-        # Method 0: the slower ones save a few hundred bytes on masks and take many times as long.
-        picture.save(buffer, "WEBP", lossless=True, quality=50, method=0)
+        # For lossless files quality means effort: more of it makes files of masks no smaller, only later.
+        picture.save(buffer, "WEBP", lossless=True, quality=0, method=4)
     except (OSError, ValueError) as error:
         raise ImageWriteError(f"the mask cannot be encoded as WebP: {error}") from error
     return buffer.getvalue()
