@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from anonymisation.database.datatypes import Kind
-from anonymisation.database.formatters import FORMATTERS, Formatter, Value
+from anonymisation.database.formatters import Value
 from anonymisation.database.geometry import Point
 from anonymisation.database.tables import ColumnLayout, TableLayout
 
@@ -17,28 +17,27 @@ Row = dict[str, Value]
 _FORMATTER_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
-def row_from_record(
-    layout: TableLayout, record: Mapping[str, Any], formatters: Mapping[str, Formatter] = FORMATTERS
-) -> Row:
+def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
     """The row of `layout` for `record`: column name → value, in the layout's order.
 
-    A column whose formatter fails, or gives a value that the column cannot hold by its type, becomes None (NULL) with a
-    warning. Whether the database takes the row (lengths, NOT NULL) is for the database to say.
+    A column whose formatter fails, or gives a value that the column cannot hold by its type, becomes None (NULL), with
+    one warning for the row. Whether the database takes the row (lengths, NOT NULL) is for the database to say.
     """
-    return {column.name: _value(layout, column, record, formatters[column.formatter]) for column in layout.columns}
-
-
-def _value(layout: TableLayout, column: ColumnLayout, record: Mapping[str, Any], formatter: Formatter) -> Value:
-    try:
-        value = formatter(record)
-        _check(column, value)
-    except _FORMATTER_ERRORS as error:
-        reason = f"the record has no {error}" if isinstance(error, KeyError) else str(error)
-        logging.getLogger(__name__).warning(
-            "%s: column %s.%s is left empty: %s", record.get("bildeid"), layout.name, column.name, reason
-        )
-        return None
-    return value
+    row: Row = {}
+    problems = []
+    for column in layout.columns:
+        try:
+            value = layout.formatters[column.formatter](record)
+            _check(column, value)
+        except _FORMATTER_ERRORS as error:
+            reason = f"the record has no {error}" if isinstance(error, KeyError) else str(error)
+            problems.append(f"{column.name} ({reason})")
+            value = None
+        row[column.name] = value
+    if problems:
+        name, columns = record.get("bildeid"), "; ".join(problems)
+        logging.getLogger(__name__).warning("%s: left empty in table %s: %s", name, layout.name, columns)
+    return row
 
 
 def _check(column: ColumnLayout, value: Value) -> None:

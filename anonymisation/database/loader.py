@@ -25,6 +25,7 @@ from anonymisation.database.reports import (
 from anonymisation.database.spool import Segment, Spool, waiting_elsewhere
 from anonymisation.database.target import (
     DatabaseTarget,
+    embedded_url,
     existing_ids,
     open_target,
     select_existing,
@@ -41,6 +42,7 @@ __all__ = [
     "LoadStoppedError",
     "RowFailure",
     "SourceRecord",
+    "embedded_url",
     "existing_ids",
     "load_records",
     "open_target",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 import yaml
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError, ValidationInfo
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError, ValidationInfo
 
 from anonymisation.database.datatypes import DataType, Kind, parse_dtype
 from anonymisation.database.formatters import FORMATTERS, Formatter
@@ -82,11 +82,12 @@ class ColumnLayout(_Frozen):
 
 
 class TableLayout(_Frozen):
-    """A table: its name, its columns in order, and which of them is the primary key."""
+    """A table: its name, its columns in order, which of them is the primary key, and where formatters are found."""
 
     name: Identifier
     pk_column: Identifier
     columns: tuple[ColumnLayout, ...]
+    formatters: SkipValidation[Mapping[str, Formatter]] = Field(default=FORMATTERS, repr=False)
 
     def requires(self, column: ColumnLayout) -> bool:
         """Whether the column takes no NULL."""
@@ -97,6 +98,8 @@ def load_layout(
     name: str, config_dir: Path | None = None, formatters: Mapping[str, Formatter] = FORMATTERS
 ) -> TableLayout:
     """Read `<config_dir>/db_tables/<name>.yml`; `config_dir` None means the shipped configuration.
+
+    `formatters` are the functions that the layout may name.
 
     Raises:
         ConfigurationError: there is no such file, or with every mistake in it, each with its file and column.
@@ -112,7 +115,7 @@ def load_layout(
     problems += _table_problems(content, str(path))
     if problems:
         raise ConfigurationError(problems)
-    return TableLayout(name=name, pk_column=content["pk_column"], columns=tuple(columns))
+    return TableLayout(name=name, pk_column=content["pk_column"], columns=tuple(columns), formatters=formatters)
 
 
 def _columns(

@@ -22,6 +22,9 @@ from anonymisation.errors import ConfigProblem, ConfigurationError, DatabaseUnav
 
 DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({"sqlite": SqliteDialect()})
 
+EMBEDDED_NAME: Final = "pictures.db"
+
+_NO_URL: Final = "cannot be used, expected an SQLAlchemy URL such as sqlite:////folder/file.db"
 _IDS_PER_QUERY: Final = 500  # below the smallest limit of bound values in one statement (SQLite before 3.32: 999)
 
 # What a driver raises outside its own error tree for a value that it cannot send, e.g. a lone surrogate.
@@ -66,17 +69,23 @@ def open_target(url: str | sa.URL, layout: TableLayout, dialects: Mapping[str, D
     try:
         parsed = sa.make_url(url)
         backend = parsed.get_backend_name()
-        dialect = dialects.get(backend)
-        if dialect is None:
-            raise ValueError(f"databases of kind {backend!r} are not supported, expected one of {sorted(dialects)}")
+    except (ArgumentError, NoSuchModuleError, ValueError):
+        raise _unusable(_NO_URL) from None  # the message of the cause may quote the URL, and with it a password
+    dialect = dialects.get(backend)
+    if dialect is None:
+        raise _unusable(f"databases of kind {backend!r} are not supported, expected one of {sorted(dialects)}")
+    try:
         engine = dialect.engine(parsed)
     except (ArgumentError, NoSuchModuleError, ImportError):
-        # Their messages may quote the URL, and with it a password.
-        problem = "expected an SQLAlchemy URL such as sqlite:////folder/file.db"
-        raise ConfigurationError([ConfigProblem("database", "URL", problem)]) from None
+        raise _unusable(_NO_URL) from None
     except ValueError as error:
-        raise ConfigurationError([ConfigProblem("database", "URL", str(error))]) from None
+        raise _unusable(str(error)) from None
     return DatabaseTarget(layout, dialect, _place(parsed), _table(layout, dialect), engine)
+
+
+def embedded_url(state: Path) -> sa.URL:
+    """The default database: an SQLite file in the state folder, whatever characters the folder's name holds."""
+    return sa.URL.create("sqlite", database=str(state / EMBEDDED_NAME))
 
 
 def existing_ids(target: DatabaseTarget, ids: Iterable[str]) -> set[str]:
@@ -173,6 +182,10 @@ def _table(layout: TableLayout, dialect: Dialect) -> sa.Table:
         )
         items += dialect.checks(name, column_name, column.dtype)
     return sa.Table(sa.quoted_name(name, quote=True), sa.MetaData(), *items)
+
+
+def _unusable(problem: str) -> ConfigurationError:
+    return ConfigurationError([ConfigProblem("database", "URL", problem)])
 
 
 def _place(url: sa.URL) -> str:

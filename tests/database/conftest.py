@@ -15,6 +15,15 @@ from anonymisation.database.tables import load_layout
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 
+# What the formatters of the shipped layouts read.
+KEYS = (
+    "exif_heading", "exif_gpsposisjon", "senterlinjeposisjon", "exif_fylke", "exif_vegkat", "exif_vegstat",
+    "exif_vegnr",
+    "exif_hp", "exif_strekning", "exif_delstrekning", "exif_ankerpunkt", "exif_kryssdel", "exif_sideanleggsdel",
+    "exif_meter", "mappenavn", "exif_reflinkid", "exif_reflinkposisjon", "detekterte_objekter", "exif_feltkode",
+    "exif_roadident", "versjon", "exif_kvalitet",
+)  # fmt: skip
+
 
 @pytest.fixture(scope="session")
 def expected_rows(shared: Path) -> dict[str, dict[str, Any]]:
@@ -72,7 +81,7 @@ def make_records() -> Callable[..., list[SourceRecord]]:
         made = []
         for number in range(first, first + count):
             name = f"picture_{number:06d}.jpg"
-            record = {
+            record = dict.fromkeys(KEYS) | {
                 "bildeid": f"2021-05-{1 + number % 28:02d}T10.00.00.000000_picture_{number:06d}",
                 "exif_tid": "2021-05-01T10:00:00.25",
                 "exif_dato": "2021-05-01",

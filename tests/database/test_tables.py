@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from anonymisation.database.columns import row_from_record
 from anonymisation.database.datatypes import DataType, Kind, parse_dtype
+from anonymisation.database.formatters import FORMATTERS
 from anonymisation.database.tables import TableLayout, load_layout
 from anonymisation.errors import ConfigurationError
 
@@ -172,3 +174,11 @@ def test_oracle_types_are_read(text: str, expected: DataType) -> None:
 def test_other_types_are_refused(text: str) -> None:
     with pytest.raises(ValueError):
         parse_dtype(text)
+
+
+def test_a_layout_may_use_formatters_of_ones_own(tmp_path: Path) -> None:
+    folder = tmp_path / "db_tables"
+    folder.mkdir()
+    (folder / "mine.yml").write_text(GOOD.replace("formatter: ID", "formatter: mine"), encoding="utf-8")
+    layout = load_layout("mine", tmp_path, FORMATTERS | {"mine": lambda record: f"x{record['n']}"})
+    assert row_from_record(layout, {"n": 7})["UUID"] == "x7"

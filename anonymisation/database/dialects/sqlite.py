@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sqlite3
+import sys
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Final
@@ -22,6 +23,7 @@ BUSY_TIMEOUT_SECONDS: Final = 30.0  # another loader's batch takes far less; a l
 # Primary result codes, https://www.sqlite.org/rescode.html
 _ROW_CODES: Final = frozenset((sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG))
 _LARGEST_INTEGER: Final = 2**63 - 1
+_LARGEST_FLOAT: Final = int(sys.float_info.max)
 
 
 class _Number(UserDefinedType[object]):
@@ -83,8 +85,8 @@ class SqliteDialect:
             return value.isoformat(sep=" ")
         if dtype.kind is Kind.GEOMETRY and isinstance(value, Point):
             return value.ewkt()
-        if dtype.kind is Kind.NUMBER and isinstance(value, int) and abs(value) > _LARGEST_INTEGER:
-            return float(value)
+        if isinstance(value, int) and _LARGEST_INTEGER < abs(value) <= _LARGEST_FLOAT:
+            return float(value)  # what is larger still, the driver refuses
         return value
 
     def upsert(self, table: Table) -> Insert:

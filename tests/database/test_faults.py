@@ -1,0 +1,349 @@
+"""Loading through kills, rivals, a database that is away and damaged files: every row is there once."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import URL
+
+from anonymisation.database.datatypes import DataType
+from anonymisation.database.dialects.sqlite import SqliteDialect
+from anonymisation.database.formatters import Value
+from anonymisation.database.identifiers import IdentifierRegistry
+from anonymisation.database.loader import (
+    DatabaseTarget,
+    LoadLimits,
+    LoadReport,
+    LoadStoppedError,
+    SourceRecord,
+    existing_ids,
+    load_records,
+    open_target,
+    send_spooled,
+)
+from anonymisation.database.tables import load_layout
+from anonymisation.errors import DatabaseUnavailableError, ShareUnavailableError
+
+Query = Callable[[str], list[tuple[Any, ...]]]
+Make = Callable[..., list[SourceRecord]]
+
+PROCESS = Path(__file__).with_name("loading_process.py")
+REPOSITORY = PROCESS.parents[2]
+COUNT = 400
+
+
+def start(database: Path, state: Path, *more: str) -> subprocess.Popen[str]:
+    command = [sys.executable, str(PROCESS), str(database), str(state), str(COUNT), *more]
+    environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
+
+
+def kill_after(process: subprocess.Popen[str], record: int, spins: int) -> None:
+    """Kill -9 when the process has announced `record`, a little later for more `spins`."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if line.strip() == str(record):
+            break
+    for _ in range(spins):
+        pass
+    process.kill()
+    process.wait()
+    process.stdout.close()
+
+
+def spooled(state: Path) -> list[Path]:
+    return sorted((state / "spool").rglob("*.jsonl"))
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_a_killed_loader_loses_no_row(
+    seed: int, database: Path, state: Path, target: DatabaseTarget, limits: LoadLimits, query: Query
+) -> None:
+    choice = random.Random(seed)
+    for _ in range(2):
+        kill_after(start(database, state, "10"), choice.randrange(5, COUNT), choice.randrange(300_000))
+    waiting = sum(len(path.read_bytes().splitlines()) for path in spooled(state))
+    before = query('SELECT count(*) FROM "PICTURES"')[0][0] if database.exists() else 0
+    report = send_spooled(target, state, limits)
+    assert report.inserted + report.updated == waiting
+    assert query('SELECT count(*) FROM "PICTURES"') == [(before + report.inserted,)]
+    assert send_spooled(target, state, limits) == LoadReport(0, 0, (), 0, ())
+    with start(database, state, "10", "last") as process:
+        output, _ = process.communicate()
+    assert output.splitlines()[-1].endswith("waiting=0")
+    assert query('SELECT count(*), count(DISTINCT "ID"), min("Versjon") FROM "PICTURES"') == [(COUNT, COUNT, "last")]
+    assert spooled(state) == []
+
+
+@pytest.mark.parametrize(
+    "place",
+    ["loader.select_existing", "loader.upsert_rows", "loader.IdentifierRegistry.claim", "loader.Spool.remove"],
+)
+def test_a_load_cut_short_at_any_step_is_finished_before_the_next(
+    place: str, state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make, query: Query,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:  # fmt: skip
+    [record] = make_records(1, versjon="greater")
+    greater = SourceRecord("b/x.jpg", record.record)
+    lesser = SourceRecord("a/x.jpg", record.record | {"versjon": "lesser"})
+
+    def cut(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(f"anonymisation.database.{place}", cut)
+        with pytest.raises(KeyboardInterrupt):
+            load_records([greater], target, state, limits)
+    report = load_records([lesser], target, state, limits)
+    assert (report.inserted, report.updated, report.resent) == (0, 1, 1)
+    assert [collision.stands for collision in report.collisions] == ["b/x.jpg"]
+    assert query('SELECT "Versjon" FROM "PICTURES"') == [("greater",)]
+    assert spooled(state) == []
+
+
+def test_two_loaders_at_once_do_no_harm(database: Path, state: Path, query: Query) -> None:
+    processes = [start(database, state, "10", tag) for tag in ("one", "two")]
+    last = [process.communicate()[0].splitlines()[-1] for process in processes]
+    assert [process.returncode for process in processes] == [0, 0]
+    counts = [dict(part.split("=") for part in line.split()) for line in last]
+    assert sum(int(count["inserted"]) for count in counts) == COUNT
+    assert sum(int(count["updated"]) for count in counts) == COUNT
+    assert query('SELECT count(*), count(DISTINCT "ID") FROM "PICTURES"') == [(COUNT, COUNT)]
+    assert spooled(state) == []
+
+
+def block(database: Path, how: str) -> None:
+    """Make the database unusable."""
+    if how == "a folder":
+        database.mkdir()
+    elif how == "no folder":
+        database.parent.rmdir()
+    else:
+        database.write_bytes(b"this is no database file" * 100)
+
+
+def unblock(database: Path, how: str) -> None:
+    if how == "a folder":
+        database.rmdir()
+    elif how == "no folder":
+        database.parent.mkdir()
+    else:
+        database.unlink()
+
+
+@pytest.mark.parametrize("how", ["a folder", "no folder", "no database"])
+def test_rows_wait_while_the_database_is_away(how: str, tmp_path: Path, state: Path, make_records: Make) -> None:
+    database = tmp_path / "mount" / "x.db"
+    database.parent.mkdir()
+    target = open_target(f"sqlite:///{database}", load_layout("PICTURES"))
+    limits = LoadLimits(batch_rows=10)
+    block(database, how)
+    assert load_records(make_records(25), target, state, limits) == LoadReport(0, 0, (), 25, ())
+    assert load_records(make_records(5, first=25), target, state, limits) == LoadReport(0, 0, (), 5, ())
+    assert send_spooled(target, state, limits) == LoadReport(0, 0, (), 30, ())
+    with pytest.raises(DatabaseUnavailableError, match=r"x\.db"):
+        existing_ids(target, ["x"])
+    unblock(database, how)
+    assert send_spooled(target, state, limits) == LoadReport(30, 0, (), 0, ())
+    assert send_spooled(target, state, limits) == LoadReport(0, 0, (), 0, ())
+    identifiers = [str(item.record["bildeid"]) for item in make_records(30)]
+    assert existing_ids(target, identifiers) == set(identifiers)
+
+
+def test_a_locked_database_is_away_and_its_rows_wait(
+    database: Path, state: Path, make_records: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("anonymisation.database.dialects.sqlite.BUSY_TIMEOUT_SECONDS", 0.05)
+    target = open_target(f"sqlite:///{database}", load_layout("PICTURES"))
+    limits = LoadLimits()
+    load_records(make_records(1), target, state, limits)
+    other = sqlite3.connect(database, isolation_level=None)
+    other.execute("BEGIN EXCLUSIVE")
+    assert load_records(make_records(4), target, state, limits).waiting == 4
+    other.execute("ROLLBACK")
+    other.close()
+    assert send_spooled(target, state, limits) == LoadReport(3, 1, (), 0, ())
+
+
+class StoppingDialect(SqliteDialect):
+    """SQLite whose file becomes unusable when it has taken so many values."""
+
+    def __init__(self, database: Path, values: int) -> None:
+        self._database = database
+        self._left = values
+
+    def bind(self, dtype: DataType, value: Value) -> object:
+        self._left -= 1
+        if self._left == 0:
+            self._database.unlink()
+            self._database.mkdir()
+        return super().bind(dtype, value)
+
+
+def test_a_database_that_goes_away_in_mid_load_gets_the_rest_later(
+    database: Path, state: Path, target: DatabaseTarget, make_records: Make, query: Query
+) -> None:
+    columns = len(target.layout.columns)
+    stopping = open_target(
+        f"sqlite:///{database}", target.layout, {"sqlite": StoppingDialect(database, values=25 * columns)}
+    )
+    report = load_records(make_records(60), stopping, state, LoadLimits(batch_rows=10))
+    assert report.inserted + report.waiting == 60
+    assert report.waiting in {30, 40}  # the batch under way may have been committed to the unlinked file
+    database.rmdir()
+    assert send_spooled(target, state, LoadLimits()).inserted == report.waiting
+    assert load_records(make_records(60), target, state, LoadLimits()).waiting == 0
+    assert query('SELECT count(*) FROM "PICTURES"') == [(60,)]
+
+
+def test_waiting_rows_go_in_before_newer_ones(
+    database: Path, state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make, query: Query
+) -> None:
+    database.mkdir()
+    bad = make_records(1, first=9, exif_tid=None)
+    assert load_records([*make_records(5, versjon="old"), *bad], target, state, limits).waiting == 6
+    database.rmdir()
+    report = load_records(make_records(3, versjon="new"), target, state, limits)
+    assert (report.inserted, report.updated, report.resent, report.waiting) == (0, 3, 5, 0)
+    assert [failure.picture for failure in report.failed] == [bad[0].picture]
+    assert query('SELECT "Versjon", count(*) FROM "PICTURES" GROUP BY 1 ORDER BY 1') == [("new", 3), ("old", 2)]
+
+
+@pytest.mark.parametrize(("allowed", "kept"), [(10, 10), (7, 7), (25, 25), (1, 1), (0, 1)])
+def test_loading_stops_when_too_many_rows_wait_and_discards_none(
+    allowed: int, kept: int, database: Path, state: Path, target: DatabaseTarget, make_records: Make, query: Query
+) -> None:
+    records = make_records(40)
+    limits = LoadLimits(batch_rows=4, max_waiting=allowed)
+    database.mkdir()
+    for _ in range(2):  # the second load finds the spool full
+        with pytest.raises(LoadStoppedError, match=f"{kept} rows wait") as caught:
+            load_records(records, target, state, limits)
+    assert caught.value.report.waiting == 0
+    database.rmdir()
+    assert send_spooled(target, state, limits).inserted == kept
+    assert load_records(records, target, state, limits) == LoadReport(40 - kept, kept, (), 0, ())
+    assert query('SELECT count(*) FROM "PICTURES"') == [(40,)]
+
+
+def test_as_many_rows_as_allowed_may_wait(
+    database: Path, state: Path, target: DatabaseTarget, make_records: Make
+) -> None:
+    database.mkdir()
+    limits = LoadLimits(batch_rows=4, max_waiting=10)
+    assert load_records(make_records(10), target, state, limits).waiting == 10
+
+
+def test_a_torn_last_line_costs_only_itself(
+    database: Path, state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    database.mkdir()
+    load_records(make_records(5), target, state, limits)
+    [segment] = spooled(state)
+    segment.write_bytes(segment.read_bytes()[:-40])
+    (segment.parent / ".0123456789abcdef.part").write_bytes(b"half a segment")
+    database.rmdir()
+    assert send_spooled(target, state, limits) == LoadReport(4, 0, (), 0, ())
+    assert "line 5 is damaged" in caplog.text
+    assert [path.name for path in segment.parent.iterdir() if path.suffix == ".damaged"] == [segment.name + ".damaged"]
+    assert load_records(make_records(5), target, state, limits) == LoadReport(1, 4, (), 0, ())
+
+
+def test_the_spool_is_plain_json_and_runs_no_code(
+    database: Path, state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make
+) -> None:
+    database.mkdir()
+    records = make_records(2, exif_roadident="Æ\udce5\n")
+    load_records(records, target, state, limits)
+    [segment] = spooled(state)
+    lines = [json.loads(line) for line in segment.read_text("ascii").splitlines()]
+    assert lines == [{"picture": item.picture, "record": item.record} for item in records]
+    assert list(lines[0]["record"]) == list(records[0].record)
+
+
+def test_rows_for_one_database_are_not_sent_to_another(
+    tmp_path: Path, database: Path, state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make,
+    caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    database.mkdir()
+    load_records(make_records(3), target, state, limits)
+    other = open_target(f"sqlite:///{tmp_path / 'other.db'}", load_layout("PICTURES"))
+    assert send_spooled(other, state, limits) == LoadReport(0, 0, (), 0, ())
+    assert "3 rows wait there for another database" in caplog.text
+    database.rmdir()
+    assert send_spooled(target, state, limits).inserted == 3
+
+
+def test_the_embedded_database_is_the_same_wherever_its_state_is_mounted(tmp_path: Path) -> None:
+    layout = load_layout("PICTURES")
+    keys = {
+        open_target(URL.create("sqlite", database=str(tmp_path / place / "pictures.db")), layout).key(tmp_path / place)
+        for place in ("here", "there")
+    }
+    assert len(keys) == 1
+
+
+def test_a_state_folder_that_cannot_be_written_is_an_error_before_anything_is_sent(
+    tmp_path: Path, database: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make
+) -> None:
+    state = tmp_path / "file"
+    state.write_text("not a folder")
+    with pytest.raises(ShareUnavailableError, match="file"):
+        load_records(make_records(1), target, state, limits)
+    assert not database.exists()
+
+
+def registry_files(state: Path) -> list[Path]:
+    return sorted((state / "identifiers").rglob("*.jsonl"))
+
+
+def test_the_registry_lies_by_capture_day_and_grows_only_by_what_is_new(
+    state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make
+) -> None:
+    odd = SourceRecord("x.jpg", make_records(1)[0].record | {"bildeid": "odd"})
+    load_records([*make_records(3), odd], target, state, limits)
+    before = {path.name: path.read_bytes() for path in registry_files(state)}
+    assert sorted(before) == ["2021-05-01.jsonl", "2021-05-02.jsonl", "2021-05-03.jsonl", "other.jsonl"]
+    load_records([*make_records(3), odd], target, state, limits)
+    assert {path.name: path.read_bytes() for path in registry_files(state)} == before
+
+
+def test_registries_see_each_others_claims_through_torn_lines_and_compaction(state: Path) -> None:
+    one, two = (IdentifierRegistry(state, "key") for _ in range(2))
+    one.claim({"2021-05-01_a": "a.jpg"})
+    assert two.pictures(["2021-05-01_a", "2021-05-01_b"]) == {"2021-05-01_a": "a.jpg"}
+    [path] = registry_files(state)
+    with path.open("ab") as stream:
+        stream.write(b'{"identifier": "2021-05-01_b", "pic')
+    two.claim({"2021-05-01_c": "c.jpg"})
+    assert one.pictures(["2021-05-01_b", "2021-05-01_c"]) == {"2021-05-01_c": "c.jpg"}
+    for number in range(1500):
+        two.claim({"2021-05-01_a": f"{number}.jpg"})
+    assert one.pictures(["2021-05-01_a", "2021-05-01_c"]) == {"2021-05-01_a": "1499.jpg", "2021-05-01_c": "c.jpg"}
+    assert len(path.read_bytes().splitlines()) < 1100
+    path.unlink()
+    assert one.pictures(["2021-05-01_a"]) == {}
+    one.claim({"2021-05-01_a": "z.jpg"})
+    assert two.pictures(["2021-05-01_a"]) == {"2021-05-01_a": "z.jpg"}
+
+
+def test_a_lost_registry_is_filled_again_by_loading(
+    state: Path, target: DatabaseTarget, limits: LoadLimits, captured: list[SourceRecord]
+) -> None:
+    first = load_records(captured, target, state, limits)
+    before = {path: path.read_bytes() for path in registry_files(state)}
+    for path in before:
+        path.unlink()
+    again = load_records(captured, target, state, limits)
+    assert again.collisions == first.collisions
+    assert {path: path.read_bytes() for path in registry_files(state)} == before
