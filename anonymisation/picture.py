@@ -92,7 +92,9 @@ class PictureWorker:
         Raises:
             ImageError: it is not a sound JPEG.
         """
-        return PreparedPicture(file, data, sha256_of(data), read_exif(data), decode_jpeg(data))
+        source = self.paths(file).relative
+        exif = read_exif(data, source=source)
+        return PreparedPicture(file, data, sha256_of(data), exif, decode_jpeg(data, source=source))
 
     def finish(self, picture: PreparedPicture, detections: Detections) -> FinishedPicture:
         """Redact, encode and write all that the settings ask for; the masked picture last, so that it proves the rest.
@@ -169,6 +171,7 @@ class PictureWorker:
             image_properties=redact_tag(tags.image_properties, source="ImageProperties"),
             reflink_info=redact_tag(tags.reflink_info, source="ReflinkInfo"),
             provenance=provenance,
+            source=self.paths(picture.file).relative,
         )
 
     def _known_record(self, paths: ImagePaths) -> Record | None:

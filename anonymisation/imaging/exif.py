@@ -75,12 +75,15 @@ class ExifTags:
             raise ValueError(f"orientation: expected 1 to 8, got {self.orientation}")
 
 
-def read_exif(data: bytes) -> ExifTags:
-    """Read the EXIF of a JPEG file given as bytes. Broken EXIF never raises: a warning, and `present` False."""
+def read_exif(data: bytes, *, source: str = "a picture") -> ExifTags:
+    """Read the EXIF of a JPEG file given as bytes; `source` names it in the log.
+
+    Broken EXIF never raises: a warning, and `present` False.
+    """
     tiff = exif_tiff(data)
     if tiff is None:
         if EXIF_MARK in data[: 1 << 16]:
-            logging.getLogger(__name__).warning("the picture's EXIF cannot be read and counts as absent")
+            logging.getLogger(__name__).warning("%s: its EXIF cannot be read and counts as absent", source)
         return ExifTags(present=False)
     latitude, longitude = _position(tiff.gps)
     return ExifTags(

@@ -59,8 +59,8 @@ class Frame:
         self.pixels.setflags(write=False)
 
 
-def decode_jpeg(data: bytes) -> Frame:
-    """Decode a whole, sound JPEG file.
+def decode_jpeg(data: bytes, *, source: str = "a picture") -> Frame:
+    """Decode a whole, sound JPEG file; `source` names it in the log.
 
     Junk between the segments and after the end of the picture is ignored, with a line in the log.
 
@@ -70,7 +70,9 @@ def decode_jpeg(data: bytes) -> Frame:
     """
     structure = read_structure(data)
     if structure.leftovers:
-        logging.getLogger(__name__).info("%d bytes beside the picture itself are ignored", structure.leftovers)
+        logging.getLogger(__name__).info(
+            "%s: %d bytes beside the picture itself are ignored", source, structure.leftovers
+        )
     profile = profile_of(structure.metadata)
     pixels = decode_pixels(structure, profile)
     spaces = {"gray": b"GRAY", "ycc": b"RGB ", "rgb": b"RGB "}

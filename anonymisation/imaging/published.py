@@ -190,9 +190,16 @@ PUBLISHED_TAGS: Final = (
 
 
 def published_exif(
-    data: bytes, *, image_properties: str | None, reflink_info: str | None, provenance: Provenance
+    data: bytes,
+    *,
+    image_properties: str | None,
+    reflink_info: str | None,
+    provenance: Provenance,
+    source: str = "a picture",
 ) -> bytes:
     """The EXIF that goes into the masked picture made from the JPEG file `data`, with the mark "Exif" in front.
+
+    `source` names the picture in the log.
 
     The vendor's tags 40055 and 40056 are written from the two redacted XML texts (UTF-8 with a byte order mark, as the
     vendor does), never from `data`. XPTitle is free text, but part of the vendor's form and of the record: it passes
@@ -217,10 +224,9 @@ def published_exif(
         if not vendor:
             raise ImageMetadataError(f"the EXIF to publish has {len(encoded)} bytes, a JPEG holds {_MAX_EXIF}")
         largest = max(vendor, key=lambda tag: len(vendor[tag].raw or b""))
-        logging.getLogger(__name__).warning(
-            "EXIF tag %d (%d bytes) is left out of the masked picture: the EXIF of a JPEG holds %d bytes at most",
-            largest, len(vendor.pop(largest).raw or b""), _MAX_EXIF,
-        )  # fmt: skip
+        size = len(vendor.pop(largest).raw or b"")
+        message = "%s: EXIF tag %d (%d bytes) is left out of the masked picture, whose EXIF holds %d bytes at most"
+        logging.getLogger(__name__).warning(message, source, largest, size, _MAX_EXIF)
 
 
 def _allowed(name: Literal["main", "exif", "gps"], directory: Directory) -> dict[int, Entry]:
