@@ -5,18 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
-from typing import Any, Final
+from typing import Any
 
-from sqlalchemy.engine import make_url
-from sqlalchemy.exc import ArgumentError
+from sqlalchemy.engine import URL
 
-from anonymisation.errors import ConfigProblem, ConfigurationError
+from anonymisation.database.tables import load_layout
+from anonymisation.database.target import embedded_url, open_target
+from anonymisation.errors import ConfigurationError
 from anonymisation.files import require_folder
 from anonymisation.masking.factory import model_identity
 from anonymisation.paths import ImagePaths, Shares
 from anonymisation.settings import Settings, load_settings, merge_values
-
-EMBEDDED_DATABASE_NAME: Final = "metadata.sqlite"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +25,7 @@ class Workspace:
     settings: Settings
     shares: Shares
     version_tag: str
-    database_url: str = field(repr=False)
+    database_url: str | URL = field(repr=False)
 
     def picture(self, folder: str, name: str) -> ImagePaths:
         """The files of the picture `name` in the capture folder `folder` (a path below the input folder, with `/`)."""
@@ -60,7 +59,7 @@ def open_workspace(
     archive_dir: Path | None = None,
     config: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
-    database_url: str | None = None,
+    database_url: str | URL | None = None,
 ) -> Workspace:
     """Read the configuration and check it against the folders; touches nothing.
 
@@ -69,21 +68,14 @@ def open_workspace(
     """
     layers = merge_values(config, overrides)
     shares = Shares.resolve(input_dir, output_dir, archive_dir, layers.values)
-    url = database_url or str(layers.values["database"] or f"sqlite:///{shares.state / EMBEDDED_DATABASE_NAME}")
-    problems = [*shares.problems(layers.values), *_database_problems(url)]
+    problems = shares.problems(layers.values)
+    address = database_url or layers.values["database"] or embedded_url(shares.state)
     try:
         loaded = load_settings(config, overrides)
+        if loaded.settings.write_exif_to_db:
+            open_target(address, load_layout(loaded.settings.db_table))  # refuses what could not be loaded into
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None
     if problems:
         raise ConfigurationError(problems)
-    return Workspace(settings=loaded.settings, shares=shares, version_tag=loaded.version_tag, database_url=url)
-
-
-def _database_problems(url: str) -> list[ConfigProblem]:
-    try:
-        make_url(url)
-    except ArgumentError:
-        message = "is not a database URL of the form dialect://user@host/name"  # the text itself may hold a password
-        return [ConfigProblem("database", "database", message)]
-    return []
+    return Workspace(loaded.settings, shares, loaded.version_tag, address)

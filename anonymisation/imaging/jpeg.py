@@ -9,7 +9,7 @@ from __future__ import annotations
 import io
 import logging
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Final, Literal, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from anonymisation.imaging.segments import (
     segments_of,
 )
 
+Scalar = TypeVar("Scalar", bound=np.generic)
 Colour = Literal["gray", "ycc", "rgb", "cmyk"]
 Sampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
@@ -131,7 +132,7 @@ def encode_jpeg(pixels: NDArray[np.uint8], like: Frame, *, quality: int | Litera
     return buffer.getvalue()
 
 
-def to_upright(pixels: NDArray[np.generic], orientation: int) -> NDArray[np.generic]:
+def to_upright(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
     """Turn an array (H, W) or (H, W, C) from stored to upright: what a viewer shows for EXIF orientation 1 to 8.
 
     Meaning of the numbers: CIPA DC-008 (EXIF 2.32), section 4.6.4, tag 274.
