@@ -58,7 +58,7 @@ def list_command(config_file: Path | None) -> None:
     for model in ZOO.values():
         folder = installed_folder(model, models)
         table.add_row(model.name, *_state(is_installed(model, models), folder, model.archive_bytes), model.about)
-    # As wide as it needs: a table squeezed into a pipe's 80 columns would break the paths, which are there to be copied.
+    # As wide as it needs: a table squeezed into a pipe's 80 columns would break the paths, which one wants to copy.
     console = Console()
     console.width = max(
         console.width, Measurement.get(console, console.options.update(max_width=10_000), table).maximum

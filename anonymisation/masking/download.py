@@ -17,7 +17,7 @@ from anonymisation.errors import ModelUnavailableError
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
 
-_CHUNK_BYTES: Final = 1 << 20
+_CHUNK_BYTES: Final = 1 << 16  # as much is lost when a connection breaks off
 _RETRYABLE_STATUS: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 _MAX_WAIT_SECONDS: Final = 30
 _OTHER_ADDRESS: Final = "give another address with --base-url"

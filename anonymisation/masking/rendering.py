@@ -19,8 +19,8 @@ MIN_BLUR_SIDE: Final = 3  # a box of 1 is the picture itself, and one of 2 leave
 # A blur hides an object only while its box is not small against the object: along the shorter side of the object's box
 # at most so many boxes may fit. Two measures give about the same number. Faces: people recognise known faces from
 # 7 × 10 samples (Sinha et al. 2006, "Face recognition by humans", result 1), and a head-and-shoulders detection is half
-# face. Number plates: EU plates carry characters 75 mm high on a car some 1500 mm high, a twentieth of the shorter side; with
-# twelve boxes per side the box is 1.7 times as high as a character, which leaves no stroke of it.
+# face. Number plates: EU plates carry characters 75 mm high on a car some 1500 mm high, a twentieth of the shorter
+# side; with twelve boxes per side the box is 1.7 times as high as a character, which leaves no stroke of it.
 MAX_BOXES_PER_OBJECT: Final = 12
 
 _NORMALISED_WIDTH: Final = 1.2  # of the original program: the second blur is so many times as wide as the first

@@ -17,9 +17,14 @@ from anonymisation.masking.tiling import MAX_BATCH
 
 SIGNATURE: Final = "serving_default"
 
+# What TensorFlow raises for damaged files, depending on which of them it is and where the damage lies.
+_LOADING_ERRORS: Final = (
+    OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, tf.errors.OpError,
+)  # fmt: skip
+
 
 class SavedModel:
-    """A loaded network of the TF1 form (input `inputs`, any batch) or the TF2 form (`input_tensor`, mostly one picture).
+    """A loaded network of the TF1 form (input `inputs`, any batch) or TF2 form (`input_tensor`, mostly one picture).
 
     A model without `detection_masks` is taken, and the whole of every box it gives is hidden.
     """
@@ -68,11 +73,18 @@ class SavedModel:
             half = len(batch) // 2
             return self.predict(batch[:half]) + self.predict(batch[half:])
         except tf.errors.OpError as error:
-            raise ImageError(f"the model in {self._folder} fails on this picture: {error.message}") from error
+            raise ImageError(f"the model in {self._folder} fails on this picture: {_gist(error)}") from error
         try:
             return read_outputs(outputs, len(batch), self._score_threshold)
         except OutputError as error:
             raise ModelUnavailableError(f"the model in {self._folder} cannot be used: {error}") from error
+
+
+def _gist(error: Any) -> str:
+    """The line of TensorFlow's report that says what happened, without the stack of the graph's making around it."""
+    around = ("File ", "Graph execution error", "Detected at node", "<stack traces")
+    lines = [line.strip() for line in str(error.message).splitlines()]
+    return next((line for line in lines if line and not line.startswith(around)), type(error).__name__)
 
 
 def _prepare_devices(threads: int | None) -> None:
@@ -96,7 +108,7 @@ def _load(folder: Path) -> Any:
         raise ModelUnavailableError(f"{folder} holds no saved_model.pb; expected the folder of a TensorFlow SavedModel")
     try:
         return tf.saved_model.load(str(folder))
-    except (OSError, ValueError, KeyError, TypeError, AttributeError, tf.errors.OpError) as error:
+    except _LOADING_ERRORS as error:
         raise ModelUnavailableError(f"the model in {folder} cannot be loaded, fetch it again: {error}") from error
 
 

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anonymisation.errors import ModelUnavailableError
+from anonymisation.masking import factory
+from anonymisation.masking.factory import load_detector, model_identity
+from anonymisation.masking.tiling import TilingDetector
+from anonymisation.masking.zoo import ZOO
+from anonymisation.settings import Settings
+from tests.masking.scripted_models import BLUE, RED
+
+MakeSettings = Callable[..., Settings]
+
+
+def test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit(
+    settings_with: MakeSettings, tf1_model: Path
+) -> None:
+    pixels = np.full((2000, 3000, 3), 120, np.uint8)
+    pixels[1510:1526, 1000:1016] = RED
+    pixels[100:400, 100:400] = BLUE
+    model = {"model_type": str(tf1_model), "tile_pixels": 320, "score_threshold": 0.15}
+    assert load_detector(settings_with(**model)).detect(pixels).counts() == {"person": 1}
+    assert load_detector(settings_with(**model | {"tiles": False})).detect(pixels).counts() == {}
+    low = load_detector(settings_with(**model | {"tiles": False, "score_threshold": 0.1})).detect(pixels)
+    assert low.counts() == {"truck": 1}
+    small = load_detector(settings_with(**model | {"max_num_pixels": 60_000})).detect(pixels)
+    assert small.counts() == {}
+
+
+def test_names_of_the_zoo_are_looked_for_in_the_models_folder(
+    settings_with: MakeSettings, tf1_model: Path, tmp_path: Path
+) -> None:
+    settings = settings_with(model_type="Fast", model_dir=str(tmp_path))
+    with pytest.raises(ModelUnavailableError, match="fetch it with: anonymise models pull Fast"):
+        load_detector(settings)
+    shutil.copytree(tf1_model, tmp_path / ZOO["Fast"].archive_name / "saved_model")
+    assert load_detector(settings).identity == model_identity(settings)
+    assert model_identity(settings).startswith("Fast@")
+
+
+def test_a_relative_path_and_a_wrong_name(
+    settings_with: MakeSettings, tf2_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tf2_model.parent)
+    assert isinstance(load_detector(settings_with(model_type="tf2"), threads=1), TilingDetector)
+    with pytest.raises(ModelUnavailableError, match="must be one of Built-in, Slow, Medium, Fast"):
+        model_identity(settings_with(model_type="Slowest"))
+
+
+def test_the_built_in_model_works_as_it_ships(settings_with: MakeSettings) -> None:
+    settings = settings_with()
+    detector = load_detector(settings)
+    assert detector.identity == model_identity(settings)
+    assert detector.identity.startswith("Built-in@")
+    pixels = np.random.default_rng(0).integers(0, 256, (700, 900, 3), np.uint8)
+    one, other = detector.detect(pixels), detector.detect(pixels)
+    assert np.array_equal(one.boxes, other.boxes)
+    assert np.array_equal(one.masks, other.masks)
+
+
+def test_identity_follows_the_files_and_not_their_place(
+    settings_with: MakeSettings, tf2_model: Path, tmp_path: Path
+) -> None:
+    copy = tmp_path / "tf2"
+    shutil.copytree(tf2_model, copy)
+    before = model_identity(settings_with(model_type=str(copy)))
+    assert before == model_identity(settings_with(model_type=str(tf2_model)))
+    name, _, digest = before.partition("@")
+    assert name == "tf2"
+    assert len(bytes.fromhex(digest)) == 6
+    with (copy / "saved_model.pb").open("ab") as stream:
+        stream.write(b"\0")
+    assert model_identity(settings_with(model_type=str(copy))) != before
+
+
+def test_the_digest_is_computed_once_while_the_files_stay(settings_with: MakeSettings, tf2_model: Path) -> None:
+    settings = settings_with(model_type=str(tf2_model))
+    model_identity(settings)
+    before = factory._digest.cache_info()
+    model_identity(settings)
+    after = factory._digest.cache_info()
+    assert (after.hits, after.misses) == (before.hits + 1, before.misses)
+
+
+def test_identity_and_downloads_need_no_tensorflow(tf2_model: Path) -> None:
+    program = (
+        "import sys\n"
+        "import anonymisation.masking, anonymisation.masking.weights\n"
+        "from anonymisation.cli.models import models_group\n"
+        "from anonymisation.masking.factory import model_identity\n"
+        "from anonymisation.settings import load_settings\n"
+        "print(model_identity(load_settings(overrides={'model_type': sys.argv[1]}).settings))\n"
+        "sys.exit('tensorflow' in sys.modules)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program, str(tf2_model)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("tf2@")

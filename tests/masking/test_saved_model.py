@@ -1,0 +1,198 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf  # noqa: TID253 - the test of the module that uses it
+from numpy.typing import NDArray
+
+from anonymisation.errors import ImageError, ModelUnavailableError
+from anonymisation.masking.geometry import union
+from anonymisation.masking.saved_model import SavedModel
+from anonymisation.masking.tiling import MAX_BATCH, Tiles, TilingDetector
+from tests.masking.scripted_models import BLUE, GREEN, RED, save_constant, save_tf2
+
+
+def picture(height: int, width: int, *squares: tuple[tuple[int, int, int], int, int, int]) -> NDArray[np.uint8]:
+    pixels = np.full((height, width, 3), 120, np.uint8)
+    for colour, top, left, side in squares:
+        pixels[top : top + side, left : left + side] = colour
+    return pixels
+
+
+def outputs(count: int = 1, **changes: Any) -> dict[str, NDArray[Any]]:
+    values = {
+        "num_detections": np.array([count], np.float32),
+        "detection_boxes": np.tile(np.array([0.25, 0.25, 0.75, 0.75], np.float32), (1, count, 1)),
+        "detection_scores": np.full((1, count), 0.9, np.float32),
+        "detection_classes": np.full((1, count), 3, np.float32),
+        "detection_masks": np.full((1, count, 5, 5), 0.8, np.float32),
+    }
+    return {name: value for name, value in (values | changes).items() if value is not None}
+
+
+@pytest.fixture(params=["tf1", "tf2"])
+def zoo_form(request: pytest.FixtureRequest) -> Path:
+    return request.getfixturevalue(f"{request.param}_model")
+
+
+def test_both_zoo_forms_find_what_is_there(zoo_form: Path) -> None:
+    model = SavedModel(zoo_form, score_threshold=0.15)
+    pixels = picture(640, 640, (RED, 100, 200, 80), (GREEN, 400, 420, 100), (BLUE, 20, 20, 60))
+    (found,) = model.predict(pixels[None])
+    assert found.counts() == {"car": 1, "person": 1}  # the truck's score is too low, the boat is no kept class
+    assert found.scores == pytest.approx([0.9, 0.6])
+    assert found.boxes[0] == pytest.approx([100 / 640, 200 / 640, 180 / 640, 280 / 640], abs=1 / 64)
+    assert found.masks.shape == (2, 15, 15)
+    hidden = union(found, 640, 640)
+    assert hidden[112:168, 212:268].all()  # but for the model's resolution of ten pixels
+    assert hidden[412:488, 432:508].all()
+    assert np.count_nonzero(hidden) < 1.3 * (80**2 + 100**2)
+
+
+def test_the_threshold_is_inclusive_and_ours(zoo_form: Path) -> None:
+    pixels = picture(640, 640, (BLUE, 20, 20, 60))[None]
+    assert SavedModel(zoo_form, score_threshold=0.1).predict(pixels)[0].counts() == {"truck": 1}
+    assert SavedModel(zoo_form, score_threshold=0.11).predict(pixels)[0].counts() == {}
+
+
+def test_the_same_picture_gives_the_same_detections(zoo_form: Path) -> None:
+    pixels = picture(300, 500, (RED, 100, 200, 80), (GREEN, 10, 10, 50))
+    detector = TilingDetector(SavedModel(zoo_form, score_threshold=0.1), "x", 10**9, Tiles(200, 0.25))
+    one, other = detector.detect(pixels), detector.detect(pixels)
+    for name in ("boxes", "scores", "classes", "masks", "objects"):
+        assert np.array_equal(getattr(one, name), getattr(other, name))
+
+
+def test_the_batch_of_each_form_is_used(tf1_model: Path, tf2_model: Path, tmp_path: Path) -> None:
+    assert SavedModel(tf1_model, score_threshold=0).max_batch == MAX_BATCH
+    assert SavedModel(tf2_model, score_threshold=0).max_batch == 1
+    ours = SavedModel(save_tf2(tmp_path / "ours", batch=None), score_threshold=0.15)
+    assert ours.max_batch == MAX_BATCH
+    empty, red = picture(64, 64), picture(64, 64, (RED, 10, 10, 30))
+    assert [found.counts() for found in ours.predict(np.stack([empty, red]))] == [{}, {"person": 1}]
+    with pytest.raises(ValueError, match="expected 1 to 1 pictures"):
+        SavedModel(tf2_model, score_threshold=0).predict(np.stack([empty, red]))
+
+
+def test_tiles_find_in_a_real_model_what_the_whole_picture_loses(zoo_form: Path) -> None:
+    """The square is 16 pixels in 3000, a third of a cell of what the model sees of the whole."""
+    pixels = picture(2000, 3000, (RED, 1510, 1000, 16))
+    model = SavedModel(zoo_form, score_threshold=0.15)
+    assert len(TilingDetector(model, "x", 10**9, None).detect(pixels)) == 0
+    found = TilingDetector(model, "x", 10**9, Tiles(320, 0.25)).detect(pixels)
+    assert found.counts() == {"person": 1}
+    hidden = union(found, 2000, 3000, 4)
+    assert hidden[1510:1526, 1000:1016].all()
+    assert np.count_nonzero(hidden) < 40**2
+
+
+def test_a_model_without_masks_hides_whole_boxes_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = save_constant(tmp_path / "boxes", outputs(detection_masks=None))
+    model = SavedModel(folder, score_threshold=0.1)
+    assert "gives no detection_masks: the whole of every box will be hidden" in caplog.text
+    hidden = union(model.predict(picture(40, 40)[None])[0], 40, 40)
+    assert hidden[10:30, 10:30].all()
+    assert np.count_nonzero(hidden) == 400
+
+
+def test_boxes_beyond_the_picture_are_clipped_and_hidden_whole(tmp_path: Path) -> None:
+    boxes = [[-0.5, 0.5, 0.5, 1.5], [0.5, 0.25, 1.0001, 0.5], [0.75, 0.5, 0.5, 0.25], [1.2, 0, 1.4, 0.5]]
+    masks = np.zeros((1, 4, 5, 5), np.float32)
+    masks[..., 2, 2] = 1
+    changes = {"detection_boxes": np.array([boxes], np.float32), "detection_masks": masks}
+    folder = save_constant(tmp_path / "beyond", outputs(4, **changes))
+    (found,) = SavedModel(folder, score_threshold=0.1).predict(picture(40, 40)[None])
+    assert found.boxes.tolist() == [[0, 0.5, 0.5, 1], [0.5, 0.25, 1, 0.5], [0.5, 0.25, 0.75, 0.5]]
+    # A mask says nothing of a box that is another one than it was made for; the second is off by rounding only.
+    assert [float(mask.min()) for mask in found.masks] == [1, 0, 1]
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"detection_scores": np.array([[np.nan]], np.float32)}, "detection_scores that are not finite"),
+        ({"detection_boxes": np.full((1, 1, 4), np.inf, np.float32)}, "detection_boxes that are not finite"),
+        ({"detection_masks": np.full((1, 1, 5, 5), np.nan, np.float32)}, "detection_masks that are not finite"),
+        ({"num_detections": np.array([2], np.float32)}, "num_detections 2.0, expected 0 to 1"),
+        ({"num_detections": np.array([np.nan], np.float32)}, "num_detections nan"),
+    ],
+)
+def test_numbers_that_are_none_fail_the_picture(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    """Dropping such a row could leave an object readable."""
+    model = SavedModel(save_constant(tmp_path / "model", outputs(**changes)), score_threshold=0.1)
+    with pytest.raises(ImageError, match=message):
+        model.predict(picture(40, 40)[None])
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"detection_masks": np.full((1, 1, 5, 5), 7.5, np.float32)}, "detection_masks: expected values from 0 to 1"),
+        ({"detection_scores": np.array([[55]], np.float32)}, "detection_scores: expected values from 0 to 1"),
+        ({"detection_boxes": np.zeros((1, 1, 5), np.float32)}, "detection_boxes: expected 3 axes"),
+        ({"detection_boxes": np.zeros((1, 2, 4), np.float32)}, "detection_boxes: expected 3 axes"),
+        ({"detection_masks": np.ones((1, 1, 5, 5), np.uint8)}, "detection_masks: expected floating-point"),
+        ({"detection_masks": np.ones((2, 1, 5, 5), np.float32)}, "detection_masks: expected 4 axes for 1 pictures"),
+    ],
+)
+def test_outputs_of_another_kind_condemn_the_model(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    model = SavedModel(save_constant(tmp_path / "model", outputs(**changes)), score_threshold=0.1)
+    with pytest.raises(ModelUnavailableError, match=message):
+        model.predict(picture(40, 40)[None])
+
+
+@pytest.mark.parametrize(
+    ("options", "changes", "message"),
+    [
+        ({"signature": "predict"}, {}, r"no signature 'serving_default' \(found: predict\)"),
+        ({}, {"detection_boxes": None, "num_detections": None}, "lacks the outputs num_detections, detection_boxes"),
+        ({"spec": tf.TensorSpec((1, None, None, 3), tf.float32, "image")}, {}, "uint8 .* got float32"),
+        ({"spec": tf.TensorSpec((1, 300, 300, 3), tf.uint8, "image")}, {}, r"got uint8 \[1, 300, 300, 3\]"),
+        ({"spec": tf.TensorSpec((None,), tf.string, "encoded")}, {}, "got string"),
+    ],
+)
+def test_other_signatures_are_refused_when_loading(
+    tmp_path: Path, options: dict[str, Any], changes: dict[str, Any], message: str
+) -> None:
+    folder = save_constant(tmp_path / "model", outputs(**changes), **options)
+    with pytest.raises(ModelUnavailableError, match=message):
+        SavedModel(folder, score_threshold=0.1)
+
+
+def test_missing_and_damaged_models_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ModelUnavailableError, match=r"holds no saved_model\.pb"):
+        SavedModel(tmp_path, score_threshold=0.1)
+    (tmp_path / "saved_model.pb").write_bytes(b"this is no protocol buffer")
+    with pytest.raises(ModelUnavailableError, match="cannot be loaded, fetch it again"):
+        SavedModel(tmp_path, score_threshold=0.1)
+    folder = save_tf2(tmp_path / "truncated")
+    data = next((folder / "variables").glob("*.data-*"))
+    data.write_bytes(data.read_bytes()[:1])
+    with pytest.raises(ModelUnavailableError, match=r"truncated.* cannot be loaded"):
+        SavedModel(folder, score_threshold=0.1)
+
+
+class _Failing(tf.Module):
+    """Asks for more memory than there is for more than one picture, and refuses wide ones."""
+
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, "input_tensor")])
+    def serve(self, input_tensor: Any) -> dict[str, Any]:
+        shape = tf.shape(input_tensor, tf.int64)
+        check = tf.debugging.assert_less(shape[2], np.int64(100), "too wide")
+        with tf.control_dependencies([check]):
+            nothing = tf.reduce_sum(tf.fill([(shape[0] - 1) * (1 << 45)], 0.0))
+        values = {name: tf.constant(array) for name, array in outputs().items()}
+        return values | {"detection_scores": values["detection_scores"] + nothing}
+
+
+def test_what_goes_wrong_inside_the_model_is_an_error_of_the_picture(tmp_path: Path) -> None:
+    module = _Failing()
+    tf.saved_model.save(module, str(tmp_path / "failing"), {"serving_default": module.serve})
+    model = SavedModel(tmp_path / "failing", score_threshold=0.1)
+    with pytest.raises(ImageError, match=r"fails on this picture: .*too wide") as caught:
+        model.predict(picture(40, 140)[None])
+    assert "\n" not in str(caught.value)
+    assert len(model.predict(np.stack([picture(40, 40)] * 5))) == 5
