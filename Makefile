@@ -1,0 +1,76 @@
+# make run     one run from end to end, on sample captures or on INPUT=… (OUTPUT=… ARCHIVE=… CONFIG=…)
+# make serve   Airflow with its UI on this machine (the same variables, and PORT=… SCHEDULE=… TIMEZONE=…)
+# make down    stop what `make serve` started
+# make test    linters, types and tests        make lint, make format: only those
+# make clean   remove what runs and tools left (not the installed packages: make distclean)
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+MAKEFLAGS += --no-print-directory
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+.PHONY: help run serve down test lint format lock clean distclean
+
+# Relative paths throughout: the checkout may lie below a folder with spaces in its name.
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+TESTS ?= tests
+export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON
+
+# What is installed is remembered by the checksum of what was asked for, so that nothing is installed twice.
+sum = $(shell cat $(1) pyproject.toml | cksum | tr -d ' ')
+RUN_STAMP := $(VENV)/.run-$(call sum,requirements.lock)
+TEST_STAMP := $(VENV)/.test-$(call sum,requirements-test.lock)
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+run: $(RUN_STAMP)
+	@$(PY) -m scripts.run_once
+
+serve: $(RUN_STAMP)
+	@$(PY) -m scripts.serve up
+
+down:
+	@if [ -x $(PY) ]; then $(PY) -m scripts.serve down; else echo "nothing to stop: nothing is installed"; fi
+
+test: lint
+	$(PY) -m pytest $(TESTS)
+
+lint: $(TEST_STAMP)
+	$(PY) -m ruff check
+	$(PY) -m ruff format --check
+	$(PY) -m mypy
+	$(PY) -m yamllint --strict config docker
+
+format: $(TEST_STAMP)
+	$(PY) -m ruff check --fix
+	$(PY) -m ruff format
+
+# The locks hold versions and checksums and no addresses: packages come from wherever pip is configured to look.
+lock: $(TEST_STAMP)
+	@./scripts/lock.sh $(PY)
+
+clean: down
+	rm -rf .run .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+distclean: clean
+	rm -rf $(VENV)
+
+$(VENV)/.made:
+	@python="$$(./scripts/find_python.sh)" && "$$python" -m venv $(VENV)
+	@touch $@
+
+$(RUN_STAMP): | $(VENV)/.made
+	@echo "installing what requirements.lock names (once, a few minutes) …"
+	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --no-build-isolation --no-deps -e .
+	@rm -f $(VENV)/.run-* && touch $@
+
+$(TEST_STAMP): | $(VENV)/.made
+	@echo "installing what requirements-test.lock names (once, a few minutes) …"
+	@$(PIP) --require-hashes -r requirements-test.lock
+	@$(PIP) --no-build-isolation --no-deps -e .
+	@rm -f $(VENV)/.run-* $(VENV)/.test-* && touch $(RUN_STAMP) $@

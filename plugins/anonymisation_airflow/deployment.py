@@ -1,0 +1,94 @@
+"""What a deployment says by environment variables; the DAG file and its tasks read them here and nowhere else.
+
+ANONYMISATION_INPUT           base folder of the captures; every task needs it and the next one
+ANONYMISATION_OUTPUT          base folder of the masked pictures
+ANONYMISATION_ARCHIVE         base folder of the archived originals               (default: no archive)
+ANONYMISATION_CONFIG          configuration file, as for `anonymise -k`           (default: the shipped one alone)
+ANONYMISATION_STATE           state folder, shared by all workers                 (default: as configured)
+ANONYMISATION_SCHEDULE        cron expression of the nightly run, or `none`       (default: 0 2 * * *)
+ANONYMISATION_TIMEZONE        time zone of that expression                        (default: UTC)
+ANONYMISATION_DB_CONN_ID      Connection of the database for the records; where the default one does not exist,
+                              the configured database is used                     (default: anonymisation_db)
+ANONYMISATION_SMTP_CONN_ID    Connection of the mail server; where the default one does not exist, no mail is
+                              sent                                                (default: smtp_default)
+ANONYMISATION_POOL            pool that guards the GPU; it must exist             (default: gpu)
+ANONYMISATION_QUEUE           queue of the workers with a GPU                     (default: gpu)
+ANONYMISATION_RETRIES         how often a task is tried again, 0 or more          (default: 3)
+ANONYMISATION_RETRY_SECONDS   seconds before that, doubled each time              (default: 120)
+ANONYMISATION_MAX_FOLDERS     folders that one run takes, 1 or more; more of them go in further runs. Never more
+                              than Airflow's max_map_length allows                (default: 500)
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Final
+
+PREFIX: Final = "ANONYMISATION_"
+DEFAULT_DB_CONN_ID: Final = "anonymisation_db"
+DEFAULT_SMTP_CONN_ID: Final = "smtp_default"
+NO_SCHEDULE: Final = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Deployment:
+    """The table above as values; an absent path is None, an absent schedule too."""
+
+    input: Path | None
+    output: Path | None
+    archive: Path | None
+    config: Path | None
+    state: Path | None
+    schedule: str | None
+    timezone: str
+    db_conn_id: str
+    smtp_conn_id: str
+    pool: str
+    queue: str
+    retries: int
+    retry_delay: timedelta
+    max_folders: int
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str] | None = None) -> Deployment:
+        """Read the table; an empty variable counts as absent.
+
+        Raises:
+            ValueError: a number is not one, or too small; names the variable.
+        """
+        given = os.environ if environment is None else environment
+
+        def text(name: str, default: str) -> str:
+            return given.get(PREFIX + name) or default
+
+        def path(name: str) -> Path | None:
+            value = given.get(PREFIX + name)
+            return Path(value) if value else None
+
+        def number(name: str, default: int, least: int) -> int:
+            value = text(name, str(default))
+            if not value.isdecimal() or int(value) < least:
+                raise ValueError(f"{PREFIX}{name}: expected a whole number, {least} or more, got {value!r}")
+            return int(value)
+
+        schedule = text("SCHEDULE", "0 2 * * *")
+        return cls(
+            input=path("INPUT"),
+            output=path("OUTPUT"),
+            archive=path("ARCHIVE"),
+            config=path("CONFIG"),
+            state=path("STATE"),
+            schedule=None if schedule.lower() == NO_SCHEDULE else schedule,
+            timezone=text("TIMEZONE", "UTC"),
+            db_conn_id=text("DB_CONN_ID", DEFAULT_DB_CONN_ID),
+            smtp_conn_id=text("SMTP_CONN_ID", DEFAULT_SMTP_CONN_ID),
+            pool=text("POOL", "gpu"),
+            queue=text("QUEUE", "gpu"),
+            retries=number("RETRIES", 3, least=0),
+            retry_delay=timedelta(seconds=number("RETRY_SECONDS", 120, least=0)),
+            max_folders=number("MAX_FOLDERS", 500, least=1),
+        )

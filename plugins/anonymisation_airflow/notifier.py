@@ -1,0 +1,114 @@
+"""Mail in Airflow: the messages of `anonymisation.mail`, sent through the SMTP Connection of the deployment.
+
+Which mails are wanted, and who receives them, is configuration; host, port, login and TLS are the Connection's. A mail
+that cannot be sent is told in the log and stops nothing.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from email.message import EmailMessage
+from email.utils import localtime, make_msgid
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from airflow.sdk import Context, conf
+from airflow.sdk.exceptions import AirflowException
+
+from anonymisation.errors import AnonymisationError, PicturesFailedError, WorkFailedError
+from anonymisation.settings import Settings, load_settings
+from anonymisation_airflow.connections import find_connection
+from anonymisation_airflow.deployment import Deployment
+
+if TYPE_CHECKING:
+    from anonymisation.mail import MailContext
+    from anonymisation.outcomes import FolderReport, RunReport
+
+
+class RunFailedError(WorkFailedError):
+    """A folder or the discovery failed; the summary that was written and mailed says which and why."""
+
+
+class TaskEndedError(AnonymisationError):
+    """A task ended without an exception of its own: it was killed, or its process died."""
+
+
+def mail_summary(context: Context, report: RunReport) -> None:
+    """With `finished_email`, send the summary of a run that came to its end."""
+    from anonymisation.mail import build_finished
+
+    _mail(context, "finished_email", lambda here: build_finished(report, here))
+
+
+def mail_folder(context: Context, report: FolderReport) -> None:
+    """With `processing_error_email`, tell what failed in a folder that went through every step."""
+    from anonymisation.mail import build_processing_error
+
+    _mail(context, "processing_error_email", lambda here: build_processing_error(report, here))
+
+
+def task_failed(context: Context) -> None:
+    """With `uncaught_exception_email`, tell that a task failed for good; called by Airflow.
+
+    Failures that have a mail of their own (pictures of a folder, the run's verdict) are left to it.
+    """
+    from anonymisation.mail import build_critical
+
+    error = context.get("exception")
+    if isinstance(error, PicturesFailedError | RunFailedError):
+        return
+    if not isinstance(error, BaseException):
+        error = TaskEndedError(f"task {context['ti'].task_id} ended: {error or 'its process is gone'}")
+    _mail(context, "uncaught_exception_email", lambda here: build_critical(error, here))
+
+
+def _mail(context: Context, switch: str, build: Callable[[MailContext], EmailMessage]) -> None:
+    from anonymisation.mail import MailContext
+
+    log = logging.getLogger(__name__)
+    deployment = Deployment.from_environment()
+    try:
+        settings = load_settings(deployment.config).settings
+    except AnonymisationError as error:
+        log.warning("no mail is sent, since the configuration cannot be used: %s", error)
+        return
+    if not getattr(settings, switch):
+        return
+    connection = find_connection(deployment.smtp_conn_id)
+    if connection is None:
+        log.info("no mail is sent: this Airflow has no Connection %s", deployment.smtp_conn_id)
+        return
+    sender = settings.email_from_address or str(connection.extra_dejson.get("from_email", ""))
+    if not sender or not settings.email_to_addresses:
+        log.warning("no mail is sent: email_from_address or email_to_addresses is not configured")
+        return
+    database = find_connection(deployment.db_conn_id)
+    passwords = (found.password for found in (connection, database) if found is not None)
+    here = MailContext.here(settings, _address_of(context), tuple(word for word in passwords if word))
+    _send(build(here), settings, sender, deployment.smtp_conn_id)
+
+
+def _send(message: EmailMessage, settings: Settings, sender: str, conn_id: str) -> None:
+    from airflow.providers.smtp.hooks.smtp import SmtpHook
+
+    log = logging.getLogger(__name__)
+    message["From"] = sender
+    message["To"] = ", ".join(settings.email_to_addresses)
+    message["Date"] = localtime()
+    message["Message-ID"] = make_msgid()
+    try:
+        with SmtpHook(smtp_conn_id=conn_id) as hook:
+            # The hook has no public way to send a message that was built elsewhere.
+            client: Any = hook._smtp_client  # noqa: SLF001
+            client.send_message(message)
+    except (OSError, ValueError, RuntimeError, AirflowException) as error:
+        log.warning("mail %r could not be sent through Connection %s: %s", message["Subject"], conn_id, error)
+    else:
+        log.info("mail %r is sent", message["Subject"])
+
+
+def _address_of(context: Context) -> str:
+    """Where the run's logs are read: its page in the UI."""
+    ti = context["ti"]
+    return f"{conf.get('api', 'base_url').rstrip('/')}/dags/{ti.dag_id}/runs/{quote(ti.run_id, safe='')}"

@@ -1,0 +1,168 @@
+"""What one run is asked to do: the trigger form, the kind of run and the deployment, made into a workspace.
+
+The names of the form's fields stand here once; the DAG shows them, the tasks read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any, Final
+
+from airflow.sdk import Context, Param
+
+from anonymisation.discovery import Selection
+from anonymisation.errors import ConfigProblem, ConfigurationError
+from anonymisation.workspace import Workspace, open_workspace
+from anonymisation_airflow.connections import database_url
+from anonymisation_airflow.deployment import PREFIX, Deployment
+
+KEY_FORMAT: Final = "%Y%m%d"  # of a run's partition key: the capture date
+AS_CONFIGURED: Final = "as configured"
+MODELS: Final = (AS_CONFIGURED, "Built-in", "Slow", "Medium", "Fast")
+DELETE_INPUT: Final[Mapping[str, bool | None]] = {AS_CONFIGURED: None, "yes": True, "no": False}
+SCHEDULED_ONLY: Final = "on scheduled runs"
+WAIT_UNTIL_SETTLED: Final[Mapping[str, bool | None]] = {SCHEDULED_ONLY: None, "yes": True, "no": False}
+
+
+def form() -> dict[str, Param]:
+    """The trigger form."""
+    return {
+        "folders": Param(
+            [],
+            type="array",
+            items={"type": "string", "minLength": 1},
+            title="Folders",
+            description="Paths below the input folder (with all below them) or shell patterns; none: every folder.",
+        ),
+        "capture_date": Param(
+            None, type=["null", "string"], format="date", title="Capture date", description="Empty: every date."
+        ),
+        "model": Param(AS_CONFIGURED, type="string", enum=list(MODELS), title="Model"),
+        "force_remask": Param(
+            False, type="boolean", title="Mask again", description="Also what is done, or known to fail."
+        ),
+        "delete_input": Param(
+            AS_CONFIGURED,
+            type="string",
+            enum=list(DELETE_INPUT),
+            title="Delete originals",
+            description="From the input folder, once archive copy, masked picture and record are verified.",
+        ),
+        "wait_until_settled": Param(
+            SCHEDULED_ONLY,
+            type="string",
+            enum=list(WAIT_UNTIL_SETTLED),
+            title="Leave alone what still changes",
+            description="Folders to which something was written lately wait for a later run.",
+        ),
+        "continue_after": Param(
+            "",
+            type="string",
+            title="Continue after",
+            description="Only folders behind this one, in the order of their paths; set by a run that was too long.",
+        ),
+        "part": Param(1, type="integer", minimum=1, title="Part", description="Set together with it."),
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """One run's wishes. `settled_only`: leave folders alone that still change."""
+
+    folders: tuple[str, ...]
+    capture_date: date | None
+    model: str
+    force_remask: bool
+    delete_input: str
+    settled_only: bool
+    continue_after: str
+    part: int
+
+    @classmethod
+    def from_context(cls, context: Context) -> RunRequest:
+        """Read the form; a run with a key (a backfill, or a manual run that names one) takes that capture date.
+
+        Scheduled runs have a key too, but take everything that is not done, so that late arrivals are caught.
+
+        Raises:
+            ConfigurationError: the key, or a date in the form, is not a date.
+        """
+        params, run = context["params"], context["dag_run"]
+        kind = str(getattr(run.run_type, "value", run.run_type))
+        wanted = _date(params["capture_date"], "capture_date", "%Y-%m-%d")
+        if wanted is None and kind != "scheduled":
+            wanted = _date(run.partition_key, "partition key", KEY_FORMAT)
+        settled = WAIT_UNTIL_SETTLED[params["wait_until_settled"]]
+        return cls(
+            folders=tuple(params["folders"]),
+            capture_date=wanted,
+            model=params["model"],
+            force_remask=params["force_remask"],
+            delete_input=params["delete_input"],
+            settled_only=kind == "scheduled" if settled is None else settled,
+            continue_after=params["continue_after"],
+            part=params["part"],
+        )
+
+    def selection(self) -> Selection:
+        """Which folders discovery shall take."""
+        return Selection(self.settled_only, self.capture_date, self.folders)
+
+    def overrides(self, deployment: Deployment) -> dict[str, Any]:
+        """Settings that the form or the deployment changes."""
+        changed: dict[str, Any] = {}
+        if deployment.state is not None:
+            changed["state_dir"] = str(deployment.state)
+        if self.model != AS_CONFIGURED:
+            changed["model_type"] = self.model
+        if self.force_remask:
+            changed["force_remask"] = True
+        delete = DELETE_INPUT[self.delete_input]
+        if delete is not None:
+            changed["delete_input"] = delete
+        return changed
+
+    def next_part(self, after: str) -> dict[str, Any]:
+        """The form of the run that goes on behind the folder `after`; it asks for the same in every other way."""
+        return {
+            "folders": list(self.folders),
+            "capture_date": None if self.capture_date is None else self.capture_date.isoformat(),
+            "model": self.model,
+            "force_remask": self.force_remask,
+            "delete_input": self.delete_input,
+            "wait_until_settled": "yes" if self.settled_only else "no",
+            "continue_after": after,
+            "part": self.part + 1,
+        }
+
+
+def workspace_for(context: Context) -> Workspace:
+    """The run's settings and folders.
+
+    Raises:
+        ConfigurationError: with every problem of environment, form, configuration and Connections.
+    """
+    deployment = Deployment.from_environment()
+    missing = [name for name in ("input", "output") if getattr(deployment, name) is None]
+    if missing or deployment.input is None or deployment.output is None:
+        message = "is not set; every scheduler and worker needs it"
+        raise ConfigurationError([ConfigProblem("environment", PREFIX + name.upper(), message) for name in missing])
+    return open_workspace(
+        input_dir=deployment.input,
+        output_dir=deployment.output,
+        archive_dir=deployment.archive,
+        config=deployment.config,
+        overrides=RunRequest.from_context(context).overrides(deployment),
+        database_url=database_url(deployment.db_conn_id),
+    )
+
+
+def _date(text: str | None, key: str, form: str) -> date | None:
+    if not text:
+        return None
+    try:
+        return datetime.strptime(text, form).date()  # noqa: DTZ007 - a day, without a time zone
+    except ValueError:
+        raise ConfigurationError([ConfigProblem("run", key, f"expected a date like {form}, got {text!r}")]) from None

@@ -1,0 +1,112 @@
+"""The end of a run: one report made of all folders' reports, written to the log, mailed, and the run's verdict."""
+
+from __future__ import annotations
+
+import logging
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from airflow.sdk import Context, get_current_context
+
+from anonymisation.outcomes import FolderReport, MaskReport, RunReport
+from anonymisation.report import render_summary
+from anonymisation_airflow.notifier import RunFailedError, mail_summary
+from anonymisation_airflow.tasks import DISCOVER, ERROR_KEY, FINDINGS_KEY, GROUP, NEXT_PART, NEXT_PART_KEY, STEPS
+
+TABLE_KEY: Final = "table"
+MAX_ROWS: Final = 200  # folders listed in the XCom; the totals are exact
+SILENT: Final = "ended without a word (killed, or out of memory?); see the log of its task"
+
+
+def summarise() -> None:
+    """Write and mail the summary, then fail when anything of the run failed.
+
+    Raises:
+        RunFailedError: the run is not complete.
+    """
+    context = get_current_context()
+    report = run_report(context)
+    logging.getLogger(__name__).info("%s", render_summary(report))
+    context["ti"].xcom_push(TABLE_KEY, [_row(folder) for folder in report.folders[:MAX_ROWS]])
+    mail_summary(context, report)
+    if not report.succeeded:
+        raise RunFailedError(_verdict(report))
+
+
+def run_report(context: Context) -> RunReport:
+    """Every folder's reports and errors, gathered from the run's XComs and task states."""
+    ti, run_id = context["ti"], context["dag_run"].run_id
+    states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[run_id]).get(run_id, {})
+    folders = ti.xcom_pull(task_ids=DISCOVER) or []
+    steps = {step: _by_folder(ti, f"{GROUP}.{step}", "return_value") for step in STEPS}
+    errors = {step: _by_folder(ti, f"{GROUP}.{step}", ERROR_KEY) for step in STEPS}
+    reports = []
+    for index, folder in enumerate(folders):
+        values: dict[str, Any] = {step: steps[step].get(folder) for step in STEPS}
+        values |= {"folder": folder, "error": _folder_error(states, errors, values, folder, index)}
+        reports.append(FolderReport.from_dict(values))
+    findings = ti.xcom_pull(task_ids=DISCOVER, key=FINDINGS_KEY) or {"idle": [], "problems": [], "broken": []}
+    idle = (MaskReport.from_dict(values) for values in findings["idle"])
+    reports += [FolderReport(report.folder, mask=report) for report in idle]
+    began = context["dag_run"].start_date
+    return RunReport(
+        folders=tuple(reports),
+        problems=(*_further_run(ti), *findings["problems"]),
+        broken=(*_broken_discovery(ti, states), *findings["broken"]),
+        seconds=(datetime.now(UTC) - began).total_seconds() if began else 0.0,
+    )
+
+
+def _by_folder(ti: Any, task_id: str, key: str) -> dict[str, Any]:
+    values = ti.xcom_pull(task_ids=[task_id], key=key)
+    return {value["folder"]: value for value in values if value is not None}
+
+
+def _folder_error(
+    states: dict[str, Any], errors: dict[str, dict[str, Any]], values: dict[str, Any], folder: str, index: int
+) -> str | None:
+    for step in STEPS:
+        if states.get(f"{GROUP}.{step}_{index}") == "failed":
+            if folder in errors[step]:
+                return f"{step}: {errors[step][folder]['message']}"
+            # The release task is red when pictures failed; it has done its work all the same.
+            return None if step == STEPS[-1] and values[step] is not None else f"{step}: {SILENT}"
+    return None
+
+
+def _broken_discovery(ti: Any, states: dict[str, Any]) -> list[str]:
+    if states.get(NEXT_PART) == "failed":
+        return [f"{NEXT_PART}: could not trigger the run for the remaining folders; see its log"]
+    if states.get(DISCOVER) != "failed":
+        return []
+    error = ti.xcom_pull(task_ids=DISCOVER, key=ERROR_KEY)
+    return [f"{DISCOVER}: {error['message'] if error else SILENT}"]
+
+
+def _further_run(ti: Any) -> list[str]:
+    further = ti.xcom_pull(task_ids=DISCOVER, key=NEXT_PART_KEY)
+    if further is None:
+        return []
+    return [f"{further['remaining']} more folders: too many for one run, part {further['part']} goes on with them"]
+
+
+def _verdict(report: RunReport) -> str:
+    failed = [folder.folder for folder in report.folders if not folder.succeeded]
+    parts = list(report.broken)
+    if failed:
+        parts.append(f"{len(failed)} of {len(report.folders)} folders failed: {', '.join(failed[:20])}")
+    return "; ".join(parts)
+
+
+def _row(folder: FolderReport) -> dict[str, Any]:
+    mask, load = folder.mask, folder.load
+    return {
+        "folder": folder.folder,
+        "found": mask.found if mask else None,
+        "masked": mask.masked if mask else 0,
+        "already_done": mask.already_done if mask else 0,
+        "failed": folder.failed_count,
+        "known_failed": mask.known_failed if mask else 0,
+        "rows": load.inserted + load.updated if load else 0,
+        "error": folder.error,
+    }
