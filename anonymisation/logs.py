@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
+from rich.highlighter import NullHighlighter
 from rich.logging import RichHandler
 
 from anonymisation.errors import ShareUnavailableError
@@ -66,7 +67,8 @@ def logging_to(
     Raises:
         ShareUnavailableError: the log file cannot be written.
     """
-    path = None if log_dir is None else log_dir / log_file_name(settings, datetime.now(), socket.gethostname())
+    now = datetime.now().astimezone()
+    path = None if log_dir is None else log_dir / log_file_name(settings, now, socket.gethostname())
     handlers = [_terminal_handler(console, secrets)]
     if path is not None:
         handlers.append(_file_handler(path, settings, secrets))
@@ -98,7 +100,9 @@ def _terminal_handler(console: Console, secrets: tuple[str, ...]) -> logging.Han
     """Coloured and friendly with a progress bar on a terminal; plain lines elsewhere, which no width cuts."""
     handler: logging.Handler
     if console.is_terminal:
-        handler = RichHandler(console=console, show_path=False, markup=False, omit_repeated_times=False)
+        handler = RichHandler(
+            console=console, show_path=False, log_time_format="[%H:%M:%S]", highlighter=NullHighlighter()
+        )
         handler.setFormatter(CredentialFreeFormatter("%(message)s", secrets=secrets))
     else:
         handler = _ConsoleHandler(console)

@@ -19,7 +19,7 @@ _NAMED_SECRET: Final = re.compile(
 
 
 def hide_credentials(text: str, secrets: Iterable[str] = ()) -> str:
-    """`text` without passwords: those in URLs, those that follow their name, and each of `secrets` wherever it stands."""
+    """`text` without passwords: those in URLs, those that follow their name, and each of `secrets` anywhere."""
     for secret in secrets:
         for form in (secret, quote(secret, safe=""), quote_plus(secret)):
             text = text.replace(form, HIDDEN) if form else text

@@ -31,20 +31,20 @@ _COUNTS: Final = (
 
 
 def render_summary(report: RunReport) -> str:
-    """Counts of the whole run, then what stopped, what failed and why, and the places that were not entered."""
-    return "\n".join(
-        [
-            _verdict(report),
-            "",
-            *_counts(report),
-            *_list("Not complete", report.broken),
-            *_list("Folders that stopped", (f"{f.folder}: {f.error}" for f in report.folders if f.error)),
-            *_list("Failed", _failures(report.folders), more=_unlisted(report.folders)),
-            *_list("Known to fail, and unchanged since", _known_failures(report.folders)),
-            *_list("Two pictures with one ID", _collisions(report.folders)),
-            *_list("Not entered", (problem for problem in report.problems if problem not in report.broken)),
-        ]
-    )
+    """The verdict, the counts of the whole run, and all that `render_problems` names."""
+    return "\n".join([verdict(report), "", *_counts(report), *render_problems(report)])
+
+
+def render_problems(report: RunReport) -> list[str]:
+    """What stopped, what failed and why, and the places that were not entered; no lines where all is well."""
+    return [
+        *_list("Not complete", report.broken),
+        *_list("Folders that stopped", (f"{f.folder}: {f.error}" for f in report.folders if f.error)),
+        *_list("Failed", _failures(report.folders), more=_unlisted(report.folders)),
+        *_list("Known to fail, and unchanged since", _known_failures(report.folders)),
+        *_list("Two pictures with one ID", _collisions(report.folders)),
+        *_list("Not entered", (problem for problem in report.problems if problem not in report.broken)),
+    ]
 
 
 def render_folder(report: FolderReport) -> str:
@@ -67,7 +67,8 @@ def describe_objects(report: RunReport) -> str:
     return ", ".join(f"{number} {label}" for label, number in sorted(objects.items()))
 
 
-def _verdict(report: RunReport) -> str:
+def verdict(report: RunReport) -> str:
+    """Whether all is well, in one sentence."""
     if report.succeeded:
         return "Everything is done." if report.folders else "Nothing to do: no pictures were found."
     return "Not everything succeeded; see below."

@@ -1,0 +1,114 @@
+"""The group that all verbs hang on: loads them when they are asked for, and turns errors into words and exit codes."""
+
+from __future__ import annotations
+
+import errno
+import importlib
+import logging
+import os
+import sys
+import tempfile
+import traceback
+from collections.abc import Mapping
+from io import TextIOWrapper
+from typing import Any, Final
+
+import click
+
+from anonymisation import __version__
+from anonymisation.errors import AnonymisationError
+from anonymisation.plain_text import encodable, hide_credentials, one_line
+
+INTERRUPTED: Final = 130  # what shells give a program that Ctrl-C ended: 128 + SIGINT
+LOG_FILE_KEY: Final = "anonymisation.log_file"
+SECRETS_KEY: Final = "anonymisation.secrets"
+
+# verb: (where it is, what the list of verbs says about it)
+COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
+    "run": ("anonymisation.cli.run:run_command", "The whole chain, folder by folder."),
+    "mask": ("anonymisation.cli.mask:mask_command", "Hide people and vehicles in every picture."),
+    "archive": ("anonymisation.cli.archive:archive_command", "Copy the originals of masked pictures to the archive."),
+    "load": ("anonymisation.cli.load:load_command", "Load the records of masked pictures into the database."),
+    "check": ("anonymisation.cli.check:check_command", "Compare input, output, archive and database; name every gap."),
+    "release": ("anonymisation.cli.release:release_command", "Remove originals whose results are all verified."),
+    "create-json": ("anonymisation.cli.create_json:create_json_command", "Write the records without masking anything."),
+    "check-folders": ("anonymisation.cli.check_folders:check_folders_command", "List which files are where."),
+    "models": ("anonymisation.cli.mounted:models_group", "Fetch masking models and list those that are installed."),
+    "config": ("anonymisation.cli.config:config_group", "Show the configuration that is in force."),
+}
+
+
+class AnonymiseGroup(click.Group):
+    """Imports a verb's module when the verb is used, so that `--help` is quick."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All verbs, in the order of the chain."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
+        """The verb of that name, imported now; None when there is none."""
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, name = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(importlib.import_module(module), name)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
+        """The list of verbs, written without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the verb. Errors of ours end it with their message and exit code, others with one line and code 1."""
+        try:
+            return super().invoke(ctx)
+        except AnonymisationError as error:
+            _tell(ctx, str(error))
+            ctx.exit(error.exit_code)
+        except (KeyboardInterrupt, click.Abort):
+            _tell(ctx, "Interrupted. Nothing is lost: what is done stays done, and the next run goes on from there.")
+            ctx.exit(INTERRUPTED)
+        except (click.ClickException, click.exceptions.Exit):
+            raise
+        except Exception as error:
+            if isinstance(error, OSError) and error.errno == errno.EPIPE:
+                raise  # whoever read the output has gone away, as with `| head`; click ends quietly
+            _tell(ctx, _unexpected(ctx, error))
+            ctx.exit(1)
+
+
+@click.group(cls=AnonymiseGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.version_option(__version__, prog_name="anonymise")
+def cli() -> None:
+    """Hide every person and vehicle in road-survey pictures, archive the originals, load their metadata.
+
+    Exit codes: 0 all done · 1 something failed · 2 usage or configuration · 3 share, model or database not there,
+    or folder in use by another run · 130 interrupted.
+    """
+
+
+def main() -> None:
+    """The program `anonymise`."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal's encoding does not
+    cli(prog_name="anonymise")
+
+
+def _tell(ctx: click.Context, message: str) -> None:
+    text = encodable(hide_credentials(message, ctx.meta.get(SECRETS_KEY, ())))
+    lines = [one_line(line) for line in text.splitlines()]
+    click.secho("\n".join(["", *lines]) if sys.stderr.isatty() else "\n".join(lines), err=True, fg="red")
+    logging.getLogger(__name__).error("%s", message, extra={"file_only": True})
+
+
+def _unexpected(ctx: click.Context, error: Exception) -> str:
+    """One line about an error that no one foresaw; its traceback goes to the log file, or to a file made for it."""
+    logging.getLogger(__name__).error("unexpected error", exc_info=error, extra={"file_only": True})
+    path = ctx.meta.get(LOG_FILE_KEY)
+    if path is None:
+        trace = encodable(hide_credentials("".join(traceback.format_exception(error)), ctx.meta.get(SECRETS_KEY, ())))
+        descriptor, path = tempfile.mkstemp(prefix="anonymise-", suffix=".log")
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(trace)
+    return f"Unexpected error, {type(error).__name__}: {one_line(str(error))} (traceback in {path})"

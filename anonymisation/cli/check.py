@@ -1,0 +1,21 @@
+"""`anonymise check`: the check step alone."""
+
+from __future__ import annotations
+
+import click
+
+from anonymisation.cli.options import ChainOptions, chain_options
+from anonymisation.cli.session import open_session
+from anonymisation.cli.steps import finish, run_step
+from anonymisation.integrity import check_folder
+
+
+@click.command("check")
+@chain_options
+def check_command(options: ChainOptions) -> None:
+    """Compare input, output, archive and database, and name every gap; changes nothing."""
+    session = open_session(options)
+    report = run_step(
+        session, "check", lambda folder: check_folder(session.workspace, folder.folder), released_too=True
+    )
+    finish(session, report, "check", (("expected", "expected"), ("missing", "missing")))

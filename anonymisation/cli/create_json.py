@@ -1,0 +1,130 @@
+"""`anonymise create-json`: the records of all pictures, made without masking anything."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from anonymisation.cli.folders import listings
+from anonymisation.cli.options import config_option, input_option, log_option, output_option
+from anonymisation.cli.session import output_console, start_logging
+from anonymisation.errors import ImageError
+from anonymisation.files import require_folder, with_access, write_atomically
+from anonymisation.imaging.exif import read_exif
+from anonymisation.imaging.jpeg import jpeg_size
+from anonymisation.listing import Problem, join
+from anonymisation.metadata.record import RecordContext, build_record, record_from_json, record_to_json
+from anonymisation.plain_text import one_line
+from anonymisation.settings import LoadedSettings, Settings, load_settings
+
+
+@dataclass(slots=True)
+class _Tally:
+    written: int = 0
+    kept: int = 0
+    failures: list[str] = field(default_factory=list)
+
+
+@click.command("create-json")
+@input_option
+@output_option(required=False, text="Folder of the records; without it they are written beside the pictures.")
+@click.option("--overwrite", is_flag=True, help="Also replace records that tell what was detected on the picture.")
+@config_option
+@log_option
+def create_json_command(
+    input_folder: Path, output_folder: Path | None, overwrite: bool, config_file: Path | None, log_folder: Path | None
+) -> None:
+    """Write the record of every picture below the input folder, with nothing said about what is on it.
+
+    A record that the mask step wrote is kept: it tells more.
+    """
+    loaded = load_settings(config_file)
+    start_logging(loaded.settings, Console(stderr=True), log_folder)
+    base = input_folder.expanduser().absolute()
+    require_folder(loaded.settings, base, "input")
+    tally = _Tally()
+    writer = _Writer(base, output_folder or base, loaded, overwrite)
+    for found in _pictures(base):
+        if isinstance(found, Problem):
+            if found.hides_pictures:
+                tally.failures.append(str(found))
+            continue
+        try:
+            wrote = writer.write(found)
+        except ImageError as error:
+            tally.failures.append(f"{found}: {error}")
+            continue
+        tally.written += wrote
+        tally.kept += not wrote
+    _conclude(tally)
+
+
+def _pictures(base: Path) -> Iterator[str | Problem]:
+    """Each picture's path below `base`, and each place that is not entered."""
+    for folder, listing in listings(base):
+        if isinstance(listing, Problem):
+            yield listing
+            continue
+        yield from listing.problems
+        yield from (join(folder, picture.name) for picture in listing.pictures)
+
+
+class _Writer:
+    def __init__(self, base: Path, target: Path, loaded: LoadedSettings, overwrite: bool) -> None:
+        self._base = base
+        self._target = target
+        self._settings: Settings = loaded.settings
+        self._overwrite = overwrite
+        self._context = RecordContext(
+            input_root=base,
+            exif_top_dir=loaded.settings.exif_top_dir,
+            exif_mappenavn=loaded.settings.exif_mappenavn,
+            version=loaded.version_tag,
+        )
+        self._owners: dict[Path, str] = {}
+
+    def write(self, picture: str) -> bool:
+        """Write one record; False when a better one is there.
+
+        Raises:
+            ImageError: the picture cannot be read, or its record cannot be written.
+        """
+        path = self._base / picture
+        target = (self._target / picture).with_suffix(".json")
+        owner = self._owners.setdefault(target, picture)
+        if owner != picture:
+            raise ImageError(f"{target} is the record of {owner} already; rename one of the two")
+        try:
+            if not self._overwrite and _tells_detections(target):
+                return False
+            data = with_access(self._settings, f"reading {path}", path.read_bytes)
+            jpeg_size(data)  # what is not even the beginning of a JPEG gets no record
+            record = build_record(path, read_exif(data), self._context, objects=None)
+            content = record_to_json(record)
+            with_access(self._settings, f"writing {target}", lambda: write_atomically(target, content))
+        except OSError as error:
+            raise ImageError(f"{error.filename or path}: {error.strerror}") from error
+        return True
+
+
+def _tells_detections(path: Path) -> bool:
+    try:
+        return record_from_json(path.read_bytes()).get("detekterte_objekter") is not None
+    except (FileNotFoundError, ImageError):  # a record that cannot be read is replaced
+        return False
+
+
+def _conclude(tally: _Tally) -> None:
+    out = output_console()
+    kept = f", {tally.kept} kept that tell what was detected" if tally.kept else ""
+    summary = f"{tally.written} records written{kept}, {len(tally.failures)} failed"
+    out.print(summary)
+    for failure in tally.failures:
+        out.print(f"  {one_line(failure)}", style="red")
+    logging.getLogger(__name__).info("\n".join([summary, *tally.failures]), extra={"file_only": True})
+    click.get_current_context().exit(1 if tally.failures else 0)

@@ -1,0 +1,71 @@
+"""The folders that a step alone goes over: all capture folders of the input, and those that the state knows beside."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from anonymisation.discovery import FoundFolder, Selection, walk
+from anonymisation.imaging.exif import read_exif
+from anonymisation.listing import Listing, Problem, join, list_folder
+from anonymisation.metadata.capture_date import capture_date as date_of_capture
+from anonymisation.state import state_folder
+from anonymisation.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Folders to work on, in the order of their paths, and places that could not be looked into."""
+
+    found: tuple[FoundFolder, ...]
+    problems: tuple[Problem, ...]
+
+
+def all_folders(workspace: Workspace, selection: Selection, *, released_too: bool) -> Folders:
+    """Every capture folder that the selection wants, whether or not something is left to do in it.
+
+    With `released_too`, also folders whose originals have left the input: the output mirrors them, and the state
+    knows them.
+
+    Raises:
+        ShareUnavailableError: a share is away.
+    """
+    findings = list(walk(workspace, selection))
+    found = {item.folder: item for item in findings if isinstance(item, FoundFolder)}
+    problems = [item for item in findings if isinstance(item, Problem)]
+    if released_too:
+        for folder in _known_outputs(workspace, selection):
+            found.setdefault(folder, FoundFolder(folder, pictures=0, pending=0))
+    ordered = sorted(found.values(), key=lambda item: PurePosixPath(item.folder).parts)
+    return Folders(tuple(ordered), tuple(problems))
+
+
+def listings(base: Path) -> Iterator[tuple[str, Listing | Problem]]:
+    """Every directory below `base`, itself included, as ("." or its path with `/`, what it holds), sorted; no links."""
+    stack = ["."]
+    while stack:
+        folder = stack.pop()
+        try:
+            listing = list_folder(base / folder, folder)
+        except FileNotFoundError:  # gone since its parent was read
+            continue
+        yield folder, listing
+        if isinstance(listing, Listing):
+            stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
+
+
+def _known_outputs(workspace: Workspace, selection: Selection) -> Iterator[str]:
+    for folder, listing in listings(workspace.shares.output):
+        if isinstance(listing, Problem) or not listing.pictures or not selection.matches(folder):
+            continue
+        known = (state_folder(workspace.shares.state, folder) / "pictures.jsonl").is_file()
+        if known and selection.capture_date in {None, _date(workspace, folder, listing)}:
+            yield folder
+
+
+def _date(workspace: Workspace, folder: str, listing: Listing) -> object:
+    """The day of capture, as discovery finds it; a masked picture keeps the time of its original."""
+    first = listing.pictures[0]
+    data = (workspace.shares.output / folder / first.name).read_bytes()
+    return date_of_capture(PurePosixPath(folder), read_exif(data), first.stamp.mtime_ns / 1e9)

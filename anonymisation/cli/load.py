@@ -1,0 +1,33 @@
+"""`anonymise load`: the load step alone."""
+
+from __future__ import annotations
+
+import click
+
+from anonymisation.cli.options import ChainOptions, chain_options
+from anonymisation.cli.session import open_session
+from anonymisation.cli.steps import finish, run_step
+from anonymisation.loading import load_folder
+
+
+@click.command("load")
+@chain_options
+def load_command(options: ChainOptions) -> None:
+    """Load the records of masked pictures into the database, also those whose originals are released.
+
+    Works whatever write_exif_to_db says; rows that wait from earlier runs go first.
+    """
+    session = open_session(options, {"write_exif_to_db": True})
+    session.workspace.require_shares()
+    trouble = session.send_waiting_rows()
+    report = run_step(
+        session, "load", lambda found: load_folder(session.workspace, found.folder), released_too=True, broken=trouble
+    )
+    columns = (
+        ("inserted", "inserted"),
+        ("updated", "updated"),
+        ("there before", "already_loaded"),
+        ("failed", "failed"),
+        ("waiting", "waiting"),
+    )
+    finish(session, report, "load", columns)

@@ -1,0 +1,56 @@
+"""The masking model as the verbs use it: loaded at the first picture, without the noise of native libraries."""
+
+from __future__ import annotations
+
+import logging
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from anonymisation.masking.detector import Detector
+from anonymisation.masking.factory import load_detector
+from anonymisation.settings import Settings
+
+_STDERR: Final = 2
+
+
+class ModelOnDemand:
+    """Gives the model that the settings name, and loads it when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._detector: Detector | None = None
+
+    def __call__(self) -> Detector:
+        """The loaded model.
+
+        Raises:
+            ModelUnavailableError: it is missing or unusable.
+        """
+        if self._detector is None:
+            logging.getLogger(__name__).info("loading the model %s", self._settings.model_type)
+            with _native_noise_aside():
+                self._detector = load_detector(self._settings)
+        return self._detector
+
+
+@contextmanager
+def _native_noise_aside() -> Iterator[None]:
+    """Send what native code writes to file descriptor 2 to the log (level DEBUG) instead of the terminal.
+
+    TensorFlow greets there before any of its own settings can silence it.
+    """
+    with tempfile.TemporaryFile() as aside:
+        saved = os.dup(_STDERR)
+        os.dup2(aside.fileno(), _STDERR)
+        try:
+            yield
+        finally:
+            os.dup2(saved, _STDERR)
+            os.close(saved)
+            aside.seek(0)
+            noise = aside.read().decode("utf-8", "replace").strip()
+            if noise:
+                logging.getLogger(__name__).debug("while loading the model:\n%s", noise)

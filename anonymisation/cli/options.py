@@ -1,0 +1,87 @@
+"""The flags that the verbs share, and the value that they become."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+import click
+
+_FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+
+config_option = click.option(
+    "-k",
+    "--config-file",
+    type=click.Path(path_type=Path, dir_okay=False),
+    help="Configuration file; it may hold only the keys that it changes.",
+)
+log_option = click.option("-l", "--log-folder", type=_FOLDER, help="Folder of the log file (created if need be).")
+input_option = click.option("-i", "--input-folder", type=_FOLDER, required=True, help="Folder of the originals.")
+archive_option = click.option("-a", "--archive-folder", type=_FOLDER, help="Folder that originals are archived in.")
+
+
+def output_option(*, required: bool, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """The flag -o, which not every verb needs."""
+    return click.option("-o", "--output-folder", type=_FOLDER, required=required, help=text)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainOptions:
+    """What the flags of a chain verb say. `database` may hold a password."""
+
+    input_folder: Path
+    output_folder: Path
+    archive_folder: Path | None = None
+    log_folder: Path | None = None
+    config_file: Path | None = None
+    skip_clear_cache: bool = False
+    database: str | None = field(default=None, repr=False)
+    state: Path | None = None
+    force_remask: bool = False
+    folders: tuple[str, ...] = ()
+    capture_date: date | None = None
+
+    def overrides(self) -> dict[str, Any]:
+        """The settings that the flags change. A database named here is meant to be used."""
+        values: dict[str, Any] = {}
+        if self.state is not None:
+            values["state_dir"] = str(self.state)
+        if self.force_remask:
+            values["force_remask"] = True
+        if self.database is not None:
+            values["write_exif_to_db"] = True
+        return values
+
+
+_CHAIN_OPTIONS: Final = (
+    input_option,
+    output_option(required=True, text="Folder of the masked pictures."),
+    archive_option,
+    log_option,
+    config_option,
+    click.option("--skip-clear-cache", is_flag=True, help="Leave leftovers and waiting rows of earlier runs alone."),
+    click.option("--database", metavar="URL", help="Load into this database (SQLAlchemy URL); the password may be in "
+                 "ANONYMISATION_DB_PASSWORD. Switches write_exif_to_db on."),
+    click.option("--state", "--state-dir", "state", type=_FOLDER, help="State folder (state_dir)."),
+    click.option("--force-remask", is_flag=True, help="Mask again what is done already."),
+    click.option("--folder", "folders", multiple=True, metavar="PATTERN", help="Only this folder below the input "
+                 "folder and those below it, or a shell pattern; may be given several times."),
+    click.option("--date", "capture_date", type=click.DateTime(["%Y-%m-%d"]), help="Only folders captured that day."),
+)  # fmt: skip
+
+
+def chain_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb the flags of the chain; they arrive as its keyword `options`."""
+
+    @functools.wraps(function)
+    def wrapper(capture_date: datetime | None, **flags: Any) -> Any:
+        day = None if capture_date is None else capture_date.date()
+        return function(options=ChainOptions(capture_date=day, **flags))
+
+    for option in reversed(_CHAIN_OPTIONS):
+        wrapper = option(wrapper)
+    return wrapper

@@ -1,0 +1,24 @@
+"""`anonymise release`: the release step alone."""
+
+from __future__ import annotations
+
+import click
+
+from anonymisation.cli.options import ChainOptions, chain_options
+from anonymisation.cli.session import open_session
+from anonymisation.cli.steps import finish, run_step
+from anonymisation.release import release_folder
+
+
+@click.command("release")
+@chain_options
+def release_command(options: ChainOptions) -> None:
+    """Remove each original whose archive copy, masked picture and record are verified now.
+
+    Only with delete_input: True in the configuration, and an archive folder.
+    """
+    session = open_session(options)
+    if not session.workspace.settings.delete_input:
+        session.out.print("delete_input is False: every original stays.")
+    report = run_step(session, "release", lambda folder: release_folder(session.workspace, folder.folder))
+    finish(session, report, "release", (("released", "released"), ("kept", "kept"), ("not verified", "failed")))

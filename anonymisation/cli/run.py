@@ -1,0 +1,108 @@
+"""`anonymise run`: the whole chain for every folder that has something left to do."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+
+import click
+
+from anonymisation.chain import run_all
+from anonymisation.cli.model import ModelOnDemand
+from anonymisation.cli.options import ChainOptions, chain_options
+from anonymisation.cli.progress import RunProgress
+from anonymisation.cli.session import Session, open_session
+from anonymisation.discovery import Finding, FoundFolder
+from anonymisation.outcomes import FolderReport, RunReport
+from anonymisation.plain_text import hide_credentials
+from anonymisation.report import render_summary
+
+
+@click.command("run")
+@chain_options
+def run_command(options: ChainOptions) -> None:
+    """Mask, archive, load, check and release every folder that has something left to do.
+
+    A picture or folder that fails stops no other; the summary names each with its reason.
+    """
+    session = open_session(options)
+    with _mail_if_stopped(session):
+        started = time.monotonic()
+        session.workspace.require_shares()
+        trouble = session.send_waiting_rows()
+        report = _run(session)
+        report = replace(report, seconds=time.monotonic() - started)
+        if trouble is not None:
+            report = replace(report, broken=(*report.broken, trouble))
+    if report.broken:
+        session.mailer.folder(FolderReport(".", error="; ".join(report.broken), error_exit_code=report.exit_code))
+    _finish(session, report)
+    click.get_current_context().exit(report.exit_code)
+
+
+def _run(session: Session) -> RunReport:
+    idle: list[FolderReport] = []
+
+    def found(finding: Finding) -> None:
+        progress.found(finding)
+        if isinstance(finding, FoundFolder) and not finding.pending and not finding.known_failed:
+            idle.append(FolderReport(finding.folder, mask=finding.idle_report()))
+
+    def ended(report: FolderReport) -> None:
+        progress.report(report)
+        session.mailer.folder(report)
+
+    with RunProgress(session.err) as progress:
+        report = run_all(
+            session.workspace,
+            ModelOnDemand(session.workspace.settings),
+            selection=session.selection,
+            on_found=found,
+            on_folder=progress.folder,
+            on_progress=progress.picture,
+            on_report=ended,
+            clean_up=not session.options.skip_clear_cache,
+        )
+    # Folders in which everything is done are counted too, so that the numbers of the summary add up.
+    return replace(report, folders=(*report.folders, *idle))
+
+
+def _finish(session: Session, report: RunReport) -> None:
+    summary = render_summary(report)
+    places = _places(session, report)
+    session.log(f"{summary}\n\n{places}")
+    headline, _, rest = summary.partition("\n")
+    session.out.print()
+    session.out.print(headline, style="bold green" if report.succeeded else "bold red")
+    session.out.print(rest)
+    session.out.print()
+    session.out.print(places)
+    session.mailer.finished(report)
+
+
+def _places(session: Session, report: RunReport) -> str:
+    shares = session.workspace.shares
+    failed = report.total("mask", "failed") + report.total("mask", "known_failed")
+    places = {
+        "masked pictures": shares.output,
+        "archive": shares.archive,
+        "failed pictures": shares.errors if failed else None,
+        "state": shares.state,
+        "database": session.workspace.database_url if session.workspace.settings.write_exif_to_db else None,
+        "log": session.log_file,
+    }
+    told = [(label, hide_credentials(str(place))) for label, place in places.items() if place is not None]
+    width = max(len(label) for label, _ in told)
+    return "\n".join(f"{label:<{width}}  {place}" for label, place in told)
+
+
+@contextmanager
+def _mail_if_stopped(session: Session) -> Iterator[None]:
+    """An error that ends the run is mailed, and goes on."""
+    try:
+        yield
+    except Exception as error:
+        session.mailer.critical(error)
+        raise

@@ -1,0 +1,115 @@
+"""What a verb of the chain works with: workspace, log, mail and terminal, opened from its flags."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from sqlalchemy.engine import make_url
+
+from anonymisation.cli.app import LOG_FILE_KEY, SECRETS_KEY
+from anonymisation.cli.options import ChainOptions
+from anonymisation.discovery import Selection
+from anonymisation.errors import DatabaseUnavailableError, LoadFailedError
+from anonymisation.loading import send_waiting_rows
+from anonymisation.logs import FILE_ONLY, logging_to, silence_tensorflow
+from anonymisation.mail import Mailer
+from anonymisation.settings import Settings
+from anonymisation.workspace import Workspace, open_workspace
+
+PASSWORD_VARIABLE: Final = "ANONYMISATION_DB_PASSWORD"  # noqa: S105 - its name, not the password
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """One call of a verb. Results go to `out` (stdout), the log and the progress bar to `err` (stderr)."""
+
+    workspace: Workspace
+    options: ChainOptions
+    mailer: Mailer
+    out: Console
+    err: Console
+    log_file: Path | None
+
+    @property
+    def selection(self) -> Selection:
+        """Which folders the flags ask for."""
+        return Selection(capture_date=self.options.capture_date, patterns=self.options.folders)
+
+    def log(self, text: str) -> None:
+        """Write to the log file what the terminal shows by itself."""
+        logging.getLogger(__name__).info("%s", text, extra=FILE_ONLY)
+
+    def send_waiting_rows(self) -> str | None:
+        """Send the rows that wait from earlier runs, unless told not to; what is wrong with them, if anything is."""
+        if self.options.skip_clear_cache:
+            return None
+        log = logging.getLogger(__name__)
+        try:
+            report = send_waiting_rows(self.workspace)
+        except DatabaseUnavailableError as error:
+            log.warning("rows of earlier runs go on waiting: %s", error)
+            return None
+        except LoadFailedError as error:
+            return f"rows of earlier runs: {error}"
+        if report is None:
+            return None
+        if report.resent:
+            log.info("%d rows that waited from earlier runs are in the database now", report.resent)
+        refused = [f"{failure.picture}: {failure.reason}" for failure in report.failed]
+        return f"rows of earlier runs were refused: {'; '.join(refused)}" if refused else None
+
+
+def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None = None) -> Session:
+    """Check flags and configuration, then begin to log.
+
+    Raises:
+        ConfigurationError: with every problem; nothing was touched.
+        ShareUnavailableError: the log file cannot be written.
+    """
+    silence_tensorflow()
+    workspace = open_workspace(
+        input_dir=options.input_folder,
+        output_dir=options.output_folder,
+        archive_dir=options.archive_folder,
+        config=options.config_file,
+        overrides={**options.overrides(), **(more_overrides or {})},
+        database_url=options.database,
+    )
+    workspace, secrets = _with_password(workspace)
+    err = Console(stderr=True)
+    log_file = start_logging(workspace.settings, err, options.log_folder, secrets)
+    mailer = Mailer(workspace.settings, None if log_file is None else str(log_file), secrets)
+    return Session(workspace, options, mailer, output_console(), err, log_file)
+
+
+def start_logging(
+    settings: Settings, console: Console, log_folder: Path | None, secrets: tuple[str, ...] = ()
+) -> Path | None:
+    """Log until the program ends, so that also what ends it is in the log; the log file's path, if there is one."""
+    root = click.get_current_context().find_root()
+    logged = root.with_resource(logging_to(settings, console, log_folder, secrets))
+    root.meta[LOG_FILE_KEY] = logged.file
+    root.meta[SECRETS_KEY] = secrets
+    return logged.file
+
+
+def output_console() -> Console:
+    """The terminal for results; names of folders and pictures are shown as they are, without markup."""
+    return Console(markup=False, highlight=False, soft_wrap=True, emoji=False)
+
+
+def _with_password(workspace: Workspace) -> tuple[Workspace, tuple[str, ...]]:
+    """Add the password of the environment to a database address that has a user and no password."""
+    url = make_url(workspace.database_url)
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password and url.password is None and url.username is not None:
+        url = url.set(password=password)
+        workspace = replace(workspace, database_url=url.render_as_string(hide_password=False))
+    return workspace, tuple(secret for secret in {password, url.password} if isinstance(secret, str) and secret)

@@ -1,0 +1,91 @@
+"""One step of the chain over all folders, with a table of what it did."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from typing import Any
+
+import click
+from rich.table import Table
+from rich.text import Text
+
+from anonymisation.cli.folders import all_folders
+from anonymisation.cli.session import Session
+from anonymisation.cli.tables import print_table
+from anonymisation.discovery import FoundFolder
+from anonymisation.errors import AnonymisationError
+from anonymisation.outcomes import FolderReport, RunReport
+from anonymisation.plain_text import one_line
+from anonymisation.report import render_problems, verdict
+
+StepCall = Callable[[FoundFolder], Any]
+Column = tuple[str, str]  # heading, name of the count in the step's report
+
+
+def run_step(
+    session: Session,
+    step: str,
+    call: StepCall,
+    *,
+    released_too: bool = False,
+    broken: str | None = None,
+    on_found: Callable[[FoundFolder], None] | None = None,
+) -> RunReport:
+    """Call the step for every folder; what stops it in one folder is told in its report and stops no other.
+
+    `on_found` is told every folder before the first is begun. `broken` is something that went wrong before, and keeps
+    the whole from being complete.
+
+    Raises:
+        ShareUnavailableError: the input folder, or the place of another, cannot be reached.
+    """
+    started = time.monotonic()
+    folders = all_folders(session.workspace, session.selection, released_too=released_too)
+    if on_found is not None:
+        for folder in folders.found:
+            on_found(folder)
+    reports = tuple(_one(step, call, folder) for folder in folders.found)
+    hidden = [str(problem) for problem in folders.problems if problem.hides_pictures]
+    return RunReport(
+        folders=reports,
+        problems=tuple(str(problem) for problem in folders.problems),
+        broken=(*hidden, *([broken] if broken else [])),
+        seconds=time.monotonic() - started,
+    )
+
+
+def finish(session: Session, report: RunReport, step: str, columns: Sequence[Column]) -> None:
+    """Print the table and what failed, and end with the exit code that follows."""
+    print_table(session.out, _table(report, step, columns))
+    problems = render_problems(report)
+    session.out.print("\n".join([verdict(report), *problems]), style=None if report.succeeded else "red")
+    totals = ", ".join(f"{heading} {report.total(step, count)}" for heading, count in columns)
+    session.log("\n".join([f"{step}: {len(report.folders)} folders, {totals}", verdict(report), *problems]))
+    click.get_current_context().exit(report.exit_code)
+
+
+def _one(step: str, call: StepCall, folder: FoundFolder) -> FolderReport:
+    report = FolderReport(folder.folder)
+    try:
+        return replace(report, **{step: call(folder)})
+    except AnonymisationError as error:
+        return replace(report, error=str(error), error_exit_code=error.exit_code)
+    except Exception as error:  # a fault in one folder must not keep the others from their step
+        logging.getLogger(__name__).exception("%s: unexpected error", folder.folder)
+        return replace(report, error=f"{type(error).__name__}: {error}", error_exit_code=1)
+
+
+def _table(report: RunReport, step: str, columns: Sequence[Column]) -> Table:
+    table = Table(show_footer=True)
+    table.add_column("folder", footer="all", overflow="fold")
+    for heading, count in columns:
+        table.add_column(heading, footer=str(report.total(step, count)), justify="right")
+    for folder in report.folders:
+        result = getattr(folder, step)
+        cells = ["–" if result is None else str(getattr(result, count)) for _, count in columns]
+        style = None if folder.succeeded else "red"
+        table.add_row(Text(one_line(folder.folder)), *cells, style=style)
+    return table
