@@ -11,17 +11,10 @@ from rich.measure import Measurement
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
+from anonymisation.cli.options import config_option
 from anonymisation.masking.weights import builtin_folder, installed_folder, is_installed, models_dir, pull
 from anonymisation.masking.zoo import BASE_URL, BUILT_IN, ZOO, ZooModel
 from anonymisation.settings import Settings, load_settings
-
-_config_option = click.option(
-    "-k",
-    "--config-file",
-    "config_file",
-    type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration file; model_dir and model_type are taken from it.",
-)
 
 
 @click.group("models")
@@ -32,7 +25,7 @@ def models_group() -> None:
 @models_group.command("pull")
 @click.argument("names", nargs=-1, type=click.Choice(list(ZOO), case_sensitive=False))
 @click.option("--base-url", default=BASE_URL, show_default=True, help="Address that the archives lie below.")
-@_config_option
+@config_option
 def pull_command(names: tuple[str, ...], base_url: str, config_file: Path | None) -> None:
     """Fetch models of the TensorFlow detection zoo; without NAMES, the one that the configuration names.
 
@@ -47,7 +40,7 @@ def pull_command(names: tuple[str, ...], base_url: str, config_file: Path | None
 
 
 @models_group.command("list")
-@_config_option
+@config_option
 def list_command(config_file: Path | None) -> None:
     """Show every model: whether it is installed, its size, and where it lies."""
     settings = load_settings(config_file).settings

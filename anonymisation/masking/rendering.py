@@ -23,6 +23,10 @@ MIN_BLUR_SIDE: Final = 3  # a box of 1 is the picture itself, and one of 2 leave
 # side; with twelve boxes per side the box is 1.7 times as high as a character, which leaves no stroke of it.
 MAX_BOXES_PER_OBJECT: Final = 12
 
+# Where a blur was asked for and a fill is needed, a class colour would be a surprise in the picture. This is the level
+# to which the normalised blur brings everything, and the original program's colour for what has none of its own.
+FALLBACK_COLOUR: Final[RGB] = (100, 100, 100)
+
 _NORMALISED_WIDTH: Final = 1.2  # of the original program: the second blur is so many times as wide as the first
 _NORMALISED_LEVEL: Final = 100  # of the original program: the gray level everything is brought to
 _BLOCK_PIXELS: Final = 1024  # side of the squares worked on at once: bounds memory, and keeps the halo a small share
@@ -34,6 +38,7 @@ class Appearance:
 
     `blur` set: a box blur whose side is so many thousandths of the picture's width; `gray` blurs the luma only, and
     `normalised` takes its level away as well (needs `gray`). Otherwise `colour` as one fill, otherwise one per class.
+    A blur that is too small to hide something becomes a fill: `colour`, otherwise a neutral gray.
     """
 
     blur: float | None
@@ -54,6 +59,12 @@ class Appearance:
         """The appearance that the settings ask for; `normalized_gray_blur` without `gray_blur` has no effect."""
         normalised = settings.gray_blur and settings.normalized_gray_blur
         return cls(settings.blur, settings.mask_color, settings.gray_blur, normalised)
+
+    def fill_of(self, coco_id: int) -> RGB:
+        """The fill of an object of that class, where it is filled."""
+        if self.colour is not None:
+            return self.colour
+        return colour_of(coco_id) if self.blur is None else FALLBACK_COLOUR
 
     def blur_side(self, width: int) -> int | None:
         """Side of the blur's box on a picture of that width, in pixels; None where a fill is needed instead."""
@@ -99,7 +110,7 @@ def redact(pixels: NDArray[np.uint8], detections: Detections, appearance: Appear
     if side is not None:
         _blur(pixels, redacted, mask, side, appearance)
     for index in _to_fill(detections, height, width, side):
-        colour = appearance.colour or colour_of(int(detections.classes[index]))
+        colour = appearance.fill_of(int(detections.classes[index]))
         for patch in geometry.patches(detections.boxes[index], detections.masks[index], height, width, dilation):
             redacted[patch.window][patch.marked] = colour
     return Redaction(redacted, mask)

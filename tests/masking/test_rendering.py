@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.geometry import union
-from anonymisation.masking.labels import CLASSES, colour_of
-from anonymisation.masking.rendering import Appearance, redact
+from anonymisation.masking.labels import CLASSES
+from anonymisation.masking.rendering import FALLBACK_COLOUR, Appearance, redact
 from anonymisation.settings import Settings
 
 COLOUR_BLUR = Appearance(15, None, gray=False, normalised=False)
@@ -169,8 +169,8 @@ def test_fine_patterns_inside_the_mask_are_gone(appearance: Appearance) -> None:
 def test_a_blur_that_is_too_small_for_the_picture_becomes_a_fill(width: int) -> None:
     pixels = noise(100, width)
     found = Detections.of([[0.2, 0.2, 0.6, 0.6], [0.7, 0.7, 0.9, 0.9]], [1, 1], [3, 6])
-    per_class = redact(pixels, found, NORMALISED, 0)
-    assert set(map(tuple, per_class.pixels[per_class.mask])) == {colour_of(3), colour_of(6)}
+    neutral = redact(pixels, found, NORMALISED, 0)
+    assert np.all(neutral.pixels[neutral.mask] == FALLBACK_COLOUR)
     one = redact(pixels, found, Appearance(15, (1, 2, 3), gray=False, normalised=False), 0)
     assert np.all(one.pixels[one.mask] == (1, 2, 3))
     assert NORMALISED.blur_side(200) == 3
@@ -180,7 +180,7 @@ def test_only_the_object_that_the_blur_is_too_small_for_is_filled() -> None:
     pixels = noise(600, 1000)  # the blur's box is 15 pixels, so that an object may be 180 wide or high
     near, far = [0, 0, 0.5, 0.2], [0.5, 0.5, 1, 0.65]
     hidden = redact(pixels, Detections.of([near, far], [1, 1], [1, 3]), GRAY_BLUR, 0)
-    assert np.all(hidden.pixels[10:290, 10:190] == colour_of(1))
+    assert np.all(hidden.pixels[10:290, 10:190] == FALLBACK_COLOUR)
     assert len(np.unique(hidden.pixels[310:590, 510:640])) > 5
 
 
@@ -189,8 +189,15 @@ def test_pieces_of_a_large_object_are_measured_together() -> None:
     boxes = [[0, 0, 0.5, 0.1], [0, 0.08, 0.5, 0.2]]
     apart = redact(pixels, Detections.of(boxes, [1, 1], [3, 3]), GRAY_BLUR, 0)
     together = redact(pixels, Detections.of(boxes, [1, 1], [3, 3], objects=[0, 0]), GRAY_BLUR, 0)
-    assert not np.all(apart.pixels[apart.mask] == colour_of(3))
-    assert np.all(together.pixels[together.mask] == colour_of(3))
+    assert not np.all(apart.pixels[apart.mask] == FALLBACK_COLOUR)
+    assert np.all(together.pixels[together.mask] == FALLBACK_COLOUR)
+
+
+def test_every_class_is_filled_with_its_colour() -> None:
+    pixels = noise(100, 120)
+    boxes = [[0.1, index / 6, 0.9, (index + 1) / 6] for index in range(6)]
+    filled = redact(pixels, Detections.of(boxes, [1] * 6, [kind.coco_id for kind in CLASSES]), PER_CLASS, 0)
+    assert [tuple(filled.pixels[50, 10 + 20 * index]) for index in range(6)] == [kind.colour for kind in CLASSES]
 
 
 def test_where_fills_overlap_the_lower_class_is_on_top_whatever_the_order() -> None:

@@ -29,6 +29,7 @@ from pathlib import Path
 from anonymisation.masking.weights import pull
 from anonymisation.masking.zoo import ZooModel
 size, checksum = int(sys.argv[3]), sys.argv[4]
+print("ready", flush=True)
 pull(ZooModel("Tiny", "tf9/tiny.tar.gz", size, checksum, ""), Path(sys.argv[1]), base_url=sys.argv[2])
 """
 
@@ -229,6 +230,9 @@ def pulling(site: Site, models: Path) -> subprocess.Popen[bytes]:
 def test_two_processes_at_once_fetch_once(site: Site, models: Path) -> None:
     site.stall_after = 1000
     first, second = pulling(site, models), pulling(site, models)
+    for process in (first, second):
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"ready\n"
     assert site.stalled.wait(60)
     site.released.set()
     for process in (first, second):
