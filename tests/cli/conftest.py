@@ -1,0 +1,73 @@
+"""A site with real pictures, a real (tiny) model, and the command line to run on it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from anonymisation.cli import cli
+from tests.captures import CAR_BOX, Site
+
+
+@pytest.fixture(scope="session")
+def car_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SavedModel that finds the same car in every picture."""
+    from tests.masking.scripted_models import save_constant
+
+    outputs = {
+        "num_detections": np.array([1], np.float32),
+        "detection_boxes": np.array([[CAR_BOX]], np.float32),
+        "detection_scores": np.array([[0.9]], np.float32),
+        "detection_classes": np.array([[3]], np.float32),
+        "detection_masks": np.ones((1, 1, 15, 15), np.float32),
+    }
+    return save_constant(tmp_path_factory.mktemp("models") / "cars", outputs)
+
+
+@dataclass(frozen=True)
+class Program:
+    """The command line on one site."""
+
+    site: Site
+    config: Path
+
+    def configure(self, **settings: Any) -> None:
+        """Change the configuration file of the site."""
+        known = yaml.safe_load(self.config.read_text()) if self.config.exists() else {}
+        self.config.write_text(yaml.safe_dump({**known, **settings}, allow_unicode=True))
+
+    def flags(self, *, archive: bool = False) -> list[str]:
+        """Folders and configuration."""
+        flags = ["-i", str(self.site.input), "-o", str(self.site.output), "-k", str(self.config)]
+        return [*flags, "-a", str(self.site.archive)] if archive else flags
+
+    def __call__(self, verb: str, *more: str, archive: bool = False) -> Result:
+        """Run a verb of the chain on the site."""
+        return invoke(verb, *self.flags(archive=archive), *more)
+
+
+def invoke(*arguments: str) -> Result:
+    """Run the command line in this process; an exception that escapes it is the test's failure."""
+    return CliRunner().invoke(cli, list(arguments), catch_exceptions=False)
+
+
+@pytest.fixture
+def program(tmp_path: Path, car_model: Path) -> Program:
+    """A site whose configuration names the tiny model; shares are waited for briefly."""
+    program = Program(Site(tmp_path), tmp_path / "config.yml")
+    program.configure(model_type=str(car_model), tiles=False)
+    program.configure(file_access_retry_seconds=0.05, file_access_timeout_seconds=0.2)
+    return program
+
+
+@pytest.fixture
+def run_verb() -> Callable[..., Result]:
+    """Any verb, without a site."""
+    return invoke

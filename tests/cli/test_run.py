@@ -1,0 +1,148 @@
+"""`anonymise run`: the whole chain on real pictures, and what the terminal says about it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from click.testing import Result
+
+from tests.captures import FOLDER, FULL, capture, names_below
+from tests.cli.conftest import Program
+
+SECOND = "TilSladding/2021/Fv13 #50% {x}/Ås"
+
+
+def counts(output: str) -> dict[str, str]:
+    """The summary's lines, as far as they are a label and a value."""
+    pairs = (re.split(r"\s{2,}", line, maxsplit=1) for line in output.splitlines())
+    return {pair[0]: pair[1] for pair in pairs if len(pair) == 2 and pair[0]}
+
+
+def test_masks_every_folder_and_tells_what_it_did(program: Program) -> None:
+    program.site.fill(2)
+    program.site.fill(1, SECOND, first=5)
+    result = program("run", archive=True)
+    assert result.exit_code == 0, result.output
+    told = counts(result.stdout)
+    assert told["folders"] == "2"
+    assert told["images found"] == told["masked"] == told["originals archived"] == "3"
+    assert told["skipped as done"] == told["failed"] == told["rows inserted"] == "0"
+    assert told["hidden"] == "3 car"
+    assert re.fullmatch(r"\d+:\d\d:\d\d", told["time spent"])
+    assert told["masked pictures"] == str(program.site.output)
+    assert told["archive"] == str(program.site.archive)
+    assert names_below(program.site.output) == sorted([f"{FOLDER}/p000.jpg", f"{FOLDER}/p001.jpg", f"{SECOND}/p005.jpg"])
+
+
+def test_a_second_run_masks_nothing_and_counts_what_is_done(program: Program) -> None:
+    program.site.fill(2)
+    program("run")
+    before = {path: path.stat().st_mtime_ns for path in program.site.output.rglob("*.jpg")}
+    told = counts(program("run").stdout)
+    assert (told["folders"], told["images found"], told["skipped as done"], told["masked"]) == ("1", "2", "2", "0")
+    assert {path: path.stat().st_mtime_ns for path in program.site.output.rglob("*.jpg")} == before
+    assert counts(program("run", "--force-remask").stdout)["masked"] == "2"
+
+
+def test_a_bad_picture_is_named_and_ends_the_run_with_1(program: Program) -> None:
+    program.site.fill(2)
+    program.site.put("torn.jpg", capture(7)[:900])
+    result = program("run")
+    assert result.exit_code == 1
+    told = counts(result.stdout)
+    assert (told["masked"], told["failed"]) == ("2", "1")
+    assert told["failed pictures"] == str(program.site.errors)
+    assert f"  {FOLDER}/torn.jpg: " in result.stdout
+    again = program("run")
+    assert again.exit_code == 0, again.output
+    assert counts(again.stdout)["known to fail"] == "1"
+    assert f"  {FOLDER}/torn.jpg: " in again.stdout
+
+
+def test_the_full_chain_loads_and_empties_the_input(program: Program) -> None:
+    program.configure(**{key: value for key, value in FULL.items() if key != "capture_marker_file"})
+    program.site.fill(3)
+    result = program("run", archive=True)
+    assert result.exit_code == 0, result.output
+    told = counts(result.stdout)
+    assert (told["rows inserted"], told["originals released"]) == ("3", "3")
+    assert names_below(program.site.input) == []
+    assert len(names_below(program.site.archive)) == 9
+    assert len(program.site.rows()) == 3
+
+
+def test_a_database_on_the_command_line_is_used(program: Program) -> None:
+    program.site.fill(1)
+    url = f"sqlite:///{program.site.root / 'other.db'}"
+    result = program("run", "--database", url)
+    assert counts(result.stdout)["rows inserted"] == "1"
+    assert counts(result.stdout)["database"] == url
+
+
+def test_folders_and_dates_choose(program: Program) -> None:
+    program.site.fill(1)
+    program.site.fill(1, "a/F1_2022_06_07")
+    program.site.fill(1, "b/F1_2022_06_08")
+    assert counts(program("run", "--date", "2022-06-07").stdout)["images found"] == "1"
+    assert names_below(program.site.output) == ["a/F1_2022_06_07/p000.jpg"]
+    program("run", "--folder", "b")
+    assert names_below(program.site.output) == ["a/F1_2022_06_07/p000.jpg", "b/F1_2022_06_08/p000.jpg"]
+    program("run", "--folder", "*_05_0?", "--folder", "nowhere")
+    assert f"{FOLDER}/p000.jpg" in names_below(program.site.output)
+
+
+def test_the_state_folder_can_be_named(program: Program) -> None:
+    program.site.fill(1)
+    elsewhere = program.site.root / "elsewhere"
+    assert program("run", "--state", str(elsewhere)).exit_code == 0
+    assert (elsewhere / "folders").is_dir()
+    assert not program.site.state.exists()
+
+
+def test_leftovers_go_unless_told_not_to(program: Program) -> None:
+    program.site.fill(1)
+    leftover = program.site.output / FOLDER / ".0123456789abcdef.part"
+    leftover.parent.mkdir(parents=True)
+    leftover.write_bytes(b"half")
+    program("run", "--skip-clear-cache")
+    assert leftover.exists()
+    program("run", "--force-remask")
+    assert not leftover.exists()
+
+
+def test_no_pictures_is_a_good_run(program: Program) -> None:
+    result = program("run")
+    assert result.exit_code == 0
+    assert "Nothing to do: no pictures were found." in result.stdout
+
+
+def test_the_long_spellings_of_old_are_taken(program: Program, run_verb: Callable[..., Result]) -> None:
+    program.site.fill(1)
+    site = program.site
+    result = run_verb(
+        "run", "--input-folder", str(site.input), "--output-folder", str(site.output), "--archive-folder",
+        str(site.archive), "--log-folder", str(site.root / "logs"), "--skip-clear-cache", "-k", str(program.config),
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    (log,) = (site.root / "logs").iterdir()
+    assert "1 masked" in log.read_text()
+    assert counts(result.stdout)["log"] == str(log)
+
+
+def test_a_link_to_a_folder_is_told_and_not_followed(program: Program) -> None:
+    program.site.fill(1)
+    (program.site.input / "loop").symlink_to(program.site.input)
+    result = program("run")
+    assert result.exit_code == 0
+    assert "loop: is a link to a folder and is not followed" in result.stdout
+
+
+def test_names_cannot_forge_lines_or_move_the_cursor(program: Program) -> None:
+    folder = "a\nmasked  999\x1b[2J"
+    program.site.put("torn.jpg", b"no picture", folder)
+    result = program("run")
+    assert result.exit_code == 1
+    assert "\x1b" not in result.output
+    assert "masked  999" not in result.output.splitlines()
+    assert r"a\nmasked  999\x1b[2J/torn.jpg" in result.stdout
