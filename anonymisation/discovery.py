@@ -10,11 +10,15 @@ from datetime import date
 from pathlib import Path, PurePosixPath
 from typing import Final
 
+from anonymisation.files import is_leftover
 from anonymisation.imaging.exif import read_exif
 from anonymisation.listing import Listing, PictureFile, Problem, join, list_folder
+from anonymisation.loading import table_key
 from anonymisation.metadata.capture_date import capture_date as date_of_capture
 from anonymisation.metadata.capture_date import date_in_path
 from anonymisation.outcomes import MAX_LISTED, Failure, MaskReport
+from anonymisation.release import companions
+from anonymisation.shadowing import is_known_shadowed, shadowed_names
 from anonymisation.state import FAILED, MASKED, FileStamp, PictureState, read_pictures
 from anonymisation.workspace import Workspace
 
@@ -110,6 +114,7 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING) -> Iterator[Fi
     """
     workspace.require_shares()
     base = workspace.shares.input
+    table = table_key(workspace)
     stack = ["."]
     while stack:
         folder = stack.pop()
@@ -123,11 +128,13 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING) -> Iterator[Fi
             continue
         yield from listing.problems
         stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
-        if listing.pictures and selection.matches(folder) and _is_of_date(workspace, folder, listing, selection):
+        if not listing.pictures and selection.matches(folder) and _is_left_behind(workspace, folder, listing):
+            yield FoundFolder(folder, pictures=0, pending=1)
+        elif listing.pictures and selection.matches(folder) and _is_of_date(workspace, folder, listing, selection):
             if selection.settled_only and not _is_settled(workspace, base / folder, listing):
                 yield Unsettled(folder)
             else:
-                yield _look(workspace, folder, listing.pictures)
+                yield _look(workspace, folder, listing.pictures, table)
 
 
 def is_done(workspace: Workspace, folder: str, picture: PictureFile, known: PictureState | None) -> bool:
@@ -149,33 +156,54 @@ def is_known_failed(picture: PictureFile, known: PictureState | None, model: str
     return known.model == model and known.digest == digest
 
 
-def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile]) -> FoundFolder:
-    """Compare the pictures with what is known of them."""
+def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], table: str | None) -> FoundFolder:
+    """Compare the pictures with what is known of them; `table` is the key of the table that wants their rows."""
     states = read_pictures(workspace.shares.state, folder)
     settings = workspace.settings
     model, digest = workspace.model_identity(), settings.picture_digest()
+    shadowed = shadowed_names([picture.name for picture in pictures], states, settings)
     pending = 0
     failures: list[Failure] = []
     for picture in pictures:
         known = states.get(picture.name)
-        if not settings.force_remask and is_known_failed(picture, known, model, digest):
-            failures.append(Failure(join(folder, picture.name), (known and known.reason) or "", known=True))
-        elif settings.force_remask or not _is_finished(workspace, folder, picture, known):
+        if settings.force_remask or known is None:
+            pending += 1
+        elif is_known_failed(picture, known, model, digest) or (
+            picture.name in shadowed and is_known_shadowed(picture, known)
+        ):
+            failures.append(Failure(join(folder, picture.name), known.reason or "", known=True))
+        elif not _is_finished(workspace, folder, picture, known, table):
             pending += 1
     # The row of a picture whose original is released already can still be missing.
-    if settings.write_exif_to_db and any(s.status == MASKED and s.loaded is None for s in states.values()):
+    if table is not None and any(s.status == MASKED and s.loaded != table for s in states.values()):
         pending = max(pending, 1)
     return FoundFolder(folder, len(pictures), pending, len(failures), tuple(failures[:MAX_LISTED]))
 
 
-def _is_finished(workspace: Workspace, folder: str, picture: PictureFile, state: PictureState | None) -> bool:
+def _is_finished(
+    workspace: Workspace, folder: str, picture: PictureFile, state: PictureState, table: str | None
+) -> bool:
     """Whether the whole chain is through with a picture, not only the mask step."""
-    if not is_done(workspace, folder, picture, state) or state is None:
+    if not is_done(workspace, folder, picture, state):
         return False
     settings = workspace.settings
     if settings.delete_input or (workspace.shares.archive is not None and not state.archived):
         return False  # with delete_input, a picture still in the input is not released yet
-    return not settings.write_exif_to_db or state.loaded is not None
+    return table is None or state.loaded == table
+
+
+def _is_left_behind(workspace: Workspace, folder: str, listing: Listing) -> bool:
+    """Whether a folder is still there only because its release was killed: all its pictures went, and nothing that
+    anyone else put there keeps it."""
+    if not workspace.settings.delete_input or folder == ".":
+        return False
+    states = read_pictures(workspace.shares.state, folder)
+    if not any(state.released for state in states.values()):
+        return False
+    names = {name for name in listing.other_names if not is_leftover(name)}
+    ours = {path.name for path in companions(workspace, folder, states)}
+    empty = not (names or listing.folders or listing.problems)
+    return empty or not names.isdisjoint(ours)
 
 
 def _is_settled(workspace: Workspace, path: Path, listing: Listing) -> bool:
@@ -196,7 +224,11 @@ def _capture_date(workspace: Workspace, folder: str, first: PictureFile) -> date
     if found is not None:
         return found
     path = workspace.picture(folder, first.name).original
-    return date_of_capture(relative, read_exif(path.read_bytes()), mtime)
+    try:
+        exif = read_exif(path.read_bytes())
+    except OSError:  # masking will say so
+        exif = None
+    return date_of_capture(relative, exif, mtime)
 
 
 def _matches(folder: str, pattern: str) -> bool:

@@ -83,12 +83,17 @@ def copy_atomically(source: Path, target: Path) -> str:
     return digest.hexdigest()
 
 
+def is_leftover(name: str) -> bool:
+    """Whether a file of this name is what an interrupted write left (or one that is going on)."""
+    return _PART_NAME.fullmatch(name) is not None
+
+
 def remove_leftovers(folder: Path) -> int:
     """Remove what interrupted writes left in `folder`; call it only while no one else can be writing there."""
     removed = 0
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
-            if _PART_NAME.fullmatch(entry.name):
+            if is_leftover(entry.name):
                 Path(entry.path).unlink(missing_ok=True)
                 removed += 1
     return removed

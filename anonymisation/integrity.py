@@ -11,7 +11,7 @@ from anonymisation.loading import rows_present
 from anonymisation.outcomes import MAX_LISTED, CheckReport, Gap
 from anonymisation.paths import ImagePaths
 from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_state
-from anonymisation.verification import copy_problem, mask_problem, masked_picture_problem, record_problem
+from anonymisation.verification import copy_problem, derived_problem, derived_problems, masked_picture_problem
 from anonymisation.workspace import Workspace
 
 
@@ -71,17 +71,13 @@ class _FolderCheck:
         settings = self._settings
         if settings.draw_mask:
             yield _Finding(paths.relative, "output", masked_picture_problem(paths.masked, known))
-        for path in paths.records(settings):
-            if in_input or path.parent == paths.masked.parent:
-                yield _Finding(paths.relative, str(path), record_problem(path))
-        for path in paths.masks(settings):
-            if in_input or path.parent == paths.masked.parent:
-                yield _Finding(paths.relative, str(path), mask_problem(path, known))
+        if in_input:
+            for path in paths.local_files(settings):
+                yield _Finding(paths.relative, str(path), derived_problem(path, known))
+        for path, problem in derived_problems(paths, known, settings):
+            yield _Finding(paths.relative, str(path), problem)
         if paths.archived is not None:
             yield _Finding(paths.relative, "archive", copy_problem(paths.archived, known.sha256))
-        for _, path in paths.archive_copies(settings):
-            problem = record_problem(path) if path.suffix == ".json" else mask_problem(path, known)
-            yield _Finding(paths.relative, str(path), problem)
         if settings.write_exif_to_db:
             problem = None if known.name in self._rows else f"has no row in {settings.db_table}"
             yield _Finding(paths.relative, "database", problem)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import os
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
+from anonymisation.errors import ShareUnavailableError
 from anonymisation.paths import is_picture_name
 from anonymisation.state import FileStamp
 
@@ -84,22 +86,32 @@ def _sort_folder(entry: os.DirEntry[str], folder: str, listing: Listing) -> None
 
 def _add_picture(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
     try:
-        stat = entry.stat()
+        found = entry.stat()
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); it is not masked"
         listing.problems.append(Problem(join(folder, _printable(entry.name)), reason, hides_pictures=True))
         return
-    listing.newest = max(listing.newest, stat.st_ctime)
-    listing.pictures.append(PictureFile(entry.name, FileStamp.from_stat(stat)))
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
+        reason = "is not a file; it is not masked"
+        listing.problems.append(Problem(join(folder, _printable(entry.name)), reason, hides_pictures=True))
+        return
+    listing.newest = max(listing.newest, found.st_ctime)
+    listing.pictures.append(PictureFile(entry.name, FileStamp.from_stat(found)))
 
 
 def list_pictures(path: Path) -> list[PictureFile]:
-    """The pictures directly in a folder, sorted by name; empty when the folder is not there."""
+    """The pictures directly in a folder, sorted by name; empty when the folder is not there.
+
+    Raises:
+        ShareUnavailableError: the folder is there and cannot be read: nothing may be concluded from it.
+    """
     try:
         listing = list_folder(path, str(path))
     except FileNotFoundError:
         return []
-    return [] if isinstance(listing, Problem) else listing.pictures
+    if isinstance(listing, Problem):
+        raise ShareUnavailableError(str(listing))
+    return listing.pictures
 
 
 def join(folder: str, name: str) -> str:

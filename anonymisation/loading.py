@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from typing import Final
 
 from anonymisation.database.columns import row_from_record
 from anonymisation.database.loader import load_records, send_spooled
@@ -14,6 +15,8 @@ from anonymisation.errors import DatabaseUnavailableError
 from anonymisation.outcomes import MAX_LISTED, Failure, LoadSummary
 from anonymisation.state import MASKED, FolderState, open_state
 from anonymisation.workspace import Workspace
+
+_NO_RECORD: Final = "its record is not known any more; mask its folder again, which finds it on the output share"
 
 
 def load_folder(workspace: Workspace, folder: str) -> LoadSummary:
@@ -31,10 +34,12 @@ def load_folder(workspace: Workspace, folder: str) -> LoadSummary:
         return LoadSummary(folder)
     workspace.require_shares()
     target = _target(workspace)
+    key = target.key(workspace.shares.state)
     with open_state(workspace.shares.state, folder) as state:
         masked = [name for name, known in sorted(state.pictures.items()) if known.status == MASKED]
-        there = _present(target, state, (name for name in masked if state.pictures[name].loaded == target.layout.name))
+        there = _present(target, state, (name for name in masked if state.pictures[name].loaded == key))
         missing = [name for name in masked if name not in there]
+        unknown = [name for name in missing if not state.has_record(name)]
         report = load_records(
             _sources(workspace, folder, state, missing),
             target,
@@ -48,9 +53,10 @@ def load_folder(workspace: Workspace, folder: str) -> LoadSummary:
             )
         refused = {failure.picture for failure in report.failed}
         for name in missing:
-            if workspace.picture(folder, name).relative not in refused:
-                state.put(replace(state.pictures[name], loaded=target.layout.name))
-    return _summary(folder, report, already=len(there))
+            if name not in unknown and workspace.picture(folder, name).relative not in refused:
+                state.put(replace(state.pictures[name], loaded=key))
+    lost = [Failure(workspace.picture(folder, name).relative, _NO_RECORD) for name in unknown]
+    return _summary(folder, report, lost, already=len(there))
 
 
 def send_waiting_rows(workspace: Workspace) -> LoadReport | None:
@@ -61,6 +67,17 @@ def send_waiting_rows(workspace: Workspace) -> LoadReport | None:
     if not workspace.settings.write_exif_to_db:
         return None
     return send_spooled(_target(workspace), workspace.shares.state, LoadLimits.from_settings(workspace.settings))
+
+
+def table_key(workspace: Workspace) -> str | None:
+    """The name under which the state notes that a row was loaded; None without `write_exif_to_db`.
+
+    Raises:
+        ConfigurationError: the layout or the database address cannot be used.
+    """
+    if not workspace.settings.write_exif_to_db:
+        return None
+    return _target(workspace).key(workspace.shares.state)
 
 
 def rows_present(workspace: Workspace, state: FolderState, names: Iterable[str]) -> frozenset[str]:
@@ -95,15 +112,15 @@ def _target(workspace: Workspace) -> DatabaseTarget:
     return open_target(workspace.database_url, load_layout(workspace.settings.db_table))
 
 
-def _summary(folder: str, report: LoadReport, already: int) -> LoadSummary:
-    failures = tuple(Failure(f.picture, f"row refused: {f.reason}") for f in report.failed[:MAX_LISTED])
+def _summary(folder: str, report: LoadReport, lost: Sequence[Failure], already: int) -> LoadSummary:
+    failures = [*lost, *(Failure(f.picture, f"row refused: {f.reason}") for f in report.failed)]
     return LoadSummary(
         folder=folder,
         inserted=report.inserted,
         updated=report.updated,
         already_loaded=already,
-        failed=len(report.failed),
+        failed=len(failures),
         waiting=report.waiting,
-        failures=failures,
+        failures=tuple(failures[:MAX_LISTED]),
         collisions=report.collisions[:MAX_LISTED],
     )

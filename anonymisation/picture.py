@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImageError, ImageMetadataError
+from anonymisation.errors import ImageError, ImageMetadataError, ShareUnavailableError
 from anonymisation.files import sha256_of, with_access, write_atomically
 from anonymisation.imaging.exif import ExifTags, Provenance, published_exif, read_exif, read_provenance
 from anonymisation.imaging.jpeg import Frame, decode_jpeg, encode_jpeg, to_upright
@@ -82,8 +82,17 @@ class PictureWorker:
         path = self.paths(file).original
         try:
             return with_access(self._settings, f"reading {path}", path.read_bytes)
-        except OSError as error:
+        except ShareUnavailableError as error:
+            self._workspace.require_shares()
+            if not _can_be_listed(path.parent):
+                raise
+            # The share is there: it is this file alone that gives errors, and it must not keep the others waiting.
+            raise ImageError(f"cannot be read: {error.__cause__}") from error
+        except OSError:
             self._workspace.require_shares()  # a picture that is gone because its share is gone did not fail
+        try:
+            return path.read_bytes()
+        except OSError as error:
             raise ImageError(f"cannot be read: {error.strerror}") from error
 
     def prepare(self, file: PictureFile, data: bytes) -> PreparedPicture:
@@ -112,15 +121,13 @@ class PictureWorker:
         redaction = redact(picture.frame.pixels, stored, self._appearance, self._settings.mask_dilation_pixels)
         exif = self._published_exif(picture, objects)
         masked = encode_jpeg(redaction.pixels, picture.frame, quality=self._settings.jpeg_quality, exif=exif)
-        for path in paths.records(self._settings):
-            self._write(path, record_to_json(record))
-        mask_places = paths.masks(self._settings)
-        if mask_places:
+        files = [(path, record_to_json(record)) for path in paths.records(self._settings)]
+        if mask_places := paths.masks(self._settings):
             mask = encode_mask(redaction.mask)
-            for path in mask_places:
-                self._write(path, mask)
+            files += [(path, mask) for path in mask_places]
         if self._settings.draw_mask:
-            self._write(paths.masked, masked)
+            files.append((paths.masked, masked))
+        self._write_all(files)
         return FinishedPicture(self._state(picture, paths), record, stored.as_json(), objects)
 
     def adopt(self, file: PictureFile, data: bytes) -> FinishedPicture | None:
@@ -186,8 +193,28 @@ class PictureWorker:
         record = build_record(paths.original, exif, self._context, objects=provenance.objects)
         return {**record, "versjon": provenance.version}
 
+    def _write_all(self, files: Iterable[tuple[Path, bytes]]) -> None:
+        """Write the files in their order; where one cannot be written, none of them stays."""
+        written: list[Path] = []
+        try:
+            for path, data in files:
+                self._write(path, data)
+                written.append(path)
+        except ImageError:
+            for path in written:
+                path.unlink(missing_ok=True)
+            raise
+
     def _write(self, path: Path, data: bytes) -> None:
         try:
             with_access(self._settings, f"writing {path}", lambda: write_atomically(path, data))
         except OSError as error:
             raise ImageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def _can_be_listed(folder: Path) -> bool:
+    try:
+        next(folder.iterdir(), None)
+    except OSError:
+        return False
+    return True

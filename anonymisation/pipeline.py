@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -19,13 +19,18 @@ from anonymisation.masking.detector import Detector
 from anonymisation.outcomes import ImageOutcome, MaskReport, Status
 from anonymisation.overlap import executor, failed, in_flight
 from anonymisation.picture import FinishedPicture, PictureWorker, PreparedPicture
-from anonymisation.settings import Settings
+from anonymisation.shadowing import SHADOWED, is_known_shadowed, shadowed_names
 from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.workspace import Workspace
 
 # Stands where a failed picture's settings digest would, when the failure does not follow from bytes and settings alone.
 _PASSING: Final = "passing"
-_SHADOWED: Final = "shadowed"
+
+
+class UnusableNameError(ImageError):
+    """The file's name cannot be written down in a record or a database."""
+
+    lasting = True
 
 
 class ShadowedNameError(ImageError):
@@ -95,16 +100,17 @@ class _MaskStep:
 
     def _begin(self, file: PictureFile) -> ImageOutcome | FinishedPicture | PreparedPicture:
         """Find out that there is nothing to do, adopt what stands on the output share, or read and decode."""
-        _require_unicode(file.name)
         known = self._state.pictures.get(file.name)
         if file.name in self._shadowed:
             return self._shadowed_outcome(file, known)
         remask = self._settings.force_remask and not (known and self._run and known.run == self._run)
         if not remask:
-            if is_done(self._workspace, self._folder, file, known):
+            # Without its record a picture is not done: adopting it makes the record again.
+            if self._state.has_record(file.name) and is_done(self._workspace, self._folder, file, known):
                 return ImageOutcome(self._worker.paths(file).relative, Status.ALREADY_DONE)
             if known is not None and is_known_failed(file, known, self._model, self._digest):
                 return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
+        _require_unicode(file.name)
         data = self._worker.read(file)
         adopted = None if remask else self._adopt(file, data, known)
         return adopted or self._worker.prepare(file, data)
@@ -127,6 +133,8 @@ class _MaskStep:
         model = self._detector()
         try:
             detections = model.detect(picture.upright())
+        except ImageError as error:
+            return failed(error)
         except AnonymisationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the model stumbles over is this picture's failure
@@ -174,26 +182,15 @@ class _MaskStep:
 
     def _failure_digest(self, error: ImageError) -> str:
         if isinstance(error, ShadowedNameError):
-            return _SHADOWED
+            return SHADOWED
         return self._digest if error.lasting else _PASSING
 
     def _shadowed_outcome(self, file: PictureFile, known: PictureState | None) -> ImageOutcome:
         other = self._shadowed[file.name]
-        if known is not None and known.digest == _SHADOWED and known.source == file.stamp:
+        if known is not None and is_known_shadowed(file, known):
             return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
         stem = PurePosixPath(file.name).stem
         raise ShadowedNameError(f"{other} has the files {stem}.json and {stem}.webp already; rename one of the two")
-
-
-def shadowed_names(names: Iterable[str], known: Mapping[str, PictureState], settings: Settings) -> dict[str, str]:
-    """Pictures whose derived files would overwrite those of another picture: {name: the other's name}.
-
-    The derived files belong to a picture that was masked before, else to the first of the names.
-    """
-    if not any((settings.local_json, settings.remote_json, settings.local_mask, settings.remote_mask)):
-        return {}
-    owners = {PurePosixPath(name).stem: name for name, picture in known.items() if picture.status == MASKED}
-    return {name: owner for name in names if (owner := owners.setdefault(PurePosixPath(name).stem, name)) != name}
 
 
 def _clean_up(workspace: Workspace, folder: str) -> None:
@@ -208,4 +205,4 @@ def _require_unicode(name: str) -> None:
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
-        raise ImageError("its name is not valid UTF-8; rename it") from None
+        raise UnusableNameError("its name is not valid UTF-8; rename it") from None

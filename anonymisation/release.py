@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -12,7 +12,7 @@ from anonymisation.loading import rows_present
 from anonymisation.outcomes import MAX_LISTED, Failure, ReleaseReport
 from anonymisation.paths import ImagePaths
 from anonymisation.state import MASKED, FolderState, PictureState, open_state
-from anonymisation.verification import copy_problem, masked_picture_problem, record_problem
+from anonymisation.verification import copy_problem, derived_problems, masked_picture_problem
 from anonymisation.workspace import Workspace
 
 
@@ -39,15 +39,36 @@ def release_folder(workspace: Workspace, folder: str) -> ReleaseReport:
         for file, known in candidates:
             paths = workspace.picture(folder, file.name)
             problem = _obstacle(workspace, paths, known, has_row=file.name in in_database)
+            if problem is None:
+                # Told before it is done: a kill in between must not leave the files beside it without an owner.
+                state.put(replace(known, released=True))
+                problem = _remove(paths.original)
             if problem is not None:
                 failures.append(Failure(paths.relative, f"not released: {problem}"))
                 continue
-            paths.original.unlink()
-            state.put(replace(known, released=True))
             released += 1
-        removed = _remove_emptied(workspace, folder, state)
+        removed = _remove_emptied(workspace, folder, state.pictures)
     kept = len(files) - released
     return ReleaseReport(folder, released, kept, len(failures), removed, tuple(failures[:MAX_LISTED]))
+
+
+def companions(workspace: Workspace, folder: str, pictures: Mapping[str, PictureState]) -> Iterator[Path]:
+    """The derived files that this program wrote beside released pictures, and the marker file."""
+    settings = workspace.settings
+    if settings.capture_marker_file:
+        yield workspace.shares.input / folder / settings.capture_marker_file
+    for name, known in pictures.items():
+        if known.released:
+            yield from workspace.picture(folder, name).local_files(settings)
+
+
+def _remove(original: Path) -> str | None:
+    """Remove a verified original; None, or why it stays."""
+    try:
+        original.unlink(missing_ok=True)
+    except OSError as error:
+        return f"it cannot be removed: {error.strerror}"
+    return None
 
 
 def _masked(files: Iterable[PictureFile], state: FolderState) -> list[tuple[PictureFile, PictureState]]:
@@ -75,37 +96,28 @@ def _obstacle(workspace: Workspace, paths: ImagePaths, known: PictureState, *, h
         return f"the archive copy {paths.archived} {problem}"
     if problem := masked_picture_problem(paths.masked, known):
         return f"the masked picture {paths.masked} {problem}"
+    for path, problem in derived_problems(paths, known, settings):
+        if problem is not None:
+            return f"{path} {problem}"
     if settings.write_exif_to_db and not has_row:
         return "its row is not in the database"
     if has_row:
         return None
     if not settings.remote_json:
         return "its record is neither on a share nor in a database (see remote_json and write_exif_to_db)"
-    path = paths.masked.with_suffix(".json")
-    problem = record_problem(path)
-    return None if problem is None else f"the record {path} {problem}"
+    return None
 
 
-def _remove_emptied(workspace: Workspace, folder: str, state: FolderState) -> bool:
+def _remove_emptied(workspace: Workspace, folder: str, pictures: Mapping[str, PictureState]) -> bool:
     """When no picture is left: remove what lay beside them, then the folder and parents that became empty."""
     base = workspace.shares.input
     place = base / folder
     if list_pictures(place) or not place.is_dir():
         return False
-    for path in _companions(workspace, folder, state):
+    for path in companions(workspace, folder, pictures):
         path.unlink(missing_ok=True)
     for path in (place, *place.parents):
         if base in path.parents:
             with suppress(OSError):  # not empty: something else lies there, and it is not ours to remove
                 path.rmdir()
     return not place.exists()
-
-
-def _companions(workspace: Workspace, folder: str, state: FolderState) -> Iterator[Path]:
-    """The derived files that this program wrote beside released pictures, and the marker file."""
-    settings = workspace.settings
-    if settings.capture_marker_file:
-        yield workspace.shares.input / folder / settings.capture_marker_file
-    for name, known in state.pictures.items():
-        if known.released:
-            yield from workspace.picture(folder, name).local_files(settings)

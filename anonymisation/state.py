@@ -27,7 +27,7 @@ from typing import Any, Final, Self
 from filelock import FileLock, Timeout
 
 from anonymisation.errors import FolderLockedError
-from anonymisation.files import write_atomically
+from anonymisation.files import remove_leftovers, write_atomically
 from anonymisation.journal import JournalWriter, parse_line, read_lines, to_line
 
 MASKED: Final = "masked"
@@ -56,7 +56,7 @@ class PictureState:
     """What is known of one picture. `source` and `sha256` are of the original, `output` is of the masked picture.
 
     `model` and `digest` (of the picture settings) say what it was masked, or failed, with; `run` which run did it;
-    `loaded` names the table that holds its row.
+    `loaded` is the key of the table that holds its row (see `DatabaseTarget.key`).
     """
 
     name: str
@@ -140,16 +140,23 @@ class FolderState:
 
     def record(self, name: str) -> dict[str, Any] | None:
         """The record of a picture, or None when it is not known."""
-        path = self._records_journal.path
-        if self._record_offsets is None:
-            self._record_offsets = {str(values.get("name")): offset for offset, values in read_lines(path)}
-        offset = self._record_offsets.get(name)
+        offset = self._offsets().get(name)
         if offset is None:
             return None
-        with path.open("rb") as stream:
+        with self._records_journal.path.open("rb") as stream:
             stream.seek(offset)
             values = parse_line(stream.readline())
         return None if values is None else values.get("record")
+
+    def has_record(self, name: str) -> bool:
+        """Whether the record of a picture is known."""
+        return name in self._offsets()
+
+    def _offsets(self) -> dict[str, int]:
+        if self._record_offsets is None:
+            lines = read_lines(self._records_journal.path)
+            self._record_offsets = {str(values.get("name")): offset for offset, values in lines}
+        return self._record_offsets
 
     def close(self) -> None:
         """Flush the journals; those that grew are rewritten with one line per picture, in the order of the names."""
@@ -176,6 +183,7 @@ def open_state(state_root: Path, folder: str) -> Iterator[FolderState]:
     except Timeout:
         raise FolderLockedError(f"{folder}: {_holder(place)} is working on this folder; try again later") from None
     try:
+        remove_leftovers(place)
         write_atomically(place / "holder.json", _holder_line())
         state = FolderState(place, read_pictures(state_root, folder))
         try:

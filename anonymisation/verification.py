@@ -5,6 +5,7 @@ Each function returns None when all is well, else what is wrong, in words that f
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from anonymisation.errors import ImageError
@@ -13,6 +14,8 @@ from anonymisation.imaging.exif import read_provenance
 from anonymisation.imaging.jpeg import decode_jpeg
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.metadata.record import RECORD_KEYS, record_from_json
+from anonymisation.paths import ImagePaths
+from anonymisation.settings import Settings
 from anonymisation.state import PictureState
 
 
@@ -59,6 +62,19 @@ def record_problem(path: Path) -> str | None:
     if different := set(record) ^ set(RECORD_KEYS):
         return f"has not the keys of a record: {', '.join(sorted(different))}"
     return None
+
+
+def derived_problem(path: Path, known: PictureState) -> str | None:
+    """What is wrong with a record (.json) or a mask (.webp)."""
+    return record_problem(path) if path.suffix == ".json" else mask_problem(path, known)
+
+
+def derived_problems(paths: ImagePaths, known: PictureState, settings: Settings) -> Iterator[tuple[Path, str | None]]:
+    """The records and masks that the settings want on the output and archive shares, each with what is wrong."""
+    wanted = [(".json", settings.remote_json), (".webp", settings.remote_mask)]
+    places = [paths.masked.with_suffix(suffix) for suffix, on in wanted if on]
+    for path in (*places, *(target for _, target in paths.archive_copies(settings))):
+        yield path, derived_problem(path, known)
 
 
 def copy_problem(path: Path, sha256: str) -> str | None:
