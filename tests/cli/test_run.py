@@ -32,7 +32,9 @@ def test_masks_every_folder_and_tells_what_it_did(program: Program) -> None:
     assert re.fullmatch(r"\d+:\d\d:\d\d", told["time spent"])
     assert told["masked pictures"] == str(program.site.output)
     assert told["archive"] == str(program.site.archive)
-    assert names_below(program.site.output) == sorted([f"{FOLDER}/p000.jpg", f"{FOLDER}/p001.jpg", f"{SECOND}/p005.jpg"])
+    assert names_below(program.site.output) == sorted(
+        [f"{FOLDER}/p000.jpg", f"{FOLDER}/p001.jpg", f"{SECOND}/p005.jpg"]
+    )
 
 
 def test_a_second_run_masks_nothing_and_counts_what_is_done(program: Program) -> None:
