@@ -11,6 +11,7 @@ from urllib.parse import quote
 import requests
 
 RETRY_SECONDS: Final = 1.0
+POLL_SECONDS: Final = 1.5
 TRIES: Final = 30  # SQLite answers 500 ("database is locked") while the scheduler writes
 TIMEOUT_SECONDS: Final = 60.0
 PAGE: Final = 100
@@ -134,7 +135,7 @@ class AirflowApi:
     def wait_for_run(
         self, dag_id: str, run_id: str, timeout: float, on_poll: Callable[[list[dict[str, Any]]], None] | None = None
     ) -> str:
-        """The final state of the run; `on_poll` is called with the task instances about once a second.
+        """The final state of the run; `on_poll` is called with the task instances now and then.
 
         Raises:
             AirflowApiError: the run has not ended in `timeout` seconds.
@@ -146,7 +147,7 @@ class AirflowApi:
                 on_poll(self.task_instances(dag_id, run_id))
             if state in FINAL_STATES:
                 return state
-            time.sleep(RETRY_SECONDS)
+            time.sleep(POLL_SECONDS)
         raise AirflowApiError(f"run {run_id} of {dag_id} has not ended within {timeout:.0f} s")
 
     def _exists(self, path: str) -> bool:

@@ -157,6 +157,7 @@ class AirflowStack:
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
             "NO_COLOR": "1",
+            "TF_CPP_MIN_LOG_LEVEL": "3",  # TensorFlow's complaints about missing GPU drivers
             **self.environment,
         }
 

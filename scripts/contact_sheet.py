@@ -7,12 +7,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+import cv2  # noqa: TID253
+import numpy as np
+from PIL import Image, ImageOps
 
 MAX_PAIRS: Final = 12
 CELL_WIDTH: Final = 800
 MARGIN: Final = 12
 LABEL_HEIGHT: Final = 26
+FONT_SIZE: Final = 16
 BACKGROUND: Final = (245, 245, 245)
 INK: Final = (40, 40, 40)
 
@@ -59,13 +62,20 @@ def _row(pair: Pair) -> Image.Image:
     before, after = _thumbnail(pair.before), _thumbnail(pair.after)
     height = max(before.height, after.height)
     row = Image.new("RGB", (2 * CELL_WIDTH + 3 * MARGIN, height + LABEL_HEIGHT + MARGIN), BACKGROUND)
-    draw = ImageDraw.Draw(row)
-    font = ImageFont.load_default(size=16)
-    draw.text((MARGIN, MARGIN), f"before  ·  {pair.label}", INK, font)
-    draw.text((CELL_WIDTH + 2 * MARGIN, MARGIN), "after", INK, font)
-    row.paste(before, (MARGIN, MARGIN + LABEL_HEIGHT))
-    row.paste(after, (CELL_WIDTH + 2 * MARGIN, MARGIN + LABEL_HEIGHT))
+    for text, thumbnail, left in (
+        (f"before · {pair.label}", before, MARGIN),
+        ("after", after, CELL_WIDTH + 2 * MARGIN),
+    ):
+        row.paste(_label(text), (left, MARGIN))
+        row.paste(thumbnail, (left, MARGIN + LABEL_HEIGHT))
     return row
+
+
+def _label(text: str) -> Image.Image:
+    """One line of text. OpenCV's own font knows every script that a folder may be named in; Pillow's does not."""
+    pixels = np.full((LABEL_HEIGHT, CELL_WIDTH, 3), BACKGROUND, np.uint8)
+    cv2.putText(pixels, text, (0, FONT_SIZE), INK, cv2.FontFace("sans"), FONT_SIZE, 400)
+    return Image.fromarray(pixels)
 
 
 def _thumbnail(path: Path) -> Image.Image:

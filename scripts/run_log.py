@@ -24,10 +24,16 @@ def _lines(log: Path, base: Path) -> list[tuple[str, str]]:
             entry = json.loads(line)
         except ValueError:
             entry = {"event": line}
-        if isinstance(entry, dict):
+        if isinstance(entry, dict) and _says_something(entry):
             moment = str(entry.get("timestamp") or (found[-1][0] if found else ""))
             found.append((moment, f"{moment[:23]} {_level(entry):8}{task}: {_message(entry)}"))
     return found
+
+
+def _says_something(entry: dict[str, Any]) -> bool:
+    """Ours, and whatever went wrong; not what Airflow notes about each task's housekeeping."""
+    logger = str(entry.get("logger", ""))
+    return logger.startswith("anonymisation") or (_level(entry) != "INFO" and logger != "py.warnings")
 
 
 def _level(entry: dict[str, Any]) -> str:

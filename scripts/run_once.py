@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import signal
 import sys
-from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
@@ -28,6 +27,7 @@ from scripts.run_log import write_run_log
 DAG_ID: Final = "anonymise_captures"
 RUN_ID: Final = "make_run"
 TIMEOUT_SECONDS: Final = 7 * 24 * 3600.0
+STEPS: Final = ("mask", "archive", "load", "check", "release")
 COLUMNS: Final = ("folder", "pictures", "masked", "done-before", "failed", "known-failed", "rows")
 
 
@@ -92,15 +92,16 @@ def _follow(api: AirflowApi, line: _Line) -> tuple[str, list[dict[str, Any]]]:
 
 
 def _progress(tasks: list[dict[str, Any]]) -> str:
-    ended, total = Counter[str](), Counter[str]()
+    ended = dict.fromkeys(STEPS, 0)
+    folders = 0
     for task in tasks:
         if task["map_index"] >= 0:
             step = task["task_id"].rpartition(".")[2]
-            total[step] += 1
+            folders = max(folders, task["map_index"] + 1)
             ended[step] += task["state"] in {"success", "failed", "upstream_failed"}
-    if not total:
+    if not folders:
         return "looking for capture folders …"
-    return "folders: " + ", ".join(f"{step} {ended[step]}/{number}" for step, number in total.items())
+    return f"{folders} folders: " + ", ".join(f"{step} {number}" for step, number in ended.items())
 
 
 def _show(table: list[dict[str, Any]]) -> None:

@@ -1,6 +1,7 @@
 """What one run is asked to do: the trigger form, the kind of run and the deployment, made into a workspace.
 
-The names of the form's fields stand here once; the DAG shows them, the tasks read them.
+The names of the form's fields stand here once; the DAG shows them, the tasks read them. What opens pictures is imported
+inside the functions, see `tasks.py`.
 """
 
 from __future__ import annotations
@@ -8,15 +9,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import Context, Param
 
-from anonymisation.discovery import Selection
 from anonymisation.errors import ConfigProblem, ConfigurationError
-from anonymisation.workspace import Workspace, open_workspace
 from anonymisation_airflow.connections import database_url
 from anonymisation_airflow.deployment import PREFIX, Deployment
+
+if TYPE_CHECKING:
+    from anonymisation.discovery import Selection
+    from anonymisation.workspace import Workspace
 
 KEY_FORMAT: Final = "%Y%m%d"  # of a run's partition key: the capture date
 AS_CONFIGURED: Final = "as configured"
@@ -108,6 +111,8 @@ class RunRequest:
 
     def selection(self) -> Selection:
         """Which folders discovery shall take."""
+        from anonymisation.discovery import Selection
+
         return Selection(self.settled_only, self.capture_date, self.folders)
 
     def overrides(self, deployment: Deployment) -> dict[str, Any]:
@@ -144,6 +149,8 @@ def workspace_for(context: Context) -> Workspace:
     Raises:
         ConfigurationError: with every problem of environment, form, configuration and Connections.
     """
+    from anonymisation.workspace import open_workspace
+
     deployment = Deployment.from_environment()
     missing = [name for name in ("input", "output") if getattr(deployment, name) is None]
     if missing or deployment.input is None or deployment.output is None:

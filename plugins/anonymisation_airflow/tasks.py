@@ -12,17 +12,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import Context, conf, get_current_context
 
-from anonymisation.discovery import Discovery, discover
 from anonymisation.errors import AnonymisationError
 from anonymisation.outcomes import FolderReport, ImageOutcome
-from anonymisation.workspace import Workspace
 from anonymisation_airflow.deployment import Deployment
 from anonymisation_airflow.notifier import mail_folder
 from anonymisation_airflow.request import RunRequest, workspace_for
+
+if TYPE_CHECKING:
+    from anonymisation.discovery import Discovery
+    from anonymisation.workspace import Workspace
 
 GROUP: Final = "folder"
 DISCOVER: Final = "discover"
@@ -40,6 +42,8 @@ _UPSTREAM: Final = [f"{GROUP}.{step}" for step in STEPS[:-1]]
 
 def find_folders() -> list[str]:
     """The folders that this run takes; what does not fit into it is left as the next run's form, see `next_part.py`."""
+    from anonymisation.discovery import discover
+
     context = get_current_context()
     with _explained(context, "."):
         request = RunRequest.from_context(context)
@@ -47,7 +51,7 @@ def find_folders() -> list[str]:
         _tell(found, request)
         folders = [item.folder for item in found.folders]
         taken, remaining = share_of_run(folders, request.continue_after, _limit())
-        context["ti"].xcom_push(FINDINGS_KEY, _findings(found) if request.part == 1 else _findings(Discovery(())))
+        context["ti"].xcom_push(FINDINGS_KEY, _findings(found, request))
         if remaining:
             form = {**request.next_part(after=taken[-1]), "remaining": remaining}
             context["ti"].xcom_push(NEXT_PART_KEY, form)
@@ -121,7 +125,9 @@ def _step(step: Callable[[Workspace, str], Any], folder: str) -> dict[str, Any]:
     context[FOLDER_NAME] = folder  # type: ignore[typeddict-unknown-key]
     with _explained(context, folder):
         report: dict[str, Any] = step(workspace_for(context), folder).to_dict()
-        return report
+    counts = ", ".join(f"{name} {value}" for name, value in report.items() if isinstance(value, int) and value)
+    logging.getLogger(__name__).info("%s: %s", folder, counts or "nothing to do")
+    return report
 
 
 @contextmanager
@@ -143,8 +149,10 @@ def _folder_report(context: Context, folder: str, release_report: dict[str, Any]
     return FolderReport.from_dict(values)
 
 
-def _findings(found: Discovery) -> dict[str, Any]:
-    """What the summary tells besides the folders, cut to a size that an XCom holds well."""
+def _findings(found: Discovery, request: RunRequest) -> dict[str, list[Any]]:
+    """What the first part's summary tells besides the folders, cut to a size that an XCom holds well."""
+    if request.part > 1:
+        return {"idle": [], "problems": [], "broken": []}
     return {
         "idle": [report.to_dict() for report in found.idle[:MAX_FINDINGS]],
         "problems": [str(problem) for problem in found.problems][:MAX_FINDINGS],

@@ -1,0 +1,185 @@
+"""The DAG on a real Airflow: scheduler, API and task processes; only the model and the mail server are stand-ins."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from pathlib import Path
+
+import pytest
+
+from anonymisation.imaging.jpeg import decode_jpeg
+from scripts.airflow_api import AirflowApiError
+from tests.captures import HEIGHT, WIDTH, capture, pixels_of
+from tests.dags.conftest import DAG_ID, RUN_SECONDS, Deployment
+
+pytestmark = pytest.mark.timeout(900)
+STEPS = ("mask", "archive", "load", "check", "release")
+ALL_GREEN = dict.fromkeys(STEPS, "success")
+
+
+def _rows(database: Path) -> list[str]:
+    with sqlite3.connect(database) as connection:
+        return [name for (name,) in connection.execute("SELECT Filnavn FROM PICTURES")]
+
+
+def test_folders_with_any_name_go_through_and_a_bad_picture_reddens_its_folder_only(airflow: Deployment) -> None:
+    good, bad = "mixed/100% {{ 7 * 7 }} #å/F1_2021_05_01", "mixed/F2_2021_05_02"
+    airflow.put(good, 2)
+    airflow.put(bad, 2, first=10)
+    (airflow.input / bad / "broken.jpg").write_bytes(capture(12)[:900])
+
+    airflow.trigger("mixed", ["mixed"])
+    state = airflow.wait("mixed")
+
+    states = airflow.states("mixed")
+    assert states[good] == ALL_GREEN
+    assert states[bad] == {**ALL_GREEN, "release": "failed"}
+    assert state == "failed"
+    assert states[""]["summary"] == "failed"
+    assert airflow.outputs(good) == ["picture_0000.jpg", "picture_0001.jpg"]
+    assert airflow.outputs(bad) == ["picture_0010.jpg", "picture_0011.jpg"]
+    counts = {"found": 3, "masked": 2, "already_done": 0, "failed": 1, "known_failed": 0, "rows": 2}
+    assert airflow.table("mixed")[bad] == {"folder": bad, **counts, "error": None}
+    assert [len(airflow.mails_about("Processing error", f"{bad}/broken.jpg"))] == [1]
+    (summary,) = airflow.mails_about("finished", f"{bad}/broken.jpg")
+    assert "masked              4" in summary.get_content()
+    assert not airflow.mails_about("uncaught", bad)
+    for folder in (good, bad):
+        for path in (airflow.archive / folder).glob("*.jpg"):
+            assert path.read_bytes() == (airflow.input / folder / path.name).read_bytes()
+
+
+def test_no_folder_is_a_green_run_that_says_so(airflow: Deployment) -> None:
+    airflow.trigger("nothing", ["no/such/folder"])
+
+    assert airflow.wait("nothing") == "success"
+    states = airflow.states("nothing")[""]
+    assert states["discover"] == states["summary"] == "success"
+    assert airflow.mails_about("finished", "Nothing to do")
+
+
+def test_a_hopeless_discovery_is_not_tried_again_and_fails_the_run_after_the_summary(airflow: Deployment) -> None:
+    airflow.stack.api.trigger(DAG_ID, "hopeless", {"folders": ["mixed"]}, partition_key="no date")
+
+    assert airflow.wait("hopeless") == "failed"
+    states = airflow.states("hopeless")[""]
+    assert (states["discover"], states["summary"]) == ("failed", "failed")
+    tries = {task["task_id"]: task["try_number"] for task in airflow.stack.api.task_instances(DAG_ID, "hopeless")}
+    assert tries["discover"] == 1
+    assert airflow.mails_about("uncaught ConfigurationError", "'no date'")
+    assert airflow.mails_about("finished", "'no date'")
+
+
+def test_a_killed_mask_task_is_taken_up_again_and_does_nothing_twice(airflow: Deployment) -> None:
+    folder, count = "killed/F1_2021_06_01", 150
+    airflow.put(folder, count, first=100)
+
+    airflow.trigger("killed", ["killed"])
+    pid = _mask_process(airflow, "killed", folder)
+    os.kill(pid, signal.SIGKILL)
+    before = {path.name: path.stat().st_mtime_ns for path in (airflow.output / folder).glob("*.jpg")}
+    assert 0 < len(before) < count
+
+    assert airflow.wait("killed") == "success"
+    tries = {t["task_id"]: t["try_number"] for t in airflow.stack.api.task_instances(DAG_ID, "killed")}
+    assert tries["folder.mask"] == 2
+    assert len(airflow.outputs(folder)) == count
+    after = {name: (airflow.output / folder / name).stat().st_mtime_ns for name in before}
+    assert after == before
+    assert {path.suffix for path in (airflow.output / folder).iterdir()} == {".jpg", ".json"}
+    for number in range(100, 100 + count):
+        frame = decode_jpeg((airflow.output / folder / f"picture_{number:04d}.jpg").read_bytes())
+        assert frame.pixels.shape == (HEIGHT, WIDTH, 3)
+    assert airflow.table("killed")[folder]["rows"] == count
+    row = airflow.table("killed")[folder]
+    assert row["masked"] + row["already_done"] == count
+
+
+def _mask_process(airflow: Deployment, run_id: str, folder: str) -> int:
+    """The process of the mask task, once it has written some pictures."""
+    deadline = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < deadline:
+        if len(airflow.outputs(folder)) >= 3:
+            tasks = airflow.stack.api.task_instances(DAG_ID, run_id)
+            return next(int(task["pid"]) for task in tasks if task["task_id"] == "folder.mask")
+        time.sleep(0.05)
+    raise TimeoutError("the mask task wrote nothing")
+
+
+def test_more_folders_than_one_run_takes_go_on_in_another(airflow: Deployment) -> None:
+    folders = [f"many/F{number}_2021_07_01" for number in range(3)]
+    for number, folder in enumerate(folders):
+        airflow.put(folder, 1, first=400 + number)
+
+    originals = {path: path.read_bytes() for path in (airflow.input / "many").rglob("*.jpg")}
+    airflow.trigger("many", ["many"], delete_input="yes")
+
+    assert airflow.wait("many") == "success"
+    assert set(airflow.table("many")) == set(folders[:2])
+    assert airflow.mails_about("finished", "1 more folders")
+    assert airflow.wait("many__part2") == "success"
+    assert set(airflow.table("many__part2")) == {folders[2]}
+    assert not airflow.stack.api.has_run(DAG_ID, "many__part3")
+    assert all(airflow.outputs(folder) for folder in folders)
+    # The second part asked for the same as the first, so all originals are in the archive and none in the input.
+    assert not (airflow.input / "many").exists()
+    for path, content in originals.items():
+        assert (airflow.archive / path.relative_to(airflow.input)).read_bytes() == content
+
+
+def test_backfill_takes_the_folders_of_its_date_only(airflow: Deployment) -> None:
+    wanted, other = "dates/F1_2021_08_05", "dates/F1_2021_08_06"
+    airflow.put(wanted, 1, first=500)
+    airflow.put(other, 1, first=501)
+
+    backfill = airflow.stack.api.call(
+        "POST",
+        "backfills",
+        {"dag_id": DAG_ID, "from_date": "2021-08-05T00:00:00Z", "to_date": "2021-08-05T23:59:00Z", "dag_run_conf": {}},
+    )
+    run_id = _run_of_backfill(airflow)
+
+    assert airflow.wait(run_id) == "success"
+    assert airflow.stack.api.run(DAG_ID, run_id)["partition_key"] == "20210805"
+    assert airflow.outputs(wanted)
+    assert not airflow.outputs(other)
+    assert backfill["dag_id"] == DAG_ID
+
+
+def _run_of_backfill(airflow: Deployment) -> str:
+    deadline = time.monotonic() + RUN_SECONDS
+    while time.monotonic() < deadline:
+        runs = airflow.stack.api.call("GET", f"dags/{DAG_ID}/dagRuns", run_type="backfill")["dag_runs"]
+        if runs:
+            return str(runs[0]["dag_run_id"])
+        time.sleep(1)
+    raise TimeoutError("the backfill made no run")
+
+
+@pytest.mark.parametrize(
+    "form",
+    [{"model": "Slowest"}, {"delete_input": "maybe"}, {"capture_date": "5 May"}, {"folders": "one"}, {"part": 0}],
+)
+def test_the_trigger_form_refuses_nonsense(airflow: Deployment, form: dict[str, object]) -> None:
+    with pytest.raises(AirflowApiError) as refused:
+        airflow.stack.api.trigger(DAG_ID, f"nonsense_{next(iter(form))}", form)
+    assert refused.value.status == 400
+
+
+def test_what_is_detected_is_hidden_in_every_output(airflow: Deployment) -> None:
+    """Runs behind the others: looks at all they wrote. The grain that stands where the car is must be gone."""
+    seen = 0
+    for path in airflow.output.rglob("*.jpg"):
+        number = int(path.stem.rpartition("_")[2])
+        window = (slice(HEIGHT * 3 // 8, HEIGHT * 5 // 8), slice(WIDTH * 3 // 8, WIDTH * 5 // 8))
+        grain = decode_jpeg(path.read_bytes()).pixels[window].std()
+        assert grain < pixels_of(number)[window].std() / 4
+        seen += 1
+    assert seen >= 150
+
+
+def test_rows_are_in_the_database_of_the_connection(airflow: Deployment) -> None:
+    assert len(_rows(airflow.database)) >= 150
