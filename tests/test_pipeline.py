@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,6 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from anonymisation.errors import ModelUnavailableError, ShareUnavailableError, UnreadableImageError
 from anonymisation.imaging.jpeg import decode_jpeg
@@ -98,10 +101,6 @@ def test_a_redaction_that_raises_costs_its_picture_alone(site: Site) -> None:
 
 
 def test_a_mask_that_cannot_be_encoded_leaves_nothing_of_its_picture(site: Site) -> None:
-    import io
-
-    from PIL import Image
-
     site.fill(3)
     wide = io.BytesIO()
     Image.new("RGB", (16384, 8), (90, 90, 90)).save(wide, "JPEG")  # one column more than WebP holds
@@ -371,11 +370,8 @@ def test_pictures_of_one_stem_are_told_apart(site: Site) -> None:
 
 
 def test_names_that_are_not_unicode_are_known_failures(site: Site) -> None:
-    import os
-
     site.fill(1)
-    place = os.fsencode(site.input / FOLDER) + b"/bl\xe5b\xe6r.jpg"
-    Path(os.fsdecode(place)).write_bytes(capture(9))
+    site.put(os.fsdecode(b"bl\xe5b\xe6r.jpg"), capture(9))
     workspace = site.workspace()
     report = mask_folder(workspace, FOLDER, CountingDetector())
     assert counts(report) == (2, 1, 0, 1, 0)

@@ -1,0 +1,121 @@
+"""Originals go to the archive once, verified, and never over a different file."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from anonymisation.archive import archive_folder
+from anonymisation.files import sha256_of_file
+from anonymisation.pipeline import mask_folder
+from anonymisation.state import read_pictures
+from tests.captures import FOLDER, CountingDetector, Site, capture, names_below
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    """Three captures, masked."""
+    site = Site(tmp_path)
+    site.fill(3)
+    mask_folder(site.workspace(), FOLDER, CountingDetector())
+    return site
+
+
+def test_originals_are_copied_with_their_times_once(site: Site) -> None:
+    original = site.input / FOLDER / "p000.jpg"
+    os.utime(original, ns=(1_600_000_000_000_000_000, 1_600_000_000_123_000_000))
+    workspace = site.workspace(archive=True)
+    mask_folder(workspace, FOLDER, CountingDetector())
+    report = archive_folder(workspace, FOLDER)
+    assert (report.archived, report.already_archived, report.failed) == (3, 0, 0)
+    assert report.size == sum(path.stat().st_size for path in (site.input / FOLDER).iterdir())
+    copy = site.archive / FOLDER / "p000.jpg"
+    assert sha256_of_file(copy) == sha256_of_file(original)
+    assert copy.stat().st_mtime_ns == original.stat().st_mtime_ns
+    assert all(known.archived for known in read_pictures(site.state, FOLDER).values())
+    again = archive_folder(workspace, FOLDER)
+    assert (again.archived, again.already_archived, again.size) == (0, 3, 0)
+
+
+def test_without_an_archive_nothing_is_done(site: Site) -> None:
+    report = archive_folder(site.workspace(), FOLDER)
+    assert (report.archived, report.failed) == (0, 0)
+    assert not site.archive.exists()
+
+
+def test_only_masked_pictures_are_archived(site: Site) -> None:
+    site.put("p001.jpg", b"broken")
+    site.put("p009.jpg", capture(9))
+    workspace = site.workspace(archive=True)
+    mask_folder(site.workspace(), FOLDER, CountingDetector())
+    site.put("p010.jpg", capture(10))
+    archive_folder(workspace, FOLDER)
+    assert [name[-8:] for name in names_below(site.archive)] == ["p000.jpg", "p002.jpg", "p009.jpg"]
+
+
+@pytest.mark.parametrize(
+    "settings", [{"archive_json": True, "remote_json": True}, {"archive_mask": True, "remote_mask": True}]
+)
+def test_derived_files_go_along_and_follow_newer_ones(site: Site, settings: dict[str, bool]) -> None:
+    suffix = ".json" if "archive_json" in settings else ".webp"
+    workspace = site.workspace(archive=True, force_remask=True, **settings)
+    mask_folder(workspace, FOLDER, CountingDetector())
+    assert archive_folder(workspace, FOLDER).failed == 0
+    first = (site.output / FOLDER / f"p000{suffix}").read_bytes()
+    assert (site.archive / FOLDER / f"p000{suffix}").read_bytes() == first
+    newer = site.workspace(archive=True, force_remask=True, application_version="9", mask_dilation_pixels=9, **settings)
+    mask_folder(newer, FOLDER, CountingDetector())
+    assert archive_folder(newer, FOLDER).failed == 0
+    second = (site.archive / FOLDER / f"p000{suffix}").read_bytes()
+    assert second == (site.output / FOLDER / f"p000{suffix}").read_bytes() != first
+
+
+def test_a_different_file_in_the_archive_is_never_overwritten(site: Site) -> None:
+    (site.archive / FOLDER).mkdir(parents=True)
+    other = site.archive / FOLDER / "p001.jpg"
+    other.write_bytes(b"of last year")
+    report = archive_folder(site.workspace(archive=True), FOLDER)
+    assert (report.archived, report.failed) == (2, 1)
+    assert report.failures[0].picture == f"{FOLDER}/p001.jpg"
+    assert str(other) in report.failures[0].reason
+    assert other.read_bytes() == b"of last year"
+    assert not read_pictures(site.state, FOLDER)["p001.jpg"].archived
+
+
+def test_an_input_that_changed_after_masking_and_archiving_is_a_conflict(site: Site) -> None:
+    workspace = site.workspace(archive=True)
+    archive_folder(workspace, FOLDER)
+    before = (site.archive / FOLDER / "p001.jpg").read_bytes()
+    site.put("p001.jpg", capture(77))
+    report = site.run(workspace)
+    assert report.total("mask", "masked") == 1
+    assert report.total("archive", "failed") == 1
+    assert not report.succeeded
+    assert (site.archive / FOLDER / "p001.jpg").read_bytes() == before
+
+
+def test_an_input_that_changed_between_masking_and_archiving_is_not_archived(site: Site) -> None:
+    site.put("p001.jpg", capture(78))
+    report = archive_folder(site.workspace(archive=True), FOLDER)
+    assert (report.archived, report.failed) == (2, 1)
+    assert "has changed since it was masked" in report.failures[0].reason
+    assert len(names_below(site.archive)) == 2
+
+
+def test_what_cannot_be_copied_is_told(site: Site) -> None:
+    (site.archive / FOLDER / "p001.jpg").mkdir(parents=True)
+    report = archive_folder(site.workspace(archive=True), FOLDER)
+    assert (report.archived, report.failed) == (2, 1)
+    assert "cannot be archived" in report.failures[0].reason
+
+
+def test_pictures_masked_before_there_was_an_archive_are_archived_and_released_now(site: Site) -> None:
+    detector = CountingDetector()
+    workspace = site.workspace(archive=True, delete_input=True, write_exif_to_db=True)
+    report = site.run(workspace, detector)
+    assert report.succeeded
+    assert detector.calls == 0
+    assert (report.total("archive", "archived"), report.total("release", "released")) == (3, 3)
+    assert names_below(site.input) == []

@@ -1,0 +1,54 @@
+"""Several things at once, in their order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from anonymisation.overlap import InlineExecutor, executor, failed, in_flight
+
+
+@settings(deadline=None)
+@given(st.lists(st.integers()), st.integers(0, 5))
+def test_order_and_number_stay(items: list[int], number: int) -> None:
+    assert list(in_flight(items, number)) == items
+
+
+@settings(deadline=None)
+@given(st.integers(0, 10), st.integers(0, 5))
+def test_so_many_are_drawn_ahead_and_no_more(length: int, number: int) -> None:
+    drawn = 0
+
+    def items() -> Iterator[int]:
+        nonlocal drawn
+        for item in range(length):
+            drawn += 1
+            yield item
+
+    for handed_on, _ in enumerate(in_flight(items(), number), start=1):
+        assert drawn == min(handed_on + number, length)
+
+
+def test_without_threads_work_is_done_where_it_is_submitted() -> None:
+    with executor(0) as pool:
+        assert isinstance(pool, InlineExecutor)
+        assert pool.submit(threading.current_thread).result() is threading.current_thread()
+        with pytest.raises(ZeroDivisionError):
+            pool.submit(divmod, 1, 0).result()
+
+
+def test_with_threads_work_goes_on_at_once() -> None:
+    barrier = threading.Barrier(3, timeout=60)  # passes only when three are there at the same time
+    with executor(3) as pool:
+        futures: list[Future[int]] = [pool.submit(barrier.wait) for _ in range(3)]
+        assert sorted(future.result() for future in futures) == [0, 1, 2]
+
+
+def test_a_failed_future_raises() -> None:
+    with pytest.raises(KeyError, match="gone"):
+        failed(KeyError("gone")).result()

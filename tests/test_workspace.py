@@ -1,0 +1,117 @@
+"""Settings and folders are checked together, with every problem told, before anything is touched."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+
+from anonymisation.errors import ConfigurationError, ModelUnavailableError, ShareUnavailableError
+from anonymisation.workspace import open_workspace
+from tests.captures import FOLDER, CountingDetector, Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_every_problem_is_told_at_once_and_nothing_is_touched(tmp_path: Path) -> None:
+    config = tmp_path / "mine.yml"
+    config.write_text("no_such_key: 1\njpeg_quality: 101\narchive_json: True\n")
+    with pytest.raises(ConfigurationError) as caught:
+        open_workspace(
+            input_dir=tmp_path / "in",
+            output_dir=tmp_path / "in" / "out",
+            config=config,
+            overrides={"delete_input": True, "max_num_async_workers": 0, "write_exif_to_db": True},
+        )
+    told = {(problem.source, problem.key) for problem in caught.value.problems}
+    assert told >= {
+        (str(config), "no_such_key"),
+        (str(config), "jpeg_quality"),
+        (str(config), "archive_json"),
+        ("command line", "max_num_async_workers"),
+        ("folders", "input folder"),
+        ("folders", "delete_input"),
+    }
+    assert caught.value.exit_code == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.yml"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"database": "nonsense"}, {"database": "martian://host/db"}, {"database": "sqlite://"}, {"db_table": "NO_SUCH"}],
+)
+def test_a_database_that_cannot_be_used_is_refused(site: Site, settings: dict[str, str]) -> None:
+    with pytest.raises(ConfigurationError):
+        site.workspace(write_exif_to_db=True, **settings)
+
+
+def test_a_password_is_in_no_text_of_the_workspace(site: Site) -> None:
+    workspace = open_workspace(
+        input_dir=site.input, output_dir=site.output, database_url="sqlite:////tmp/x.db?password=hunter2"
+    )
+    assert "hunter2" not in repr(workspace)
+
+
+def test_the_version_tag_names_application_and_configuration(site: Site) -> None:
+    config = site.root / "mine.yml"
+    config.write_text('application_version: "7.3"\n')
+    tag = open_workspace(input_dir=site.input, output_dir=site.output, config=config).version_tag
+    assert tag == f"P7.3_K{datetime.fromtimestamp(config.stat().st_mtime):%Y%m%d}"
+
+
+def test_folders_of_ours_are_made_and_the_input_is_not(site: Site) -> None:
+    workspace = site.workspace(archive=True)
+    assert not site.output.exists()
+    workspace.require_shares()
+    assert all(place.is_dir() for place in (site.output, site.archive, site.errors, site.state))
+    site.input.rmdir()
+    with pytest.raises(ShareUnavailableError, match="input folder"):
+        workspace.require_shares()
+    assert not site.input.exists()
+
+
+def test_a_place_that_is_not_mounted_is_told_and_not_made(site: Site) -> None:
+    workspace = site.workspace(state_dir=str(site.root / "mount" / "state"))
+    with pytest.raises(ShareUnavailableError, match=f"state folder's parent folder {site.root}/mount"):
+        workspace.require_shares()
+    assert not (site.root / "mount").exists()
+
+
+def test_an_input_that_appears_in_time_is_waited_for(site: Site) -> None:
+    """file_access_retry_seconds and file_access_timeout_seconds at work in a run."""
+    site.fill(1)
+    away = site.root / "away"
+    site.input.rename(away)
+    threading.Timer(0.3, away.rename, [site.input]).start()
+    report = site.run(site.workspace(file_access_retry_seconds=0.05, file_access_timeout_seconds=60))
+    assert report.total("mask", "masked") == 1
+    site.input.rename(away)
+    with pytest.raises(ShareUnavailableError):
+        site.run(site.workspace(file_access_retry_seconds=0.05, file_access_timeout_seconds=0))
+
+
+def test_the_model_is_known_by_name_and_content(site: Site) -> None:
+    first = site.workspace().model_identity()
+    assert first.startswith("model@")
+    assert len(first) == len("model@") + 12
+    (site.model / "saved_model.pb").write_bytes(b"other")
+    assert site.workspace().model_identity() != first
+    (site.model / "saved_model.pb").unlink()
+    with pytest.raises(ModelUnavailableError):
+        site.workspace().model_identity()
+
+
+def test_error_and_state_folders_are_used_where_configured(site: Site) -> None:
+    site.put("a.jpg", b"broken")
+    errors, state = site.root / "e", site.root / "s"
+    report = site.run(site.workspace(error_output_dir=str(errors), state_dir=str(state)), CountingDetector())
+    assert report.total("mask", "failed") == 1
+    assert (errors / FOLDER / "a_error.txt").is_file()
+    assert (state / "folders").is_dir()
+    assert not site.errors.exists()
+    assert not site.state.exists()
