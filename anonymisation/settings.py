@@ -264,4 +264,8 @@ def _check_fields(template: str, known: frozenset[str]) -> str:
     names = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
     if unknown := names - known:
         raise ValueError(f"unknown field {sorted(unknown)}, expected one of {sorted(known)}")
+    try:
+        template.format(**dict.fromkeys(known, ""))
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"cannot be filled in ({error})") from None
     return template

@@ -106,10 +106,13 @@ def output_console() -> Console:
 
 
 def _with_password(workspace: Workspace) -> tuple[Workspace, tuple[str, ...]]:
-    """Add the password of the environment to a database address that has a user and no password."""
-    url = make_url(workspace.database_url)
+    """Add the password of the environment to a database address that has a user and no password; name the secrets."""
     password = os.environ.get(PASSWORD_VARIABLE)
-    if password and url.password is None and url.username is not None:
-        url = url.set(password=password)
-        workspace = replace(workspace, database_url=url.render_as_string(hide_password=False))
-    return workspace, tuple(secret for secret in {password, url.password} if isinstance(secret, str) and secret)
+    secrets = [password]
+    if workspace.settings.write_exif_to_db:  # else the address is neither checked nor used
+        url = make_url(workspace.database_url)
+        if password and url.password is None and url.username is not None:
+            url = url.set(password=password)
+        secrets.append(url.password)
+        workspace = replace(workspace, database_url=url)
+    return workspace, tuple(secret for secret in secrets if secret)
