@@ -13,7 +13,7 @@ from anonymisation.integrity import check_folder
 @click.command("check")
 @chain_options
 def check_command(options: ChainOptions) -> None:
-    """Compare input, output, archive and database, and name every gap; changes nothing."""
+    """Compare input, output, archive and database, and name every gap; mends none."""
     session = open_session(options)
     report = run_step(
         session, "check", lambda folder: check_folder(session.workspace, folder.folder), released_too=True
