@@ -14,7 +14,7 @@ MAKEFLAGS += --no-print-directory
 # Relative paths throughout: the checkout may lie below a folder with spaces in its name.
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip install --quiet --disable-pip-version-check
+PIP := $(PY) -m pip install -qq --disable-pip-version-check
 TESTS ?= tests
 export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON
 

@@ -83,7 +83,7 @@ def _follow(api: AirflowApi, line: _Line) -> tuple[str, list[dict[str, Any]]]:
     table: list[dict[str, Any]] = []
     run_id, part = RUN_ID, 1
     while True:
-        states.append(api.wait_for_run(DAG_ID, run_id, TIMEOUT_SECONDS, lambda tasks: line.show(_progress(tasks))))
+        states.append(api.wait_for_run(DAG_ID, run_id, TIMEOUT_SECONDS, lambda tasks: line.show(progress(tasks))))
         table += api.xcom(DAG_ID, run_id, "summary", "table") or []
         part += 1
         run_id = f"{RUN_ID}__part{part}"
@@ -91,7 +91,8 @@ def _follow(api: AirflowApi, line: _Line) -> tuple[str, list[dict[str, Any]]]:
             return ("success" if set(states) == {"success"} else "failed"), table
 
 
-def _progress(tasks: list[dict[str, Any]]) -> str:
+def progress(tasks: list[dict[str, Any]]) -> str:
+    """One line about how many folders have passed each step."""
     ended = dict.fromkeys(STEPS, 0)
     folders = 0
     for task in tasks:

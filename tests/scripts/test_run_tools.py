@@ -1,0 +1,125 @@
+"""The pieces of `make run`: folders, contact sheet, log, progress, and finding a Python."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from anonymisation.errors import ConfigurationError
+from scripts import run_once
+from scripts.airflow_stack import ROOT
+from scripts.contact_sheet import CELL_WIDTH, MAX_PAIRS, Pair, find_pairs, write_contact_sheet
+from scripts.folders import UsageError, choose_folders
+from scripts.run_log import write_run_log
+
+
+def test_input_alone_puts_the_rest_beside_it(tmp_path: Path) -> None:
+    (tmp_path / "my pictures").mkdir()
+    folders = choose_folders(tmp_path / "place", {"INPUT": str(tmp_path / "my pictures")})
+    assert folders.output == tmp_path / "my pictures_masked"
+    assert folders.archive == tmp_path / "my pictures_archive"
+    assert folders.workspace().settings.delete_input is False
+    assert set(folders.environment()) == {f"ANONYMISATION_{name}" for name in ("INPUT", "OUTPUT", "ARCHIVE", "CONFIG")}
+
+
+def test_nonsense_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="is not a folder"):
+        choose_folders(tmp_path, {"INPUT": str(tmp_path / "nowhere")})
+    with pytest.raises(UsageError, match="OUTPUT is given without INPUT"):
+        choose_folders(tmp_path, {"OUTPUT": str(tmp_path)})
+    nested = choose_folders(tmp_path, {"INPUT": str(tmp_path), "OUTPUT": str(tmp_path / "inside")})
+    with pytest.raises(ConfigurationError, match="must not be equal or nested"):
+        nested.workspace()
+
+
+def test_the_contact_sheet_shows_before_and_after(tmp_path: Path) -> None:
+    folder = "år 100%/[1]"
+    for base, colour in (("archive", (200, 0, 0)), ("masked", (0, 0, 200))):
+        (tmp_path / base / folder).mkdir(parents=True)
+        for number in range(MAX_PAIRS + 5):
+            Image.new("RGB", (400, 100), colour).save(tmp_path / base / folder / f"{number:02d}.jpg")
+    (tmp_path / "masked" / folder / "00.json").write_text("{}")
+    pairs = find_pairs([folder], [tmp_path / "none", tmp_path / "archive"], tmp_path / "masked")
+    assert len(pairs) == MAX_PAIRS + 5
+    assert pairs[0] == Pair(
+        f"{folder}/00.jpg", tmp_path / "archive" / folder / "00.jpg", tmp_path / "masked" / folder / "00.jpg"
+    )
+    assert write_contact_sheet(pairs, tmp_path / "sheet.png")
+    sheet = Image.open(tmp_path / "sheet.png").convert("RGB")
+    assert sheet.height >= MAX_PAIRS * CELL_WIDTH // 4
+    left, right = sheet.getpixel((CELL_WIDTH // 2, 100)), sheet.getpixel((CELL_WIDTH * 3 // 2, 100))
+    assert isinstance(left, tuple)
+    assert isinstance(right, tuple)
+    assert left[0] > 150 > left[2]
+    assert right[2] > 150 > right[0]
+    assert not write_contact_sheet([], tmp_path / "none.png")
+
+
+def test_the_log_tells_ours_and_what_went_wrong_in_the_order_of_time(tmp_path: Path) -> None:
+    base = tmp_path / "logs" / "dag_id=d" / "run_id=r"
+    late = [{"timestamp": "2026-01-01T00:00:09", "level": "error", "event": "boom", "logger": "task",
+             "error_detail": [{"exc_type": "OSError", "exc_value": "disk"}]}]  # fmt: skip
+    early = [
+        {
+            "timestamp": "2026-01-01T00:00:01",
+            "level": "info",
+            "event": "3 folders",
+            "logger": "anonymisation_airflow.x",
+        },
+        {"timestamp": "2026-01-01T00:00:02", "level": "info", "event": "::group::", "logger": "task"},
+    ]
+    for task, entries in (("task_id=a/map_index=0", late), ("task_id=b", early)):
+        (base / task).mkdir(parents=True)
+        (base / task / "attempt=1.log").write_text("".join(json.dumps(entry) + "\n" for entry in entries))
+    write_run_log(tmp_path, "d", tmp_path / "run.log")
+    assert (tmp_path / "run.log").read_text().splitlines() == [
+        "2026-01-01T00:00:01 INFO    b: 3 folders",
+        "2026-01-01T00:00:09 ERROR   a 0: boom",
+        "    OSError: disk",
+    ]
+
+
+def test_a_run_that_cannot_start_says_why_and_exits_with_2(tmp_path: Path) -> None:
+    environment = {**os.environ, "INPUT": str(tmp_path / "nowhere")}
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.run_once"],
+        env=environment, cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "is not a folder that can be read" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_python_3_11_is_found_and_its_absence_is_explained(tmp_path: Path) -> None:
+    script = ROOT / "scripts" / "find_python.sh"
+    found = subprocess.run([str(script)], capture_output=True, text=True, check=True).stdout.strip()
+    assert "3.11" in subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+
+    for name in ("python3.11", "python3", "python"):
+        old = tmp_path / name
+        old.write_text("#!/bin/sh\nexit 1\n")
+        old.chmod(old.stat().st_mode | stat.S_IXUSR)
+    environment = {"PATH": str(tmp_path)}
+    bash = shutil.which("bash") or "/bin/bash"
+    refused = subprocess.run([bash, str(script)], env=environment, capture_output=True, text=True, check=False)
+    assert refused.returncode == 1
+    assert "Python 3.11 with its venv module is needed" in refused.stderr
+
+
+def test_progress_counts_folders_through_each_step() -> None:
+    tasks = [
+        {"task_id": "discover", "map_index": -1, "state": "success"},
+        {"task_id": "folder.mask", "map_index": 0, "state": "success"},
+        {"task_id": "folder.mask", "map_index": 1, "state": "running"},
+        {"task_id": "folder.archive", "map_index": 0, "state": "failed"},
+    ]
+    assert run_once.progress(tasks) == "2 folders: mask 1, archive 1, load 0, check 0, release 0"
+    assert run_once.progress(tasks[:1]) == "looking for capture folders …"
