@@ -69,6 +69,9 @@ def describe_objects(report: RunReport) -> str:
 
 def verdict(report: RunReport) -> str:
     """Whether all is well, in one sentence."""
+    if report.succeeded and (known := report.total("mask", "known_failed")):
+        pictures = "1 picture that is" if known == 1 else f"{known} pictures that are"
+        return f"Everything is done, but for {pictures} known to fail."
     if report.succeeded:
         return "Everything is done." if report.folders else "Nothing to do: no pictures were found."
     return "Not everything succeeded; see below."

@@ -78,6 +78,13 @@ def test_a_good_run_has_no_lists() -> None:
     assert not [line for line in text.splitlines() if line.endswith(":")]
 
 
+def test_known_failures_are_part_of_the_verdict() -> None:
+    old = Failure("a/old.jpg", "12 bits", known=True)
+    report = RunReport((FolderReport("a", mask=mask("a", 2, (old, old))),))
+    assert report.succeeded
+    assert render_summary(report).startswith("Everything is done, but for 2 pictures that are known to fail.")
+
+
 def test_long_lists_are_cut_and_say_so() -> None:
     folders = tuple(
         FolderReport(str(n), mask=mask(str(n), 0, tuple(Failure(f"{n}/{m}.jpg", "torn") for m in range(40))))

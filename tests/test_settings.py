@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import yaml
 from hypothesis import given
+from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from anonymisation.errors import ConfigurationError
@@ -128,6 +129,7 @@ def test_templates_that_cannot_be_filled_in_are_refused(template: str) -> None:
 
 
 @given(st.text(min_size=1))
+@hypothesis_settings(deadline=None)  # the machine may be busy
 def test_any_template_that_is_taken_can_be_filled_in(template: str) -> None:
     try:
         settings = load_settings(overrides={"log_file_name": template}).settings
