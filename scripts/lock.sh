@@ -18,3 +18,11 @@ compile() {
 
 compile requirements.lock --extra airflow --extra samples --extra build
 compile requirements-test.lock --extra airflow --extra samples --extra build --extra training --extra test
+
+# The containers install these on top of requirements.lock, so that they only need to hold what that does not.
+for extra in celery gpu; do
+    "$tools/bin/python" -m uv pip compile "docker/requirements-$extra.in" --python "$python" --generate-hashes --quiet \
+        --no-header --no-annotate --no-emit-index-url --output-file "$tools/$extra.lock"
+    awk -f scripts/only_new.awk requirements.lock "$tools/$extra.lock" >"docker/requirements-$extra.lock"
+    echo "docker/requirements-$extra.lock is made anew"
+done
