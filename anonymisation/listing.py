@@ -45,16 +45,24 @@ class Listing:
 
 
 def list_folder(path: Path, folder: str) -> Listing | Problem:
-    listing = Listing([], [], [], 0.0, set())
+    """What the directory `path` holds; `folder` is how problems name it.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
     try:
-        listing.newest = path.stat().st_ctime
-        with os.scandir(path) as entries:
-            for entry in entries:
-                _sort_entry(entry, folder, listing)
+        return _read_folder(path, folder)
     except FileNotFoundError:
         raise
     except OSError as error:
         return Problem(folder, f"cannot be read ({error.strerror}); its pictures are not masked", hides_pictures=True)
+
+
+def _read_folder(path: Path, folder: str) -> Listing:
+    listing = Listing([], [], [], path.stat().st_ctime, set())
+    with os.scandir(path) as entries:
+        for entry in entries:
+            _sort_entry(entry, folder, listing)
     listing.pictures.sort(key=lambda picture: picture.name)
     return listing
 
@@ -106,12 +114,11 @@ def list_pictures(path: Path) -> list[PictureFile]:
         ShareUnavailableError: the folder is there and cannot be read: nothing may be concluded from it.
     """
     try:
-        listing = list_folder(path, str(path))
+        return _read_folder(path, str(path)).pictures
     except FileNotFoundError:
         return []
-    if isinstance(listing, Problem):
-        raise ShareUnavailableError(str(listing))
-    return listing.pictures
+    except OSError as error:
+        raise ShareUnavailableError(f"{path}: cannot be read ({error.strerror}); check the share") from error
 
 
 def join(folder: str, name: str) -> str:

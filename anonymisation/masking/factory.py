@@ -10,7 +10,6 @@ from pathlib import Path
 from anonymisation.errors import ModelUnavailableError
 from anonymisation.files import sha256_of_file
 from anonymisation.masking.detector import Detector
-from anonymisation.masking.tiling import Tiles, TilingDetector
 from anonymisation.masking.weights import model_folder
 from anonymisation.settings import Settings
 
@@ -28,7 +27,9 @@ def load_detector(settings: Settings, *, threads: int | None = None) -> Detector
     folder = model_folder(settings)
     identity = model_identity(settings)
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")  # read when TensorFlow loads: warnings yes, its greetings no
-    from anonymisation.masking.saved_model import SavedModel  # here, since it takes seconds and much memory
+    # Here, since it takes seconds and much memory, and finding the model's identity needs none of it.
+    from anonymisation.masking.saved_model import SavedModel
+    from anonymisation.masking.tiling import Tiles, TilingDetector
 
     model = SavedModel(folder, score_threshold=settings.score_threshold, threads=threads)
     tiles = Tiles(settings.tile_pixels, settings.tile_overlap) if settings.tiles else None
