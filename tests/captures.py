@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sqlite3
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -35,7 +35,7 @@ CAR: Final = Detections.of([CAR_BOX], [0.9], [3])
 SECRET_DRIVER: Final = "Kari Sjåfør"
 
 # Everything that a run can write, and the originals go: what most can go wrong with.
-FULL: Final[Mapping[str, Any]] = {
+FULL: Final[dict[str, Any]] = {
     "remote_json": True, "local_json": True, "archive_json": True, "remote_mask": True, "local_mask": True,
     "archive_mask": True, "write_exif_to_db": True, "delete_input": True, "capture_marker_file": "ready",
 }  # fmt: skip

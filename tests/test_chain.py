@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
 
 from anonymisation.chain import failed_pictures_error, run_all, run_folder
 from anonymisation.errors import ModelUnavailableError
@@ -45,12 +46,14 @@ def site(tmp_path: Path) -> Site:
 
 @pytest.fixture(scope="module")
 def expected(shared: Path) -> dict[str, dict[str, Any]]:
-    return json.loads((shared / "reference" / "expected_metadata.json").read_text("utf-8"))
+    found: dict[str, dict[str, Any]] = json.loads((shared / "reference/expected_metadata.json").read_text("utf-8"))
+    return found
 
 
 @pytest.fixture(scope="module")
 def expected_rows(shared: Path) -> dict[str, dict[str, Any]]:
-    return json.loads((shared / "reference" / "expected_rows.json").read_text("utf-8"))
+    found: dict[str, dict[str, Any]] = json.loads((shared / "reference/expected_rows.json").read_text("utf-8"))
+    return found
 
 
 @pytest.fixture
@@ -233,7 +236,7 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
         site = Site(root)
         for path in site.fill(9):
             os.utime(path, (1_600_000_000, 1_600_000_000))
-        overlap = {"enable_async": workers > 0, "max_num_async_workers": max(workers, 1)}
+        overlap: dict[str, Any] = {"enable_async": workers > 0, "max_num_async_workers": max(workers, 1)}
         report = site.run(site.workspace(remote_json=True, remote_mask=True, **overlap))
         assert report.succeeded
         states = {path.name: path.read_bytes() for path in (root / "out_state" / "folders").rglob("*s.jsonl")}
@@ -306,14 +309,18 @@ def test_switches_of_derived_files(site: Site, settings: dict[str, bool], writte
     assert ours == {"in/a.jpg", "out/a.jpg", "arch/a.jpg"} | written
 
 
+def quantisation(path: Path) -> dict[int, list[int]]:
+    with Image.open(path) as picture:
+        assert isinstance(picture, JpegImageFile)
+        return picture.quantization
+
+
 def test_jpeg_quality_is_that_of_the_original_or_as_told(site: Site) -> None:
     site.put("a.jpg", capture(1))
-    with Image.open(site.input / FOLDER / "a.jpg") as original:
-        wanted = original.quantization
+    wanted = quantisation(site.input / FOLDER / "a.jpg")
     for quality in ("keep", 40):
         site.run(site.workspace(jpeg_quality=quality, force_remask=True))
-        with Image.open(site.output / FOLDER / "a.jpg") as masked:
-            assert (masked.quantization == wanted) == (quality == "keep")
+        assert (quantisation(site.output / FOLDER / "a.jpg") == wanted) == (quality == "keep")
 
 
 def test_force_remask_masks_again_and_keeps_the_numbers_straight(site: Site) -> None:

@@ -115,7 +115,7 @@ def test_a_folder_is_taken_again_when_its_output_is_gone(site: Site) -> None:
 def test_another_table_or_database_wants_its_rows_too(site: Site, change: dict[str, str]) -> None:
     site.fill(2)
     site.run(site.workspace(write_exif_to_db=True))
-    values = {key: value.format(root=site.root) for key, value in change.items()}
+    values: dict[str, Any] = {key: value.format(root=site.root) for key, value in change.items()}
     workspace = site.workspace(write_exif_to_db=True, **values)
     assert taken(discover(workspace)) == {FOLDER: (2, 2)}
     report = site.run(workspace)

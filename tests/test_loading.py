@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,7 +84,7 @@ def test_db_table_chooses_the_layout_and_a_refused_row_costs_itself_alone(site: 
 def test_db_max_n_errors_stops_a_load(site: Site) -> None:
     for number in range(3):
         site.put(f"plain{number}.jpg", plain(20 + number))
-    settings = {"write_exif_to_db": True, "db_table": "VEGBILDER", "db_max_n_accumulated_rows": 1}
+    settings: dict[str, Any] = {"write_exif_to_db": True, "db_table": "VEGBILDER", "db_max_n_accumulated_rows": 1}
     mask_folder(site.workspace(), FOLDER, CountingDetector())
     with pytest.raises(LoadFailedError, match="db_max_n_errors 1"):
         load_folder(site.workspace(db_max_n_errors=1, **settings), FOLDER)
@@ -124,7 +125,11 @@ def test_rows_wait_while_the_database_is_away_and_are_sent_later(site: Site) -> 
 
 def test_db_max_cache_size_stops_a_load_and_discards_nothing(site: Site) -> None:
     place = site.root / "later"
-    settings = {"write_exif_to_db": True, "database": f"sqlite:///{place}/rows.db", "db_max_n_accumulated_rows": 1}
+    settings: dict[str, Any] = {
+        "write_exif_to_db": True,
+        "database": f"sqlite:///{place}/rows.db",
+        "db_max_n_accumulated_rows": 1,
+    }
     with pytest.raises(LoadFailedError, match="db_max_cache_size 2"):
         load_folder(site.workspace(db_max_cache_size=2, **settings), FOLDER)
     place.mkdir()

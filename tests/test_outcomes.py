@@ -89,9 +89,8 @@ def test_an_outcome_has_a_reason_if_and_only_if_it_failed(status: Status, reason
         ImageOutcome("a.jpg", status, reason)
 
 
-def mask(**counts: int) -> MaskReport:
-    names = ("masked", "already_done", "failed", "known_failed")
-    return MaskReport("f", found=sum(counts.values()), **{name: counts.get(name, 0) for name in names})
+def mask(masked: int = 0, already_done: int = 0, failed: int = 0, known_failed: int = 0) -> MaskReport:
+    return MaskReport("f", masked + already_done + failed + known_failed, masked, already_done, failed, known_failed)
 
 
 @pytest.mark.parametrize(

@@ -356,7 +356,8 @@ def test_pictures_of_one_stem_are_told_apart(site: Site) -> None:
     site.put("a.jpg", capture(2))
     site.put("b.jpg", capture(3))
     assert counts(mask_folder(site.workspace(), FOLDER, CountingDetector())) == (3, 3, 0, 0, 0)  # nothing to mix up
-    other = Site(site.root / "again" if (site.root / "again").mkdir() is None else site.root)
+    (site.root / "again").mkdir()
+    other = Site(site.root / "again")
     for name, number in (("a.jpeg", 1), ("a.jpg", 2), ("b.jpg", 3)):
         other.put(name, capture(number))
     workspace = other.workspace(remote_json=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -45,7 +46,7 @@ def test_every_problem_is_told_at_once_and_nothing_is_touched(tmp_path: Path) ->
     "settings",
     [{"database": "nonsense"}, {"database": "martian://host/db"}, {"database": "sqlite://"}, {"db_table": "NO_SUCH"}],
 )
-def test_a_database_that_cannot_be_used_is_refused(site: Site, settings: dict[str, str]) -> None:
+def test_a_database_that_cannot_be_used_is_refused(site: Site, settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         site.workspace(write_exif_to_db=True, **settings)
 
