@@ -33,7 +33,8 @@ COLUMNS: Final = ("folder", "pictures", "masked", "done-before", "failed", "know
 
 def main() -> None:
     """Run, and exit with the code of the module's docstring."""
-    signal.signal(signal.SIGTERM, _interrupted)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, _interrupted)
     try:
         sys.exit(_run(RUN_FOLDER / f"{datetime.now().astimezone():%Y-%m-%dT%H.%M.%S}"))
     except (UsageError, ConfigurationError) as error:
@@ -41,7 +42,7 @@ def main() -> None:
     except (StackError, AirflowApiError) as error:
         _end(str(error), 3)
     except KeyboardInterrupt:
-        _end("interrupted; Airflow is stopped, and the next run goes on where this one stopped", 130)
+        _end("interrupted; Airflow is stopped, and a later run on the same folders goes on from here", 130)
 
 
 def _run(place: Path) -> int:
