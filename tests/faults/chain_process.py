@@ -60,7 +60,7 @@ def run_chain(root: Path, settings: dict[str, Any], archive: bool, kill_at: int 
 def killed_run(root: Path, settings: dict[str, Any], *, archive: bool, kill_at: int | None) -> tuple[int, bool] | None:
     """Run the chain in a process of its own; None when it was killed, else (changes made, succeeded)."""
     mine, its = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=run_chain, args=(root, settings, archive, kill_at, its))
+    process = PROCESSES.Process(target=run_chain, args=(root, settings, archive, kill_at, its), daemon=True)
     process.start()
     its.close()
     process.join(120)

@@ -22,7 +22,7 @@ def test_a_folder_is_worked_on_by_one_process_and_freed_by_its_death(tmp_path: P
     site.fill(1)
     site.fill(1, OTHER, first=1)
     mine, its = PROCESSES.Pipe(duplex=False)
-    process = PROCESSES.Process(target=hold_folder, args=(site.state, FOLDER, its))
+    process = PROCESSES.Process(target=hold_folder, args=(site.state, FOLDER, its), daemon=True)
     process.start()
     holder = mine.recv()
     assert holder not in {os.getpid(), None}
