@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import keras
-import tensorflow as tf
-from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+import keras  # noqa: TID253 - TensorFlow is what is written here
+import tensorflow as tf  # noqa: TID253
+from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2  # noqa: TID253
 
 from training.network import COCO_IDS, anchor_grid, decode_boxes
 
@@ -29,17 +29,20 @@ Tensor = Any
 class ExportOptions:
     """What is fixed in the exported model.
 
-    `size`: longer side of the network's picture in pixels. `score_floor`: detections below it are not given out.
-    `score_power`: scores are raised to it (1: as they are). `box_margin`: share of its side by which a box grows on each side, since the mask
-    may reach beyond the predicted box. `mask_side`: rows and columns of a mask. `mask_bias`: added to mask logits, so that
-    doubt hides. `solid_pixels`: boxes whose smaller side (network pixels) is below this are hidden whole.
+    - `size`: longer side of the network's picture, in pixels;
+    - `score_floor`: detections below it are not given out, after scores were raised to `score_power`;
+    - `nms_iou`: of two boxes of a class that overlap more, the better one stays;
+    - `box_margin`: share of its side by which a box grows on each side, since masks reach beyond the predicted box;
+    - `mask_side`: rows and columns of a mask; `mask_bias`: added to mask logits, so that doubt hides;
+      `mask_grow`: side of the square of mask cells by which masks are dilated, odd, 1 for none;
+    - `solid_pixels`: boxes whose smaller side (network pixels) is below this are hidden whole.
     """
 
     size: int = 640
     score_floor: float = 0.05
     score_power: float = 1.0
     nms_iou: float = 0.6
-    box_margin: float = 0.0
+    box_margin: float = 0.1
     mask_side: int = 28
     mask_bias: float = 0.0
     mask_grow: int = 3
@@ -62,7 +65,7 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         self.network = network
         self.options = options
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="input_tensor")])
+    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="input_tensor")])  # type: ignore[untyped-decorator]
     def __call__(self, input_tensor: Tensor) -> dict[str, Tensor]:
         """Boxes are ymin, xmin, ymax, xmax as shares of the given picture; masks are relative to their boxes."""
         picture, extent = self._letterbox(input_tensor)
@@ -86,7 +89,8 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         }
 
     def _letterbox(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """BGR float picture in the upper left corner of one whose sides are multiples of 32, and its height and width there."""
+        """BGR float pictures, each in the upper left corner of one whose sides are multiples of 32, and the (height,
+        width) they have there."""
         sides = tf.cast(tf.shape(pixels)[1:3], tf.float32)
         scale = tf.cast(self.options.size, tf.float32) / tf.reduce_max(sides)
         inner = tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), 1)
@@ -102,7 +106,7 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         return x, tf.cast(inner, tf.float32)
 
     def _candidates(self, anchors: Tensor, shape: Tensor, extent: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The best anchors of each picture: boxes (y0, x0, y1, x1) in network pixels, scores, class rows, coefficients."""
+        """The best anchors: boxes (y0, x0, y1, x1) in network pixels, scores, class rows, mask coefficients."""
         cells, strides = anchor_grid(shape[1], shape[2])
         likely = tf.sigmoid(anchors[..., 4:5]) * tf.sigmoid(anchors[..., 5 : 5 + len(COCO_IDS)])
         best = tf.reduce_max(likely, axis=-1) ** self.options.score_power
@@ -152,18 +156,12 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
 
 
 def _crop(prototypes: Tensor, boxes: Tensor, rows: Tensor, side: int) -> Tensor:
-    """Prototype values at the centres of a side × side grid in each box (shares of the network's picture).
-
-    `tf.image.crop_and_resize` puts its samples on the corners of the outer pixels: the boxes are moved so that they fall on
-    the grid's centres.
-    """
+    """Prototype values on a side × side grid in each box (shares of the network's picture), its outer samples on the
+    box's edges, which is how masks are resized into boxes (`resize_bilinear` with align_corners)."""
     extent = tf.cast(tf.tile(tf.shape(prototypes)[1:3], [2]), tf.float32)
-    pixels = boxes * extent
-    step = (pixels[:, 2:] - pixels[:, :2]) / side
-    inner = tf.concat([pixels[:, :2] + step / 2, pixels[:, 2:] - step / 2], axis=1) - 0.5
-    limit = extent - 1.0
-    inner = tf.clip_by_value(inner, 0.0, limit)
-    return tf.image.crop_and_resize(prototypes, inner / limit, tf.cast(rows, tf.int32), (side, side))
+    limit = tf.maximum(extent - 1.0, 1.0)
+    samples = tf.clip_by_value(boxes * extent - 0.5, 0.0, limit)  # a cell's value belongs to its centre
+    return tf.image.crop_and_resize(prototypes, samples / limit, tf.cast(rows, tf.int32), (side, side))
 
 
 def export(network: keras.Model, folder: Path, options: ExportOptions) -> int:

@@ -1,9 +1,9 @@
 """YOLOX-nano with a mask branch, as a Keras 3 model that runs at any size that is a multiple of 32.
 
-The detector is YOLOX-nano (Ge and others, 2021, arXiv 2107.08430; Apache-2.0, Megvii) with its batch norms folded into the
-convolutions. Layers are named by their place with dots, as the weight files name them with slashes (`dark2/csp/conv1`).
-The mask branch follows YOLACT (Bolya and others, 2019, arXiv 1904.02689): prototypes shared by the picture at stride 4, and for every
-anchor the coefficients that mix them into its mask.
+The detector is YOLOX-nano (Ge and others, 2021, arXiv 2107.08430; Apache-2.0, Megvii) with its batch norms folded into
+the convolutions. Layers are named by their place with dots, as the weight file names them with slashes
+(`dark2/csp/conv1`). The mask branch follows YOLACT (Bolya and others, 2019, arXiv 1904.02689): prototypes shared by the
+picture at stride 4, and for every anchor the coefficients that mix them into its mask.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-import keras
+import keras  # noqa: TID253 - this module is the network
 import numpy as np
-from keras import layers, ops
+from keras import layers, ops  # noqa: TID253
 from numpy.typing import NDArray
 
 STRIDES: Final = (8, 16, 32)
@@ -27,13 +27,20 @@ COCO80_ROWS: Final = (0, 1, 2, 3, 5, 7)
 
 Tensor = Any
 
+_FOREGROUND_FIRST: Final = {
+    "kernel_initializer": keras.initializers.RandomNormal(stddev=0.005, seed=1),
+    "bias_initializer": keras.initializers.Constant([1.0] + [0.0] * (PROTOTYPES - 1)),
+}
+"""Every anchor's mask begins as the first prototype, which learns what is a person or vehicle at all; the others learn
+to tell one instance from the next. So a thousand pictures are enough for a useful mask."""
+
 
 def build_network(classes: int = len(COCO_IDS), *, masks: bool = True) -> keras.Model:
     """The network for float32 pictures (batch, height, width, 3) in BGR, 0..255, sides multiples of 32.
 
-    Outputs: `anchors` (batch, anchors, 5 + classes [+ PROTOTYPES]) undecoded, in the order of STRIDES and row by row, each
-    (x, y, log width, log height) in cells, objectness logit, class logits, mask coefficients; and with `masks` also
-    `prototypes` (batch, height/4, width/4, PROTOTYPES).
+    Outputs: `anchors` (batch, anchors, 5 + classes [+ PROTOTYPES]) undecoded, in the order of STRIDES and row by row,
+    each (x, y, log width, log height) in cells, objectness logit, class logits, mask coefficients; and with `masks`
+    also `prototypes` (batch, height/4, width/4, PROTOTYPES).
     """
     picture = keras.Input((None, None, 3), name="picture")
     stride4, c3, c4, c5 = _backbone(picture)
@@ -45,8 +52,9 @@ def build_network(classes: int = len(COCO_IDS), *, masks: bool = True) -> keras.
     return keras.Model(picture, outputs, name="yolox_nano_masks" if masks else "yolox_nano")
 
 
-def load_coco80(model: keras.Model, path: Path) -> list[str]:
-    """Fill `model` from the published COCO-80 weights (an .npz); class heads are sliced to the six when it has six.
+def load_weights(model: keras.Model, path: Path) -> list[str]:
+    """Fill `model` from weights named by place (an .npz): the published ones or those of `save_weights`. The class
+    outputs are sliced to the six when the file has eighty and the model six.
 
     Returns the names of the layers that the file does not hold (the mask branch), which keep their values.
     Raises KeyError when the file lacks a weight of a layer that it names, ValueError when a shape differs.
@@ -65,9 +73,19 @@ def load_coco80(model: keras.Model, path: Path) -> list[str]:
     return missing
 
 
+def save_weights(model: keras.Model, path: Path) -> None:
+    """Write the weights of `model` to an .npz, named by place."""
+    values = {}
+    for layer in model.layers:
+        if layer.weights:
+            key = layer.name.replace(".", "/")
+            values[f"{key}/kernel"], values[f"{key}/bias"] = layer.get_weights()
+    np.savez(path, **values)
+
+
 def _sliced(key: str, weights: Mapping[str, NDArray[np.float32]], layer: keras.Layer) -> list[NDArray[np.float32]]:
     kernel, bias = weights[f"{key}/kernel"], weights[f"{key}/bias"]
-    if key.endswith("/cls") and layer.weights[-1].shape[0] == len(COCO80_ROWS):
+    if key.endswith("/cls") and len(bias) != layer.weights[-1].shape[0] == len(COCO80_ROWS):
         return [kernel[..., list(COCO80_ROWS)], bias[list(COCO80_ROWS)]]
     return [kernel, bias]
 
@@ -140,19 +158,29 @@ def _head(x: Tensor, stride: int, classes: int, masks: bool) -> Tensor:
         _conv(cls, f"{name}.cls", classes, act=False),
     ]
     if masks:
-        mix = _separable(x, f"{name}.mask0", 64)
-        parts.append(_conv(mix, f"{name}.mask", PROTOTYPES, act=False))
+        both = layers.Concatenate(name=f"{name}.mask.concat")([cls, reg])
+        mix = _conv(both, f"{name}.mask0", 64)
+        parts.append(layers.Conv2D(PROTOTYPES, 1, **_FOREGROUND_FIRST, name=f"{name}.mask")(mix))
     x = layers.Concatenate(name=f"{name}.concat")(parts)
     return layers.Reshape((-1, int(x.shape[-1])), name=f"{name}.flat")(x)
 
 
 def _prototypes(stride4: Tensor, p3: Tensor) -> Tensor:
     """Prototype masks at stride 4: the pyramid knows what, the early features know where the edges are."""
-    what = layers.UpSampling2D(interpolation="bilinear", name="proto.up")(_conv(p3, "proto.reduce", 32))
+    what = _doubled(_conv(p3, "proto.reduce", 32), "proto.up")
     where = _conv(stride4, "proto.edges", 32)
     x = layers.Add(name="proto.add")([what, where])
-    x = _separable(_separable(x, "proto.conv0", 32), "proto.conv1", 32)
+    # Plain convolutions: at this stride they cost no more than separable ones, and their gradients far less.
+    x = _conv(x, "proto.conv", 32, 3)
     return _conv(x, "proto.out", PROTOTYPES, act=False)
+
+
+def _doubled(x: Tensor, name: str) -> Tensor:
+    """Bilinear, twice the sides: each value four times, then a binomial 3×3 average (Keras' own wants known sides)."""
+    x = layers.UpSampling2D(name=name)(x)
+    x = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
+    x = layers.AveragePooling2D(2, 1, name=f"{name}.average1")(x)
+    return layers.AveragePooling2D(2, 1, name=f"{name}.average2")(x)
 
 
 def anchor_grid(height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
@@ -168,7 +196,7 @@ def anchor_grid(height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def decode_boxes(raw: Tensor, cells: Tensor, strides: Tensor) -> Tensor:
-    """Boxes (..., anchors, 4) as x0, y0, x1, y1 in pixels of the network's picture from the first four anchor values."""
+    """Boxes (..., anchors, 4) as x0, y0, x1, y1 in network pixels from the first four values of each anchor."""
     centre = (raw[..., :2] + cells) * strides
     half = ops.exp(ops.clip(raw[..., 2:4], -10.0, 10.0)) * strides / 2
     return ops.concatenate([centre - half, centre + half], axis=-1)

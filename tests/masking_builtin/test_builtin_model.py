@@ -1,0 +1,139 @@
+"""The model that ships with the package: its form, and that it finds on real photographs what it is there for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import skimage
+import tensorflow as tf  # noqa: TID253 - the tests run the shipped model itself
+from numpy.typing import NDArray
+from skimage import io
+
+from anonymisation.masking.weights import builtin_folder
+from training.evaluate_recall import measure, package_hide, pictures
+
+PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
+CLASSES = {1, 2, 3, 4, 6, 8}
+THRESHOLD = 0.15
+MOST_BYTES = 8 * 1024 * 1024
+
+Outputs = dict[str, NDArray[np.float32]]
+Run = Callable[[NDArray[np.uint8]], Outputs]
+
+
+@pytest.fixture(scope="module")
+def run() -> Run:
+    model = tf.saved_model.load(str(builtin_folder()))
+    signature = model.signatures["serving_default"]
+
+    def call(batch: NDArray[np.uint8]) -> Outputs:
+        assert model is not None
+        return {name: value.numpy() for name, value in signature(input_tensor=tf.constant(batch)).items()}
+
+    return call
+
+
+def photograph(name: str) -> NDArray[np.uint8]:
+    pixels = io.imread(PHOTOGRAPHS / name)
+    return np.asarray(pixels if pixels.ndim == 3 else np.stack([pixels] * 3, axis=-1), np.uint8)[..., :3]
+
+
+def found(outputs: Outputs, wanted: int) -> NDArray[np.float32]:
+    """Boxes of one class above the threshold in the first picture."""
+    mine = (outputs["detection_classes"][0] == wanted) & (outputs["detection_scores"][0] >= THRESHOLD)
+    return outputs["detection_boxes"][0][mine]
+
+
+def test_the_model_is_small() -> None:
+    files = [path for path in builtin_folder().rglob("*") if path.is_file()]
+    assert 0 < sum(path.stat().st_size for path in files) <= MOST_BYTES
+
+
+@pytest.mark.parametrize("shape", [(1, 480, 640, 3), (2, 333, 77, 3), (1, 24, 1200, 3), (1, 1, 1, 3)])
+def test_the_signature_holds_for_any_size(run: Run, shape: tuple[int, ...]) -> None:
+    outputs = run(np.random.default_rng(0).integers(0, 256, shape, np.uint8))
+    batch = shape[0]
+    assert outputs["num_detections"].shape == (batch,)
+    assert outputs["detection_boxes"].shape == (batch, 100, 4)
+    assert outputs["detection_classes"].shape == outputs["detection_scores"].shape == (batch, 100)
+    assert outputs["detection_masks"].shape[:2] == (batch, 100)
+    assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in outputs.values())
+
+
+def test_numbers_mean_what_the_signature_says(run: Run) -> None:
+    outputs = run(photograph("motorcycle_left.png")[None])
+    count = int(outputs["num_detections"][0])
+    boxes, scores = outputs["detection_boxes"][0], outputs["detection_scores"][0]
+    assert count >= 1
+    assert (scores[:count] > 0).all()
+    assert not scores[count:].any()
+    assert (np.diff(scores[:count]) <= 0).all()
+    assert set(outputs["detection_classes"][0][:count]) <= CLASSES
+    assert (boxes >= 0).all()
+    assert (boxes <= 1).all()
+    assert (boxes[:count, 2:] > boxes[:count, :2]).all()
+    masks = outputs["detection_masks"][0]
+    assert masks.min() >= 0
+    assert masks.max() <= 1
+
+
+def test_finds_the_astronaut(run: Run) -> None:
+    boxes = found(run(photograph("astronaut.png")[None]), 1)
+    face = np.array([110, 225]) / 512  # row and column of her nose
+    assert any((box[:2] < face).all() and (face < box[2:]).all() for box in boxes)
+
+
+def test_the_astronauts_face_and_suit_are_hidden_and_the_shuttle_is_not() -> None:
+    hidden = package_hide(None, None)(photograph("astronaut.png"))
+    assert hidden[60:200, 190:260].mean() > 0.98
+    assert hidden[300:460, 140:290].mean() > 0.98
+    assert hidden[50:250, 450:].mean() < 0.1  # the shuttle
+
+
+def test_finds_the_motorcycle(run: Run) -> None:
+    pixels = photograph("motorcycle_left.png")
+    boxes = found(run(pixels[None]), 4)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
+    assert areas.max(initial=0) > 0.25  # it fills most of the picture
+
+
+@pytest.mark.parametrize("name", ["gravel.png", "brick.png", "grass.png"])
+def test_bare_ground_and_walls_stay_visible(name: str) -> None:
+    assert package_hide(None, None)(photograph(name)).mean() < 0.01
+
+
+def test_asphalt_stays_visible() -> None:
+    rng = np.random.default_rng(5)
+    grain = rng.normal(105, 12, (600, 900, 1)) + rng.normal(0, 3, (600, 900, 3))
+    grain[:, 430:445] = 225  # a lane marking
+    pixels = np.clip(grain, 0, 255).astype(np.uint8)
+    assert package_hide(None, None)(pixels).mean() < 0.005
+
+
+def test_a_batch_gives_what_each_picture_gives_alone(run: Run) -> None:
+    pixels = np.stack([photograph("astronaut.png"), photograph("gravel.png"), photograph("astronaut.png")[:, ::-1]])
+    together = run(pixels)
+    for row in range(len(pixels)):
+        alone = run(pixels[row : row + 1])
+        assert together["num_detections"][row] == alone["num_detections"][0]
+        for name in ("detection_boxes", "detection_classes", "detection_scores", "detection_masks"):
+            np.testing.assert_allclose(together[name][row], alone[name][0], atol=2e-3)
+
+
+def test_the_same_picture_gives_the_same_bits(run: Run) -> None:
+    pixels = photograph("motorcycle_left.png")[None]
+    first, second = run(pixels), run(pixels)
+    assert all((first[name] == second[name]).all() for name in first)
+
+
+def test_recall_on_pictures_never_trained_on(shared: Path) -> None:
+    figures = measure(pictures(shared / "eval" / "camvid", limit=39), package_hide(None, None))
+    assert figures["person_recall"] is not None
+    assert figures["person_recall"] >= 0.85
+    assert figures["vehicle_recall"] is not None
+    assert figures["vehicle_recall"] >= 0.85
+    assert figures["clean_hidden"] is not None
+    assert figures["clean_hidden"] <= 0.06

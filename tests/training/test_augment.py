@@ -1,0 +1,87 @@
+"""Training pictures: objects and their targets stay together through scale, mirror and place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2  # noqa: TID253 - draws and reads pictures
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from training.augment import MAX_OBJECTS, Batches, Canvas
+from training.data import Sample, read_coco, read_unlabelled, split
+
+BLUE = (200, 40, 10)
+
+
+@pytest.fixture(scope="module")
+def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
+    """A blue rectangle on a grey ground."""
+    path = tmp_path_factory.mktemp("pictures") / "one.png"
+    pixels = np.full((300, 400, 3), 120, np.uint8)
+    pixels[60:180, 100:260] = BLUE
+    cv2.imwrite(str(path), pixels)
+    box = np.array([[100, 60, 260, 180]], np.float32)
+    outline = np.array([[100, 60], [260, 60], [260, 180], [100, 180]], np.float32)
+    return Sample(path, box, np.array([2]), ((outline,),), np.zeros((0, 4), np.float32))
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_boxes_and_masks_lie_on_the_object(sample: Sample, seed: int) -> None:
+    canvas = Canvas(256)
+    canvas.place(sample, (0, 0, 256, 256), np.random.default_rng(seed), (0.5, 1.5))
+    target = canvas.target()
+    blue = (canvas.pixels.astype(int)[..., 0] > 160).astype(np.uint8)
+    for row in np.flatnonzero(target["classes"] >= 0):
+        x0, y0, x1, y1 = target["boxes"][row]
+        rows, columns = np.nonzero(blue)
+        assert abs(columns.min() - x0) <= 2.5
+        assert abs(columns.max() + 1 - x1) <= 2.5
+        assert abs(rows.min() - y0) <= 2.5
+        assert abs(rows.max() + 1 - y1) <= 2.5
+        mask = cv2.resize(target["masks"][row], (256, 256), interpolation=cv2.INTER_NEAREST)
+        assert (mask & blue).sum() >= 0.93 * blue.sum()
+        assert (mask & (1 - blue)).sum() <= 0.05 * blue.sum() + 8 * (y1 - y0 + x1 - x0)
+
+
+def test_the_same_seed_gives_the_same_batches(sample: Sample) -> None:
+    def batches() -> Batches:
+        return Batches([sample], [1.0], size=128, batch=2, steps=3, seed=7)
+
+    one, other = batches()[1], batches()[1]
+    assert (one[0] == other[0]).all()
+    assert all((one[1][key] == other[1][key]).all() for key in one[1])
+    assert (batches()[0][0] != one[0]).any()
+
+
+def test_targets_have_fixed_shapes(sample: Sample) -> None:
+    pixels, target = Batches([sample], [1.0], size=128, batch=2, steps=1, seed=7)[0]
+    assert pixels.shape == (2, 128, 128, 3)
+    assert target["boxes"].shape == (2, MAX_OBJECTS, 4)
+    assert target["masks"].shape == (2, MAX_OBJECTS, 32, 32)
+
+
+def test_what_is_too_small_is_ignored_rather_than_absent(sample: Sample) -> None:
+    canvas = Canvas(256)
+    canvas.place(sample, (0, 0, 256, 256), np.random.default_rng(1), (0.02, 0.02))
+    target = canvas.target()
+    assert (target["classes"] == -1).all()
+    assert (target["ignore"][0, 2:] > target["ignore"][0, :2]).all()
+
+
+def test_coco_folders_are_read_whole(shared: Path) -> None:
+    samples = read_coco(shared / "training" / "coco")
+    assert len(samples) == 337
+    assert sum(len(sample.boxes) for sample in samples) == 886 - 16  # crowds are regions, not objects
+    assert sum(len(sample.ignore) for sample in samples) == 16
+    assert all((sample.boxes[:, 2:] >= sample.boxes[:, :2]).all() for sample in samples)
+
+
+def test_held_out_pictures_are_never_trained_on(shared: Path) -> None:
+    train, held_out = split(read_unlabelled(shared / "training" / "roads"))
+    assert len(train) + len(held_out) == 300
+    assert not {sample.path for sample in train} & {sample.path for sample in held_out}
+    assert len(held_out) == 30

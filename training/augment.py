@@ -1,0 +1,190 @@
+"""Training pictures: random scale, place, mirror and colour, four pictures in one at times; targets of fixed shape."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from typing import Final
+
+import cv2  # noqa: TID253 - draws the pictures
+import keras  # noqa: TID253
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data import Sample
+from training.network import PROTOTYPE_STRIDE
+
+MAX_OBJECTS: Final = 28
+MAX_IGNORED: Final = 28
+SMALLEST_SIDE: Final = 4.0
+"""Pixels; an object smaller than this after scaling is neither taught nor held against the network."""
+VISIBLE_SHARE: Final = 0.25
+"""An object of which less than this is left in the picture is not taught either."""
+
+Target = dict[str, NDArray[np.generic]]
+
+
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+    """Batches of float32 BGR pictures (batch, size, size, 3) and their targets.
+
+    Batch n of epoch m is the same in every run with the same seed."""
+
+    def __init__(
+        self, samples: Sequence[Sample], weights: Sequence[float], *, size: int, batch: int, steps: int, seed: int
+    ):
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
+        self._samples = list(samples)
+        self._chances = np.asarray(weights, np.float64) / np.sum(weights)
+        self._size, self._batch, self._steps, self._seed, self._epoch = size, batch, steps, seed, 0
+
+    def __len__(self) -> int:
+        return self._steps
+
+    def on_epoch_end(self) -> None:
+        self._epoch += 1
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], Target]:
+        rng = np.random.default_rng([self._seed, self._epoch, index])
+        made = [self._one(rng) for _ in range(self._batch)]
+        targets = {key: np.stack([target[key] for _, target in made]) for key in made[0][1]}
+        return np.stack([picture for picture, _ in made]).astype(np.float32), targets
+
+    def _one(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Target]:
+        canvas = Canvas(self._size)
+        if rng.random() < 0.4:
+            middle = rng.uniform(0.3, 0.7, 2) * self._size
+            for left, top in ((0, 0), (1, 0), (0, 1), (1, 1)):
+                window = _quarter(self._size, middle, left, top)
+                canvas.place(self._drawn(rng), window, rng, scales=(0.25, 1.0))
+        else:
+            canvas.place(self._drawn(rng), (0, 0, self._size, self._size), rng, scales=(0.45, 1.8))
+        return recolour(canvas.pixels, rng), canvas.target()
+
+    def _drawn(self, rng: np.random.Generator) -> Sample:
+        return self._samples[int(rng.choice(len(self._samples), p=self._chances))]
+
+
+def _quarter(size: int, middle: NDArray[np.float64], left: int, top: int) -> tuple[int, int, int, int]:
+    x, y = int(middle[0]), int(middle[1])
+    return (x if left else 0, y if top else 0, size if left else x, size if top else y)
+
+
+class Canvas:
+    """A square training picture in the making, with the objects placed on it so far."""
+
+    def __init__(self, size: int) -> None:
+        self.size = size
+        self.pixels = np.full((size, size, 3), 114, np.uint8)
+        self._boxes: list[NDArray[np.float32]] = []
+        self._classes: list[int] = []
+        self._masks: list[NDArray[np.uint8] | None] = []
+        self._ignore: list[NDArray[np.float32]] = []
+
+    def place(
+        self, sample: Sample, window: tuple[int, int, int, int], rng: np.random.Generator, scales: tuple[float, float]
+    ) -> None:
+        """Draw a random part of the sample into the window (x0, y0, x1, y1), scaled by a factor between `scales`."""
+        source = sample.pixels()
+        height, width = source.shape[:2]
+        factor = math.exp(rng.uniform(math.log(scales[0]), math.log(scales[1])))
+        aspect = math.exp(rng.uniform(-0.1, 0.1))
+        scale = np.array([factor * aspect, factor / aspect])
+        mirror = rng.random() < 0.5
+        x0, y0, x1, y1 = window
+        room = np.array([x1 - x0, y1 - y0]) - np.array([width, height]) * scale  # negative: the sample is larger
+        shift = np.array([x0, y0]) + room * rng.random(2)
+        matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]], np.float64)
+        if mirror:
+            matrix[0] = [-scale[0], 0, shift[0] + width * scale[0]]
+        # OpenCV's warp places pixel centres on whole numbers.
+        warp = matrix.copy()
+        warp[:, 2] += warp[:, :2] @ [0.5, 0.5] - 0.5
+        if factor < 0.6:
+            side = round(0.8 / factor)
+            source = np.asarray(cv2.blur(source, (side, side)), np.uint8)
+        drawn = cv2.warpAffine(
+            source, warp, (self.size, self.size), flags=cv2.INTER_LINEAR, borderValue=(114, 114, 114)
+        )
+        self.pixels[y0:y1, x0:x1] = drawn[y0:y1, x0:x1]
+        self._add(sample, matrix, np.array([x0, y0, x1, y1], np.float32))
+
+    def _add(self, sample: Sample, matrix: NDArray[np.float64], window: NDArray[np.float32]) -> None:
+        for box, name, outlines in zip(sample.boxes, sample.classes, sample.polygons, strict=True):
+            whole = _moved_box(box, matrix)
+            seen = _clipped(whole, window)
+            sides = seen[2:] - seen[:2]
+            if sides.min() <= 0:
+                continue
+            share = sides.prod() / max((whole[2:] - whole[:2]).prod(), 1e-6)
+            if sides.min() < SMALLEST_SIDE or share < VISIBLE_SHARE:
+                self._ignore.append(seen)
+                continue
+            mask = self._mask(outlines, matrix, window) if outlines else None
+            self._boxes.append(seen)
+            self._classes.append(int(name))
+            self._masks.append(mask)
+        for box in sample.ignore:
+            seen = _clipped(_moved_box(box, matrix), window)
+            if (seen[2:] - seen[:2]).min() > 0:
+                self._ignore.append(seen)
+
+    def _mask(
+        self, outlines: Sequence[NDArray[np.float32]], matrix: NDArray[np.float64], window: NDArray[np.float32]
+    ) -> NDArray[np.uint8]:
+        """Cells of the prototype grid that the object touches."""
+        side = self.size // PROTOTYPE_STRIDE
+        mask = np.zeros((side, side), np.uint8)
+        fine = 16  # fillPoly takes fixed-point numbers: 4 bits after the point
+        points = [((o @ matrix[:, :2].T + matrix[:, 2]) / PROTOTYPE_STRIDE - 0.5) * fine for o in outlines]
+        cv2.fillPoly(mask, [np.round(p).astype(np.int32) for p in points], 1, shift=4)
+        x0, y0, x1, y1 = (window / PROTOTYPE_STRIDE).astype(int)
+        inside = np.zeros_like(mask)
+        inside[y0 : y1 + 1, x0 : x1 + 1] = 1
+        return mask * inside
+
+    def target(self) -> Target:
+        """Fixed shapes: boxes (MAX_OBJECTS, 4), classes (-1: none), masks (MAX_OBJECTS, size/4, size/4), has_mask
+        (MAX_OBJECTS,), ignore (MAX_IGNORED, 4)."""
+        side = self.size // PROTOTYPE_STRIDE
+        boxes = np.zeros((MAX_OBJECTS, 4), np.float32)
+        classes = np.full(MAX_OBJECTS, -1, np.int32)
+        masks = np.zeros((MAX_OBJECTS, side, side), np.uint8)
+        has_mask = np.zeros(MAX_OBJECTS, np.float32)
+        ignore = np.zeros((MAX_IGNORED, 4), np.float32)
+        # The largest are taught; what finds no room is not held against the network.
+        order = sorted(range(len(self._boxes)), key=lambda i: -float((self._boxes[i][2:] - self._boxes[i][:2]).prod()))
+        for row, index in enumerate(order[:MAX_OBJECTS]):
+            boxes[row], classes[row], mask = self._boxes[index], self._classes[index], self._masks[index]
+            if mask is not None:
+                masks[row], has_mask[row] = mask, 1.0
+        left_out = [self._boxes[index] for index in order[MAX_OBJECTS:]] + self._ignore
+        for row, box in enumerate(left_out[:MAX_IGNORED]):
+            ignore[row] = box
+        return {"boxes": boxes, "classes": classes, "masks": masks, "has_mask": has_mask, "ignore": ignore}
+
+
+def _moved_box(box: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
+    corners = box.reshape(2, 2) @ matrix[:, :2].T + matrix[:, 2]
+    return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).astype(np.float32)
+
+
+def _clipped(box: NDArray[np.float32], window: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([np.maximum(box[:2], window[:2]), np.minimum(box[2:], window[2:])])
+
+
+def recolour(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Random hue, saturation, brightness and gamma, sometimes blur or JPEG noise: other cameras, other weather."""
+    hsv = cv2.cvtColor(pixels, cv2.COLOR_BGR2HSV).astype(np.float32)
+    gains = rng.uniform(-1, 1, 3) * [6, 0.5, 0.35]
+    hsv[..., 0] = (hsv[..., 0] + gains[0]) % 180
+    hsv[..., 1:] = np.clip(hsv[..., 1:] * (1 + gains[1:]), 0, 255)
+    out = np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2BGR), np.uint8)
+    if rng.random() < 0.3:
+        gamma = math.exp(rng.uniform(-0.5, 0.5))
+        out = (np.linspace(0, 1, 256) ** gamma * 255).astype(np.uint8)[out]
+    if rng.random() < 0.15:
+        out = np.asarray(cv2.blur(out, (3, 3)), np.uint8)
+    if rng.random() < 0.2:
+        _, data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 85))])
+        out = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)
+    return out
