@@ -49,3 +49,19 @@ def test_the_rules_of_the_whole_house_hold_in_each_room(room: str) -> None:
 @pytest.mark.parametrize("path", ["wrong.py", "cli/wrong.py"])
 def test_airflow_is_refused_in_the_package(path: str) -> None:
     assert "TID251" in refusals(f"{PACKAGE}/{path}", module("import airflow", "", "it = airflow"))
+
+
+@pytest.mark.parametrize(
+    ("path", "banned"),
+    [
+        ("dags/wrong.py", "anonymisation.chain"),
+        ("dags/wrong.py", "tensorflow"),
+        ("plugins/anonymisation_airflow/wrong.py", "anonymisation.imaging.jpeg"),
+        ("plugins/anonymisation_airflow/wrong.py", "cv2"),
+    ],
+)
+def test_pixels_are_refused_in_the_dag_and_the_plugin(path: str, banned: str) -> None:
+    within = module("def later() -> object:", f"    from {banned} import something", "", "    return something")
+    assert "TID251" in refusals(path, within)
+    allowed = "airflow.sdk" if path.startswith("dags") else "anonymisation.chain"
+    assert refusals(path, within.replace(banned, allowed)) == []
