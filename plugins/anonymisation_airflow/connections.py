@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Final
+from urllib.parse import quote, quote_plus
 
 from airflow.sdk import BaseHook, Connection
 from airflow.sdk.exceptions import AirflowNotFoundException
@@ -13,12 +15,13 @@ from sqlalchemy.engine import URL
 from anonymisation.errors import ConfigProblem, ConfigurationError
 from anonymisation_airflow.deployment import DEFAULT_DB_CONN_ID
 
-# Connection type → SQLAlchemy's name for dialect and driver.
-DRIVERS: Final[Mapping[str, str]] = {
-    "sqlite": "sqlite",
-    "postgres": "postgresql+psycopg",
-    "oracle": "oracle+oracledb",
-}
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """Where a Connection leads: `url` holds the password and hides it when shown; `schema` is that of the table."""
+
+    url: URL
+    schema: str | None = None
 
 
 def find_connection(conn_id: str) -> Connection | None:
@@ -29,8 +32,8 @@ def find_connection(conn_id: str) -> Connection | None:
         return None
 
 
-def database_url(conn_id: str) -> str | None:
-    """The URL of the Connection, password and all; it is masked in task logs. None: use the configured database.
+def find_database(conn_id: str) -> Database | None:
+    """The database of the Connection; its password is masked in task logs. None: use the configured database.
 
     Raises:
         ConfigurationError: the Connection is of a type that no table can be loaded into, or was asked for by name
@@ -41,41 +44,66 @@ def database_url(conn_id: str) -> str | None:
         if conn_id != DEFAULT_DB_CONN_ID:
             raise _refused(conn_id, "is no Connection of this Airflow; create it")
         return None
-    url = to_url(connection).render_as_string(hide_password=False)
+    database = to_database(connection)
     if connection.password:
-        mask_secret(url)
-    return url
+        # Airflow masks the password as it is; in a URL it stands in another form.
+        for safe in ("", " +"):  # SQLAlchemy leaves the blank and the plus sign as they are
+            mask_secret(quote(connection.password, safe=safe))
+        mask_secret(quote_plus(connection.password))
+        mask_secret(database.url.render_as_string(hide_password=False))
+    return database
 
 
-def to_url(connection: Connection) -> URL:
-    """The SQLAlchemy URL of a Connection of type sqlite, postgres or oracle.
+def to_database(connection: Connection) -> Database:
+    """The database of a Connection of type sqlite, postgres or oracle, with the fields meant as in the provider's hook.
 
     Raises:
         ConfigurationError: another type.
     """
-    driver = DRIVERS.get(connection.conn_type or "")
-    if driver is None:
-        expected = ", ".join(DRIVERS)
+    convert = _CONVERT.get(connection.conn_type or "")
+    if convert is None:
+        expected = ", ".join(_CONVERT)
         raise _refused(connection.conn_id, f"has the type {connection.conn_type}, expected one of {expected}")
-    if driver == "sqlite":
-        return URL.create(driver, database=connection.host or connection.schema)
-    extra: dict[str, Any] = connection.extra_dejson
-    query, database = {}, connection.schema
-    if connection.conn_type == "oracle":
-        # As in Airflow's Oracle hook: the service or SID is in the extras, the schema field names the user's schema.
-        service, database = extra.get("service_name"), extra.get("sid")
-        query = {"service_name": str(service)} if service else {}
-    elif "sslmode" in extra:
-        query = {"sslmode": str(extra["sslmode"])}
-    return URL.create(
-        driver,
-        username=connection.login,
-        password=connection.password,
-        host=connection.host,
-        port=connection.port,
-        database=database,
-        query=query,
-    )
+    return convert(connection)
+
+
+def _sqlite(connection: Connection) -> Database:
+    return Database(URL.create("sqlite", database=connection.host or connection.schema))
+
+
+def _postgres(connection: Connection) -> Database:
+    """The hook's URL, with the extras that its own connections pass to libpq, such as sslmode."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook  # not while Airflow reads the DAG file
+
+    hook = PostgresHook(connection=connection, sqlalchemy_scheme="postgresql+psycopg")
+    extra: Mapping[str, Any] = connection.extra_dejson
+    options = {key: str(value) for key, value in extra.items() if key not in hook.ignored_extra_options}
+    return Database(hook.sqlalchemy_url.update_query_dict(options))
+
+
+def _oracle(connection: Connection) -> Database:
+    """As the hook's get_conn, which makes no URL: service or SID from the extras, else the schema field is the service.
+
+    Source: airflow.providers.oracle.hooks.oracle.OracleHook.get_conn.
+    """
+    from anonymisation.database.connections import connection_url
+
+    extra: Mapping[str, Any] = connection.extra_dejson
+    user, password, schema = connection.login, connection.password, connection.schema or None
+    service, sid, dsn = (str(extra[key]) if extra.get(key) else None for key in ("service_name", "sid", "dsn"))
+    if service is None and sid is None and schema is not None:
+        service, schema = schema, None
+    if service is None and sid is None:
+        return Database(connection_url(dsn or connection.host or "", user, password), schema)
+    url = URL.create("oracle+oracledb", user, password, host=connection.host, port=connection.port, database=sid)
+    return Database(url if service is None else url.update_query_dict({"service_name": service}), schema)
+
+
+_CONVERT: Final[Mapping[str, Callable[[Connection], Database]]] = {
+    "sqlite": _sqlite,
+    "postgres": _postgres,
+    "oracle": _oracle,
+}
 
 
 def _refused(conn_id: str, message: str) -> ConfigurationError:

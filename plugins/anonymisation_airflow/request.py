@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import Context, Param
 
 from anonymisation.errors import ConfigProblem, ConfigurationError
-from anonymisation_airflow.connections import database_url
+from anonymisation_airflow.connections import find_database
 from anonymisation_airflow.deployment import PREFIX, Deployment
 
 if TYPE_CHECKING:
@@ -156,13 +156,15 @@ def workspace_for(context: Context) -> Workspace:
     if missing or deployment.input is None or deployment.output is None:
         message = "is not set; every scheduler and worker needs it"
         raise ConfigurationError([ConfigProblem("environment", PREFIX + name.upper(), message) for name in missing])
+    database = find_database(deployment.db_conn_id)
     return open_workspace(
         input_dir=deployment.input,
         output_dir=deployment.output,
         archive_dir=deployment.archive,
         config=deployment.config,
         overrides=RunRequest.from_context(context).overrides(deployment),
-        database_url=database_url(deployment.db_conn_id),
+        database_url=None if database is None else database.url,
+        database_schema=None if database is None else database.schema,
     )
 
 

@@ -117,6 +117,7 @@ def _save_model(folder: Path) -> Path:
 def _write_config(root: Path, model: Path) -> Path:
     content: Mapping[str, Any] = {
         "model_type": str(model),
+        "model_dir": str(root / "models"),
         "tiles": False,
         "remote_json": True,
         "write_exif_to_db": True,

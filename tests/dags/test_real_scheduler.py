@@ -62,15 +62,17 @@ def test_no_folder_is_a_green_run_that_says_so(airflow: Deployment) -> None:
 
 
 def test_a_hopeless_discovery_is_not_tried_again_and_fails_the_run_after_the_summary(airflow: Deployment) -> None:
-    airflow.stack.api.trigger(DAG_ID, "hopeless", {"folders": ["mixed"]}, partition_key="no date")
+    """The model Slow is not installed, and a second try would not change that."""
+    airflow.put("hopeless/F1_2021_05_03", 1, first=50)
+    airflow.trigger("hopeless", ["hopeless"], model="Slow")
 
     assert airflow.wait("hopeless") == "failed"
     states = airflow.states("hopeless")[""]
     assert (states["discover"], states["summary"]) == ("failed", "failed")
     tries = {task["task_id"]: task["try_number"] for task in airflow.stack.api.task_instances(DAG_ID, "hopeless")}
     assert tries["discover"] == 1
-    assert airflow.mails_about("uncaught ConfigurationError", "'no date'")
-    assert airflow.mails_about("finished", "'no date'")
+    assert airflow.mails_about("uncaught ModelUnavailableError", "Slow")
+    assert airflow.mails_about("finished", "discover: ")
 
 
 def test_a_killed_mask_task_is_taken_up_again_and_does_nothing_twice(airflow: Deployment) -> None:
@@ -167,6 +169,11 @@ def test_the_trigger_form_refuses_nonsense(airflow: Deployment, form: dict[str, 
     with pytest.raises(AirflowApiError) as refused:
         airflow.stack.api.trigger(DAG_ID, f"nonsense_{next(iter(form))}", form)
     assert refused.value.status == 400
+
+
+def test_a_key_that_is_no_date_is_refused(airflow: Deployment) -> None:
+    with pytest.raises(AirflowApiError, match="key_format"):
+        airflow.stack.api.trigger(DAG_ID, "no_date", {}, partition_key="tomorrow")
 
 
 def test_what_is_detected_is_hidden_in_every_output(airflow: Deployment) -> None:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
+from typing import TYPE_CHECKING
+from urllib.parse import quote, quote_plus
 
 import pytest
 from hypothesis import given
@@ -13,7 +16,12 @@ from sqlalchemy.engine import make_url
 
 from anonymisation.errors import ConfigurationError
 
+if TYPE_CHECKING:
+    from anonymisation_airflow.connections import Database
+
 PASSWORD = "p@ss:w/rd %40 æ"
+LOGIN = {"host": "db.example", "login": "loader", "password": PASSWORD}
+EASY = "(DESCRIPTION=(ADDRESS=(PROTOCOL=TCP)(HOST=db.example)(PORT=1521))(CONNECT_DATA=(SERVICE_NAME=XEPDB1)))"
 
 
 def _define(monkeypatch: pytest.MonkeyPatch, conn_id: str, **parts: object) -> None:
@@ -21,49 +29,89 @@ def _define(monkeypatch: pytest.MonkeyPatch, conn_id: str, **parts: object) -> N
 
 
 def test_sqlite(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    from anonymisation_airflow.connections import database_url
+    from anonymisation_airflow.connections import find_database
 
     path = tmp_path / "rows of 100%.db"
     _define(monkeypatch, "anonymisation_db", conn_type="sqlite", host=str(path))
-    url = database_url("anonymisation_db")
-    assert url is not None
-    with create_engine(url).begin() as connection:
+    database = find_database("anonymisation_db")
+    assert database is not None
+    with create_engine(database.url).begin() as connection:
         connection.execute(text("CREATE TABLE seen (x INTEGER)"))
     assert path.is_file()
 
 
-def test_postgres_and_oracle(monkeypatch: pytest.MonkeyPatch) -> None:
-    from anonymisation_airflow.connections import database_url
+def test_postgres_as_its_hook_has_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
 
-    parts = {"host": "db.example", "login": "loader", "password": PASSWORD}
-    _define(monkeypatch, "pg", conn_type="postgres", schema="roads", port=5433, extra={"sslmode": "require"}, **parts)
-    url = make_url(database_url("pg") or "")
+    extra = {"sslmode": "require", "sqlalchemy_query": {"application_name": "pictures"}}
+    _define(monkeypatch, "pg", conn_type="postgres", schema="roads", port=5433, extra=extra, **LOGIN)
+    url = _database("pg").url
     assert (url.drivername, url.host, url.port, url.database) == ("postgresql+psycopg", "db.example", 5433, "roads")
-    assert (url.username, url.password, dict(url.query)) == ("loader", PASSWORD, {"sslmode": "require"})
+    assert (url.username, url.password) == ("loader", PASSWORD)
+    assert dict(url.query) == {"sslmode": "require", "application_name": "pictures"}
+    hooks = PostgresHook(postgres_conn_id="pg", sqlalchemy_scheme="postgresql+psycopg").sqlalchemy_url
+    assert url.difference_update_query(["sslmode"]) == hooks
 
-    _define(monkeypatch, "ora", conn_type="oracle", port=1521, extra={"service_name": "XEPDB1"}, **parts)
-    url = make_url(database_url("ora") or "")
-    assert (url.drivername, url.password, dict(url.query)) == (
-        "oracle+oracledb",
-        PASSWORD,
-        {"service_name": "XEPDB1"},
-    )
+
+@pytest.mark.parametrize(
+    ("fields", "dsn", "schema"),
+    [
+        ({"extra": {"service_name": "XEPDB1"}}, EASY, None),
+        ({"extra": {"service_name": "XEPDB1"}, "schema": "ROADS"}, EASY, "ROADS"),
+        ({"schema": "XEPDB1"}, EASY, None),
+        ({"extra": {"sid": "XE"}}, EASY.replace("SERVICE_NAME=XEPDB1", "SID=XE"), None),
+        ({"extra": {"dsn": "(DESCRIPTION=(ADDRESS=(HOST=a)))"}}, "(DESCRIPTION=(ADDRESS=(HOST=a)))", None),
+        ({"host": "ALIAS", "port": None}, "ALIAS", None),
+    ],
+)  # fmt: skip
+def test_oracle_reaches_what_the_hook_reaches(
+    monkeypatch: pytest.MonkeyPatch, fields: dict[str, object], dsn: str, schema: str | None
+) -> None:
+    """The hook's own call of the driver is caught, so that the two are compared and not two opinions of ours."""
+    import oracledb
+    from airflow.providers.oracle.hooks.oracle import OracleHook
+
+    _define(monkeypatch, "ora", **{"conn_type": "oracle", "port": 1521, **LOGIN, **fields})
+    database = _database("ora")
+    _, ours = create_engine(database.url).dialect.create_connect_args(database.url)
+    assert (ours["dsn"], ours["user"], ours["password"], database.schema) == (dsn, "loader", PASSWORD, schema)
+    asked: list[dict[str, object]] = []
+    connection = SimpleNamespace(current_schema=None)
+    monkeypatch.setattr(oracledb, "connect", lambda **parts: asked.append(parts) or connection)
+    OracleHook(oracle_conn_id="ora").get_conn()
+    assert (asked[0]["dsn"], asked[0]["user"], asked[0]["password"]) == (dsn, "loader", PASSWORD)
+    assert connection.current_schema == schema
+
+
+def test_no_form_of_the_password_passes_airflow_s_masker(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What Airflow puts before every task's log and before what a task prints."""
+    from airflow.sdk.log import redact
+
+    _define(monkeypatch, "secret_pg", conn_type="postgres", schema="roads", **LOGIN)
+    url = _database("secret_pg").url
+    shown = url.render_as_string(hide_password=False)
+    forms = (PASSWORD, quote_plus(PASSWORD), quote(PASSWORD, safe=""), quote(PASSWORD, safe=" +"))
+    assert forms[-1] in shown
+    for told in (*forms, shown, *(f"failed: {form}@db.example" for form in forms)):
+        assert not any(form in str(redact(told)) for form in forms)
+    assert "***" in repr(_database("secret_pg"))
+    assert PASSWORD not in repr(_database("secret_pg"))
 
 
 def test_the_default_connection_may_be_missing_and_another_may_not() -> None:
-    from anonymisation_airflow.connections import database_url
+    from anonymisation_airflow.connections import find_database
 
-    assert database_url("anonymisation_db") is None
+    assert find_database("anonymisation_db") is None
     with pytest.raises(ConfigurationError, match="Connection elsewhere: is no Connection of this Airflow"):
-        database_url("elsewhere")
+        find_database("elsewhere")
 
 
 def test_a_connection_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    from anonymisation_airflow.connections import database_url
+    from anonymisation_airflow.connections import find_database
 
     _define(monkeypatch, "web", conn_type="http", host="web.example", password=PASSWORD)
     with pytest.raises(ConfigurationError, match="type http, expected one of sqlite, postgres, oracle") as refused:
-        database_url("web")
+        find_database("web")
     assert PASSWORD not in str(refused.value)
 
 
@@ -71,7 +119,15 @@ def test_a_connection_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_any_password_survives(password: str) -> None:
     from airflow.sdk import Connection
 
-    from anonymisation_airflow.connections import to_url
+    from anonymisation_airflow.connections import to_database
 
     connection = Connection(conn_id="pg", conn_type="postgres", host="h", login="u", password=password)
-    assert make_url(to_url(connection).render_as_string(hide_password=False)).password == password
+    assert make_url(to_database(connection).url.render_as_string(hide_password=False)).password == password
+
+
+def _database(conn_id: str) -> Database:
+    from anonymisation_airflow.connections import find_database
+
+    database = find_database(conn_id)
+    assert database is not None
+    return database
