@@ -46,15 +46,16 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def write_atomically(path: Path, data: bytes | Iterable[bytes]) -> None:
+def write_atomically(path: Path, data: bytes | Iterable[bytes], *, mode: int = 0o666) -> None:
     """Write `data` (at once, or in pieces) so that `path` is either as it was or whole.
 
-    It goes to a flushed file in the same folder, which is then renamed.
+    It goes to a flushed file in the same folder, which is then renamed. The file never has more permissions than
+    `mode`, from its first byte on.
     """
     part = _part_path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
     try:
-        with part.open("xb") as stream:
+        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
             stream.writelines([data] if isinstance(data, bytes) else data)
             _flush(stream)
         part.replace(path)

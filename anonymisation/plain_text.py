@@ -21,7 +21,7 @@ _NAMED_SECRET: Final = re.compile(
 def hide_credentials(text: str, secrets: Iterable[str] = ()) -> str:
     """`text` without passwords: those in URLs, those that follow their name, and each of `secrets` anywhere."""
     for secret in secrets:
-        for form in (secret, quote(secret, safe=""), quote_plus(secret)):
+        for form in (secret, quote(secret, safe=""), quote_plus(secret), quote(secret, safe=" +")):
             text = text.replace(form, HIDDEN) if form else text
     text = _URL_PASSWORD.sub(rf"\g<before>{HIDDEN}", text)
     return _NAMED_SECRET.sub(lambda match: f"{match['before']}{match['quote'] or ''}{HIDDEN}", text)

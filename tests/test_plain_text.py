@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import URL
 
 from anonymisation.plain_text import encodable, hide_credentials, one_line
 
@@ -76,3 +77,11 @@ def test_one_line_keeps_letters_of_all_languages() -> None:
 
 def test_encodable_writes_surrogates_out() -> None:
     assert encodable("a\udcffb") == r"a\udcffb"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=6, max_size=20))
+def test_a_secret_is_hidden_in_the_form_that_sqlalchemy_gives_it(password: str) -> None:
+    shown = URL.create("postgresql", "reader", password, "host").render_as_string(hide_password=False)
+    inside = shown.removeprefix("postgresql://reader:").removesuffix("@host")
+    for text in (shown, f"cannot use {inside} here"):
+        assert inside not in hide_credentials(text, [password])

@@ -1,0 +1,208 @@
+"""Stored connections: how to reach a database, one JSON file each, with the password encrypted in it.
+
+The encrypted part holds everything once more beside the password, so that whoever can change the file can neither read
+the password nor have it sent to another host.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography.fernet import InvalidToken
+from platformdirs import user_config_path
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from anonymisation.database.keys import Key, find_key
+from anonymisation.errors import ConfigProblem, ConfigurationError
+from anonymisation.files import write_atomically
+
+FOLDER_VARIABLE: Final = "ANONYMISATION_CONNECTIONS_DIR"
+PASSWORD_VARIABLE: Final = "ANONYMISATION_DB_PASSWORD"  # noqa: S105 - its name, not the password
+
+_FORMAT: Final = 1
+_MODE: Final = 0o600  # the owner's alone
+_FOLDER_MODE: Final = 0o700
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+# Oracle's Easy Connect in its plain form; what else a DSN can be goes to the driver as it is.
+# https://docs.oracle.com/en/database/oracle/oracle-database/23/netag/configuring-naming-methods.html
+_EASY_CONNECT: Final = re.compile(
+    r"(?://)?(?P<host>[^\s:/?#()@]+)(?::(?P<port>[0-9]{1,5}))?/(?P<service>[^\s:/?#()@]+)"
+)
+_KINDS: Final = ("oracle", "postgresql", "sqlite")
+_ORACLE_PROTOCOLS: Final = ("tcp", "tcps")
+_MAKE_AGAIN: Final = "make it again with `anonymise db configure`"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredConnection:
+    """How to reach a database, without the password; `table` names the layout. Without `user` there is no password.
+
+    Raises:
+        ConfigurationError: the name cannot be a file's, or `dsn` cannot be used or holds a password.
+    """
+
+    name: str
+    dsn: str
+    user: str | None
+    schema: str | None
+    table: str
+
+    def __post_init__(self) -> None:
+        if not _NAME.fullmatch(self.name):
+            raise _refused(self.name, f"expected letters, digits, and _ . - between them, got {self.name!r}")
+        url = self.url()
+        if url.get_backend_name() == "oracle" and not self.user:
+            raise _refused(self.name, "an Oracle database needs a user")
+
+    def url(self, password: str | None = None) -> URL:
+        """The SQLAlchemy URL, with the password where one is given."""
+        return connection_url(self.dsn, self.user, password)
+
+
+def connection_url(dsn: str, user: str | None, password: str | None = None) -> URL:
+    """The URL of a DSN: Oracle's Easy Connect (host:port/service), TNS alias or descriptor, or an SQLAlchemy URL.
+
+    Raises:
+        ConfigurationError: it is none of these, or holds a password. The message does not quote it.
+    """
+    protocol = dsn.partition("://")[0] if "://" in dsn else ""
+    if protocol and protocol.lower() not in _ORACLE_PROTOCOLS:
+        try:
+            url = make_url(dsn)
+        except (ArgumentError, ValueError):
+            raise _refused("dsn", "is no SQLAlchemy URL and no DSN of Oracle") from None
+        if url.get_backend_name() not in _KINDS:
+            raise _refused("dsn", f"expected a database of kind {', '.join(_KINDS)}")
+        if url.password is not None or "password" in url.query:
+            raise _refused("dsn", "holds a password; leave it out, it is asked for and stored encrypted")
+        return url.set(username=user, password=password)
+    if not dsn.strip():
+        raise _refused("dsn", "is empty, expected host:port/service or an SQLAlchemy URL")
+    match = _EASY_CONNECT.fullmatch(dsn)
+    if match is None:
+        return URL.create("oracle+oracledb", user, password, host=dsn)
+    port = None if match["port"] is None else int(match["port"])
+    return URL.create(
+        "oracle+oracledb", user, password, host=match["host"], port=port, query={"service_name": match["service"]}
+    )
+
+
+def is_url(address: str) -> bool:
+    """Whether a database is named by a URL; otherwise it is the name of a stored connection."""
+    return "://" in address
+
+
+def default_folder() -> Path:
+    """Where connection files lie unless a folder is named: as ANONYMISATION_CONNECTIONS_DIR says, or the user's."""
+    named = os.environ.get(FOLDER_VARIABLE)
+    return Path(named) if named else user_config_path("image-anonymisation", appauthor=False) / "connections"
+
+
+class ConnectionStore:
+    """The connection files of a folder."""
+
+    def __init__(self, folder: Path | None = None) -> None:
+        self._folder = folder or default_folder()
+
+    def path(self, name: str) -> Path:
+        """The file of the connection `name`."""
+        return self._folder / f"{name}.json"
+
+    def names(self) -> list[str]:
+        """All stored connections, sorted."""
+        return sorted(path.stem for path in self._folder.glob("*.json") if _NAME.fullmatch(path.stem))
+
+    def save(self, connection: StoredConnection, password: str | None, key: Key | None) -> Path:
+        """Write the connection's file, readable by its owner alone; returns its path.
+
+        Raises:
+            ConfigurationError: the folder cannot be written.
+        """
+        content: dict[str, Any] = {"format": _FORMAT, **_described(connection), "encrypted": None, "key": None}
+        if password is not None and key is not None:
+            sealed = json.dumps({**_described(connection), "password": password}).encode("ascii")
+            content |= {"encrypted": key.fernet().encrypt(sealed).decode("ascii"), "key": key.fingerprint}
+        path = self.path(connection.name)
+        try:
+            self._folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            text = json.dumps(content, ensure_ascii=False, indent=4)
+            write_atomically(path, f"{text}\n".encode(), mode=_MODE)
+        except OSError as error:
+            raise _refused(str(path), f"cannot be written ({error.strerror})") from error
+        return path
+
+    def read(self, name: str) -> StoredConnection:
+        """The connection of that name, without its password.
+
+        Raises:
+            ConfigurationError: there is none, or its file is damaged.
+        """
+        content = self._content(name)
+        return StoredConnection(name=name, **{key: content[key] for key in _DESCRIPTION})
+
+    def unlock(self, name: str, environment: Mapping[str, str] | None = None) -> URL:
+        """The URL of the connection of that name, password and all.
+
+        Raises:
+            ConfigurationError: as `read`; or the key is missing, or is another one, or the file was changed.
+        """
+        connection, content, path = self.read(name), self._content(name), str(self.path(name))
+        if content["encrypted"] is None:
+            return connection.url()
+        key = find_key(environment)
+        if key.fingerprint != content["key"]:
+            message = f"was encrypted with another key than that of {key.source}; give that one, or {_MAKE_AGAIN}"
+            raise _refused(path, message)
+        try:
+            sealed = json.loads(key.fernet().decrypt(content["encrypted"].encode("utf-8")))
+        except InvalidToken:
+            raise _refused(path, f"its encrypted part is damaged; {_MAKE_AGAIN}") from None
+        password = sealed.pop("password")
+        if sealed != _described(connection):
+            changed = ", ".join(name for name, value in _described(connection).items() if sealed.get(name) != value)
+            raise _refused(path, f"was changed since it was made ({changed}), so it is not used; {_MAKE_AGAIN}")
+        return connection.url(password)
+
+    def _content(self, name: str) -> dict[str, Any]:
+        path = self.path(name)
+        if not _NAME.fullmatch(name) or not path.is_file():
+            there = ", ".join(self.names()) or "none"
+            problem = f"no such stored connection in {self._folder}; there are: {there}. Make one with `anonymise db "
+            raise _refused(name, f"{problem}configure`, or give an SQLAlchemy URL")
+        try:
+            if path.stat().st_mode & 0o077:
+                logging.getLogger(__name__).warning("%s: others may read it; set its mode to 600", path)
+            content = json.loads(path.read_text(encoding="utf-8"))
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, not JSON
+            raise _refused(str(path), f"cannot be read ({error}); {_MAKE_AGAIN}") from None
+        if not _is_sound(content):
+            raise _refused(str(path), f"is no connection file of this version; {_MAKE_AGAIN}")
+        return dict(content)
+
+
+_DESCRIPTION: Final = tuple(item.name for item in fields(StoredConnection) if item.name != "name")
+
+
+def _described(connection: StoredConnection) -> dict[str, str | None]:
+    return {key: value for key, value in asdict(connection).items() if key in _DESCRIPTION}
+
+
+def _is_sound(content: object) -> bool:
+    if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        return False
+    needed, optional = ("dsn", "table"), ("user", "schema", "encrypted", "key")
+    return all(isinstance(content.get(key), str) for key in needed) and all(
+        key in content and isinstance(content[key], str | None) for key in optional
+    )
+
+
+def _refused(key: str, message: str) -> ConfigurationError:
+    return ConfigurationError([ConfigProblem("stored connections", key, message)])
