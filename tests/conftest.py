@@ -9,6 +9,25 @@ import pytest
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--run-db", action="store_true", help="run the database tests on a real Oracle as well")
+    parser.addoption("--run-slow", action="store_true", help="run what takes minutes as well, such as 100 kills")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "slow: takes minutes all together, and runs with --run-slow alone")
+    config.addinivalue_line("markers", "db: needs a real Oracle, and runs with --run-db alone")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    reasons = {"db": "needs an Oracle: see docker/oracle/README.md, then --run-db", "slow": "needs --run-slow"}
+    for marker, reason in reasons.items():
+        if not config.getoption(f"--run-{marker}"):
+            for item in items:
+                if item.get_closest_marker(marker):
+                    item.add_marker(pytest.mark.skip(reason=reason))
+
+
 @pytest.fixture(scope="session")
 def shared() -> Path:
     """The folder of real pictures and reference results beside the checkout; tests that need it skip without it."""

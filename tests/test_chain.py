@@ -19,6 +19,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from anonymisation.chain import failed_pictures_error, run_all, run_folder
+from anonymisation.database.dialects.geopackage import decode_point
 from anonymisation.errors import ModelUnavailableError
 from anonymisation.imaging.jpeg import decode_jpeg
 from anonymisation.metadata.record import record_from_json
@@ -68,7 +69,7 @@ def captures(site: Site, shared: Path, expected: dict[str, dict[str, Any]]) -> S
 
 
 def reference_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the reference, as SQLite keeps it: points as text, and what depends on the run left out."""
+    """A row of the reference, with points as (srid, x, y), and what depends on the run left out."""
     found = {}
     for name, value in row.items():
         if name in {"JsonData", "DetekterteObjekter", "Versjon"}:
@@ -87,10 +88,9 @@ def stored_row(row: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
     found = {}
     for name in like:
         value = row[name]
-        if isinstance(value, str) and value.startswith("SRID="):
-            srid, _, point = value.partition(";")
-            numbers = point[point.index("(") + 1 : point.index(")")].split()
-            value = (int(srid.removeprefix("SRID=")), *(float(number) for number in numbers))
+        if isinstance(value, bytes):
+            point = decode_point(value)
+            value = (point.srid, *point.coordinates)
         found[name] = value
     return found
 

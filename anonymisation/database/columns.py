@@ -25,18 +25,18 @@ def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
     """
     row: Row = {}
     problems = []
-    for column in layout.columns:
+    for name, formatter, types, column in layout.plan:
         try:
-            value = layout.formatters[column.formatter](record)
-            _check(column, value)
+            row[name] = value = formatter(record)
+            if type(value) not in types or column.spatial_metadata is not None:
+                _check(column, value)
         except _FORMATTER_ERRORS as error:
             reason = f"the record has no {error}" if isinstance(error, KeyError) else str(error)
-            problems.append(f"{column.name} ({reason})")
-            value = None
-        row[column.name] = value
+            problems.append(f"{name} ({reason})")
+            row[name] = None
     if problems:
-        name, columns = record.get("bildeid"), "; ".join(problems)
-        logging.getLogger(__name__).warning("%s: left empty in table %s: %s", name, layout.name, columns)
+        identifier, columns = record.get("bildeid"), "; ".join(problems)
+        logging.getLogger(__name__).warning("%s: left empty in table %s: %s", identifier, layout.name, columns)
     return row
 
 

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import Enum
+from types import NoneType
 from typing import Final
 
 from anonymisation.database.geometry import Point
@@ -27,6 +28,13 @@ class Kind(Enum):
     GEOMETRY = "SDO_GEOMETRY"
 
 
+_USUAL_TYPES: Final[dict[Kind, frozenset[type]]] = {
+    Kind.TEXT: frozenset((str, NoneType)),
+    Kind.LONG_TEXT: frozenset((str, NoneType)),
+    Kind.NUMBER: frozenset((int, float, NoneType)),
+    Kind.TIME: frozenset((datetime, NoneType)),
+    Kind.GEOMETRY: frozenset((Point, NoneType)),
+}
 _KINDS: Final = {kind.value: kind for kind in Kind} | {"VARCHAR2": Kind.TEXT}
 
 
@@ -43,6 +51,11 @@ class DataType:
     def limit(self) -> int:
         """The power of ten that a number's magnitude must stay below."""
         return NUMBER_EXPONENT if self.precision is None else self.precision - self.scale
+
+    @property
+    def usual_types(self) -> frozenset[type]:
+        """The exact types of the values that columns of this kind take, and of NULL."""
+        return _USUAL_TYPES[self.kind]
 
     def accepts(self, value: object) -> bool:
         """Whether `value`, which is not None, is of the Python type that columns of this kind take."""

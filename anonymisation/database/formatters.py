@@ -31,6 +31,8 @@ def as_number(value: object) -> int | float | None:
     """
     if value is None:
         return None
+    if isinstance(value, str) and value.isascii() and value.isdigit():
+        return int(value)
     if isinstance(value, bool) or not isinstance(value, (str, int, float)):
         raise ValueError(f"expected a number, got {value!r}")
     if isinstance(value, str):
@@ -101,9 +103,12 @@ def _number(*keys: str) -> Formatter:
     """The first of `keys` that the record holds; the later ones are names of older records."""
 
     def formatter(record: Mapping[str, Any]) -> Value:
+        for key in keys:
+            if (value := record.get(key)) is not None:
+                return as_number(value)
         if not any(key in record for key in keys):
             raise KeyError(keys[0])
-        return as_number(next((record[key] for key in keys if record.get(key) is not None), None))
+        return None
 
     return formatter
 

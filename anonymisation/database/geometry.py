@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 _NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan"
@@ -52,6 +53,7 @@ class Point:
         return f"SRID={self.srid};{kind}({' '.join(repr(value) for value in self.coordinates)})"
 
 
+@lru_cache(maxsize=16)  # the columns of one row ask for the same point several times
 def parse_point(text: str) -> Point:
     """Read `srid=4326;POINT Z( 9.5 59.25 51.7 )`; a height of NaN counts as none.
 

@@ -13,6 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
+from anonymisation.database.fast_json import encode
 from anonymisation.files import write_atomically
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -111,8 +112,7 @@ class _Day:
 
 
 def _lines(pictures: Mapping[str, str]) -> bytes:
-    lines = (json.dumps({"identifier": name, "picture": picture}) for name, picture in pictures.items())
-    return "".join(f"{line}\n" for line in lines).encode("ascii")
+    return b"".join(encode({"identifier": name, "picture": picture}) + b"\n" for name, picture in pictures.items())
 
 
 def _by_day(identifiers: Iterable[str]) -> dict[str, list[str]]:

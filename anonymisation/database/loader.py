@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
 
-from anonymisation.database.columns import row_from_record
+from anonymisation.database.columns import Row, row_from_record
+from anonymisation.database.dialects.base import Written, existing_keys
 from anonymisation.database.identifiers import IdentifierRegistry
 from anonymisation.database.reports import (
     Collision,
@@ -23,16 +24,17 @@ from anonymisation.database.reports import (
     SourceRecord,
 )
 from anonymisation.database.spool import Segment, Spool, waiting_elsewhere
+from anonymisation.database.tables import TableLayout
 from anonymisation.database.target import (
+    ConnectionLostError,
     DatabaseTarget,
     embedded_url,
     existing_ids,
     open_target,
-    select_existing,
     transaction,
-    upsert_rows,
 )
 from anonymisation.errors import DatabaseUnavailableError
+from anonymisation.overlap import executor, in_flight
 
 __all__ = [
     "Collision",
@@ -65,8 +67,11 @@ def load_records(
     """
     loading = _Loading(target, state, limits)
     # A batch may all have to wait, so it is never larger than what may wait.
-    for batch in _batches(records, min(limits.batch_rows, max(limits.max_waiting, 1))):
-        loading.load(batch)
+    batches = _batches(records, min(limits.batch_rows, max(limits.max_waiting, 1)))
+    # The rows of the next batch are made while the database works on this one.
+    with executor(1) as maker:
+        for made in in_flight((maker.submit(_make, batch, target.layout) for batch in batches), 1):
+            loading.load(made.result())
     return loading.report()
 
 
@@ -85,6 +90,19 @@ def send_spooled(target: DatabaseTarget, state: Path, limits: LoadLimits) -> Loa
     return loading.send_waiting()
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Records and the rows made of them, in the order of paths: of two with one identifier the greater is the last."""
+
+    records: Sequence[SourceRecord]
+    rows: Sequence[Row]
+
+
+def _make(records: Iterable[SourceRecord], layout: TableLayout) -> _Batch:
+    ordered = sorted(records, key=lambda item: item.picture)
+    return _Batch(ordered, [row_from_record(layout, item.record) for item in ordered])
+
+
 @dataclass(slots=True)
 class _Tally:
     """Counts that grow while a load goes on."""
@@ -93,6 +111,14 @@ class _Tally:
     updated: int = 0
     failed: list[RowFailure] = field(default_factory=list)
     collisions: dict[Collision, None] = field(default_factory=dict)
+
+    def add(self, picture: str, outcome: Written) -> None:
+        if outcome.refused is not None:
+            self.failed.append(RowFailure(picture, outcome.refused))
+        elif outcome.inserted:
+            self.inserted += 1
+        else:
+            self.updated += 1
 
 
 class _Loading:
@@ -109,18 +135,20 @@ class _Loading:
         self._waiting = 0
         self._away = False
 
-    def load(self, batch: Sequence[SourceRecord]) -> None:
+    def load(self, batch: _Batch) -> None:
         with self._spool.locked():
             self._send_segments()
-            room = self._limits.max_waiting - self._spool.waiting() if self._away else len(batch)
-            taken = batch[: max(room, 0)]
-            if taken:
-                segment = self._spool.append(taken)
+            size = len(batch.records)
+            room = self._limits.max_waiting - self._spool.waiting() if self._away else size
+            taken = _Batch(batch.records[: max(room, 0)], batch.rows[: max(room, 0)])
+            count = len(taken.records)
+            if count:
+                segment = self._spool.append(taken.records)
                 if not self._send(segment, taken, self._new):
-                    self._waiting += len(taken)
+                    self._waiting += count
             waiting = self._spool.waiting()
-        if len(taken) < len(batch) or waiting > self._limits.max_waiting:
-            following = batch[len(taken)].picture if len(taken) < len(batch) else "the next record"
+        if count < size or waiting > self._limits.max_waiting:
+            following = batch.records[count].picture if count < size else "the next record"
             raise LoadStoppedError(
                 f"{self._target.place}: the database is away and {waiting} rows wait for it (db_max_cache_size "
                 f"{self._limits.max_waiting}); stopped before {following}. Nothing is lost: load again when it is back",
@@ -152,20 +180,30 @@ class _Loading:
             if self._away:
                 return
             records, whole = self._spool.read(segment)
-            self._send(segment, records, self._old, whole=whole)
+            self._send(segment, _make(records, self._target.layout), self._old, whole=whole)
 
-    def _send(self, segment: Segment, batch: Sequence[SourceRecord], tally: _Tally, *, whole: bool = True) -> bool:
+    def _send(self, segment: Segment, batch: _Batch, tally: _Tally, *, whole: bool = True) -> bool:
         """Write a batch and forget its segment; False when the database is away, which ends all tries of this load."""
         if self._away:
+            self._spool.keep(segment)
             return False
         try:
-            _write(batch, self._target, self._registry, tally)
+            self._write(batch, tally)
         except DatabaseUnavailableError as error:
             self._away = True
+            self._spool.keep(segment)
             logging.getLogger(__name__).warning("%s; rows wait in %s", error, segment.path.parent)
             return False
         self._spool.remove(segment, whole=whole)
         return True
+
+    def _write(self, batch: _Batch, tally: _Tally) -> None:
+        """Write a batch; once more where the connection broke or another loader was in the way."""
+        try:
+            _write(batch, self._target, self._registry, tally)
+        except ConnectionLostError as error:
+            logging.getLogger(__name__).warning("%s; trying once more", error)
+            _write(batch, self._target, self._registry, tally)
 
     def _check_failures(self) -> None:
         failures = [*self._old.failed, *self._new.failed]
@@ -177,34 +215,31 @@ class _Loading:
             )
 
 
-def _write(batch: Sequence[SourceRecord], target: DatabaseTarget, registry: IdentifierRegistry, tally: _Tally) -> None:
+def _write(batch: _Batch, target: DatabaseTarget, registry: IdentifierRegistry, tally: _Tally) -> None:
     """Upsert a batch in one transaction, then note whose rows stand; called with the spool's lock held."""
-    # In the order of paths, so that of two pictures with one identifier the greater is written last.
-    ordered = sorted(batch, key=lambda item: item.picture)
-    rows = [row_from_record(target.layout, item.record) for item in ordered]
+    ordered, rows = batch.records, batch.rows
     keys = [row[target.layout.pk_column] for row in rows]
-    identifiers = {key for key in keys if isinstance(key, str)}
+    registered = registry.pictures(key for key in keys if isinstance(key, str))
+    contested = {
+        key for key, item in zip(keys, ordered, strict=True)
+        if isinstance(key, str) and registered.get(key, item.picture) != item.picture
+    }  # fmt: skip
     with transaction(target) as connection:
-        there = select_existing(connection, target, identifiers)
         # A registered picture whose row is gone (another database file, rows deleted) has nothing to stand for.
-        standing = {name: picture for name, picture in registry.pictures(identifiers).items() if name in there}
-        yielding = [standing.get(str(key), "") > item.picture for key, item in zip(keys, ordered, strict=True)]
-        writing = [index for index, yields in enumerate(yielding) if not yields]
-        reasons = upsert_rows(connection, target, [rows[index] for index in writing])
-    refused = {index: reason for index, reason in zip(writing, reasons, strict=True) if reason is not None}
-    loaded = [(str(keys[i]), item.picture) for i, item in enumerate(ordered) if i not in refused]
+        there = existing_keys(connection, target.table, sorted(contested))
+        standing = {name: registered[name] for name in contested & there}
+        writing: list[int] = []
+        yielding: list[int] = []
+        for index, item in enumerate(ordered):
+            yields = standing.get(str(keys[index]), "") > item.picture
+            (yielding if yields else writing).append(index)
+        written = target.writer.write(connection, [rows[index] for index in writing])
+    outcomes = dict(zip(writing, written, strict=True)) | dict.fromkeys(yielding, Written())
+    loaded = [(str(keys[i]), item.picture) for i, item in enumerate(ordered) if outcomes[i].refused is None]
     registry.claim({name: max(picture, standing.get(name, "")) for name, picture in loaded})
-    _count(loaded, there, tally)
-    tally.failed += [RowFailure(ordered[index].picture, reason) for index, reason in refused.items()]
+    for index, outcome in sorted(outcomes.items()):
+        tally.add(ordered[index].picture, outcome)
     tally.collisions |= dict.fromkeys(_collisions(loaded, standing))
-
-
-def _count(loaded: Iterable[tuple[str, str]], there: set[str], tally: _Tally) -> None:
-    seen = set(there)
-    for name, _ in loaded:
-        tally.updated += name in seen
-        tally.inserted += name not in seen
-        seen.add(name)
 
 
 def _collisions(loaded: Iterable[tuple[str, str]], standing: dict[str, str]) -> Iterator[Collision]:

@@ -19,12 +19,13 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
+from anonymisation.database.fast_json import encode
 from anonymisation.database.reports import SourceRecord
 from anonymisation.errors import DatabaseUnavailableError, ShareUnavailableError
-from anonymisation.files import remove_leftovers, write_atomically
 
 LOCK_TIMEOUT_SECONDS: Final = 600.0  # many loaders may queue, each for one batch
 DAMAGED_SUFFIX: Final = ".damaged"
+PART_NAME: Final = ".segment.part"  # only the holder of the lock writes one
 
 _SEGMENT: Final = re.compile(r"(?P<turn>[0-9]{12})-(?P<rows>[0-9]+)\.jsonl")
 
@@ -55,7 +56,7 @@ class Spool:
         try:
             self._folder.mkdir(parents=True, exist_ok=True)
             with FileLock(self._folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS):
-                remove_leftovers(self._folder)
+                (self._folder / PART_NAME).unlink(missing_ok=True)
                 yield
         except Timeout as error:
             message = f"{self._folder}: another loader has held the lock for {LOCK_TIMEOUT_SECONDS:g} s"
@@ -73,14 +74,23 @@ class Spool:
         return sum(segment.rows for segment in self.segments())
 
     def append(self, batch: Sequence[SourceRecord]) -> Segment:
-        """Put a batch on disk, flushed, behind all others."""
+        """Put a batch into a file behind all others; it outlasts the process at once, a power cut only when kept."""
         turn = max((segment.turn for segment in self.segments()), default=0) + 1
         path = self._folder / f"{turn:012d}-{len(batch)}.jsonl"
-        # Escaped Unicode, since names of files may hold bytes that are no UTF-8.
-        lines = (json.dumps({"picture": item.picture, "record": item.record}) for item in batch)
-        write_atomically(path, "".join(f"{line}\n" for line in lines).encode("ascii"))
-        _flush_folder(self._folder)
+        lines = b"".join(encode({"picture": item.picture, "record": item.record}) + b"\n" for item in batch)
+        part = self._folder / PART_NAME
+        part.write_bytes(lines)
+        part.replace(path)
         return Segment(turn, len(batch), path)
+
+    def keep(self, segment: Segment) -> None:
+        """Flush a segment that has to wait, so that it outlasts a power cut as well.
+
+        One that goes into the database at once need not: until the database has committed, no one was told that its
+        rows are loaded, and they are loaded again.
+        """
+        for path in (segment.path, self._folder):
+            _flush(path)
 
     def read(self, segment: Segment) -> tuple[list[SourceRecord], bool]:
         """A segment's records, and whether all of its lines could be read."""
@@ -111,15 +121,17 @@ def waiting_elsewhere(state: Path, key: str) -> dict[Path, int]:
 
 
 def _segments(folder: Path) -> list[Segment]:
+    if not folder.is_dir():
+        return []
     named = ((path, _SEGMENT.fullmatch(path.name)) for path in folder.iterdir())
     return sorted(Segment(int(match["turn"]), int(match["rows"]), path) for path, match in named if match)
 
 
-def _flush_folder(folder: Path) -> None:
-    """Make a rename in `folder` outlast a power cut, where the system can."""
+def _flush(path: Path) -> None:
+    """Make a file, or the names in a folder, outlast a power cut, where the system can."""
     if os.name != "posix":
         return
-    descriptor = os.open(folder, os.O_RDONLY)
+    descriptor = os.open(path, os.O_RDONLY)
     try:
         os.fsync(descriptor)
     finally:

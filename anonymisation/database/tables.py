@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -21,8 +22,13 @@ _EXTRAS: Final = ("PRIMARY KEY", "NOT NULL", "UNIQUE")
 _EXTRA: Final = re.compile(rf"\s*(?:(?:{'|'.join(_EXTRAS)})\s*)*")
 
 
+def is_identifier(text: str) -> bool:
+    """Whether `text` can name a table, column or schema in every database meant here."""
+    return bool(_IDENTIFIER.fullmatch(text)) and len(text) <= MAX_IDENTIFIER
+
+
 def _identifier(value: object) -> object:
-    if isinstance(value, str) and not (_IDENTIFIER.fullmatch(value) and len(value) <= MAX_IDENTIFIER):
+    if isinstance(value, str) and not is_identifier(value):
         raise ValueError(f"expected a letter, then letters, digits or _, up to {MAX_IDENTIFIER}; got {value!r}")
     return value
 
@@ -89,6 +95,14 @@ class TableLayout(_Frozen):
     columns: tuple[ColumnLayout, ...]
     formatters: SkipValidation[Mapping[str, Formatter]] = Field(default=FORMATTERS, repr=False)
 
+    @cached_property
+    def plan(self) -> tuple[tuple[str, Formatter, frozenset[type], ColumnLayout], ...]:
+        """Per column its name, formatter, and the exact types of values that need no further look; made once."""
+        return tuple(
+            (column.name, self.formatters[column.formatter], column.dtype.usual_types, column)
+            for column in self.columns
+        )
+
     def requires(self, column: ColumnLayout) -> bool:
         """Whether the column takes no NULL."""
         return column.name == self.pk_column or bool({"NOT NULL", "PRIMARY KEY"} & set(column.extra))
@@ -106,7 +120,7 @@ def load_layout(
     """
     folder = (config_dir or shipped_config_dir()) / "db_tables"
     path = folder / f"{name}.yml"
-    if not _IDENTIFIER.fullmatch(name) or len(name) > MAX_IDENTIFIER or not path.is_file():
+    if not is_identifier(name) or not path.is_file():
         there = ", ".join(sorted(file.stem for file in folder.glob("*.yml"))) or "none"
         raise ConfigurationError([ConfigProblem(str(folder), name, f"no such table layout; there are: {there}")])
     content = _read(path)

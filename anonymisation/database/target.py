@@ -1,9 +1,10 @@
-"""A table in a database: opening it, writing rows so that one bad row costs only itself, asking what is there."""
+"""A table in a database: opening it, transactions on it, asking what is there."""
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+import importlib
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,23 +13,34 @@ from typing import Final
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
-from sqlalchemy.schema import CreateTable
 
-from anonymisation.database.columns import Row
-from anonymisation.database.dialects.base import Dialect, Fault
-from anonymisation.database.dialects.sqlite import SqliteDialect
-from anonymisation.database.tables import TableLayout
+from anonymisation.database.dialects.base import Dialect, Fault, RowWriter, existing_keys
+from anonymisation.database.tables import MAX_IDENTIFIER, TableLayout, is_identifier
 from anonymisation.errors import ConfigProblem, ConfigurationError, DatabaseUnavailableError
 
-DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType({"sqlite": SqliteDialect()})
+_DIALECTS: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "sqlite": "anonymisation.database.dialects.sqlite:SqliteDialect",
+        "postgresql": "anonymisation.database.dialects.postgresql:PostgresqlDialect",
+        "oracle": "anonymisation.database.dialects.oracle:OracleDialect",
+    }
+)
 
-EMBEDDED_NAME: Final = "pictures.db"
+EMBEDDED_NAME: Final = "pictures.gpkg"
 
-_NO_URL: Final = "cannot be used, expected an SQLAlchemy URL such as sqlite:////folder/file.db"
-_IDS_PER_QUERY: Final = 500  # below the smallest limit of bound values in one statement (SQLite before 3.32: 999)
+_NO_URL: Final = "cannot be used, expected an SQLAlchemy URL such as sqlite:////folder/file.gpkg"
+_PROBLEMS: Final[Mapping[Fault, str]] = MappingProxyType(
+    {
+        Fault.MISSING: "the table is not there ({reason}); create it with `anonymise db create-table`",
+        Fault.EXISTS: "is there already ({reason})",
+        Fault.SETUP: "the table does not fit its layout, or the login may not use it ({reason}); mend that, or choose "
+        "another table with db_table",
+    }
+)
 
-# What a driver raises outside its own error tree for a value that it cannot send, e.g. a lone surrogate.
-_VALUE_ERRORS: Final = (ValueError, TypeError, OverflowError)
+
+class ConnectionLostError(DatabaseUnavailableError):
+    """The connection or the transaction was cut off; the same may succeed at once with a new one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,11 +52,7 @@ class DatabaseTarget:
     place: str
     table: sa.Table = field(repr=False)
     engine: sa.Engine = field(repr=False)
-
-    @property
-    def key_column(self) -> sa.Column[object]:
-        """The primary key's column."""
-        return self.table.c[self.dialect.identifier(self.layout.pk_column)]
+    writer: RowWriter = field(repr=False)
 
     def key(self, state: Path) -> str:
         """A name for this table of this database, fit for a folder, the same on every worker that shares `state`.
@@ -56,12 +64,33 @@ class DatabaseTarget:
             path, base = Path(database).resolve(), state.resolve()
             place = f"state:{path.relative_to(base).as_posix()}" if path.is_relative_to(base) else str(path)
         else:
-            place = self.place
+            place = self.place if self.table.schema is None else f"{self.place}#{self.table.schema}"
         return f"{self.layout.name}-{hashlib.sha256(place.encode('utf-8', 'surrogateescape')).hexdigest()[:12]}"
 
 
-def open_target(url: str | sa.URL, layout: TableLayout, dialects: Mapping[str, Dialect] = DIALECTS) -> DatabaseTarget:
+def load_dialect(kind: str) -> Dialect:
+    """The dialect for databases of `kind`: sqlite, postgresql or oracle. Its driver is imported only now.
+
+    Raises:
+        ConfigurationError: there is no such dialect, or its driver is not installed.
+    """
+    if kind not in _DIALECTS:
+        raise _unusable(f"databases of kind {kind!r} are not supported, expected one of {sorted(_DIALECTS)}")
+    module, _, name = _DIALECTS[kind].partition(":")
+    try:
+        dialect: Dialect = getattr(importlib.import_module(module), name)()
+    except ImportError as error:
+        raise _unusable(f"the driver for databases of kind {kind!r} is not installed ({error})") from error
+    return dialect
+
+
+def open_target(
+    url: str | sa.URL, layout: TableLayout, *, dialect: Dialect | None = None, schema: str | None = None
+) -> DatabaseTarget:
     """The table of `layout` in the database at `url` (SQLAlchemy form); nothing is connected yet.
+
+    `schema` is that of the table, where it is not the login's own; SQLite has none. `dialect` stands in for that of the
+    URL.
 
     Raises:
         ConfigurationError: the URL cannot be read or used, or names a kind of database that is not supported.
@@ -71,16 +100,19 @@ def open_target(url: str | sa.URL, layout: TableLayout, dialects: Mapping[str, D
         backend = parsed.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
         raise _unusable(_NO_URL) from None  # the message of the cause may quote the URL, and with it a password
-    dialect = dialects.get(backend)
-    if dialect is None:
-        raise _unusable(f"databases of kind {backend!r} are not supported, expected one of {sorted(dialects)}")
+    dialect = dialect or load_dialect(backend)
+    if schema is not None and (backend == "sqlite" or not is_identifier(schema)):
+        wanted = f"a letter, then letters, digits or _, up to {MAX_IDENTIFIER}, and not for SQLite"
+        raise ConfigurationError([ConfigProblem("database", "schema", f"expected {wanted}; got {schema!r}")])
     try:
         engine = dialect.engine(parsed)
+        table = make_table(layout, dialect, schema)
+        writer = dialect.writer(layout, table)
     except (ArgumentError, NoSuchModuleError, ImportError):
         raise _unusable(_NO_URL) from None
     except ValueError as error:
         raise _unusable(str(error)) from None
-    return DatabaseTarget(layout, dialect, _place(parsed), _table(layout, dialect), engine)
+    return DatabaseTarget(layout, dialect, _place(parsed), table, engine, writer)
 
 
 def embedded_url(state: Path) -> sa.URL:
@@ -96,92 +128,55 @@ def existing_ids(target: DatabaseTarget, ids: Iterable[str]) -> set[str]:
         ConfigurationError: the table is not there, or is not of this layout.
     """
     with transaction(target) as connection:
-        return select_existing(connection, target, ids)
+        return existing_keys(connection, target.table, list(ids))
 
 
 @contextmanager
-def transaction(target: DatabaseTarget) -> Iterator[sa.Connection]:
+def transaction(target: DatabaseTarget, *, creating: bool = True) -> Iterator[sa.Connection]:
     """One transaction, committed at the end; the table is created first where that is the loader's business.
 
     Raises:
+        ConnectionLostError: the connection or the transaction was cut off; nothing is committed, or all is.
         DatabaseUnavailableError: the database cannot be reached or stopped answering; nothing is committed, or all is.
         ConfigurationError: the table is not there, or is not of this layout.
     """
     try:
         with target.engine.begin() as connection:
-            if target.dialect.creates_tables:
-                connection.execute(CreateTable(target.table, if_not_exists=True))
+            if creating and target.dialect.creates_tables and not _has_table(connection, target):
+                for statement in target.dialect.create(target.layout, target.table):
+                    connection.exec_driver_sql(statement)
             yield connection
     except DBAPIError as error:
-        if target.dialect.fault(error) is Fault.SETUP:
-            problem = f"the table does not fit its layout ({error.orig}); alter it, or choose another with db_table"
-            raise ConfigurationError([ConfigProblem(target.place, target.layout.name, problem)]) from error
-        raise DatabaseUnavailableError(f"{target.place}: the database cannot be used now: {error.orig}") from error
+        fault, reason = target.dialect.fault(error), target.dialect.reason(error)
+        if fault in _PROBLEMS:
+            problem = ConfigProblem(target.place, target.layout.name, _PROBLEMS[fault].format(reason=reason))
+            raise ConfigurationError([problem]) from error
+        kind = ConnectionLostError if fault is Fault.AGAIN else DatabaseUnavailableError
+        raise kind(f"{target.place}: the database cannot be used now: {reason}") from error
 
 
-def select_existing(connection: sa.Connection, target: DatabaseTarget, ids: Iterable[str]) -> set[str]:
-    """Which of `ids` have a row, as seen by the transaction of `connection`."""
-    key = target.key_column
-    found: set[str] = set()
-    wanted = list(ids)
-    for start in range(0, len(wanted), _IDS_PER_QUERY):
-        chunk = wanted[start : start + _IDS_PER_QUERY]
-        found.update(str(value) for value in connection.scalars(sa.select(key).where(key.in_(chunk))))
-    return found
+def _has_table(connection: sa.Connection, target: DatabaseTarget) -> bool:
+    return sa.inspect(connection).has_table(target.table.name)
 
 
-def upsert_rows(connection: sa.Connection, target: DatabaseTarget, rows: Sequence[Row]) -> list[str | None]:
-    """Insert or update `rows` in order; per row, None or why the database refused it. The others go in.
-
-    All rows go at once; only when that fails are they tried one by one.
-    """
-    statement = target.dialect.upsert(target.table)
-    parameters = [_parameters(target, row) for row in rows]
-    if not parameters or _try(connection, target, statement, parameters) is None:
-        return [None] * len(rows)
-    return [_try(connection, target, statement, [single]) for single in parameters]
-
-
-def _try(
-    connection: sa.Connection, target: DatabaseTarget, statement: sa.Executable, parameters: list[dict[str, object]]
-) -> str | None:
-    try:
-        with connection.begin_nested():
-            connection.execute(statement, parameters)
-    except DBAPIError as error:
-        if target.dialect.fault(error) is not Fault.ROW:
-            raise
-        return str(error.orig)
-    except _VALUE_ERRORS as error:
-        return str(error)
-    return None
-
-
-def _parameters(target: DatabaseTarget, row: Row) -> dict[str, object]:
-    dialect = target.dialect
-    return {
-        dialect.identifier(column.name): dialect.bind(column.dtype, row[column.name])
-        for column in target.layout.columns
-    }
-
-
-def _table(layout: TableLayout, dialect: Dialect) -> sa.Table:
+def make_table(layout: TableLayout, dialect: Dialect, schema: str | None = None) -> sa.Table:
     """The layout as an SQLAlchemy table, every name quoted whatever it is."""
     name = dialect.identifier(layout.name)
     items: list[sa.Column[object] | sa.CheckConstraint] = []
     for column in layout.columns:
-        column_name = dialect.identifier(column.name)
+        is_key = column.name == layout.pk_column
         items.append(
             sa.Column(
-                sa.quoted_name(column_name, quote=True),
-                dialect.column_type(column.dtype),
-                primary_key=column.name == layout.pk_column,
+                sa.quoted_name(dialect.identifier(column.name), quote=True),
+                dialect.column_type(column),
+                primary_key=is_key,
                 nullable=not layout.requires(column),
-                unique="UNIQUE" in column.extra or None,
+                unique=("UNIQUE" in column.extra and not is_key) or None,
             )
         )
-        items += dialect.checks(name, column_name, column.dtype)
-    return sa.Table(sa.quoted_name(name, quote=True), sa.MetaData(), *items)
+        items += dialect.checks(name, column)
+    quoted_schema = None if schema is None else sa.quoted_name(dialect.identifier(schema), quote=True)
+    return sa.Table(sa.quoted_name(name, quote=True), sa.MetaData(), *items, schema=quoted_schema)
 
 
 def _unusable(problem: str) -> ConfigurationError:
@@ -189,5 +184,8 @@ def _unusable(problem: str) -> ConfigurationError:
 
 
 def _place(url: sa.URL) -> str:
-    port = f":{url.port}" if url.port else ""
-    return f"{url.get_backend_name()}://{url.host or ''}{port}/{url.database or ''}"
+    """Host, port and database or service, wherever in the URL they stand."""
+    host, port, service = (url.query.get(key, "") for key in ("host", "port", "service_name"))
+    where = f"{url.host or host}"
+    port = str(url.port or port)
+    return f"{url.get_backend_name()}://{where}{f':{port}' if port else ''}/{url.database or service}"

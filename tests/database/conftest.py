@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,8 +12,13 @@ import pytest
 
 from anonymisation.database.loader import DatabaseTarget, LoadLimits, SourceRecord, open_target
 from anonymisation.database.tables import load_layout
+from tests.database.postgres_cluster import NotInstalledError, PostgresCluster, running_cluster
+from tests.database.sites import FakeOracleSite, OracleSite, PostgresqlSite, Site, SqliteSite, oracle_url
 
 Query = Callable[[str], list[tuple[Any, ...]]]
+
+SITES = ("sqlite", "postgresql", "fake oracle")
+SERVERS = ("sqlite", "postgresql")  # those that a test may stop, and that several processes reach
 
 # What the formatters of the shipped layouts read.
 KEYS = (
@@ -37,6 +42,43 @@ def captured(shared: Path) -> list[SourceRecord]:
     """The true records of the real captures."""
     records = json.loads((shared / "reference/expected_metadata.json").read_text("utf-8"))
     return [SourceRecord(picture, record) for picture, record in records.items()]
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[PostgresCluster]:
+    """PostgreSQL with PostGIS, started once for all tests."""
+    try:
+        with running_cluster() as running:
+            yield running
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever takes a `site` runs on each; on a real Oracle with --run-db. Kills: 10 a server, 50 with --run-slow."""
+    if "site" in metafunc.fixturenames:
+        sites = (*SITES, "oracle") if metafunc.config.getoption("--run-db") else SITES
+        metafunc.parametrize("site", sites, indirect=True)
+    if "kill_seed" in metafunc.fixturenames:
+        metafunc.parametrize("kill_seed", range(25 if metafunc.config.getoption("--run-slow") else 5))
+
+
+@pytest.fixture
+def site(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Site]:
+    """A database of each kind, without tables."""
+    match request.param:
+        case "sqlite":
+            yield SqliteSite(tmp_path)
+        case "postgresql":
+            yield PostgresqlSite(request.getfixturevalue("cluster"))
+        case "fake oracle":
+            pytest.importorskip("oracledb")
+            yield FakeOracleSite()
+        case _:
+            url = oracle_url()
+            if url is None:
+                pytest.fail("--run-db needs ANONYMISATION_TEST_ORACLE_URL, see docker/oracle/README.md")
+            yield OracleSite(url)
 
 
 @pytest.fixture

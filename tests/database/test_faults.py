@@ -8,16 +8,13 @@ import random
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import URL
 
-from anonymisation.database.datatypes import DataType
-from anonymisation.database.dialects.sqlite import SqliteDialect
-from anonymisation.database.formatters import Value
 from anonymisation.database.identifiers import IdentifierRegistry
 from anonymisation.database.loader import (
     DatabaseTarget,
@@ -32,6 +29,10 @@ from anonymisation.database.loader import (
 )
 from anonymisation.database.tables import load_layout
 from anonymisation.errors import DatabaseUnavailableError, ShareUnavailableError
+from tests.database.conftest import SERVERS
+from tests.database.loading_process import identifier
+from tests.database.postgres_cluster import PostgresCluster
+from tests.database.sites import PostgresqlSite, Site, SqliteSite
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 Make = Callable[..., list[SourceRecord]]
@@ -39,10 +40,18 @@ Make = Callable[..., list[SourceRecord]]
 PROCESS = Path(__file__).with_name("loading_process.py")
 REPOSITORY = PROCESS.parents[2]
 COUNT = 400
+IDENTIFIERS = [identifier(number) for number in range(COUNT)]
 
 
-def start(database: Path, state: Path, *more: str) -> subprocess.Popen[str]:
-    command = [sys.executable, str(PROCESS), str(database), str(state), str(COUNT), *more]
+@pytest.fixture(params=SERVERS)
+def server(request: pytest.FixtureRequest, tmp_path: Path) -> Site:
+    """A database that several processes reach, and that a test may stop."""
+    return SqliteSite(tmp_path) if request.param == "sqlite" else PostgresqlSite(request.getfixturevalue("cluster"))
+
+
+def start(target: DatabaseTarget, state: Path, *more: str) -> subprocess.Popen[str]:
+    url = target.engine.url.render_as_string(hide_password=False)
+    command = [sys.executable, str(PROCESS), url, str(state), str(COUNT), *more]
     environment = {**os.environ, "PYTHONPATH": str(REPOSITORY)}
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment)
 
@@ -64,29 +73,33 @@ def spooled(state: Path) -> list[Path]:
     return sorted((state / "spool").rglob("*.jsonl"))
 
 
-@pytest.mark.parametrize("seed", range(5))
-def test_a_killed_loader_loses_no_row(
-    seed: int, database: Path, state: Path, target: DatabaseTarget, limits: LoadLimits, query: Query
-) -> None:
-    choice = random.Random(seed)
+def test_a_killed_loader_loses_no_row(kill_seed: int, server: Site, state: Path, limits: LoadLimits) -> None:
+    target = server.target()
+    choice = random.Random(kill_seed)
     for _ in range(2):
-        kill_after(start(database, state, "10"), choice.randrange(5, COUNT), choice.randrange(300_000))
+        kill_after(start(target, state, "10"), choice.randrange(5, COUNT), choice.randrange(300_000))
     waiting = sum(len(path.read_bytes().splitlines()) for path in spooled(state))
-    before = query('SELECT count(*) FROM "PICTURES"')[0][0] if database.exists() else 0
+    before = len(existing_ids(target, IDENTIFIERS))
     report = send_spooled(target, state, limits)
     assert report.inserted + report.updated == waiting
-    assert query('SELECT count(*) FROM "PICTURES"') == [(before + report.inserted,)]
+    assert len(server.rows(target.layout)) == before + report.inserted
     assert send_spooled(target, state, limits) == LoadReport(0, 0, (), 0, ())
-    with start(database, state, "10", "last") as process:
+    with start(target, state, "10", "last") as process:
         output, _ = process.communicate()
     assert output.splitlines()[-1].endswith("waiting=0")
-    assert query('SELECT count(*), count(DISTINCT "ID"), min("Versjon") FROM "PICTURES"') == [(COUNT, COUNT, "last")]
+    assert loaded_once(server, target, {"last"})
     assert spooled(state) == []
+
+
+def loaded_once(site: Site, target: DatabaseTarget, tags: set[str]) -> bool:
+    """Whether every row that the process loads is there, each once, with one of `tags`."""
+    rows = site.rows(target.layout)
+    return sorted(row["ID"] for row in rows) == sorted(IDENTIFIERS) and {row["Versjon"] for row in rows} <= tags
 
 
 @pytest.mark.parametrize(
     "place",
-    ["loader.select_existing", "loader.upsert_rows", "loader.IdentifierRegistry.claim", "loader.Spool.remove"],
+    ["loader.existing_keys", "dialects.sqlite.isolate", "loader.IdentifierRegistry.claim", "loader.Spool.remove"],
 )
 def test_a_load_cut_short_at_any_step_is_finished_before_the_next(
     place: str, state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make, query: Query,
@@ -110,15 +123,87 @@ def test_a_load_cut_short_at_any_step_is_finished_before_the_next(
     assert spooled(state) == []
 
 
-def test_two_loaders_at_once_do_no_harm(database: Path, state: Path, query: Query) -> None:
-    processes = [start(database, state, "10", tag) for tag in ("one", "two")]
+def test_two_loaders_at_once_do_no_harm(server: Site, state: Path) -> None:
+    target = server.target()
+    assert counts_of(target, state, state) == {"inserted": COUNT, "updated": COUNT}
+    assert loaded_once(server, target, {"one", "two"})
+    assert spooled(state) == []
+
+
+def test_two_loaders_with_states_of_their_own_do_no_harm(server: Site, tmp_path: Path) -> None:
+    target = server.target()
+    assert counts_of(target, tmp_path / "a", tmp_path / "b") == {"inserted": COUNT, "updated": COUNT}
+    assert loaded_once(server, target, {"one", "two"})
+
+
+def counts_of(target: DatabaseTarget, *states: Path) -> dict[str, int]:
+    """What two loaders of the same rows, at work at once, report together."""
+    processes = [start(target, state, "10", tag) for state, tag in zip(states, ("one", "two"), strict=True)]
     last = [process.communicate()[0].splitlines()[-1] for process in processes]
     assert [process.returncode for process in processes] == [0, 0]
     counts = [dict(part.split("=") for part in line.split()) for line in last]
-    assert sum(int(count["inserted"]) for count in counts) == COUNT
-    assert sum(int(count["updated"]) for count in counts) == COUNT
-    assert query('SELECT count(*), count(DISTINCT "ID") FROM "PICTURES"') == [(COUNT, COUNT)]
-    assert spooled(state) == []
+    assert [count["waiting"] for count in counts] == ["0", "0"]
+    return {key: sum(int(count[key]) for count in counts) for key in ("inserted", "updated")}
+
+
+def test_a_server_stopped_in_mid_load_and_started_again_gets_every_row_once(
+    server: Site, state: Path, limits: LoadLimits, make_records: Make
+) -> None:
+    target = server.target()
+    records = make_records(200)
+
+    def interrupted() -> Iterator[SourceRecord]:
+        for number, record in enumerate(records):
+            if number == 60:
+                server.away()
+            if number == 130:
+                server.back()
+            yield record
+
+    report = load_records(interrupted(), target, state, LoadLimits(batch_rows=10))
+    assert report.inserted + report.waiting == 200
+    assert report.waiting >= 70
+    assert send_spooled(target, state, limits).inserted == report.waiting
+    assert sorted(row["ID"] for row in server.rows(target.layout)) == sorted(
+        str(item.record["bildeid"]) for item in records
+    )
+    assert load_records(records, target, state, limits) == LoadReport(0, 200, (), 0, ())
+
+
+@pytest.mark.parametrize("step", ["before", "after"])
+def test_a_connection_dropped_in_mid_batch_costs_nothing(
+    step: str, cluster: PostgresCluster, state: Path, limits: LoadLimits, make_records: Make,
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture,
+) -> None:  # fmt: skip
+    site = PostgresqlSite(cluster)
+    target = site.target()
+    write = type(target.writer).write
+    dropped = []
+
+    def cut_off(writer: Any, connection: Any, rows: Any) -> Any:
+        if dropped:
+            return write(writer, connection, rows)
+        dropped.append(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
+        written = write(writer, connection, rows) if step == "after" else None
+        site.ask(f"SELECT pg_terminate_backend({dropped[0]}, 5000)")
+        return written or write(writer, connection, rows)
+
+    monkeypatch.setattr(type(target.writer), "write", cut_off)
+    assert load_records(make_records(20), target, state, limits) == LoadReport(20, 0, (), 0, ())
+    assert "trying once more" in caplog.text
+    assert len(site.rows(target.layout)) == 20
+
+
+def test_loading_stops_at_the_limit_while_the_server_is_away(
+    server: Site, state: Path, limits: LoadLimits, make_records: Make
+) -> None:
+    target = server.target()
+    server.away()
+    with pytest.raises(LoadStoppedError, match="30 rows wait"):
+        load_records(make_records(100), target, state, LoadLimits(batch_rows=10, max_waiting=30))
+    server.back()
+    assert send_spooled(target, state, limits).inserted == 30
+    assert load_records(make_records(100), target, state, limits) == LoadReport(70, 30, (), 0, ())
 
 
 def block(database: Path, how: str) -> None:
@@ -172,37 +257,6 @@ def test_a_locked_database_is_away_and_its_rows_wait(
     other.execute("ROLLBACK")
     other.close()
     assert send_spooled(target, state, limits) == LoadReport(3, 1, (), 0, ())
-
-
-class StoppingDialect(SqliteDialect):
-    """SQLite whose file becomes unusable when it has taken so many values."""
-
-    def __init__(self, database: Path, values: int) -> None:
-        self._database = database
-        self._left = values
-
-    def bind(self, dtype: DataType, value: Value) -> object:
-        self._left -= 1
-        if self._left == 0:
-            self._database.unlink()
-            self._database.mkdir()
-        return super().bind(dtype, value)
-
-
-def test_a_database_that_goes_away_in_mid_load_gets_the_rest_later(
-    database: Path, state: Path, target: DatabaseTarget, make_records: Make, query: Query
-) -> None:
-    columns = len(target.layout.columns)
-    stopping = open_target(
-        f"sqlite:///{database}", target.layout, {"sqlite": StoppingDialect(database, values=25 * columns)}
-    )
-    report = load_records(make_records(60), stopping, state, LoadLimits(batch_rows=10))
-    assert report.inserted + report.waiting == 60
-    assert report.waiting in {30, 40}  # the batch under way may have been committed to the unlinked file
-    database.rmdir()
-    assert send_spooled(target, state, LoadLimits()).inserted == report.waiting
-    assert load_records(make_records(60), target, state, LoadLimits()).waiting == 0
-    assert query('SELECT count(*) FROM "PICTURES"') == [(60,)]
 
 
 def test_waiting_rows_go_in_before_newer_ones(

@@ -2,24 +2,72 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from enum import Enum, auto
-from typing import Protocol
+from typing import Any, Final, Protocol, TypeVar
 
-from sqlalchemy import URL, CheckConstraint, Engine, Executable, Table
+from sqlalchemy import URL, CheckConstraint, Connection, Engine, Table, select
+from sqlalchemy import Dialect as Compiler
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import TypeEngine
+from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from anonymisation.database.datatypes import DataType
-from anonymisation.database.formatters import Value
+from anonymisation.database.columns import Row
+from anonymisation.database.tables import ColumnLayout, TableLayout
+
+CONNECT_TIMEOUT_SECONDS: Final = 10
+ANSWER_TIMEOUT_SECONDS: Final = 120  # a batch takes a second; a database slower than this counts as being away
+
+# What a driver raises outside its own error tree for a value that it cannot send, e.g. a lone surrogate.
+VALUE_ERRORS: Final = (ValueError, TypeError, OverflowError)
+
+_IDS_PER_QUERY: Final = 500  # below the smallest limit of bound values in one statement (SQLite before 3.32: 999)
 
 
 class Fault(Enum):
     """Whose fault an error of the database is."""
 
     ROW = auto()  # this row is refused; another may go in
+    AGAIN = auto()  # the connection or transaction was cut off; the same at once may succeed
     AWAY = auto()  # the database does not answer, or not now; the same later may succeed
-    SETUP = auto()  # the table is not there or not of this layout; nothing will go in
+    MISSING = auto()  # the table is not there
+    EXISTS = auto()  # the table is there already
+    SETUP = auto()  # the table is not of this layout, or the login may not do this; nothing will go in
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What became of one row: inserted, updated, or `refused` with the database's reason."""
+
+    inserted: bool = False
+    refused: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Statement:
+    """SQL with values to bind, by name."""
+
+    sql: str
+    values: dict[str, object] = field(default_factory=dict)
+
+
+class SpelledType(UserDefinedType[Any]):
+    """A column type that is written as it stands here, and whose values pass as they are."""
+
+    cache_ok = True
+
+    def __init__(self, spelling: str) -> None:
+        self.spelling = spelling
+
+    def get_col_spec(self, **_: object) -> str:
+        return self.spelling
+
+
+class RowWriter(Protocol):
+    """Writes rows into one table."""
+
+    def write(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
+        """Insert `rows` in order, or update where the primary key exists; a row that is refused costs only itself."""
 
 
 class Dialect(Protocol):
@@ -35,17 +83,83 @@ class Dialect(Protocol):
     def identifier(self, name: str) -> str:
         """The layout's table or column name in the database's own case; it is quoted where it is used."""
 
-    def column_type(self, dtype: DataType) -> TypeEngine[object]:
-        """The database's type for the layout's Oracle type."""
+    def column_type(self, column: ColumnLayout) -> TypeEngine[Any]:
+        """The database's type for a column of the layout."""
 
-    def checks(self, table: str, column: str, dtype: DataType) -> Sequence[CheckConstraint]:
+    def checks(self, table: str, column: ColumnLayout) -> Sequence[CheckConstraint]:
         """Constraints that make this database refuse what the Oracle type refuses."""
 
-    def bind(self, dtype: DataType, value: Value) -> object:
-        """The value as this database's driver takes it."""
+    def writer(self, layout: TableLayout, table: Table) -> RowWriter:
+        """What writes rows of `layout` into `table`."""
 
-    def upsert(self, table: Table) -> Executable:
-        """A statement for many rows (bound by column name) that inserts, or updates where the primary key exists."""
+    def create(self, layout: TableLayout, table: Table) -> Sequence[str]:
+        """The statements that create the table and whatever makes its geometry known to GIS tools."""
+
+    def drop(self, layout: TableLayout, table: Table) -> Sequence[str]:
+        """The statements that remove what `create` made."""
+
+    def spatial_metadata(self, layout: TableLayout, table: Table) -> Sequence[Statement]:
+        """The statements that describe the geometry columns where `create` does not; running them twice is harmless."""
 
     def fault(self, error: DBAPIError) -> Fault:
         """Whose fault an error of the driver is."""
+
+    def reason(self, error: DBAPIError) -> str:
+        """The driver's message, without the values of the row where the driver tells them apart."""
+
+
+def existing_keys(connection: Connection, table: Table, keys: Sequence[str]) -> set[str]:
+    """Which of `keys` are primary keys of rows of `table`; asked in pieces, so any number will do."""
+    [column] = table.primary_key.columns
+    found: set[str] = set()
+    for start in range(0, len(keys), _IDS_PER_QUERY):
+        chunk = keys[start : start + _IDS_PER_QUERY]
+        found.update(str(value) for value in connection.scalars(select(column).where(column.in_(chunk))))
+    return found
+
+
+def compiler(driver: str) -> Compiler:
+    """What turns SQLAlchemy's statements into the SQL of `driver`'s database, and quotes names."""
+    return URL.create(driver).get_dialect()()
+
+
+_Sent = TypeVar("_Sent")
+
+
+def isolate(
+    connection: Connection,
+    dialect: Dialect,
+    rows: Sequence[_Sent],
+    send: Callable[[Sequence[_Sent]], list[Written]],
+) -> list[Written]:
+    """Send `rows` in order, all at once; when one is refused, in halves, until the refused ones stand alone.
+
+    `send` either writes all rows it is given or raises; what it did is then undone by a savepoint.
+    """
+    if not rows:
+        return []
+    try:
+        with connection.begin_nested():
+            return send(rows)
+    except DBAPIError as error:
+        if dialect.fault(error) is not Fault.ROW:
+            raise
+        reason = dialect.reason(error)
+    except VALUE_ERRORS as error:
+        reason = str(error)
+    if len(rows) == 1:
+        return [Written(refused=reason)]
+    middle = len(rows) // 2
+    return [
+        *isolate(connection, dialect, rows[:middle], send),
+        *isolate(connection, dialect, rows[middle:], send),
+    ]
+
+
+def told_by_seen(there: set[str], keys: Sequence[object]) -> list[Written]:
+    """Inserted or updated, where only the keys that were there before are known; `there` takes up the new ones."""
+    told = []
+    for key in keys:
+        told.append(Written(inserted=str(key) not in there))
+        there.add(str(key))
+    return told

@@ -1,22 +1,53 @@
-"""SQLite: the embedded database. Points are EWKT text, times ISO 8601 text, and CHECKs refuse what Oracle refuses."""
+"""SQLite, the embedded database: a GeoPackage, with CHECKs that refuse what Oracle refuses.
+
+Column types are GeoPackage's, so that GIS tools take them for what they are. Numbers are doubles, that is exact to 15
+digits. The statements are SQLAlchemy's; they are sent through the driver's own executemany, which is faster.
+"""
+# ruff: noqa: ARG002 - what the protocol gives and this database does not need
 
 from __future__ import annotations
 
 import sqlite3
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, Final
 
-from sqlalchemy import NUMERIC, TEXT, URL, VARCHAR, CheckConstraint, Engine, NullPool, Table, create_engine, event
-from sqlalchemy.dialects.sqlite import Insert, insert
+from sqlalchemy import (
+    URL,
+    CheckConstraint,
+    Column,
+    Connection,
+    Engine,
+    Integer,
+    MetaData,
+    NullPool,
+    Table,
+    create_engine,
+    event,
+)
+from sqlalchemy.dialects.sqlite import insert
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.types import TypeEngine, UserDefinedType
+from sqlalchemy.schema import CreateTable
+from sqlalchemy.types import TypeEngine
 
-from anonymisation.database.datatypes import DataType, Kind
-from anonymisation.database.dialects.base import Fault
+from anonymisation.database.columns import Row
+from anonymisation.database.datatypes import Kind
+from anonymisation.database.dialects import geopackage
+from anonymisation.database.dialects.base import (
+    Dialect,
+    Fault,
+    SpelledType,
+    Statement,
+    Written,
+    compiler,
+    existing_keys,
+    isolate,
+    told_by_seen,
+)
 from anonymisation.database.formatters import Value
 from anonymisation.database.geometry import Point
+from anonymisation.database.tables import ColumnLayout, TableLayout
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0  # another loader's batch takes far less; a longer lock counts as being away
 
@@ -24,15 +55,7 @@ BUSY_TIMEOUT_SECONDS: Final = 30.0  # another loader's batch takes far less; a l
 _ROW_CODES: Final = frozenset((sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG))
 _LARGEST_INTEGER: Final = 2**63 - 1
 _LARGEST_FLOAT: Final = int(sys.float_info.max)
-
-
-class _Number(UserDefinedType[object]):
-    """A column of NUMERIC affinity whose values pass as they are: SQLAlchemy's own would make them all Decimal."""
-
-    cache_ok = True
-
-    def get_col_spec(self, **_: object) -> str:
-        return str(NUMERIC())
+_FEATURE_KEYS: Final = ("fid", "gpkg_fid")  # GeoPackage wants an integer key beside ours; the first that is free
 
 
 class SqliteDialect:
@@ -42,7 +65,9 @@ class SqliteDialect:
 
     def engine(self, url: URL) -> Engine:
         if url.database in {None, "", ":memory:"}:
-            raise ValueError("an SQLite database in memory forgets everything; give a file: sqlite:////folder/file.db")
+            raise ValueError(
+                "an SQLite database in memory forgets everything; give a file: sqlite:////folder/file.gpkg"
+            )
         engine = create_engine(
             url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
         )
@@ -55,47 +80,63 @@ class SqliteDialect:
     def identifier(self, name: str) -> str:
         return name
 
-    def column_type(self, dtype: DataType) -> TypeEngine[Any]:
-        match dtype.kind:
+    def column_type(self, column: ColumnLayout) -> TypeEngine[Any]:
+        match column.dtype.kind:
             case Kind.TEXT:
-                return VARCHAR(dtype.length)
+                return SpelledType(f"TEXT({column.dtype.length})")
             case Kind.NUMBER:
-                return _Number()
-            case Kind.TIME | Kind.LONG_TEXT | Kind.GEOMETRY:
-                return TEXT()
+                return SpelledType("DOUBLE")
+            case Kind.TIME:
+                return SpelledType("DATETIME")
+            case Kind.LONG_TEXT:
+                return SpelledType("TEXT")
+            case Kind.GEOMETRY:
+                return SpelledType("BLOB")
 
-    def checks(self, table: str, column: str, dtype: DataType) -> Sequence[CheckConstraint]:
-        quoted = f'"{column}"'  # an identifier of a layout is letters, digits and _
+    def checks(self, table: str, column: ColumnLayout) -> Sequence[CheckConstraint]:
+        quoted, dtype = f'"{column.name}"', column.dtype  # an identifier of a layout is letters, digits and _
         match dtype.kind:
             case Kind.TEXT:
                 # VARCHAR(n) of Oracle counts bytes, length() of SQLite counts characters unless given a BLOB.
                 rule, name = f"length(CAST({quoted} AS BLOB)) <= {dtype.length}", f"max_{dtype.length}_bytes"
             case Kind.NUMBER:
-                kinds = "'integer', 'real', 'null'"
-                rule = f"typeof({quoted}) IN ({kinds}) AND ({quoted} IS NULL OR abs({quoted}) < 1e{dtype.limit})"
+                rule = f"typeof({quoted}) IN ('real', 'null') AND ({quoted} IS NULL OR abs({quoted}) < 1e{dtype.limit})"
                 name = "number"
             case Kind.TIME:
                 rule, name = f"{quoted} IS NULL OR datetime({quoted}) IS NOT NULL", "date"
             case Kind.LONG_TEXT | Kind.GEOMETRY:
                 return ()
-        return (CheckConstraint(rule, name=f"{table}_{column}_{name}"),)
+        return (CheckConstraint(rule, name=f"{table}_{column.name}_{name}"),)
 
-    def bind(self, dtype: DataType, value: Value) -> object:
-        if dtype.kind is Kind.TIME and isinstance(value, datetime):
-            return value.isoformat(sep=" ")
-        if dtype.kind is Kind.GEOMETRY and isinstance(value, Point):
-            return value.ewkt()
-        if isinstance(value, int) and _LARGEST_INTEGER < abs(value) <= _LARGEST_FLOAT:
-            return float(value)  # what is larger still, the driver refuses
-        return value
+    def writer(self, layout: TableLayout, table: Table) -> SqliteWriter:
+        return SqliteWriter(self, layout, table)
 
-    def upsert(self, table: Table) -> Insert:
-        statement = insert(table)
-        key = list(table.primary_key)
-        others = {column.name: statement.excluded[column.name] for column in table.columns if not column.primary_key}
-        if not others:
-            return statement.on_conflict_do_nothing(index_elements=key)
-        return statement.on_conflict_do_update(index_elements=key, set_=others)
+    def create(self, layout: TableLayout, table: Table) -> Sequence[str]:
+        key = _feature_key(layout)
+        text = str(CreateTable(self._feature_table(layout, table, key)).compile(dialect=compiler("sqlite"))).strip()
+        return (text, *geopackage.setup_statements(layout, table.name, key))
+
+    def _feature_table(self, layout: TableLayout, table: Table, key: str) -> Table:
+        """The table as GeoPackage wants it: an integer key, one geometry column; our key stays unique and required."""
+        shown = next((column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY), None)
+        columns = [
+            Column(
+                column.name,
+                SpelledType("POINT") if column.name == shown else column.type,
+                nullable=column.nullable,
+                unique=column.unique or column.primary_key or None,
+            )
+            for column in table.columns
+        ]
+        checks = [check for column in layout.columns for check in self.checks(table.name, column)]
+        identity = Column(key, Integer, primary_key=True, nullable=False)
+        return Table(table.name, MetaData(), identity, *columns, *checks, sqlite_autoincrement=True)
+
+    def drop(self, layout: TableLayout, table: Table) -> Sequence[str]:
+        return (*geopackage.drop_statements(layout, table.name), f'DROP TABLE IF EXISTS "{table.name}"')
+
+    def spatial_metadata(self, layout: TableLayout, table: Table) -> Sequence[Statement]:
+        return ()  # written when the table is created
 
     def fault(self, error: DBAPIError) -> Fault:
         code = getattr(error.orig, "sqlite_errorcode", None)
@@ -104,7 +145,67 @@ class SqliteDialect:
         primary = code & 0xFF
         if primary in _ROW_CODES:
             return Fault.ROW
-        return Fault.SETUP if primary == sqlite3.SQLITE_ERROR else Fault.AWAY
+        if primary != sqlite3.SQLITE_ERROR:
+            return Fault.AWAY
+        message = str(error.orig)
+        if message.startswith("no such table"):
+            return Fault.MISSING
+        return Fault.EXISTS if message.endswith("already exists") else Fault.SETUP
+
+    def reason(self, error: DBAPIError) -> str:
+        return str(error.orig)
+
+
+class SqliteWriter:
+    """See `anonymisation.database.dialects.base.RowWriter`."""
+
+    def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
+        self._dialect = dialect
+        self._table = table
+        self._key = layout.pk_column
+        self._names = [column.name for column in layout.columns]
+        self._sql = _upsert_sql(table)
+
+    def write(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
+        keys = [str(row[self._key]) for row in rows]
+        there = existing_keys(connection, self._table, keys)
+        sent = [tuple(_bind(row[name]) for name in self._names) for row in rows]
+        refused = isolate(connection, self._dialect, sent, lambda part: self._send(connection, part))
+        in_order = [index for index, outcome in enumerate(refused) if outcome.refused is None]
+        told = dict(zip(in_order, told_by_seen(there, [keys[index] for index in in_order]), strict=True))
+        return [told.get(index, outcome) for index, outcome in enumerate(refused)]
+
+    def _send(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> list[Written]:
+        connection.exec_driver_sql(self._sql, list(rows))
+        return [Written()] * len(rows)
+
+
+def _bind(value: Value) -> object:
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    if isinstance(value, Point):
+        return geopackage.encode_point(value)
+    if isinstance(value, int) and _LARGEST_INTEGER < abs(value) <= _LARGEST_FLOAT:
+        return float(value)  # what is larger still, the driver refuses
+    return value
+
+
+def _upsert_sql(table: Table) -> str:
+    statement = insert(table)
+    [key] = table.primary_key
+    others = {column.name: statement.excluded[column.name] for column in table.columns if column is not key}
+    upsert = statement.on_conflict_do_update(
+        index_elements=[key], set_=others or {key.name: statement.excluded[key.name]}
+    )
+    return str(upsert.compile(dialect=compiler("sqlite")))
+
+
+def _feature_key(layout: TableLayout) -> str:
+    taken = {column.name.lower() for column in layout.columns}
+    free = next((name for name in _FEATURE_KEYS if name not in taken), None)
+    if free is None:
+        raise ValueError(f"a table of SQLite cannot have columns of the names {' and '.join(_FEATURE_KEYS)} both")
+    return free
 
 
 def _no_implicit_transactions(connection: sqlite3.Connection, _: object) -> None:

@@ -1,0 +1,195 @@
+"""GeoPackage: what makes an SQLite file one that QGIS and GDAL open, and points as it stores them.
+
+Source: OGC GeoPackage Encoding Standard 1.4, http://www.geopackage.org/spec140/ (annexes C and F for the tables and
+reference systems, 2.1.3 for the geometry format). Version 1.4 is the first that takes times with microseconds.
+
+A feature table has one geometry column. The first of a layout is that of the table itself; every other one is stored
+in the table as a BLOB of the same format and shown by a view `<table>_<column>`, which is a layer of its own.
+"""
+# ruff: noqa: S608 - the statements are made of a layout's checked names and of this module's own texts
+
+from __future__ import annotations
+
+import struct
+from typing import Final
+
+from anonymisation.database.datatypes import Kind
+from anonymisation.database.geometry import Point
+from anonymisation.database.tables import ColumnLayout, TableLayout
+
+APPLICATION_ID: Final = 0x47504B47  # "GPKG"
+USER_VERSION: Final = 10400
+
+_TABLES: Final = (
+    """CREATE TABLE IF NOT EXISTS gpkg_spatial_ref_sys (
+  srs_name TEXT NOT NULL,
+  srs_id INTEGER PRIMARY KEY,
+  organization TEXT NOT NULL,
+  organization_coordsys_id INTEGER NOT NULL,
+  definition TEXT NOT NULL,
+  description TEXT
+)""",
+    """CREATE TABLE IF NOT EXISTS gpkg_contents (
+  table_name TEXT NOT NULL PRIMARY KEY,
+  data_type TEXT NOT NULL,
+  identifier TEXT UNIQUE,
+  description TEXT DEFAULT '',
+  last_change DATETIME NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ','now')),
+  min_x DOUBLE,
+  min_y DOUBLE,
+  max_x DOUBLE,
+  max_y DOUBLE,
+  srs_id INTEGER,
+  CONSTRAINT fk_gc_r_srs_id FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys(srs_id)
+)""",
+    """CREATE TABLE IF NOT EXISTS gpkg_geometry_columns (
+  table_name TEXT NOT NULL,
+  column_name TEXT NOT NULL,
+  geometry_type_name TEXT NOT NULL,
+  srs_id INTEGER NOT NULL,
+  z TINYINT NOT NULL,
+  m TINYINT NOT NULL,
+  CONSTRAINT pk_geom_cols PRIMARY KEY (table_name, column_name),
+  CONSTRAINT uk_gc_table_name UNIQUE (table_name),
+  CONSTRAINT fk_gc_tn FOREIGN KEY (table_name) REFERENCES gpkg_contents(table_name),
+  CONSTRAINT fk_gc_srs FOREIGN KEY (srs_id) REFERENCES gpkg_spatial_ref_sys (srs_id)
+)""",
+)
+_UNDEFINED: Final = (
+    ("Undefined Cartesian SRS", -1, "NONE", -1, "undefined"),
+    ("Undefined geographic SRS", 0, "NONE", 0, "undefined"),
+)
+
+_DEGREE: Final = 'UNIT["degree",0.0174532925199433,AUTHORITY["EPSG","9122"]]'
+_GREENWICH: Final = 'PRIMEM["Greenwich",0,AUTHORITY["EPSG","8901"]]'
+# Well-known text (OGC 01-009) of EPSG's definitions, https://epsg.org
+_GEOGRAPHIC: Final = {
+    4326: (
+        "WGS 84",
+        'GEOGCS["WGS 84",DATUM["WGS_1984",SPHEROID["WGS 84",6378137,298.257223563,AUTHORITY["EPSG","7030"]],'
+        f'AUTHORITY["EPSG","6326"]],{_GREENWICH},{_DEGREE},AUTHORITY["EPSG","4326"]]',
+    ),
+    4258: (
+        "ETRS89",
+        'GEOGCS["ETRS89",DATUM["European_Terrestrial_Reference_System_1989",'
+        'SPHEROID["GRS 1980",6378137,298.257222101,AUTHORITY["EPSG","7019"]],AUTHORITY["EPSG","6258"]],'
+        f'{_GREENWICH},{_DEGREE},AUTHORITY["EPSG","4258"]]',
+    ),
+}
+_UTM_NORTH: Final = ((32600, 4326, range(1, 61)), (25800, 4258, range(28, 39)))  # code less zone, base, zones
+
+
+def setup_statements(layout: TableLayout, table: str, key: str) -> list[str]:
+    """What makes the file a GeoPackage and `table`, whose integer key is `key`, and its views layers of it."""
+    geometries = [column for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
+    systems = [*_UNDEFINED, _system(4326), *(_system(_srid(column)) for column in geometries)]
+    statements = [f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {USER_VERSION}", *_TABLES]
+    for values in systems:
+        columns = "srs_name, srs_id, organization, organization_coordsys_id, definition"
+        statements.append(f"INSERT OR IGNORE INTO gpkg_spatial_ref_sys ({columns}) VALUES ({_literals(values)})")
+    if not geometries:
+        statements.append(_contents(table, "attributes", None))
+    for index, column in enumerate(geometries):
+        layer = table if index == 0 else view_name(table, column)
+        if index > 0:
+            statements.append(_view(layout, table, key, column))
+        statements.append(_contents(layer, "features", _srid(column)))
+        statements.append(_geometry(layer, column))
+    return statements
+
+
+def drop_statements(layout: TableLayout, table: str) -> list[str]:
+    """What removes the layers of `table` from the file's tables of contents, and its views."""
+    geometries = [column for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
+    layers = [table, *(view_name(table, column) for column in geometries[1:])]
+    names = _literals(layers)
+    return [
+        *(f"DELETE FROM {name} WHERE table_name IN ({names})" for name in ("gpkg_geometry_columns", "gpkg_contents")),
+        *(f'DROP VIEW IF EXISTS "{layer}"' for layer in layers[1:]),
+    ]
+
+
+def view_name(table: str, column: ColumnLayout) -> str:
+    """The layer that shows a geometry column after the first."""
+    return f"{table}_{column.name}"
+
+
+def encode_point(point: Point) -> bytes:
+    """A point in GeoPackage's binary format: a header without envelope, then well-known binary, little-endian."""
+    kind = 1 if point.dimension == 2 else 1001
+    header = struct.pack("<2sBBi", b"GP", 0, 1, point.srid)
+    return header + struct.pack(f"<BI{point.dimension}d", 1, kind, *point.coordinates)
+
+
+def decode_point(data: bytes) -> Point:
+    """The inverse of `encode_point`.
+
+    Raises:
+        ValueError: the bytes are not such a point.
+    """
+    if len(data) not in (29, 37) or data[:4] != b"GP\x00\x01":
+        raise ValueError(f"expected a point of 29 or 37 bytes in GeoPackage's format, got {data[:8]!r}…")
+    (srid,) = struct.unpack_from("<i", data, 4)
+    return Point(srid, struct.unpack_from(f"<{(len(data) - 13) // 8}d", data, 13))
+
+
+def _system(srid: int) -> tuple[str, int, str, int, str]:
+    """A row of gpkg_spatial_ref_sys; a system that is not known here is named, and readers look its code up."""
+    if srid in _GEOGRAPHIC:
+        name, definition = _GEOGRAPHIC[srid]
+        return name, srid, "EPSG", srid, definition
+    for base, geographic, zones in _UTM_NORTH:
+        if srid - base in zones:
+            return _utm(srid, srid - base, *_GEOGRAPHIC[geographic])
+    return f"EPSG:{srid}", srid, "EPSG", srid, "undefined"
+
+
+def _utm(srid: int, zone: int, base_name: str, base: str) -> tuple[str, int, str, int, str]:
+    name = f"{base_name} / UTM zone {zone}N"
+    parameters = {
+        "latitude_of_origin": 0,
+        "central_meridian": 6 * zone - 183,
+        "scale_factor": 0.9996,
+        "false_easting": 500000,
+        "false_northing": 0,
+    }
+    listed = ",".join(f'PARAMETER["{key}",{value}]' for key, value in parameters.items())
+    definition = (
+        f'PROJCS["{name}",{base},PROJECTION["Transverse_Mercator"],{listed},'
+        'UNIT["metre",1,AUTHORITY["EPSG","9001"]],AXIS["Easting",EAST],AXIS["Northing",NORTH],'
+        f'AUTHORITY["EPSG","{srid}"]]'
+    )
+    return name, srid, "EPSG", srid, definition
+
+
+def _view(layout: TableLayout, table: str, key: str, shown: ColumnLayout) -> str:
+    others = [column.name for column in layout.columns if column.dtype.kind is not Kind.GEOMETRY]
+    columns = ", ".join(f'"{name}"' for name in [*others, shown.name])
+    # The name OGC_FID tells readers which column of a view identifies its features.
+    return f'CREATE VIEW "{view_name(table, shown)}" AS SELECT "{key}" AS OGC_FID, {columns} FROM "{table}"'
+
+
+def _contents(layer: str, kind: str, srid: int | None) -> str:
+    values = _literals([layer, kind, layer, srid])
+    return f"INSERT OR REPLACE INTO gpkg_contents (table_name, data_type, identifier, srs_id) VALUES ({values})"
+
+
+def _geometry(layer: str, column: ColumnLayout) -> str:
+    z = int(column.spatial_metadata is not None and column.spatial_metadata.dimension == 3)
+    values = _literals([layer, column.name, "POINT", _srid(column), z, 0])
+    return f"INSERT OR REPLACE INTO gpkg_geometry_columns VALUES ({values})"
+
+
+def _srid(column: ColumnLayout) -> int:
+    if column.spatial_metadata is None:
+        raise ValueError(f"{column.name}: a geometry column without spatial metadata")
+    return column.spatial_metadata.srid
+
+
+def _literals(values: object) -> str:
+    """Names and numbers of a checked layout, and texts of this module, as SQL."""
+    if not isinstance(values, (list, tuple)):
+        raise TypeError(f"expected a list of values, got {values!r}")
+    return ", ".join(
+        "NULL" if v is None else str(v) if isinstance(v, int) else "'" + v.replace("'", "''") + "'" for v in values
+    )

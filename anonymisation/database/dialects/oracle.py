@@ -1,0 +1,286 @@
+"""Oracle through python-oracledb in thin mode: SDO_GEOMETRY objects, MERGE, and batch errors.
+
+SQLAlchemy makes the engine, pool and transactions. Rows go through the driver's own executemany, because SQLAlchemy
+knows neither object types nor batch errors: all rows of a batch are sent at once, and those that the database refuses
+come back with their positions, while the others go in.
+
+Facts of the driver: https://python-oracledb.readthedocs.io/en/latest/user_guide/batch_statement.html (batch errors) and
+…/bind.html#binding-object-and-collection-types (a NULL object needs its type by setinputsizes).
+"""
+# ruff: noqa: ARG002 - what the protocol gives and this database does not need
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Any, Final
+
+import oracledb
+from sqlalchemy import URL, CheckConstraint, Connection, Engine, Table, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable, DropTable
+from sqlalchemy.types import TypeEngine
+
+from anonymisation.database.columns import Row
+from anonymisation.database.datatypes import DataType, Kind
+from anonymisation.database.dialects.base import (
+    ANSWER_TIMEOUT_SECONDS,
+    CONNECT_TIMEOUT_SECONDS,
+    Dialect,
+    Fault,
+    SpelledType,
+    Statement,
+    Written,
+    compiler,
+    existing_keys,
+    isolate,
+    told_by_seen,
+)
+from anonymisation.database.formatters import Value
+from anonymisation.database.geometry import Point
+from anonymisation.database.tables import ColumnLayout, TableLayout
+
+DRIVER: Final = "oracle+oracledb"
+
+DUPLICATE_KEY: Final = 1  # ORA-00001
+
+# https://docs.oracle.com/en/error-help/db/
+_CODES: Final = {
+    DUPLICATE_KEY: Fault.ROW,
+    1400: Fault.ROW,  # cannot insert NULL
+    1407: Fault.ROW,  # cannot update to NULL
+    1426: Fault.ROW,  # numeric overflow
+    1438: Fault.ROW,  # larger than the precision
+    1461: Fault.ROW,  # text too long to bind
+    1722: Fault.ROW,  # not a number
+    1841: Fault.ROW,  # year out of range
+    2290: Fault.ROW,  # check constraint
+    12899: Fault.ROW,  # text larger than the column, in bytes
+    13364: Fault.ROW,  # dimension differs from the spatial metadata
+    13365: Fault.ROW,  # SRID differs from the spatial metadata
+    29875: Fault.ROW,  # the spatial index refuses the row
+    29877: Fault.ROW,  # the same of an update
+    60: Fault.AGAIN,  # deadlock
+    8177: Fault.AGAIN,  # cannot serialize
+    942: Fault.MISSING,
+    955: Fault.EXISTS,
+    904: Fault.SETUP,  # no such column
+    932: Fault.SETUP,  # the column is of another type
+    1017: Fault.SETUP,  # login refused; trying again would lock the account
+    1031: Fault.SETUP,  # the login may not do this
+    28000: Fault.SETUP,  # account locked
+    28001: Fault.SETUP,  # password expired
+}
+_VALUE_PREFIXES: Final = ("DPY-2", "DPY-3", "DPY-4003", "DPY-4004")  # the driver cannot send a value of this kind
+
+_POINT_TYPES: Final = {2: 2001, 3: 3001}  # SDO_GTYPE: dimension × 1000 + 1 for a point
+
+
+class OracleDialect:
+    """See `anonymisation.database.dialects.base.Dialect`. `connect` is the driver's, or stands in for it."""
+
+    creates_tables = False
+
+    def __init__(self, connect: Callable[..., Any] = oracledb.connect) -> None:
+        self._connect = connect
+
+    def engine(self, url: URL) -> Engine:
+        engine = create_engine(
+            url.set(drivername=DRIVER),
+            pool_size=1,
+            pool_pre_ping=True,
+            hide_parameters=True,
+            connect_args={"tcp_connect_timeout": CONNECT_TIMEOUT_SECONDS},
+        )
+        event.listen(engine, "do_connect", lambda _dialect, _record, args, options: self._open(*args, **options))
+        return engine
+
+    def _open(self, *args: Any, **options: Any) -> Any:
+        connection = self._connect(*args, **options)
+        connection.call_timeout = ANSWER_TIMEOUT_SECONDS * 1000
+        return connection
+
+    def identifier(self, name: str) -> str:
+        return name.upper()
+
+    def column_type(self, column: ColumnLayout) -> TypeEngine[Any]:
+        dtype = column.dtype
+        match dtype.kind:
+            case Kind.TEXT:
+                return SpelledType(f"VARCHAR2({dtype.length} BYTE)")
+            case Kind.NUMBER if dtype.precision is not None:
+                return SpelledType(f"NUMBER({dtype.precision}, {dtype.scale})")
+            case Kind.GEOMETRY:
+                return SpelledType("MDSYS.SDO_GEOMETRY")
+            case _:
+                return SpelledType(dtype.kind.value)
+
+    def checks(self, table: str, column: ColumnLayout) -> Sequence[CheckConstraint]:
+        return ()  # the types are Oracle's own
+
+    def writer(self, layout: TableLayout, table: Table) -> OracleWriter:
+        return OracleWriter(self, layout, table)
+
+    def create(self, layout: TableLayout, table: Table) -> Sequence[str]:
+        return (str(CreateTable(table).compile(dialect=compiler(DRIVER))).strip(),)
+
+    def drop(self, layout: TableLayout, table: Table) -> Sequence[str]:
+        described = f"DELETE FROM USER_SDO_GEOM_METADATA WHERE TABLE_NAME = '{table.name}'"  # noqa: S608 - checked
+        return (described, str(DropTable(table).compile(dialect=compiler(DRIVER))).strip())
+
+    def spatial_metadata(self, layout: TableLayout, table: Table) -> Sequence[Statement]:
+        """Rows of USER_SDO_GEOM_METADATA, which must be written by the table's owner."""
+        statements = []
+        for column in layout.columns:
+            if column.spatial_metadata is None:
+                continue
+            place: dict[str, object] = {"t": str(table.name), "c": self.identifier(column.name)}
+            statements.append(
+                Statement("DELETE FROM USER_SDO_GEOM_METADATA WHERE TABLE_NAME = :t AND COLUMN_NAME = :c", place)
+            )
+            elements = column.spatial_metadata.dim_elements
+            texts = [f"MDSYS.SDO_DIM_ELEMENT(:n{i}, :l{i}, :u{i}, :e{i})" for i in range(len(elements))]
+            values = {
+                f"{letter}{index}": value
+                for index, item in enumerate(elements)
+                for letter, value in zip("nlue", (item.name, item.min, item.max, item.tol), strict=True)
+            }
+            sql = (
+                "INSERT INTO USER_SDO_GEOM_METADATA (TABLE_NAME, COLUMN_NAME, DIMINFO, SRID) "  # noqa: S608 - bound
+                f"VALUES (:t, :c, MDSYS.SDO_DIM_ARRAY({', '.join(texts)}), :s)"
+            )
+            statements.append(Statement(sql, place | values | {"s": column.spatial_metadata.srid}))
+        return statements
+
+    def fault(self, error: DBAPIError) -> Fault:
+        told = error.orig.args[0] if error.orig is not None and error.orig.args else None
+        code, name = getattr(told, "code", 0), str(getattr(told, "full_code", ""))
+        if name.startswith("ORA-") and code in _CODES:
+            return _CODES[code]
+        if name.startswith(_VALUE_PREFIXES):
+            return Fault.ROW
+        lost = error.connection_invalidated or bool(getattr(told, "isrecoverable", False))
+        return Fault.AGAIN if lost else Fault.AWAY
+
+    def reason(self, error: DBAPIError) -> str:
+        return str(error.orig).partition("\n")[0]
+
+
+class OracleWriter:
+    """See `anonymisation.database.dialects.base.RowWriter`."""
+
+    def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
+        self._dialect = dialect
+        self._table = table
+        self._key = layout.pk_column
+        self._columns = [(f"b{index}", column.name, column.dtype) for index, column in enumerate(layout.columns)]
+        self._sql = merge_sql(table)
+
+    def write(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
+        if not rows:
+            return []
+        keys = [str(row[self._key]) for row in rows]
+        there = existing_keys(connection, self._table, keys)
+        bind = _Binder(connection, [dtype for _, _, dtype in self._columns])
+        sent = [{name: bind(row[column]) for name, column, _ in self._columns} for row in rows]
+        sizes = dict(zip((name for name, _, _ in self._columns), bind.sizes, strict=True))
+        refused = isolate(connection, self._dialect, sent, lambda part: self._send(connection, part, sizes, again=True))
+        in_order = [index for index, outcome in enumerate(refused) if outcome.refused is None]
+        told = dict(zip(in_order, told_by_seen(there, [keys[index] for index in in_order]), strict=True))
+        return [told.get(index, outcome) for index, outcome in enumerate(refused)]
+
+    def _send(
+        self, connection: Connection, rows: Sequence[dict[str, object]], sizes: dict[str, Any], *, again: bool
+    ) -> list[Written]:
+        """One executemany. A key that another session inserted meanwhile is there `again`st the second try."""
+        written = [Written()] * len(rows)
+        twice = []
+        for offset, error in self._execute(connection, rows, sizes):
+            if again and error.code == DUPLICATE_KEY:
+                twice.append(offset)
+            elif _CODES.get(error.code) is Fault.ROW:
+                written[offset] = Written(refused=str(error.message).partition("\n")[0])
+            else:
+                raise _wrapped(oracledb.DatabaseError(error))
+        if twice:
+            retried = self._send(connection, [rows[offset] for offset in twice], sizes, again=False)
+            for offset, outcome in zip(twice, retried, strict=True):
+                written[offset] = outcome
+        return written
+
+    def _execute(
+        self, connection: Connection, rows: Sequence[dict[str, object]], sizes: dict[str, Any]
+    ) -> list[tuple[int, Any]]:
+        try:
+            driver: Any = connection.connection.driver_connection
+            with driver.cursor() as cursor:
+                cursor.setinputsizes(**sizes)
+                cursor.executemany(self._sql, list(rows), batcherrors=True)
+                return [(error.offset, error) for error in cursor.getbatcherrors()]
+        except oracledb.Error as error:
+            raise _wrapped(error) from error
+
+
+class _Binder:
+    """Makes what the driver takes, for one connection: object types belong to it."""
+
+    def __init__(self, connection: Connection, dtypes: Sequence[DataType]) -> None:
+        driver: Any = connection.connection.driver_connection
+        self._geometry: Any = None
+        self._point: Any = None
+        if any(dtype.kind is Kind.GEOMETRY for dtype in dtypes):
+            self._geometry = driver.gettype("MDSYS.SDO_GEOMETRY")
+            self._point = driver.gettype("MDSYS.SDO_POINT_TYPE")
+        # Without a type the driver takes a column of NULLs for text.
+        self.sizes: list[Any] = [self._size(dtype) for dtype in dtypes]
+
+    def _size(self, dtype: DataType) -> Any:
+        match dtype.kind:
+            case Kind.TEXT:
+                return oracledb.DB_TYPE_VARCHAR
+            case Kind.NUMBER:
+                return oracledb.DB_TYPE_NUMBER
+            case Kind.TIME:
+                return oracledb.DB_TYPE_DATE
+            case Kind.LONG_TEXT:
+                return oracledb.DB_TYPE_CLOB
+            case Kind.GEOMETRY:
+                return self._geometry
+
+    def __call__(self, value: Value) -> object:
+        if isinstance(value, datetime):
+            return value.astimezone(UTC).replace(tzinfo=None, microsecond=0)  # DATE has neither zone nor fractions
+        if isinstance(value, Point):
+            return self._geometry_of(value)
+        return value
+
+    def _geometry_of(self, point: Point) -> object:
+        geometry, place = self._geometry.newobject(), self._point.newobject()
+        for name, value in zip("XYZ", point.coordinates, strict=False):
+            setattr(place, name, value)
+        geometry.SDO_GTYPE = _POINT_TYPES[point.dimension]
+        geometry.SDO_SRID = point.srid
+        geometry.SDO_POINT = place
+        return geometry
+
+
+def merge_sql(table: Table) -> str:
+    """The MERGE of one row, bound as :b0, :b1, … in the order of the columns.
+
+    It uses DUAL and binds each value where it is stored: in a SELECT … FROM DUAL Oracle takes no long text (ORA-01461).
+    """
+    preparer = compiler(DRIVER).identifier_preparer
+    names = [preparer.quote(column.name) for column in table.columns]
+    binds = [f":b{index}" for index in range(len(names))]
+    [key] = [index for index, column in enumerate(table.columns) if column.primary_key]
+    others = [index for index in range(len(names)) if index != key]
+    update = ", ".join(f"t.{names[index]} = {binds[index]}" for index in others)
+    matched = f"WHEN MATCHED THEN UPDATE SET {update} " if others else ""
+    return (
+        f"MERGE INTO {preparer.format_table(table)} t USING DUAL ON (t.{names[key]} = {binds[key]}) {matched}"  # noqa: S608
+        f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) VALUES ({', '.join(binds)})"
+    )
+
+
+def _wrapped(error: oracledb.Error) -> DBAPIError:
+    return DBAPIError("MERGE", None, error, hide_parameters=True)

@@ -1,0 +1,215 @@
+"""PostgreSQL with PostGIS: geometry columns with SRID, rows sent as one JSON text, merged with ON CONFLICT.
+
+One statement takes a whole batch: `json_to_recordset` makes rows from JSON, which needs one round trip and no session
+state (a staging table for COPY would, which connection poolers forbid). SQLAlchemy makes the engine, pool, transactions
+and DDL; its own bulk insert spends more time on each value than everything else here on a row. GeoAlchemy2 is not used:
+of it this would need the spelling of one type.
+
+Names are in lower case, as PostgreSQL folds them, so that they can be written without quotes.
+"""
+# ruff: noqa: ARG002 - what the protocol gives and this database does not need
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import URL, CheckConstraint, Connection, Engine, Table, create_engine, event
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.schema import CreateTable, DropTable
+from sqlalchemy.types import TypeEngine
+
+from anonymisation.database.columns import Row
+from anonymisation.database.datatypes import Kind
+from anonymisation.database.dialects.base import (
+    ANSWER_TIMEOUT_SECONDS,
+    CONNECT_TIMEOUT_SECONDS,
+    Dialect,
+    Fault,
+    SpelledType,
+    Statement,
+    Written,
+    compiler,
+    isolate,
+)
+from anonymisation.database.fast_json import encode
+from anonymisation.database.formatters import Value
+from anonymisation.database.geometry import Point
+from anonymisation.database.tables import ColumnLayout, TableLayout
+
+DRIVER: Final = "postgresql+psycopg"
+
+# Classes of SQLSTATE and single codes, https://www.postgresql.org/docs/current/errcodes-appendix.html
+_ROW_CLASSES: Final = ("22", "23", "54")  # data exception, integrity violation, limit exceeded
+_SETUP_CLASSES: Final = ("28", "3D", "3F", "42")  # login, no such database, no such schema, syntax or access
+_CODES: Final = {
+    "42P01": Fault.MISSING,
+    "42P07": Fault.EXISTS,
+    "40001": Fault.AGAIN,  # serialization failure
+    "40P01": Fault.AGAIN,  # deadlock
+    "57P01": Fault.AGAIN,  # terminated by an administrator
+}
+_JSON_TYPES: Final = {
+    Kind.TEXT: "text",
+    Kind.NUMBER: "numeric",
+    Kind.TIME: "timestamp with time zone",
+    Kind.LONG_TEXT: "text",
+    Kind.GEOMETRY: "geometry",
+}
+
+
+class PostgresqlDialect:
+    """See `anonymisation.database.dialects.base.Dialect`."""
+
+    creates_tables = False
+
+    def engine(self, url: URL) -> Engine:
+        arguments = {
+            "connect_timeout": CONNECT_TIMEOUT_SECONDS,
+            "keepalives_idle": CONNECT_TIMEOUT_SECONDS,
+            "keepalives_interval": CONNECT_TIMEOUT_SECONDS,
+            "keepalives_count": 3,
+            "tcp_user_timeout": ANSWER_TIMEOUT_SECONDS * 1000,
+        }
+        engine = create_engine(
+            url.set(drivername=DRIVER), pool_size=1, pool_pre_ping=True, hide_parameters=True, connect_args=arguments
+        )
+        event.listen(engine, "connect", _prepare_session)
+        return engine
+
+    def identifier(self, name: str) -> str:
+        return name.lower()
+
+    def column_type(self, column: ColumnLayout) -> TypeEngine[Any]:
+        dtype, spatial = column.dtype, column.spatial_metadata
+        match dtype.kind:
+            case Kind.TEXT:
+                return SpelledType(f"VARCHAR({dtype.length})")
+            case Kind.NUMBER:
+                digits = "" if dtype.precision is None else f"({dtype.precision}, {dtype.scale})"
+                return SpelledType(f"NUMERIC{digits}")
+            case Kind.TIME:
+                return SpelledType("TIMESTAMP WITH TIME ZONE")
+            case Kind.LONG_TEXT:
+                return SpelledType("TEXT")
+            case Kind.GEOMETRY:
+                if spatial is None:
+                    raise ValueError(f"{column.name}: a geometry column without spatial metadata")
+                return SpelledType(f"geometry(Point{'Z' if spatial.dimension == 3 else ''}, {spatial.srid})")
+
+    def checks(self, table: str, column: ColumnLayout) -> Sequence[CheckConstraint]:
+        name, dtype = self.identifier(column.name), column.dtype
+        if dtype.kind is Kind.TEXT:
+            # VARCHAR(n) of Oracle counts bytes, that of PostgreSQL characters.
+            rule = f'octet_length("{name}") <= {dtype.length}'
+            return (CheckConstraint(rule, name=f"{table}_{name}_max_{dtype.length}_bytes"[:63]),)
+        if dtype.kind is Kind.NUMBER:
+            rule = f'abs("{name}") < 1e{dtype.limit}'
+            return (CheckConstraint(rule, name=f"{table}_{name}_number"[:63]),)
+        return ()
+
+    def writer(self, layout: TableLayout, table: Table) -> PostgresqlWriter:
+        return PostgresqlWriter(self, layout, table)
+
+    def create(self, layout: TableLayout, table: Table) -> Sequence[str]:
+        return (_text(CreateTable(table)),)
+
+    def drop(self, layout: TableLayout, table: Table) -> Sequence[str]:
+        return (_text(DropTable(table, if_exists=True)),)
+
+    def spatial_metadata(self, layout: TableLayout, table: Table) -> Sequence[Statement]:
+        return ()  # PostGIS reads dimension and SRID from the column's type
+
+    def fault(self, error: DBAPIError) -> Fault:
+        code = getattr(error.orig, "sqlstate", None)
+        if code is None:  # raised by the driver, or the connection broke
+            if isinstance(error.orig, psycopg.DataError):
+                return Fault.ROW
+            return Fault.AGAIN if error.connection_invalidated else Fault.AWAY
+        if code in _CODES:
+            return _CODES[code]
+        if code[:2] in _ROW_CLASSES:
+            return Fault.ROW
+        return Fault.SETUP if code[:2] in _SETUP_CLASSES else Fault.AWAY
+
+    def reason(self, error: DBAPIError) -> str:
+        # The detail beside the primary message quotes the whole row.
+        told = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else None
+        return told or str(error.orig).strip()
+
+
+class PostgresqlWriter:
+    """See `anonymisation.database.dialects.base.RowWriter`; inserted and updated are as PostgreSQL itself tells."""
+
+    def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
+        self._dialect = dialect
+        self._key = layout.pk_column
+        self._geometries = [column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
+        self._sql = _upsert_sql(layout, table)
+
+    def write(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
+        written: list[Written | None] = [None] * len(rows)
+        for wave in _waves([row[self._key] for row in rows]):
+            # Every loader locks rows in the same order, so that two of them do not wait for each other.
+            wave.sort(key=lambda index: str(rows[index][self._key]))
+            told = isolate(
+                connection, self._dialect, [rows[index] for index in wave], lambda part: self._send(connection, part)
+            )
+            for index, outcome in zip(wave, told, strict=True):
+                written[index] = outcome
+        return [outcome for outcome in written if outcome is not None]
+
+    def _with_text(self, row: Row) -> dict[str, object]:
+        points = {name: point.ewkt() for name in self._geometries if isinstance(point := row[name], Point)}
+        return {**row, **points}
+
+    def _send(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
+        result = connection.exec_driver_sql(self._sql, (encode([self._with_text(row) for row in rows]).decode(),))
+        inserted: dict[Any, bool] = {key: new for key, new in result}  # noqa: C416 - mypy takes rows for no pairs
+        return [Written(inserted=inserted[row[self._key]]) for row in rows]
+
+
+def _waves(keys: Sequence[Value]) -> Iterator[list[int]]:
+    """Positions of `keys` in groups without doubles, in order: ON CONFLICT updates no row twice in one statement."""
+    waves: list[list[int]] = []
+    times: dict[Value, int] = {}
+    for index, key in enumerate(keys):
+        turn = times.get(key, 0)
+        times[key] = turn + 1
+        if turn == len(waves):
+            waves.append([])
+        waves[turn].append(index)
+    yield from waves
+
+
+def _upsert_sql(layout: TableLayout, table: Table) -> str:
+    preparer = compiler(DRIVER).identifier_preparer
+    whole = preparer.format_table(table)
+    [key] = [preparer.quote(column.name) for column in table.primary_key]
+    names = [preparer.quote(column.name) for column in table.columns]
+    changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != key)
+    # Text of any length, so that what is too long is refused and not cut.
+    taken = ", ".join(f'"{column.name}" {_JSON_TYPES[column.dtype.kind]}' for column in layout.columns)
+    given = ", ".join(f'r."{column.name}"' for column in layout.columns)
+    return (
+        f"INSERT INTO {whole} ({', '.join(names)}) "  # noqa: S608 - quoted identifiers of a checked layout
+        f"SELECT {given} FROM json_to_recordset(%s::json) AS r({taken}) "
+        f"ON CONFLICT ({key}) DO UPDATE SET {changes or f'{key} = excluded.{key}'} "
+        # A row version that an update made carries its maker's number in xmax, a new row none.
+        f"RETURNING {key}, xmax = 0"
+    )
+
+
+def _text(statement: CreateTable | DropTable) -> str:
+    return str(statement.compile(dialect=compiler(DRIVER))).strip()
+
+
+def _prepare_session(connection: psycopg.Connection[Any], _: object) -> None:
+    connection.execute(f"SET statement_timeout = '{ANSWER_TIMEOUT_SECONDS}s'".encode())
+    # Where the server has it (14 and later), LZ4 takes a fraction of the time that its own compression takes.
+    connection.execute(
+        "SELECT set_config(name, 'lz4', false) FROM pg_settings "
+        "WHERE name = 'default_toast_compression' AND 'lz4' = ANY(enumvals)"
+    )
+    connection.commit()

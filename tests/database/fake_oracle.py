@@ -1,0 +1,458 @@
+"""Oracle at the seam of its driver: what `oracledb.connect` returns, and a server that refuses what Oracle refuses.
+
+It reads the statements with sqlglot's Oracle grammar, so what is no Oracle SQL fails; and it enforces lengths in bytes,
+NOT NULL, the primary key, types of binds, object types, DATE without fractions and empty text as NULL. Errors are the
+driver's own classes, with batch errors at their offsets. Everything else that Oracle does is out of its reach.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import Any
+
+import oracledb
+import sqlglot
+from sqlglot import exp
+
+Row = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class FakeError:
+    """What oracledb puts into its exceptions and batch errors."""
+
+    code: int
+    message: str
+    offset: int = 0
+    prefix: str = "ORA"
+    isrecoverable: bool = False
+
+    @property
+    def full_code(self) -> str:
+        return f"{self.prefix}-{self.code:05d}" if self.prefix == "ORA" else f"{self.prefix}-{self.code}"
+
+    def __str__(self) -> str:
+        return self.message
+
+
+class RowError(Exception):
+    """One row is refused."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+        self.message = f"ORA-{code:05d}: {message}\nHelp: https://docs.oracle.com/error-help/db/ora-{code:05d}/"
+
+
+class FakeObject:
+    """An object of a database type; it has the attributes of its type and no others."""
+
+    def __init__(self, kind: FakeObjectType) -> None:
+        object.__setattr__(self, "kind", kind)
+        for name in kind.attributes:
+            object.__setattr__(self, name, None)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name not in self.kind.attributes:
+            raise AttributeError(f"{self.kind.name} has no attribute {name}")
+        wanted = self.kind.attributes[name]
+        if not isinstance(value, wanted):
+            raise TypeError(f"DPY-3013: {self.kind.name}.{name} takes {wanted}, got {value!r}")
+        object.__setattr__(self, name, value)
+
+
+@dataclass(frozen=True)
+class FakeObjectType:
+    """As given by `Connection.gettype`, bound to the connection that gave it."""
+
+    name: str
+    connection: FakeConnection
+    attributes: Mapping[str, Any]
+
+    def newobject(self) -> FakeObject:
+        return FakeObject(self)
+
+    def __deepcopy__(self, memo: object) -> FakeObjectType:
+        return self
+
+
+_POINT = dict.fromkeys("XYZ", (int, float))
+_GEOMETRY = {"SDO_GTYPE": int, "SDO_SRID": int, "SDO_POINT": FakeObject, "SDO_ELEM_INFO": (), "SDO_ORDINATES": ()}
+_TYPES = {"MDSYS.SDO_GEOMETRY": _GEOMETRY, "MDSYS.SDO_POINT_TYPE": _POINT}
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column as CREATE TABLE declared it."""
+
+    name: str
+    kind: str
+    sizes: tuple[int, ...]
+    required: bool
+
+    def store(self, value: Any, table: str) -> Any:
+        if value == "":
+            value = None
+        if value is None:
+            return None
+        if self.kind == "VARCHAR2":
+            length = len(value.encode("utf-8"))
+            if length > self.sizes[0]:
+                place = f'"ME"."{table}"."{self.name}"'
+                raise RowError(
+                    12899, f"value too large for column {place} (actual: {length}, maximum: {self.sizes[0]})"
+                )
+        if self.kind == "NUMBER" and self.sizes and abs(value) >= 10 ** (self.sizes[0] - self.sizes[1]):
+            raise RowError(1438, "value larger than specified precision allowed for this column")
+        if self.kind == "DATE":
+            return value.replace(microsecond=0, tzinfo=None)
+        return copy.deepcopy(value)
+
+
+@dataclass
+class Table:
+    """Columns, the key's column, and rows by key."""
+
+    columns: dict[str, Column]
+    key: str
+    rows: dict[str, Row] = field(default_factory=dict)
+
+
+@dataclass
+class FakeOracle:
+    """The server. `rivals` are keys that another session commits in the middle of the next MERGE."""
+
+    tables: dict[str, Table] = field(default_factory=dict)
+    spatial: list[Row] = field(default_factory=list)
+    away: bool = False
+    cut_before_commit: bool = False
+    rivals: set[str] = field(default_factory=set)
+    statements: list[str] = field(default_factory=list)
+
+    def connect(self, *_: object, **options: Any) -> FakeConnection:
+        if self.away:
+            raise oracledb.OperationalError(FakeError(6005, "DPY-6005: cannot connect to database", prefix="DPY"))
+        return FakeConnection(self, options)
+
+    def rows(self, table: str) -> list[Row]:
+        return list(self.tables[table].rows.values())
+
+    def ask(self, sql: str) -> list[tuple[Any, ...]]:
+        cursor = self.connect().cursor()
+        cursor.execute(sql)
+        return cursor.fetchall()
+
+
+class FakeConnection:
+    """A session: what it changed is its own until it commits."""
+
+    version = "23.5.0.24.7"
+    outputtypehandler = None
+    autocommit = False
+    stmtcachesize = 20
+    thin = True
+    max_identifier_length = 128
+
+    def __init__(self, server: FakeOracle, options: Mapping[str, Any]) -> None:
+        self.server = server
+        self.options = options
+        self.call_timeout = 0
+        self._changed: dict[str, dict[str, Row]] = {}
+        self._savepoints: dict[str, dict[str, dict[str, Row]]] = {}
+
+    def cursor(self, *_: object, **__: object) -> FakeCursor:
+        return FakeCursor(self)
+
+    def gettype(self, name: str) -> FakeObjectType:
+        self.check()
+        return FakeObjectType(name, self, _TYPES[name])
+
+    def ping(self) -> None:
+        self.check()
+
+    def check(self) -> None:
+        if self.server.away:
+            error = FakeError(4011, "DPY-4011: the database or network closed the connection", 0, "DPY", True)
+            raise oracledb.OperationalError(error)
+
+    def rows(self, name: str) -> dict[str, Row]:
+        return self._changed.get(name, self.server.tables[name].rows)
+
+    def writable(self, name: str) -> dict[str, Row]:
+        return self._changed.setdefault(name, dict(self.server.tables[name].rows))
+
+    def savepoint(self, name: str) -> None:
+        self._savepoints[name] = {table: dict(rows) for table, rows in self._changed.items()}
+
+    def rollback_to(self, name: str) -> None:
+        self._changed = {table: dict(rows) for table, rows in self._savepoints[name].items()}
+
+    def commit(self) -> None:
+        if self.server.cut_before_commit:
+            self.server.cut_before_commit = False
+            error = FakeError(4011, "DPY-4011: the database or network closed the connection", 0, "DPY", True)
+            raise oracledb.OperationalError(error)
+        self.check()
+        for name, rows in self._changed.items():
+            self.server.tables[name].rows = rows
+        self._end()
+
+    def rollback(self) -> None:
+        self._end()
+
+    def close(self) -> None:
+        self._end()
+
+    def _end(self) -> None:
+        self._changed, self._savepoints = {}, {}
+
+
+class FakeCursor:
+    """Runs the few statements that loading needs."""
+
+    arraysize = 100
+    rowcount = -1
+    outputtypehandler = None
+
+    def __init__(self, connection: FakeConnection) -> None:
+        self.connection = connection
+        self.description: list[tuple[Any, ...]] | None = None
+        self._found: list[tuple[Any, ...]] = []
+        self._sizes: dict[str, Any] = {}
+        self._errors: list[FakeError] = []
+
+    def __enter__(self) -> FakeCursor:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._found = []
+
+    def setinputsizes(self, *_: object, **sizes: Any) -> None:
+        self._sizes = sizes
+
+    def getbatcherrors(self) -> list[FakeError]:
+        return self._errors
+
+    def fetchall(self) -> list[tuple[Any, ...]]:
+        found, self._found = self._found, []
+        return found
+
+    def fetchmany(self, number: int | None = None) -> list[tuple[Any, ...]]:
+        number = number or self.arraysize
+        found, self._found = self._found[:number], self._found[number:]
+        return found
+
+    def fetchone(self) -> tuple[Any, ...] | None:
+        return self._found.pop(0) if self._found else None
+
+    def execute(self, sql: str, values: Any = None, **named: Any) -> FakeCursor:
+        self.connection.check()
+        self.connection.server.statements.append(sql)
+        self.description = None
+        first, _, rest = sql.strip().partition(" ")
+        if first.upper() == "SAVEPOINT":
+            self.connection.savepoint(rest)
+        elif first.upper() == "ROLLBACK":
+            self.connection.rollback_to(rest.rpartition(" ")[2])
+        else:
+            tree = parse(sql)
+            _STATEMENTS[type(tree)](self, tree, dict(values or {}) | named)
+        return self
+
+    def executemany(self, sql: str, rows: Sequence[Mapping[str, Any]], *, batcherrors: bool = False) -> None:
+        self.connection.check()
+        merge = read_merge(sql)
+        table = self.connection.server.tables.get(merge.table)
+        if table is None:
+            raise oracledb.DatabaseError(FakeError(942, f'ORA-00942: table or view "{merge.table}" does not exist'))
+        self._check_binds(table, merge, rows)
+        self._errors = []
+        for offset, row in enumerate(rows):
+            try:
+                self._merge(table, merge, row)
+            except RowError as error:
+                told = FakeError(error.code, error.message, offset)
+                if not batcherrors:
+                    raise oracledb.IntegrityError(told) from error
+                self._errors.append(told)
+        self._sizes = {}
+
+    def _check_binds(self, table: Table, merge: Merge, rows: Sequence[Mapping[str, Any]]) -> None:
+        """What the driver and the server make of types, before any row is looked at."""
+        for name, bind in merge.values.items():
+            if name not in table.columns:
+                raise oracledb.DatabaseError(FakeError(904, f'ORA-00904: "{name}": invalid identifier'))
+            column, declared = table.columns[name], self._sizes.get(bind)
+            if not _fits(declared, column):
+                raise oracledb.DatabaseError(FakeError(932, f"ORA-00932: expected {column.kind} got {declared}"))
+            for row in rows:
+                _check_value(declared, row[bind], self.connection)
+
+    def _merge(self, table: Table, merge: Merge, row: Mapping[str, Any]) -> None:
+        rows = self.connection.writable(merge.table)
+        key = row[merge.key_bind]
+        if key in self.connection.server.rivals:
+            self.connection.server.rivals.discard(key)
+            rows[key] = dict.fromkeys(table.columns) | {table.key: key}
+            raise RowError(1, f"unique constraint (ME.SYS_C008) violated on table ME.{merge.table}")
+        there = key in rows
+        stored = dict(rows[key]) if there else dict.fromkeys(table.columns)
+        for name, bind in (merge.updates if there else merge.values).items():
+            stored[name] = table.columns[name].store(row[bind], merge.table)
+        for name, column in table.columns.items():
+            if column.required and stored[name] is None:
+                place = f'"ME"."{merge.table}"."{name}"'
+                raise (
+                    RowError(1407, f"cannot update ({place}) to NULL")
+                    if there
+                    else RowError(1400, f"cannot insert NULL into ({place})")
+                )
+        rows[key] = stored
+
+    def _create(self, tree: exp.Create, _: object) -> None:
+        schema = tree.this
+        name = schema.this.name
+        if name in self.connection.server.tables:
+            raise oracledb.DatabaseError(FakeError(955, "ORA-00955: name is already used by an existing object"))
+        columns, key = {}, ""
+        for item in schema.expressions:
+            if isinstance(item, exp.PrimaryKey):
+                key = item.expressions[0].name
+            elif isinstance(item, exp.ColumnDef):
+                columns[item.name] = _column(item)
+        self.connection.server.tables[name] = Table(columns, key)
+
+    def _drop(self, tree: exp.Drop, _: object) -> None:
+        del self.connection.server.tables[next(tree.find_all(exp.Table)).name]
+
+    def _insert(self, tree: exp.Insert, values: Mapping[str, Any]) -> None:
+        assert tree.this.this.name == "USER_SDO_GEOM_METADATA"
+        names = [column.name for column in tree.this.expressions]
+        given = tree.expression.expressions[0].expressions
+        elements = [item for item in given[2].find_all(exp.Anonymous) if item.name == "SDO_DIM_ELEMENT"]
+        diminfo = [tuple(values[part.name] for part in element.expressions) for element in elements]
+        row = {name: values.get(item.name) for name, item in zip(names, given, strict=True)}
+        self.connection.server.spatial.append(row | {"DIMINFO": diminfo})
+
+    def _delete(self, tree: exp.Delete, values: Mapping[str, Any]) -> None:
+        wanted = {
+            item.this.name: values.get(item.expression.name, item.expression.name) for item in tree.find_all(exp.EQ)
+        }
+        server = self.connection.server
+        server.spatial = [row for row in server.spatial if any(row[name] != value for name, value in wanted.items())]
+
+    def _select(self, tree: exp.Select, values: Mapping[str, Any]) -> None:
+        source = tree.args["from_"].this.name
+        if source.upper() == "DUAL":
+            self._answer(["X"], [("ME",)])
+            return
+        if source not in self.connection.server.tables:
+            raise oracledb.DatabaseError(FakeError(942, f'ORA-00942: table or view "{source}" does not exist'))
+        rows = list(self.connection.rows(source).values())
+        where = tree.args.get("where")
+        if where is not None and isinstance(where.this, exp.In):
+            among = {values[item.name] for item in where.this.expressions}
+            rows = [row for row in rows if row[where.this.this.name] in among]
+        elif where is not None:
+            assert where.this.sql() == "1 = 0", where.sql()
+            rows = []
+        if isinstance(tree.expressions[0].unalias(), exp.Count):
+            self._answer(["N"], [(len(rows),)])
+            return
+        names = [item.unalias().name for item in tree.expressions]
+        self._answer(names, [tuple(row[name] for name in names) for row in rows])
+
+    def _answer(self, names: Sequence[str], rows: list[tuple[Any, ...]]) -> None:
+        self.description = [(name, oracledb.DB_TYPE_VARCHAR, 4000, 4000, None, None, True) for name in names]
+        self._found = rows
+
+
+_STATEMENTS: dict[type, Callable[[FakeCursor, Any, Any], None]] = {
+    exp.Create: FakeCursor._create,
+    exp.Drop: FakeCursor._drop,
+    exp.Insert: FakeCursor._insert,
+    exp.Delete: FakeCursor._delete,
+    exp.Select: FakeCursor._select,
+}
+
+
+@dataclass(frozen=True)
+class Merge:
+    """A MERGE of one row: which bind goes where. Column → bind."""
+
+    table: str
+    key_bind: str
+    updates: Mapping[str, str]
+    values: Mapping[str, str]
+
+
+@lru_cache(maxsize=32)
+def parse(sql: str) -> exp.Expression:
+    """The one statement, by sqlglot's Oracle grammar; what it cannot make sense of is an error, not passed over."""
+    [tree] = sqlglot.parse(sql, dialect="oracle", error_level=sqlglot.ErrorLevel.RAISE)
+    assert tree is not None
+    assert not isinstance(tree, exp.Command), sql
+    return tree
+
+
+@lru_cache(maxsize=32)
+def read_merge(sql: str) -> Merge:
+    tree = parse(sql)
+    assert isinstance(tree, exp.Merge)
+    assert tree.args["using"].name.upper() == "DUAL"
+    on = tree.args["on"].unnest()
+    updates: dict[str, str] = {}
+    values: dict[str, str] = {}
+    for when in tree.args["whens"].expressions:
+        then = when.args["then"]
+        if isinstance(then, exp.Update):
+            updates = {item.this.name: item.expression.name for item in then.expressions}
+        else:
+            names = [column.name for column in then.this.expressions]
+            values = dict(zip(names, (bind.name for bind in then.expression.expressions), strict=True))
+    assert on.this.name not in updates, "ORA-38104: columns referenced in the ON clause cannot be updated"
+    return Merge(tree.this.name, on.expression.name, updates, values)
+
+
+def _column(item: exp.ColumnDef) -> Column:
+    kind = item.args["kind"]
+    name = kind.sql(dialect="oracle").partition("(")[0]
+    sizes = tuple(int(size.this.name) for size in kind.expressions)
+    required = any(isinstance(rule.kind, exp.NotNullColumnConstraint) for rule in item.constraints)
+    return Column(item.name, name, sizes, required)
+
+
+def _fits(declared: Any, column: Column) -> bool:
+    match column.kind:
+        case "VARCHAR2":
+            return declared in (oracledb.DB_TYPE_VARCHAR, None)
+        case "MDSYS.SDO_GEOMETRY":
+            return isinstance(declared, FakeObjectType) and declared.name == column.kind
+        case _:
+            return declared is getattr(oracledb, f"DB_TYPE_{column.kind}")
+
+
+def _check_value(declared: Any, value: Any, connection: FakeConnection) -> None:
+    """What the driver checks on its side, for the whole call."""
+    if value is None:
+        return
+    if isinstance(declared, FakeObjectType):
+        if not (isinstance(value, FakeObject) and value.kind.name == declared.name):
+            raise TypeError(f"DPY-3013: expected {declared.name}, got {value!r}")
+        if value.kind.connection is not connection:
+            raise oracledb.InterfaceError(FakeError(2999, "DPY-2999: object of another connection", prefix="DPY"))
+        return
+    kinds = {oracledb.DB_TYPE_NUMBER: (int, float), oracledb.DB_TYPE_DATE: (datetime,)}.get(declared, (str,))
+    if not isinstance(value, kinds) or isinstance(value, bool):
+        raise TypeError(f"DPY-3013: unsupported Python type {type(value).__name__} for database type {declared}")
+    if isinstance(value, str):
+        value.encode("utf-8")  # UnicodeEncodeError for half a surrogate pair
+    if isinstance(value, (int, float)) and abs(value) >= 10**126:
+        raise oracledb.DatabaseError(FakeError(4003, "DPY-4003: value cannot be represented as a number", prefix="DPY"))
