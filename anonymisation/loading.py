@@ -109,7 +109,9 @@ def _sources(workspace: Workspace, folder: str, state: FolderState, names: Itera
 
 
 def _target(workspace: Workspace) -> DatabaseTarget:
-    return open_target(workspace.database_url, load_layout(workspace.settings.db_table))
+    return open_target(
+        workspace.database_url, load_layout(workspace.settings.db_table), schema=workspace.database_schema
+    )
 
 
 def _summary(folder: str, report: LoadReport, lost: Sequence[Failure], already: int) -> LoadSummary:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from sqlalchemy.engine import URL
 
+from anonymisation.database.connections import ConnectionStore, is_url
 from anonymisation.database.tables import load_layout
 from anonymisation.database.target import embedded_url, open_target
 from anonymisation.errors import ConfigurationError
@@ -20,12 +21,16 @@ from anonymisation.settings import Settings, load_settings, merge_values
 
 @dataclass(frozen=True, slots=True)
 class Workspace:
-    """What every step works with. `version_tag` goes into every record; `database_url` may hold a password."""
+    """What every step works with. `version_tag` goes into every record; `database_url` may hold a password.
+
+    `database_schema` is that of the table, where it is not the login's own.
+    """
 
     settings: Settings
     shares: Shares
     version_tag: str
     database_url: str | URL = field(repr=False)
+    database_schema: str | None = None
 
     def picture(self, folder: str, name: str) -> ImagePaths:
         """The files of the picture `name` in the capture folder `folder` (a path below the input folder, with `/`)."""
@@ -60,8 +65,12 @@ def open_workspace(
     config: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     database_url: str | URL | None = None,
+    database_schema: str | None = None,
 ) -> Workspace:
     """Read the configuration and check it against the folders; touches nothing.
+
+    `database_url`, and `database` in the configuration, may also be the name of a stored connection; its table is used
+    unless db_table is configured.
 
     Raises:
         ConfigurationError: with every problem of the configuration and of the folders.
@@ -73,9 +82,16 @@ def open_workspace(
     try:
         loaded = load_settings(config, overrides)
         if loaded.settings.write_exif_to_db:
-            open_target(address, load_layout(loaded.settings.db_table))  # refuses what could not be loaded into
+            if isinstance(address, str) and not is_url(address):
+                store = ConnectionStore()
+                stored, address = store.read(address), store.unlock(address)
+                database_schema = stored.schema
+                if loaded.sources["db_table"] == "default":
+                    loaded = replace(loaded, settings=loaded.settings.model_copy(update={"db_table": stored.table}))
+            layout = load_layout(loaded.settings.db_table)
+            open_target(address, layout, schema=database_schema)  # refuses what could not be loaded into
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None
     if problems:
         raise ConfigurationError(problems)
-    return Workspace(loaded.settings, shares, loaded.version_tag, address)
+    return Workspace(loaded.settings, shares, loaded.version_tag, address, database_schema)

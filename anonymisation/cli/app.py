@@ -33,6 +33,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "release": ("anonymisation.cli.release:release_command", "Remove originals whose results are all verified."),
     "create-json": ("anonymisation.cli.create_json:create_json_command", "Write the records without masking anything."),
     "check-folders": ("anonymisation.cli.check_folders:check_folders_command", "List which files are where."),
+    "db": ("anonymisation.cli.db:db_group", "Connections, tables and rows: configure, create-table, load, status …"),
     "models": ("anonymisation.cli.mounted:models_group", "Fetch masking models and list those that are installed."),
     "config": ("anonymisation.cli.config:config_group", "Show the configuration that is in force."),
 }
@@ -99,12 +100,14 @@ def _tell(ctx: click.Context, message: str) -> None:
     text = encodable(hide_credentials(message, ctx.meta.get(SECRETS_KEY, ())))
     lines = [one_line(line) for line in text.splitlines()]
     click.secho("\n".join(["", *lines]) if sys.stderr.isatty() else "\n".join(lines), err=True, fg="red")
-    logging.getLogger(__name__).error("%s", message, extra={"file_only": True})
+    if logging.getLogger().hasHandlers():  # before logging begins, Python would print the line once more
+        logging.getLogger(__name__).error("%s", message, extra={"file_only": True})
 
 
 def _unexpected(ctx: click.Context, error: Exception) -> str:
     """One line about an error that no one foresaw; its traceback goes to the log file, or to a file made for it."""
-    logging.getLogger(__name__).error("unexpected error", exc_info=error, extra={"file_only": True})
+    if logging.getLogger().hasHandlers():
+        logging.getLogger(__name__).error("unexpected error", exc_info=error, extra={"file_only": True})
     path = ctx.meta.get(LOG_FILE_KEY)
     if path is None:
         trace = encodable(hide_credentials("".join(traceback.format_exception(error)), ctx.meta.get(SECRETS_KEY, ())))

@@ -64,8 +64,9 @@ _CHAIN_OPTIONS: Final = (
     log_option,
     config_option,
     click.option("--skip-clear-cache", is_flag=True, help="Leave leftovers and waiting rows of earlier runs alone."),
-    click.option("--database", metavar="URL", help="Load into this database (SQLAlchemy URL); the password may be in "
-                 "ANONYMISATION_DB_PASSWORD. Switches write_exif_to_db on."),
+    click.option("--database", metavar="NAME|URL", help="Load into this database: a connection stored by `anonymise db "
+                 "configure`, or an SQLAlchemy URL, whose password may be in ANONYMISATION_DB_PASSWORD. Switches "
+                 "write_exif_to_db on."),
     click.option("--state", "--state-dir", "state", type=_FOLDER, help="State folder (state_dir)."),
     click.option("--force-remask", is_flag=True, help="Mask again what is done already."),
     click.option("--folder", "folders", multiple=True, metavar="PATTERN", help="Only this folder below the input "

@@ -7,7 +7,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import click
 from rich.console import Console
@@ -15,6 +15,7 @@ from sqlalchemy.engine import make_url
 
 from anonymisation.cli.app import LOG_FILE_KEY, SECRETS_KEY
 from anonymisation.cli.options import ChainOptions
+from anonymisation.database.connections import PASSWORD_VARIABLE
 from anonymisation.discovery import Selection
 from anonymisation.errors import DatabaseUnavailableError, LoadFailedError
 from anonymisation.loading import send_waiting_rows
@@ -22,8 +23,6 @@ from anonymisation.logs import FILE_ONLY, logging_to, silence_tensorflow
 from anonymisation.mail import Mailer
 from anonymisation.settings import Settings
 from anonymisation.workspace import Workspace, open_workspace
-
-PASSWORD_VARIABLE: Final = "ANONYMISATION_DB_PASSWORD"  # noqa: S105 - its name, not the password
 
 
 @dataclass(frozen=True, slots=True)

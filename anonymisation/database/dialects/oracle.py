@@ -96,7 +96,10 @@ class OracleDialect:
         return engine
 
     def _open(self, *args: Any, **options: Any) -> Any:
-        connection = self._connect(*args, **options)
+        try:
+            connection = self._connect(*args, **options)
+        except OSError as error:  # the driver passes on what looking up the host's name raises
+            raise oracledb.OperationalError(str(error)) from error
         connection.call_timeout = ANSWER_TIMEOUT_SECONDS * 1000
         return connection
 

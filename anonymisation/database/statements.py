@@ -1,0 +1,128 @@
+"""SQL of a person's own: a script's statements, run in one transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import sqlalchemy as sa
+import sqlparse
+from sqlalchemy.exc import DBAPIError
+from sqlparse import tokens as T  # noqa: N812 - as its own manual has it
+from sqlparse.sql import Token
+
+from anonymisation.database.dialects.base import Fault
+from anonymisation.database.target import DatabaseTarget, transaction
+from anonymisation.errors import WorkFailedError
+
+_PROGRAMS: Final = frozenset(("TRIGGER", "PROCEDURE", "FUNCTION", "PACKAGE"))
+_SHOWN: Final = 60  # characters of a statement in a message
+
+
+@dataclass(frozen=True, slots=True)
+class StatementResult:
+    """What one statement gave: columns and rows of a query, or how many rows it changed (None where not told)."""
+
+    statement: str
+    columns: tuple[str, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    cut_off: bool
+    affected: int | None
+
+
+def split_statements(script: str) -> list[str]:
+    """The statements of an SQL script, without the semicolons that end them.
+
+    Lines with nothing but `/` end statements too, as in SQL*Plus; what stands between them then is one statement each,
+    so that PL/SQL blocks stay whole.
+    """
+    lines = script.splitlines()
+    if any(line.strip() == "/" for line in lines):
+        blocks = [[""]]
+        for line in lines:
+            if line.strip() == "/":
+                blocks.append([])
+            else:
+                blocks[-1].append(line)
+        parts = ["\n".join(block) for block in blocks]
+    else:
+        parts = sqlparse.split(script)
+    trimmed = (_trimmed(part) for part in parts)
+    return [statement for statement in trimmed if statement]
+
+
+def execute_sql(target: DatabaseTarget, statements: Sequence[str], *, limit: int = 1000) -> list[StatementResult]:
+    """Run the statements as they stand, in one transaction; of each result the first `limit` rows are kept.
+
+    Raises:
+        WorkFailedError: the database refused one of them; the transaction was rolled back.
+        ConfigurationError: the login was refused.
+        DatabaseUnavailableError: the database cannot be reached, or the connection broke.
+    """
+    with transaction(target, creating=False) as connection:
+        # Percent signs and colons in the text are the text's own.
+        plain = connection.execution_options(no_parameters=True)
+        return [
+            _execute(plain, target, statement, f"statement {number} of {len(statements)}", limit)
+            for number, statement in enumerate(statements, start=1)
+        ]
+
+
+def _execute(
+    connection: sa.Connection, target: DatabaseTarget, statement: str, place: str, limit: int
+) -> StatementResult:
+    try:
+        result = connection.exec_driver_sql(statement)
+        if not result.returns_rows:
+            affected = result.rowcount if result.rowcount >= 0 else None
+            return StatementResult(statement, (), (), cut_off=False, affected=affected)
+        rows = [tuple(_read(value) for value in row) for row in result.fetchmany(limit + 1)]
+        columns = tuple(result.keys())
+        result.close()
+        return StatementResult(statement, columns, tuple(rows[:limit]), cut_off=len(rows) > limit, affected=None)
+    except DBAPIError as error:
+        if target.dialect.fault(error) in {Fault.AWAY, Fault.AGAIN}:
+            raise
+        raise WorkFailedError(
+            f"{target.place}: {place} was refused: {target.dialect.reason(error)}. It begins: {_beginning(statement)}. "
+            f"{_aftermath(target)}"
+        ) from error
+
+
+def _aftermath(target: DatabaseTarget) -> str:
+    if target.engine.url.get_backend_name() == "oracle":
+        return "The transaction was rolled back; what stands is what Oracle commits by itself (CREATE, ALTER, DROP)."
+    return "The transaction was rolled back: nothing was changed."
+
+
+def _beginning(statement: str) -> str:
+    text = " ".join(statement.split())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
+
+
+def _read(value: object) -> object:
+    """Long text comes from Oracle as a handle that must be read while the connection is open."""
+    read = getattr(value, "read", None)
+    return read() if callable(read) else value
+
+
+def _trimmed(statement: str) -> str:
+    """Without white space and comments around it, and without its last semicolon unless that belongs to a program."""
+    tokens: list[Token] = [
+        token
+        for parsed in sqlparse.parse(statement)
+        for token in parsed.flatten()  # type: ignore[no-untyped-call]
+    ]
+    words = [token.normalized.upper() for token in tokens if not token.is_whitespace and token.ttype not in T.Comment]
+    # Blocks of PL/SQL, and what is made of them, end with a semicolon of their own.
+    is_program = words[:1] in (["BEGIN"], ["DECLARE"]) or (
+        words[:1] in (["CREATE"], ["CREATE OR REPLACE"]) and not _PROGRAMS.isdisjoint(words[1:4])
+    )
+    while tokens and (_is_blank(tokens[-1]) or (tokens[-1].value == ";" and not is_program)):
+        tokens.pop()
+    return "".join(token.value for token in tokens).strip()
+
+
+def _is_blank(token: Token) -> bool:
+    return token.is_whitespace or token.ttype in T.Comment
