@@ -136,6 +136,18 @@ def with_access(settings: Settings, what: str, action: Callable[[], T]) -> T:
         raise ShareUnavailableError(f"{what}: not reachable for {waited:g} s ({error}); check the share") from error
 
 
+def make_folder(settings: Settings, path: Path, role: str) -> None:
+    """Create a base folder, with those above it, where it is missing.
+
+    Raises:
+        ShareUnavailableError: it cannot be created.
+    """
+    try:
+        with_access(settings, f"{role} folder {path}", lambda: path.mkdir(parents=True, exist_ok=True))
+    except OSError as error:
+        raise ShareUnavailableError(f"{role} folder {path} cannot be created: {error.strerror}") from error
+
+
 def require_folder(settings: Settings, path: Path, role: str) -> None:
     """Wait for a base folder to be there; a share that is not mounted shows as a folder that does not exist.
 

@@ -13,7 +13,7 @@ from anonymisation.database.connections import ConnectionStore, is_url
 from anonymisation.database.tables import load_layout
 from anonymisation.database.target import embedded_url, open_target
 from anonymisation.errors import ConfigurationError
-from anonymisation.files import require_folder
+from anonymisation.files import make_folder, require_folder
 from anonymisation.masking.factory import model_identity
 from anonymisation.paths import ImagePaths, Shares
 from anonymisation.settings import Settings, load_settings, merge_values
@@ -45,16 +45,15 @@ class Workspace:
         return model_identity(self.settings)
 
     def require_shares(self) -> None:
-        """Wait for the folders that must exist; create those that are ours to create.
+        """Wait for the input folder; create the others where they are missing.
 
         Raises:
-            ShareUnavailableError: the input folder, or the place of another one, cannot be reached.
+            ShareUnavailableError: the input folder cannot be reached, or another one cannot be created.
         """
         require_folder(self.settings, self.shares.input, "input")
         for role, path in self.shares.roles():
             if role != "input":
-                require_folder(self.settings, path.parent, f"{role} folder's parent")
-                path.mkdir(exist_ok=True)
+                make_folder(self.settings, path, role)
 
 
 def open_workspace(

@@ -76,11 +76,17 @@ def test_folders_of_ours_are_made_and_the_input_is_not(site: Site) -> None:
     assert not site.input.exists()
 
 
-def test_a_place_that_is_not_mounted_is_told_and_not_made(site: Site) -> None:
-    workspace = site.workspace(state_dir=str(site.root / "mount" / "state"))
-    with pytest.raises(ShareUnavailableError, match=f"state folder's parent folder {site.root}/mount"):
+def test_missing_folders_above_ours_are_made_too(site: Site) -> None:
+    workspace = site.workspace(state_dir=str(site.root / "new" / "state"))
+    workspace.require_shares()
+    assert workspace.shares.state.is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_named(site: Site) -> None:
+    (site.root / "taken").write_bytes(b"a file where a folder should be")
+    workspace = site.workspace(state_dir=str(site.root / "taken" / "state"))
+    with pytest.raises(ShareUnavailableError, match=f"state folder {site.root}/taken/state cannot be created"):
         workspace.require_shares()
-    assert not (site.root / "mount").exists()
 
 
 def test_an_input_that_appears_in_time_is_waited_for(site: Site) -> None:
