@@ -28,7 +28,7 @@ def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
     for name, formatter, types, column in layout.plan:
         try:
             row[name] = value = formatter(record)
-            if type(value) not in types or column.spatial_metadata is not None:
+            if type(value) not in types:
                 _check(column, value)
         except _FORMATTER_ERRORS as error:
             reason = f"the record has no {error}" if isinstance(error, KeyError) else str(error)

@@ -33,7 +33,7 @@ _USUAL_TYPES: Final[dict[Kind, frozenset[type]]] = {
     Kind.LONG_TEXT: frozenset((str, NoneType)),
     Kind.NUMBER: frozenset((int, float, NoneType)),
     Kind.TIME: frozenset((datetime, NoneType)),
-    Kind.GEOMETRY: frozenset((Point, NoneType)),
+    Kind.GEOMETRY: frozenset((NoneType,)),  # a point may still be of another reference system
 }
 _KINDS: Final = {kind.value: kind for kind in Kind} | {"VARCHAR2": Kind.TEXT}
 

@@ -1,8 +1,9 @@
-"""JSON for machines: msgspec's encoder, which takes a sixth of the time of the standard library's."""
+"""JSON for machines: msgspec's codec, which takes a sixth of the time of the standard library's."""
 
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import msgspec
 
@@ -19,3 +20,15 @@ def encode(value: object) -> bytes:
         return msgspec.json.encode(value)
     except UnicodeEncodeError:
         return json.dumps(value, default=str).encode("ascii")
+
+
+def decode(data: bytes) -> Any:
+    """What `encode` made JSON of.
+
+    Raises:
+        ValueError: it is not JSON.
+    """
+    try:
+        return msgspec.json.decode(data)
+    except ValueError:
+        return json.loads(data)  # half a surrogate pair, escaped

@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
@@ -19,6 +20,7 @@ from anonymisation.database.geometry import Point, parse_point
 Value = str | int | float | datetime | Point | None
 Formatter = Callable[[Mapping[str, Any]], Value]
 
+_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -31,23 +33,30 @@ def as_number(value: object) -> int | float | None:
     """
     if value is None:
         return None
-    if isinstance(value, str) and value.isascii() and value.isdigit():
-        return int(value)
-    if isinstance(value, bool) or not isinstance(value, (str, int, float)):
-        raise ValueError(f"expected a number, got {value!r}")
     if isinstance(value, str):
-        value = value.strip()
-        if not value or value.lower() == "nan":
-            return None
-        if _INTEGER.fullmatch(value):
-            return int(value)  # exact, however many digits
-        if not _DECIMAL.fullmatch(value):
-            raise ValueError(f"expected a number, got {value!r}")
-    number = value if isinstance(value, int) else float(value)
+        return _number_of(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"expected a number, got {value!r}")
+    return _whole(value)
+
+
+@lru_cache(maxsize=512)  # most numbers of a record are those of the record before: county, road, quality
+def _number_of(text: str) -> int | float | None:
+    stripped = text.strip()
+    if not stripped or stripped.lower() == "nan":
+        return None
+    if _INTEGER.fullmatch(stripped):
+        return int(stripped)  # exact, however many digits
+    if not _DECIMAL.fullmatch(stripped):
+        raise ValueError(f"expected a number, got {stripped!r}")
+    return _whole(float(stripped))
+
+
+def _whole(number: float) -> int | float | None:
     if math.isnan(number):
         return None
     if math.isinf(number):
-        raise ValueError(f"expected a finite number, got {value!r}")
+        raise ValueError(f"expected a finite number, got {number!r}")
     return int(number) if number == int(number) else number
 
 
@@ -66,7 +75,7 @@ def as_text(value: object) -> str | None:
 
 def as_json(value: object) -> str | None:
     """JSON text on one line, Unicode unescaped; None for None."""
-    return None if value is None else json.dumps(value, ensure_ascii=False)
+    return None if value is None else _JSON.encode(value)
 
 
 def as_time(value: object) -> datetime | None:
@@ -103,10 +112,12 @@ def _number(*keys: str) -> Formatter:
     """The first of `keys` that the record holds; the later ones are names of older records."""
 
     def formatter(record: Mapping[str, Any]) -> Value:
+        known = False
         for key in keys:
             if (value := record.get(key)) is not None:
                 return as_number(value)
-        if not any(key in record for key in keys):
+            known = known or key in record
+        if not known:
             raise KeyError(keys[0])
         return None
 

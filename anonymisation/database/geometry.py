@@ -30,7 +30,7 @@ class Point:
     def __post_init__(self) -> None:
         if self.srid <= 0:
             raise ValueError(f"expected a positive SRID, got {self.srid}")
-        if len(self.coordinates) not in (2, 3) or not all(math.isfinite(value) for value in self.coordinates):
+        if len(self.coordinates) not in (2, 3) or not all(map(math.isfinite, self.coordinates)):
             raise ValueError(f"expected 2 or 3 finite coordinates, got {self.coordinates}")
 
     @property
@@ -50,7 +50,7 @@ class Point:
     def ewkt(self) -> str:
         """Extended well-known text as PostGIS reads it, e.g. `SRID=4326;POINT(9.5 59.25)`."""
         kind = "POINT" if self.dimension == 2 else "POINT Z"
-        return f"SRID={self.srid};{kind}({' '.join(repr(value) for value in self.coordinates)})"
+        return f"SRID={self.srid};{kind}({' '.join(map(repr, self.coordinates))})"
 
 
 @lru_cache(maxsize=16)  # the columns of one row ask for the same point several times

@@ -7,13 +7,12 @@ row: loading fills it again.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
-from anonymisation.database.fast_json import encode
+from anonymisation.database.fast_json import decode, encode
 from anonymisation.files import write_atomically
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -98,7 +97,7 @@ class _Day:
         for line in whole.splitlines():
             self._lines += 1
             try:
-                item = json.loads(line)
+                item = decode(line)
                 self._pictures[item["identifier"]] = item["picture"]
             except (ValueError, TypeError, KeyError):
                 continue  # the torn line of a killed loader; its row is sent again from the spool

@@ -7,7 +7,6 @@ Rows for another database or table lie in another folder, and wait until that on
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
@@ -19,7 +18,7 @@ from typing import Final
 
 from filelock import FileLock, Timeout
 
-from anonymisation.database.fast_json import encode
+from anonymisation.database.fast_json import decode, encode
 from anonymisation.database.reports import SourceRecord
 from anonymisation.errors import DatabaseUnavailableError, ShareUnavailableError
 
@@ -97,7 +96,7 @@ class Spool:
         records: list[SourceRecord] = []
         for number, line in enumerate(segment.path.read_bytes().splitlines(), start=1):
             try:
-                item = json.loads(line)
+                item = decode(line)
                 records.append(SourceRecord(str(item["picture"]), dict(item["record"])))
             except (ValueError, TypeError, KeyError) as error:
                 logging.getLogger(__name__).warning(

@@ -1,0 +1,157 @@
+"""The embedded database as GIS tools see it: a valid GeoPackage whose layers and points GDAL finds."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import sqlite3
+import subprocess
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anonymisation.database.dialects.geopackage import decode_point, encode_point
+from anonymisation.database.geometry import Point
+from anonymisation.database.loader import LoadLimits, SourceRecord, load_records, open_target
+from anonymisation.database.schema import create_table, drop_table, table_exists
+from anonymisation.database.tables import load_layout
+from tests.database.sites import SqliteSite
+
+NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
+
+
+def ogrinfo(*arguments: str) -> str:
+    """What GDAL says; its warnings count as failures."""
+    program = shutil.which("ogrinfo")
+    if program is None:
+        pytest.skip("needs GDAL's ogrinfo: run scripts/install_test_services.sh as root (Debian: gdal-bin)")
+    done = subprocess.run([program, "-ro", *arguments], capture_output=True, text=True, check=True)
+    # GDAL before 3.7 reads version 1.4 and its microseconds, and says that it does not know them.
+    known = ("Non-conformant content", "may only be partially supported")
+    said = [line for line in done.stderr.splitlines() if not any(text in line for text in known)]
+    assert said == []
+    return done.stdout
+
+
+@pytest.fixture
+def file(tmp_path: Path, state: Path, limits: LoadLimits, captured: list[SourceRecord]) -> Path:
+    """A GeoPackage with the rows of the real captures, one of which has a centre line in this test."""
+    centred = captured[0].record | {"senterlinjeposisjon": "srid=25833;POINT Z( 212345.5 6634567.25 51.7 )"}
+    site = SqliteSite(tmp_path)
+    load_records([SourceRecord(captured[0].picture, centred), *captured[1:]], site.target("VEGBILDER"), state, limits)
+    return site.file
+
+
+def test_gdal_lists_both_layers_with_their_reference_systems(file: Path) -> None:
+    told = ogrinfo("-so", "-al", "-wkt_format", "WKT1", str(file))
+    layers = dict(re.findall(r"Layer name: (\S+)\n(.*?)(?=\nLayer name|\Z)", told, re.DOTALL))
+    assert list(layers) == ["VEGBILDER", "VEGBILDER_SenterlinjePosisjon"]
+    assert 'GEOGCS["WGS 84"' in layers["VEGBILDER"]
+    assert 'PROJCS["ETRS89 / UTM zone 33N"' in layers["VEGBILDER_SenterlinjePosisjon"]
+    assert 'PARAMETER["central_meridian",15]' in layers["VEGBILDER_SenterlinjePosisjon"]
+    for text in layers.values():
+        assert "Geometry: Point" in text
+        assert re.search(r"^Retning: Real", text, re.MULTILINE)
+        assert re.search(r"^Tidspunkt: DateTime", text, re.MULTILINE)
+        assert re.search(r"^ID: String \(256\.0\)", text, re.MULTILINE)
+    assert "FID Column = fid" in layers["VEGBILDER"]
+    assert "Geometry Column = Posisjon" in layers["VEGBILDER"]
+
+
+def test_gdal_finds_the_points_where_the_reference_has_them(
+    file: Path, expected_rows: dict[str, dict[str, Any]]
+) -> None:
+    told = ogrinfo("-al", "-fields=YES", str(file), "VEGBILDER")
+    by_identifier = {row["ID"]: row for _, row in sorted(expected_rows.items())}
+    features = re.findall(r"  ID \(String\) = (.+)\n(?:.*\n)*?(?:  POINT \((\S+) (\S+)\)\n)?\n", told)
+    assert {name for name, _, _ in features} == set(by_identifier)
+    placed = 0
+    for name, x, y in features:
+        wanted = re.search(r"point=(\[.*?\])", by_identifier[name]["Posisjon"])
+        assert bool(x) == (wanted is not None)
+        if wanted is not None:
+            assert [float(x), float(y)] == pytest.approx(json.loads(wanted[1]), abs=1e-12)
+            placed += 1
+    assert placed > 5
+    assert "POINT (212345.5 6634567.25)" in ogrinfo("-al", str(file), "VEGBILDER_SenterlinjePosisjon")
+
+
+def test_the_file_says_what_it_is(file: Path) -> None:
+    connection = sqlite3.connect(file)
+    assert connection.execute("PRAGMA application_id").fetchone() == (int.from_bytes(b"GPKG", "big"),)
+    assert connection.execute("PRAGMA user_version").fetchone() == (10400,)
+    assert connection.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    assert connection.execute("PRAGMA foreign_key_check").fetchall() == []
+    systems = dict(connection.execute("SELECT srs_id, definition FROM gpkg_spatial_ref_sys"))
+    assert set(systems) == {-1, 0, 4326, 25833}
+    geometries = connection.execute("SELECT table_name, column_name, srs_id, z, m FROM gpkg_geometry_columns")
+    assert geometries.fetchall() == [
+        ("VEGBILDER", "Posisjon", 4326, 0, 0),
+        ("VEGBILDER_SenterlinjePosisjon", "SenterlinjePosisjon", 25833, 0, 0),
+    ]
+    # Only GeoPackage's own types, so that readers take no column for something else.
+    types = {row[2] for row in connection.execute("PRAGMA table_info(VEGBILDER)")}
+    assert {kind.partition("(")[0] for kind in types} == {"INTEGER", "TEXT", "DOUBLE", "DATETIME", "POINT", "BLOB"}
+    connection.close()
+
+
+def test_a_feature_keeps_its_number_when_its_row_is_loaded_again(
+    tmp_path: Path, state: Path, limits: LoadLimits, captured: list[SourceRecord]
+) -> None:
+    site = SqliteSite(tmp_path)
+    ask = 'SELECT fid, "ID" FROM "PICTURES" ORDER BY 1'
+    load_records(captured, site.target(), state, limits)
+    before = site.ask(ask)
+    load_records(captured, site.target(), state, limits)
+    assert site.ask(ask) == before
+
+
+def test_two_tables_share_a_file_and_dropping_one_leaves_the_other(
+    tmp_path: Path, state: Path, limits: LoadLimits, captured: list[SourceRecord]
+) -> None:
+    site = SqliteSite(tmp_path)
+    for name in ("PICTURES", "VEGBILDER"):
+        load_records(captured, site.target(name), state, limits)
+    assert drop_table(site.target("PICTURES"))
+    assert not table_exists(site.target("PICTURES"))
+    assert [row[0] for row in site.ask("SELECT table_name FROM gpkg_contents")] == [
+        "VEGBILDER",
+        "VEGBILDER_SenterlinjePosisjon",
+    ]
+    assert "PICTURES" not in ogrinfo(str(site.file))
+    create_table(site.target("PICTURES"))
+    assert len(re.findall("PICTURES", ogrinfo(str(site.file)))) >= 2
+
+
+def test_a_reference_system_unknown_here_is_left_to_the_reader(tmp_path: Path) -> None:
+    folder = tmp_path / "db_tables"
+    folder.mkdir()
+    (folder / "swiss.yml").write_text(
+        "pk_column: ID\ncolumns:\n"
+        "  - {name: ID, dtype: VARCHAR(9), formatter: ID, extra: PRIMARY KEY}\n"
+        "  - {name: Fid, dtype: NUMBER, formatter: Meter}\n"
+        "  - name: P\n    dtype: SDO_GEOMETRY\n    formatter: Posisjon_2d\n    spatial_metadata: {dimension: 2, "
+        "srid: 2056, dim_elements: [{name: X, min: 0, max: 9, tol: 1}, {name: Y, min: 0, max: 9, tol: 1}]}\n",
+        "utf-8",
+    )
+    file = tmp_path / "swiss.gpkg"
+    create_table(open_target(f"sqlite:///{file}", load_layout("swiss", tmp_path)))
+    told = ogrinfo("-so", "-al", "-wkt_format", "WKT1", str(file))
+    assert 'PROJCS["CH1903+ / LV95"' in told
+    assert "FID Column = gpkg_fid" in told
+
+
+@given(st.integers(1, 2**31 - 1), st.one_of(st.tuples(NUMBERS, NUMBERS), st.tuples(NUMBERS, NUMBERS, NUMBERS)))
+def test_points_survive_the_binary_format(srid: int, coordinates: tuple[float, ...]) -> None:
+    point = Point(srid, coordinates)
+    assert decode_point(encode_point(point)) == point
+
+
+@pytest.mark.parametrize("data", [b"", b"GP", b"XX\x00\x01" + b"\x00" * 25, b"GP\x00\x01" + b"\x00" * 20])
+def test_other_bytes_are_no_point(data: bytes) -> None:
+    with pytest.raises(ValueError, match="expected a point"):
+        decode_point(data)
