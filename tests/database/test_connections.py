@@ -51,7 +51,7 @@ class MemoryKeyring(KeyringBackend):
 def no_keyring() -> Iterator[None]:
     """As on a server; a person's own keyring is never touched by a test."""
     before = keyring.get_keyring()
-    keyring.set_keyring(keyring.backends.fail.Keyring())
+    keyring.set_keyring(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]
     yield
     keyring.set_keyring(before)
 

@@ -1,0 +1,453 @@
+"""`anonymise db` on the embedded database, as a person uses it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import keyring
+import keyring.backends.fail
+import pytest
+from click.testing import CliRunner, Result
+from cryptography.fernet import Fernet
+
+from anonymisation.cli import cli
+from anonymisation.database.connections import ConnectionStore
+from anonymisation.database.keys import make_key
+from tests.captures import capture
+from tests.cli.conftest import Program, invoke
+from tests.conftest import REPOSITORY
+
+PASSWORD = "hemmelig-7 æ"
+
+
+@pytest.fixture(autouse=True)
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A person with a key and connections of their own, and no keyring; returns the folder of the connections."""
+    monkeypatch.setenv("ORACLE_KEY", make_key())
+    monkeypatch.setenv("ANONYMISATION_CONNECTIONS_DIR", str(tmp_path / "connections"))
+    monkeypatch.delenv("ANONYMISATION_DB_PASSWORD", raising=False)
+    before = keyring.get_keyring()
+    keyring.set_keyring(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]
+    yield tmp_path / "connections"
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Path:
+    """A file, stored as the connection `local` with the table PICTURES."""
+    path = tmp_path / "pictures.gpkg"
+    assert invoke("db", "configure", "--dsn", f"sqlite:///{path}", "--table-name", "PICTURES", "--name", "local")
+    return path
+
+
+def db(verb: str, *arguments: str, answer: str | None = None) -> Result:
+    """A verb of `anonymise db` on the connection `local`."""
+    command = ["db", verb, "--connection", "local", *arguments]
+    return CliRunner().invoke(cli, command, input=answer, catch_exceptions=False)
+
+
+def rows(database: Path, sql: str = "SELECT Filnavn FROM PICTURES ORDER BY 1") -> list[Any]:
+    with closing(sqlite3.connect(database)) as connection:
+        return [row[0] for row in connection.execute(sql)]
+
+
+def put_record(folder: Path, name: str, number: int = 1, **changes: Any) -> Path:
+    """A record file with what the table requires."""
+    record = {
+        "bildeid": f"2021-05-01T10.00.{number:02d}.000000_p{number}",
+        "exif_tid": "2021-05-01T10:00:00",
+        "exif_filnavn": f"p{number}.jpg",
+        **changes,
+    }
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps(record), "utf-8")
+    return path
+
+
+def at_terminal(*arguments: str, typed: tuple[str, ...]) -> tuple[int, str]:
+    """The exit code, and everything the terminal showed, of a program at which a person types these lines."""
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-m", "anonymisation", *arguments]
+    process = subprocess.Popen(
+        command, stdin=follower, stdout=follower, stderr=follower, cwd=REPOSITORY, start_new_session=True
+    )
+    os.close(follower)
+    shown, lines = b"", list(typed)
+    try:
+        while True:
+            shown += os.read(leader, 4096)
+            if lines and shown.endswith(b": "):
+                os.write(leader, f"{lines.pop(0)}\n".encode())
+                shown += b"\n"
+    except OSError:  # the program has ended and closed its side
+        pass
+    finally:
+        os.close(leader)
+    return process.wait(60), shown.decode()
+
+
+# --- configure -------------------------------------------------------------------------------------------------------
+
+
+def test_the_password_is_asked_for_twice_and_does_not_show(person: Path) -> None:
+    flags = ("--user", "loader", "--dsn", "db.example:1521/XEPDB1", "--table_name", "VEGBILDER")
+    code, shown = at_terminal("db", "configure", *flags, typed=(PASSWORD, PASSWORD))
+    assert code == 0
+    assert shown.count("Password of loader") == 1
+    assert "Repeat for confirmation" in shown
+    assert PASSWORD not in shown
+    assert f"stored {person / 'VEGBILDER.json'}" in shown.replace("\r\n", "")
+    assert ConnectionStore().unlock("VEGBILDER").password == PASSWORD
+
+
+def test_a_password_on_the_command_line_is_refused_with_the_reason(person: Path) -> None:
+    flags = ("--user", "loader", "--dsn", "db.example:1521/X", "--table-name", "VEGBILDER")
+    for password in (("--password", PASSWORD), (f"--password={PASSWORD}",)):
+        result = invoke("db", "configure", *flags, *password)
+        assert result.exit_code == 2
+        assert "everyone on this machine can read the arguments of a command" in " ".join(result.stderr.split())
+        assert PASSWORD not in result.output
+    assert not person.exists()
+
+
+def test_the_password_comes_from_a_pipe_or_the_environment(person: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    flags = ["--user", "loader", "--dsn", "db.example:1521/X", "--table-name", "VEGBILDER"]
+    command = ["db", "configure", *flags, "--password-stdin"]
+    assert CliRunner().invoke(cli, command, input=f"{PASSWORD}\r\n").exit_code == 0
+    assert ConnectionStore().unlock("VEGBILDER").password == PASSWORD
+    assert CliRunner().invoke(cli, command, input="").exit_code == 2
+    monkeypatch.setenv("ANONYMISATION_DB_PASSWORD", "another-9")
+    result = invoke("db", "configure", *flags)
+    assert result.stdout.startswith("replaced ")
+    assert ConnectionStore().unlock("VEGBILDER").password == "another-9"
+    assert "another-9" not in result.output
+
+
+def test_without_a_terminal_it_is_said_where_a_password_can_come_from() -> None:
+    flags = ("--user", "loader", "--dsn", "db.example:1521/X", "--table-name", "VEGBILDER")
+    done = subprocess.run(
+        [sys.executable, "-m", "anonymisation", "db", "configure", *flags],
+        cwd=REPOSITORY, stdin=subprocess.DEVNULL, capture_output=True, text=True, start_new_session=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert "no terminal to ask for the password at" in done.stderr
+
+
+def test_without_a_key_nothing_is_asked_and_the_way_is_shown(person: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ORACLE_KEY")
+    command = ["db", "configure", "--user", "x", "--dsn", "h/x", "--table-name", "VEGBILDER", "--password-stdin"]
+    result = CliRunner().invoke(cli, command, input=PASSWORD)
+    assert result.exit_code == 2
+    assert "anonymise db make-key" in result.stderr
+    assert result.stderr.count("there is no key") == 1
+    Fernet(invoke("db", "make-key").stdout.strip())
+
+
+def test_a_layout_that_is_not_there_is_refused_at_once(person: Path) -> None:
+    result = invoke("db", "configure", "--dsn", "sqlite:////x.gpkg", "--table-name", "NOWHERE")
+    assert result.exit_code == 2
+    assert "no such table layout; there are: PICTURES, VEGBILDER" in result.stderr
+    assert not person.exists()
+
+
+def test_a_password_in_the_url_of_a_connection_is_refused() -> None:
+    result = invoke("db", "status", "--connection", f"postgresql://loader:{PASSWORD}@127.0.0.1:1/x")
+    assert result.exit_code == 2
+    assert "does not belong on the command line" in result.stderr
+    assert PASSWORD not in result.output
+
+
+def test_some_database_must_be_named() -> None:
+    assert "name the database with --connection" in invoke("db", "status").stderr
+    assert "no such stored connection" in invoke("db", "status", "--connection", "nowhere").stderr
+
+
+# --- create-table, insert-geom-metadata ------------------------------------------------------------------------------
+
+
+def test_a_table_is_created_once_and_dropped_only_when_agreed(database: Path, tmp_path: Path) -> None:
+    assert db("create-table").exit_code == 0
+    again = db("create-table")
+    assert again.exit_code == 2
+    assert "is there already, with 0 rows; --drop removes it first" in again.stderr
+    put_record(tmp_path / "records", "p1.json")
+    assert db("load", "-i", str(tmp_path / "records")).exit_code == 0
+    refused = db("create-table", "--drop", answer="n\n")
+    assert refused.exit_code == 1
+    assert "with 1 row, and create it anew?" in refused.stderr
+    assert "nothing was changed" in refused.stdout
+    nobody = db("create-table", "--drop")
+    assert nobody.exit_code == 2
+    assert "no one is there to answer: say --yes" in nobody.stderr
+    assert rows(database) == ["p1.jpg"]
+    assert db("create-table", "--drop", answer="y\n").exit_code == 0
+    assert rows(database) == []
+    assert db("create-table", "--drop", "--yes").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("dialect", "spelling"),
+    [
+        ("oracle", '"POSISJON" MDSYS.SDO_GEOMETRY'),
+        ("postgresql", '"posisjon" geometry(Point, 4326)'),
+        ("sqlite", '"Posisjon" POINT'),
+    ],
+)
+def test_the_ddl_is_shown_without_a_database(dialect: str, spelling: str) -> None:
+    result = invoke("db", "create-table", "--print", "--dialect", dialect, "--table_name", "VEGBILDER")
+    assert result.exit_code == 0
+    assert spelling in result.stdout
+    assert result.stdout.rstrip().endswith(";")
+
+
+def test_the_ddl_of_a_stored_connection_needs_no_key(monkeypatch: pytest.MonkeyPatch) -> None:
+    command = ["db", "configure", "--user", "veg", "--dsn", "h/x", "--table-name", "VEGBILDER", "--password-stdin"]
+    CliRunner().invoke(cli, command, input=PASSWORD)
+    monkeypatch.delenv("ORACLE_KEY")
+    shown = invoke("db", "insert-geom-metadata", "--print", "--connection", "VEGBILDER").stdout
+    assert "'VEGBILDER', 'POSISJON'" in shown
+    assert "SDO_DIM_ELEMENT('Longitude', -180.0, 180.0, 0.5)" in shown
+    assert 'CREATE TABLE "VEGBILDER"' in invoke("db", "create-table", "--print", "--connection", "VEGBILDER").stdout
+
+
+def test_the_printed_ddl_of_sqlite_is_what_is_run(database: Path) -> None:
+    script = db("create-table", "--print").stdout
+    with closing(sqlite3.connect(database)) as connection:
+        connection.executescript(script)
+    assert db("status").exit_code == 0
+
+
+def test_which_dialect_to_print_must_be_known_and_goes_with_print(database: Path) -> None:
+    assert "--dialect oracle|postgresql|sqlite" in invoke("db", "create-table", "--print").stderr
+    assert "--dialect goes with --print" in db("create-table", "--dialect", "oracle").stderr
+    assert not database.exists()
+
+
+def test_geometry_of_the_embedded_database_needs_no_more(database: Path) -> None:
+    db("create-table")
+    assert "nothing is needed" in db("insert-geom-metadata").stdout
+    assert invoke("db", "insert-geom-metadata", "--print", "--dialect", "sqlite").stdout.startswith("-- nothing")
+
+
+def test_geometry_in_another_s_schema_is_the_owner_s_to_describe() -> None:
+    flags = ["--user", "loader", "--schema", "VEG", "--dsn", "nowhere.invalid/x", "--table-name", "VEGBILDER"]
+    CliRunner().invoke(cli, ["db", "configure", *flags, "--password-stdin"], input=PASSWORD)
+    result = invoke("db", "insert-geom-metadata", "--connection", "VEGBILDER")
+    assert result.exit_code == 2
+    assert "log in as VEG, the table's owner" in result.stderr
+
+
+def test_a_host_that_cannot_be_found_is_a_database_that_is_away() -> None:
+    pytest.importorskip("oracledb")
+    flags = ["--user", "loader", "--dsn", "nowhere.invalid/x", "--table-name", "VEGBILDER"]
+    CliRunner().invoke(cli, ["db", "configure", *flags, "--password-stdin"], input=PASSWORD)
+    result = invoke("db", "status", "--connection", "VEGBILDER", "--json")
+    assert result.exit_code == 3
+    assert json.loads(result.stdout)["reachable"] is False
+
+
+# --- load ------------------------------------------------------------------------------------------------------------
+
+
+def counts(result: Result) -> dict[str, int]:
+    """The table of a load."""
+    lines = [line.strip("│┃ ") for line in result.stdout.splitlines() if "┃" in line or "│" in line]
+    names, values = ([cell.strip() for cell in lines[index].split(mark)] for index, mark in enumerate("┃│"))
+    return dict(zip(names, map(int, values), strict=True))
+
+
+def test_the_real_captures(database: Path, shared: Path, tmp_path: Path) -> None:
+    records = json.loads((shared / "reference/expected_metadata.json").read_text("utf-8"))
+    for picture, record in records.items():
+        path = (tmp_path / "out" / picture).with_suffix(".json")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(record), "utf-8")
+    for load in ((9, 2), (0, 11)):
+        result = db("load", "-i", str(tmp_path / "out"))
+        assert result.exit_code == 0
+        assert (counts(result)["inserted"], counts(result)["updated"]) == load
+        told = [line for line in result.stdout.splitlines() if "the row is of" in line]
+        assert len(told) == 2
+        assert all("/06_Fv286/" in line.partition("not of")[0] for line in told)
+        assert all("/06_Ev134/" in line.partition("not of")[2] for line in told)
+    assert len(rows(database)) == 9
+
+
+def test_pictures_are_named_as_the_chain_names_them(program: Program) -> None:
+    program.configure(remote_json=True, write_exif_to_db=True)
+    program.site.fill(2)
+    program.site.put("SHOUTED.JPEG", capture(7))
+    assert program("run").exit_code == 0
+    state = program.site.output.with_name(program.site.output.name + "_state")
+    result = invoke(
+        "db", "load", "-i", str(program.site.output), "-k", str(program.config),
+        "--connection", f"sqlite:///{state}/pictures.gpkg",
+    )  # fmt: skip
+    assert result.exit_code == 0
+    assert counts(result) == {"inserted": 0, "updated": 3, "refused": 0, "waiting": 0, "bad files": 0}
+    assert "one ID" not in result.stdout
+
+
+def test_the_extension_comes_from_the_picture_beside_or_from_the_record(database: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "records"
+    put_record(folder, "b/p1.json", exif_filnavn="other.JPEG")
+    put_record(folder, "c/p1.json")
+    (folder / "c/p1.JPG").write_bytes(b"")
+    put_record(folder, "a/p1.json", exif_filnavn="no name of a picture")
+    told = db("load", "-i", str(folder)).stdout
+    assert "the row is of c/p1.JPG, not of b/p1.JPEG" in told
+    assert "the row is of c/p1.JPG, not of a/p1.jpg" in told
+
+
+def test_bad_files_are_named_and_stop_nothing(database: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "records"
+    put_record(folder, "a/p1.json")
+    put_record(folder, "z/p2.json", 2)
+    put_record(folder, "z/p3.json", 3, exif_tid=None)
+    put_record(folder, ".hidden/p4.json", 4)
+    for name, text in (("torn.json", '{"bildeid": '), ("list.json", "[]"), ("other.json", "{}"), ("notes.txt", "x")):
+        (folder / name).write_text(text)
+    log = tmp_path / "log"
+    result = db("load", "-i", str(folder), "-l", str(log))
+    assert result.exit_code == 1
+    assert counts(result) == {"inserted": 2, "updated": 0, "refused": 1, "waiting": 0, "bad files": 3}
+    for line in ("  torn.json: the record cannot be read", "  other.json: has no bildeid", "  z/p3.jpg: NOT NULL"):
+        assert line in result.stdout
+    assert rows(database) == ["p1.jpg", "p2.jpg"]
+    [written] = log.iterdir()
+    assert "torn.json" in written.read_text()
+
+
+def test_rows_wait_for_a_database_that_is_away_and_go_in_later(database: Path, tmp_path: Path) -> None:
+    put_record(tmp_path / "records", "p1.json")
+    database.mkdir()  # a folder in its place cannot be opened
+    away = db("load", "-i", str(tmp_path / "records"))
+    assert away.exit_code == 3
+    assert counts(away)["waiting"] == 1
+    assert f"1 rows wait in {tmp_path / 'records_state'}" in away.stderr
+    status = db("status", "--state", str(tmp_path / "records_state"), "--json")
+    assert status.exit_code == 3
+    facts = json.loads(status.stdout)
+    assert (facts["reachable"], facts["waiting"]) == (False, 1)
+    database.rmdir()
+    (tmp_path / "records/p1.json").unlink()
+    back = db("load", "-i", str(tmp_path / "records"))
+    assert back.exit_code == 0
+    assert "1 rows that waited from earlier loads went in as well" in back.stdout
+    assert "no record files (.json) below" in back.stdout
+    assert rows(database) == ["p1.jpg"]
+
+
+def test_too_many_refused_rows_stop_the_load_and_are_told(database: Path, tmp_path: Path) -> None:
+    config = tmp_path / "config.yml"
+    config.write_text("db_max_n_errors: 1\ndb_max_n_accumulated_rows: 1\n")
+    for number in range(5):
+        put_record(tmp_path / "records", f"p{number}.json", number, exif_tid=None)
+    result = db("load", "-i", str(tmp_path / "records"), "-k", str(config))
+    assert result.exit_code == 1
+    assert counts(result)["refused"] == 2
+    assert "2 rows were refused (db_max_n_errors 1)" in result.stderr
+
+
+def test_the_state_folder_s_own_database_needs_no_connection(tmp_path: Path) -> None:
+    put_record(tmp_path / "records", "p1.json")
+    result = invoke("db", "load", "-i", str(tmp_path / "records"), "--state", str(tmp_path / "state"))
+    assert result.exit_code == 0
+    assert rows(tmp_path / "state/pictures.gpkg") == ["p1.jpg"]
+
+
+# --- execute-sql -----------------------------------------------------------------------------------------------------
+
+
+def test_results_are_printed_as_tables_or_json(database: Path, tmp_path: Path) -> None:
+    put_record(tmp_path / "records", "p1.json", exif_filnavn="[red]%s:x.jpg")
+    db("load", "-i", str(tmp_path / "records"))
+    sql = "SELECT Filnavn, Retning, Posisjon FROM PICTURES WHERE Filnavn LIKE '%:x%'; UPDATE PICTURES SET Retning = 7.5"
+    shown = db("execute-sql", "--sql", sql).stdout
+    assert "[red]%s:x.jpg" in shown
+    assert "NULL" in shown
+    assert "1 row affected" in shown
+    [selected] = json.loads(db("execute-sql", "--sql", "SELECT Retning, x'00ff' AS b FROM PICTURES", "--json").stdout)
+    assert (selected["columns"], selected["rows"]) == (["Retning", "b"], [[7.5, "00ff"]])
+
+
+def test_statements_take_effect_together_or_not_at_all(database: Path, tmp_path: Path) -> None:
+    put_record(tmp_path / "records", "p1.json")
+    db("load", "-i", str(tmp_path / "records"))
+    script = tmp_path / "script.sql"
+    script.write_text("DELETE FROM PICTURES; -- all\nCREATE TABLE other (x);\nSELEKT 1;\n")
+    result = db("execute-sql", "--file", str(script))
+    assert result.exit_code == 1
+    assert 'statement 3 of 3 was refused: near "SELEKT": syntax error' in result.stderr
+    assert "nothing was changed" in result.stderr
+    assert rows(database) == ["p1.jpg"]
+    assert rows(database, "SELECT name FROM sqlite_master WHERE name = 'other'") == []
+
+
+def test_long_results_are_cut_and_said_to_be(database: Path) -> None:
+    sql = "WITH RECURSIVE n(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM n WHERE x < 50) SELECT x FROM n"
+    assert "the first 5 rows; more with --limit" in db("execute-sql", "--sql", sql, "--limit", "5").stdout
+    assert db("execute-sql", "--sql", sql, "--limit", "50").stdout.rstrip().endswith("50 rows")
+
+
+@pytest.mark.parametrize("flags", [(), ("--sql", ""), ("--sql", " ; -- nothing\n"), ("--sql", "x", "--file", __file__)])
+def test_what_is_no_sql_is_refused(database: Path, flags: tuple[str, ...]) -> None:
+    assert db("execute-sql", *flags).exit_code == 2
+
+
+# --- status, run -----------------------------------------------------------------------------------------------------
+
+
+def test_status_tells_table_rows_and_last_load(database: Path, tmp_path: Path) -> None:
+    nothing = db("status")
+    assert nothing.exit_code == 1
+    assert "create it with `anonymise db create-table`" in nothing.stdout
+    assert not database.exists()
+    put_record(tmp_path / "records", "p1.json")
+    db("load", "-i", str(tmp_path / "records"))
+    facts = json.loads(db("status", "--state", str(tmp_path / "records_state"), "--json").stdout)
+    assert (facts["reachable"], facts["table_there"], facts["rows"], facts["waiting"]) == (True, True, 1, 0)
+    assert facts["last_load"][:4].isdigit()
+    assert json.loads(db("status", "--state", str(tmp_path), "--json").stdout)["last_load"] is None
+
+
+def test_status_names_rows_that_wait_for_another_table(database: Path, tmp_path: Path) -> None:
+    put_record(tmp_path / "records", "p1.json")
+    elsewhere = f"sqlite:///{tmp_path}/nowhere/x.gpkg"
+    flags = ("-i", str(tmp_path / "records"), "--connection", elsewhere)
+    assert invoke("db", "load", *flags).exit_code == 3
+    facts = json.loads(db("status", "--state", str(tmp_path / "records_state"), "--json").stdout)
+    [(name, waiting)] = facts["waiting_for_other_tables"].items()
+    assert name.startswith("PICTURES-")
+    assert (waiting, facts["waiting"]) == (1, 0)
+
+
+def test_a_run_takes_the_name_of_a_stored_connection(program: Program, database: Path) -> None:
+    program.site.fill(1)
+    result = program("run", "--database", "local")
+    assert result.exit_code == 0
+    assert len(rows(database)) == 1
+    missing = program("run", "--database", "nowhere")
+    assert missing.exit_code == 2
+    assert "no such stored connection" in missing.stderr
+
+
+def test_a_run_takes_the_table_of_the_connection_unless_one_is_configured(program: Program, database: Path) -> None:
+    invoke("db", "configure", "--dsn", f"sqlite:///{database}", "--table-name", "VEGBILDER", "--name", "veg")
+    program.site.fill(1)
+    program.configure(database="veg", write_exif_to_db=True)
+    assert program("run").exit_code == 0
+    assert len(rows(database, "SELECT ID FROM VEGBILDER")) == 1
+    program.configure(db_table="PICTURES")
+    assert program("load").exit_code == 0
+    assert len(rows(database)) == 1
