@@ -36,6 +36,7 @@ down:
 	@if [ -x $(PY) ]; then $(PY) -m scripts.serve down; else echo "nothing to stop: nothing is installed"; fi
 
 test: lint
+	@./scripts/install_test_services.sh
 	$(PY) -m pytest $(TESTS)
 
 lint: $(TEST_STAMP)
