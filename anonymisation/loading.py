@@ -9,8 +9,8 @@ from typing import Final
 from anonymisation.database.columns import row_from_record
 from anonymisation.database.loader import load_records, send_spooled
 from anonymisation.database.reports import LoadLimits, LoadReport, SourceRecord
-from anonymisation.database.tables import load_layout
 from anonymisation.database.target import DatabaseTarget, existing_ids, open_target
+from anonymisation.database.user_formatters import layout_in_force
 from anonymisation.errors import DatabaseUnavailableError
 from anonymisation.outcomes import MAX_LISTED, Failure, LoadSummary
 from anonymisation.state import MASKED, FolderState, open_state
@@ -109,9 +109,7 @@ def _sources(workspace: Workspace, folder: str, state: FolderState, names: Itera
 
 
 def _target(workspace: Workspace) -> DatabaseTarget:
-    return open_target(
-        workspace.database_url, load_layout(workspace.settings.db_table), schema=workspace.database_schema
-    )
+    return open_target(workspace.database_url, layout_in_force(workspace.settings), schema=workspace.database_schema)
 
 
 def _summary(folder: str, report: LoadReport, lost: Sequence[Failure], already: int) -> LoadSummary:

@@ -99,6 +99,7 @@ class Settings(BaseModel):
     write_exif_to_db: bool
     database: str
     db_table: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+    db_formatters_module: str
     db_max_n_accumulated_rows: Annotated[int, Field(ge=1)]
     db_max_n_errors: Annotated[int, Field(ge=0)]
     db_max_cache_size: Annotated[int, Field(ge=0)]

@@ -10,8 +10,8 @@ from typing import Any
 from sqlalchemy.engine import URL
 
 from anonymisation.database.connections import ConnectionStore, is_url
-from anonymisation.database.tables import load_layout
 from anonymisation.database.target import embedded_url, open_target
+from anonymisation.database.user_formatters import layout_in_force
 from anonymisation.errors import ConfigurationError
 from anonymisation.files import make_folder, require_folder
 from anonymisation.masking.factory import model_identity
@@ -87,7 +87,7 @@ def open_workspace(
                 database_schema = stored.schema
                 if loaded.sources["db_table"] == "default":
                     loaded = replace(loaded, settings=loaded.settings.model_copy(update={"db_table": stored.table}))
-            layout = load_layout(loaded.settings.db_table)
+            layout = layout_in_force(loaded.settings)
             open_target(address, layout, schema=database_schema)  # refuses what could not be loaded into
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None

@@ -354,6 +354,15 @@ def test_rows_are_sent_in_batches(tmp_path: Path) -> None:
     assert counts[0] == counts[1] + 4
 
 
+@effect("db_formatters_module")
+def test_a_function_of_ones_own_makes_a_columns_value(site: Site) -> None:
+    site.fill(2)
+    module = site.root / "mine.py"
+    module.write_text("def Meter(record):\n    return 4711\n", "utf-8")
+    run(site, write_exif_to_db=True, db_formatters_module=str(module))
+    assert site.rows("SELECT DISTINCT Meter FROM PICTURES") == [(4711,)]
+
+
 @effect("db_max_cache_size")
 def test_only_so_many_rows_may_wait(site: Site) -> None:
     site.fill(3)

@@ -105,7 +105,11 @@ def as_point(value: object, dimension: int | None = None) -> Point | None:
 
 
 def _text(key: str) -> Formatter:
-    return lambda record: as_text(record[key])
+    def formatter(record: Mapping[str, Any]) -> Value:
+        value = record[key]
+        return value or None if type(value) is str else as_text(value)
+
+    return formatter
 
 
 def _number(*keys: str) -> Formatter:

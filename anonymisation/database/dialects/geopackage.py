@@ -4,7 +4,8 @@ Source: OGC GeoPackage Encoding Standard 1.4, http://www.geopackage.org/spec140/
 reference systems, 2.1.3 for the geometry format). Version 1.4 is the first that takes times with microseconds.
 
 A feature table has one geometry column. The first of a layout is that of the table itself; every other one is stored
-in the table as a BLOB of the same format and shown by a view `<table>_<column>`, which is a layer of its own.
+in the table as a BLOB of the same format, and shown by a view `<table>_<column>`, which is a layer of its own. (A
+strict validator notes that the view's column is declared BLOB; GDAL refuses a table with two columns declared POINT.)
 """
 # ruff: noqa: S608 - the statements are made of a layout's checked names and of this module's own texts
 

@@ -1,9 +1,10 @@
-"""PostgreSQL with PostGIS: geometry columns with SRID, rows sent as one JSON text, merged with ON CONFLICT.
+"""PostgreSQL with PostGIS: geometry columns with SRID, rows sent at once and merged with ON CONFLICT.
 
-One statement takes a whole batch: `json_to_recordset` makes rows from JSON, which needs one round trip and no session
-state (a staging table for COPY would, which connection poolers forbid). SQLAlchemy makes the engine, pool, transactions
-and DDL; its own bulk insert spends more time on each value than everything else here on a row. GeoAlchemy2 is not used:
-of it this would need the spelling of one type.
+One statement takes a whole batch: `json_to_recordset` makes rows from JSON, and long texts go beside it as binary
+arrays, so that they need no escaping. That takes one round trip and no session state (a staging table for COPY would,
+which connection poolers forbid). SQLAlchemy makes the engine, pool, transactions and DDL; its own bulk insert spends
+more time on each value than everything else here on a row. GeoAlchemy2 is not used: of it this would need the spelling
+of one type.
 
 Names are in lower case, as PostgreSQL folds them, so that they can be written without quotes.
 """
@@ -54,7 +55,6 @@ _JSON_TYPES: Final = {
     Kind.TEXT: "text",
     Kind.NUMBER: "numeric",
     Kind.TIME: "timestamp with time zone",
-    Kind.LONG_TEXT: "text",
     Kind.GEOMETRY: "geometry",
 }
 
@@ -145,6 +145,8 @@ class PostgresqlWriter:
     def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
         self._dialect = dialect
         self._key = layout.pk_column
+        self._long = [column.name for column in layout.columns if column.dtype.kind is Kind.LONG_TEXT]
+        self._short = [column.name for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
         self._geometries = [column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
         self._sql = _upsert_sql(layout, table)
 
@@ -160,14 +162,20 @@ class PostgresqlWriter:
                 written[index] = outcome
         return [outcome for outcome in written if outcome is not None]
 
-    def _with_text(self, row: Row) -> dict[str, object]:
-        points = {name: point.ewkt() for name in self._geometries if isinstance(point := row[name], Point)}
-        return {**row, **points}
-
     def _send(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
-        result = connection.exec_driver_sql(self._sql, (encode([self._with_text(row) for row in rows]).decode(),))
+        long = [[row[name] for row in rows] for name in self._long]
+        short = encode([self._plain(row) for row in rows]).decode("utf-8")
+        result = connection.exec_driver_sql(self._sql, (short, *long))
         inserted: dict[Any, bool] = {key: new for key, new in result}  # noqa: C416 - mypy takes rows for no pairs
         return [Written(inserted=inserted[row[self._key]]) for row in rows]
+
+    def _plain(self, row: Row) -> dict[str, object]:
+        """The columns that go as JSON, points as text."""
+        plain: dict[str, object] = {name: row[name] for name in self._short}
+        for name in self._geometries:
+            if isinstance(point := row[name], Point):
+                plain[name] = point.ewkt()
+        return plain
 
 
 def _waves(keys: Sequence[Value]) -> Iterator[list[int]]:
@@ -189,12 +197,16 @@ def _upsert_sql(layout: TableLayout, table: Table) -> str:
     [key] = [preparer.quote(column.name) for column in table.primary_key]
     names = [preparer.quote(column.name) for column in table.columns]
     changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != key)
+    short = [column for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
+    long = [column for column in layout.columns if column.dtype.kind is Kind.LONG_TEXT]
     # Text of any length, so that what is too long is refused and not cut.
-    taken = ", ".join(f'"{column.name}" {_JSON_TYPES[column.dtype.kind]}' for column in layout.columns)
+    taken = ", ".join(f'"{column.name}" {_JSON_TYPES[column.dtype.kind]}' for column in short)
+    sources = ", ".join([f"json_to_recordset(%s::json) AS ({taken})", *["unnest(%b::text[])"] * len(long)])
+    listed = ", ".join(f'"{column.name}"' for column in (*short, *long))
     given = ", ".join(f'r."{column.name}"' for column in layout.columns)
     return (
         f"INSERT INTO {whole} ({', '.join(names)}) "  # noqa: S608 - quoted identifiers of a checked layout
-        f"SELECT {given} FROM json_to_recordset(%s::json) AS r({taken}) "
+        f"SELECT {given} FROM ROWS FROM ({sources}) AS r({listed}) "
         f"ON CONFLICT ({key}) DO UPDATE SET {changes or f'{key} = excluded.{key}'} "
         # A row version that an update made carries its maker's number in xmax, a new row none.
         f"RETURNING {key}, xmax = 0"
