@@ -15,7 +15,7 @@ from sqlalchemy.engine import make_url
 
 from anonymisation.cli.app import LOG_FILE_KEY, SECRETS_KEY
 from anonymisation.cli.options import ChainOptions
-from anonymisation.database.connections import PASSWORD_VARIABLE
+from anonymisation.database.connections import PASSWORD_VARIABLE, is_url
 from anonymisation.discovery import Selection
 from anonymisation.errors import DatabaseUnavailableError, LoadFailedError
 from anonymisation.loading import send_waiting_rows
@@ -84,6 +84,11 @@ def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None
     workspace, secrets = _with_password(workspace)
     err = Console(stderr=True)
     log_file = start_logging(workspace.settings, err, options.log_folder, secrets)
+    if options.database is not None and is_url(options.database) and make_url(options.database).password is not None:
+        logging.getLogger(__name__).warning(
+            "--database: everyone on this machine can read the password in its URL while this runs; give it in %s, or "
+            "store the connection with `anonymise db configure`", PASSWORD_VARIABLE,
+        )  # fmt: skip
     mailer = Mailer(workspace.settings, None if log_file is None else str(log_file), secrets)
     return Session(workspace, options, mailer, output_console(), err, log_file)
 

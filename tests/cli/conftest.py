@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import keyring
+import keyring.backends.fail
 import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 from anonymisation.cli import cli
+from anonymisation.database.keys import make_key
 from tests.captures import CAR_BOX, Site
 
 
@@ -71,3 +74,23 @@ def program(tmp_path: Path, car_model: Path) -> Program:
 def run_verb() -> Callable[..., Result]:
     """Any verb, without a site."""
     return invoke
+
+
+@pytest.fixture
+def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A person with a key and connections of their own, and no keyring; returns the folder of the connections."""
+    monkeypatch.setenv("ORACLE_KEY", make_key())
+    monkeypatch.setenv("ANONYMISATION_CONNECTIONS_DIR", str(tmp_path / "connections"))
+    monkeypatch.delenv("ANONYMISATION_DB_PASSWORD", raising=False)
+    before = keyring.get_keyring()
+    keyring.set_keyring(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]
+    yield tmp_path / "connections"
+    keyring.set_keyring(before)
+
+
+@pytest.fixture
+def database(person: Path, tmp_path: Path) -> Path:
+    """A file, stored as the connection `local` with the table PICTURES."""
+    path = tmp_path / "pictures.gpkg"
+    assert invoke("db", "configure", "--dsn", f"sqlite:///{path}", "--table-name", "PICTURES", "--name", "local")
+    return path

@@ -8,70 +8,21 @@ import pty
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
-import keyring
-import keyring.backends.fail
 import pytest
-from click.testing import CliRunner, Result
+from click.testing import CliRunner
 from cryptography.fernet import Fernet
 
 from anonymisation.cli import cli
 from anonymisation.database.connections import ConnectionStore
-from anonymisation.database.keys import make_key
-from tests.captures import capture
 from tests.cli.conftest import Program, invoke
+from tests.cli.records import db, put_record, rows
 from tests.conftest import REPOSITORY
 
 PASSWORD = "hemmelig-7 æ"
-
-
-@pytest.fixture(autouse=True)
-def person(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """A person with a key and connections of their own, and no keyring; returns the folder of the connections."""
-    monkeypatch.setenv("ORACLE_KEY", make_key())
-    monkeypatch.setenv("ANONYMISATION_CONNECTIONS_DIR", str(tmp_path / "connections"))
-    monkeypatch.delenv("ANONYMISATION_DB_PASSWORD", raising=False)
-    before = keyring.get_keyring()
-    keyring.set_keyring(keyring.backends.fail.Keyring())  # type: ignore[no-untyped-call]
-    yield tmp_path / "connections"
-    keyring.set_keyring(before)
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Path:
-    """A file, stored as the connection `local` with the table PICTURES."""
-    path = tmp_path / "pictures.gpkg"
-    assert invoke("db", "configure", "--dsn", f"sqlite:///{path}", "--table-name", "PICTURES", "--name", "local")
-    return path
-
-
-def db(verb: str, *arguments: str, answer: str | None = None) -> Result:
-    """A verb of `anonymise db` on the connection `local`."""
-    command = ["db", verb, "--connection", "local", *arguments]
-    return CliRunner().invoke(cli, command, input=answer, catch_exceptions=False)
-
-
-def rows(database: Path, sql: str = "SELECT Filnavn FROM PICTURES ORDER BY 1") -> list[Any]:
-    with closing(sqlite3.connect(database)) as connection:
-        return [row[0] for row in connection.execute(sql)]
-
-
-def put_record(folder: Path, name: str, number: int = 1, **changes: Any) -> Path:
-    """A record file with what the table requires."""
-    record = {
-        "bildeid": f"2021-05-01T10.00.{number:02d}.000000_p{number}",
-        "exif_tid": "2021-05-01T10:00:00",
-        "exif_filnavn": f"p{number}.jpg",
-        **changes,
-    }
-    path = folder / name
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(record), "utf-8")
-    return path
+pytestmark = pytest.mark.usefixtures("person")
 
 
 def at_terminal(*arguments: str, typed: tuple[str, ...]) -> tuple[int, str]:
@@ -256,116 +207,6 @@ def test_a_host_that_cannot_be_found_is_a_database_that_is_away() -> None:
     assert json.loads(result.stdout)["reachable"] is False
 
 
-# --- load ------------------------------------------------------------------------------------------------------------
-
-
-def counts(result: Result) -> dict[str, int]:
-    """The table of a load."""
-    lines = [line.strip("│┃ ") for line in result.stdout.splitlines() if "┃" in line or "│" in line]
-    names, values = ([cell.strip() for cell in lines[index].split(mark)] for index, mark in enumerate("┃│"))
-    return dict(zip(names, map(int, values), strict=True))
-
-
-def test_the_real_captures(database: Path, shared: Path, tmp_path: Path) -> None:
-    records = json.loads((shared / "reference/expected_metadata.json").read_text("utf-8"))
-    for picture, record in records.items():
-        path = (tmp_path / "out" / picture).with_suffix(".json")
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(record), "utf-8")
-    for load in ((9, 2), (0, 11)):
-        result = db("load", "-i", str(tmp_path / "out"))
-        assert result.exit_code == 0
-        assert (counts(result)["inserted"], counts(result)["updated"]) == load
-        told = [line for line in result.stdout.splitlines() if "the row is of" in line]
-        assert len(told) == 2
-        assert all("/06_Fv286/" in line.partition("not of")[0] for line in told)
-        assert all("/06_Ev134/" in line.partition("not of")[2] for line in told)
-    assert len(rows(database)) == 9
-
-
-def test_pictures_are_named_as_the_chain_names_them(program: Program) -> None:
-    program.configure(remote_json=True, write_exif_to_db=True)
-    program.site.fill(2)
-    program.site.put("SHOUTED.JPEG", capture(7))
-    assert program("run").exit_code == 0
-    state = program.site.output.with_name(program.site.output.name + "_state")
-    result = invoke(
-        "db", "load", "-i", str(program.site.output), "-k", str(program.config),
-        "--connection", f"sqlite:///{state}/pictures.gpkg",
-    )  # fmt: skip
-    assert result.exit_code == 0
-    assert counts(result) == {"inserted": 0, "updated": 3, "refused": 0, "waiting": 0, "bad files": 0}
-    assert "one ID" not in result.stdout
-
-
-def test_the_extension_comes_from_the_picture_beside_or_from_the_record(database: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "records"
-    put_record(folder, "b/p1.json", exif_filnavn="other.JPEG")
-    put_record(folder, "c/p1.json")
-    (folder / "c/p1.JPG").write_bytes(b"")
-    put_record(folder, "a/p1.json", exif_filnavn="no name of a picture")
-    told = db("load", "-i", str(folder)).stdout
-    assert "the row is of c/p1.JPG, not of b/p1.JPEG" in told
-    assert "the row is of c/p1.JPG, not of a/p1.jpg" in told
-
-
-def test_bad_files_are_named_and_stop_nothing(database: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "records"
-    put_record(folder, "a/p1.json")
-    put_record(folder, "z/p2.json", 2)
-    put_record(folder, "z/p3.json", 3, exif_tid=None)
-    put_record(folder, ".hidden/p4.json", 4)
-    for name, text in (("torn.json", '{"bildeid": '), ("list.json", "[]"), ("other.json", "{}"), ("notes.txt", "x")):
-        (folder / name).write_text(text)
-    log = tmp_path / "log"
-    result = db("load", "-i", str(folder), "-l", str(log))
-    assert result.exit_code == 1
-    assert counts(result) == {"inserted": 2, "updated": 0, "refused": 1, "waiting": 0, "bad files": 3}
-    for line in ("  torn.json: the record cannot be read", "  other.json: has no bildeid", "  z/p3.jpg: NOT NULL"):
-        assert line in result.stdout
-    assert rows(database) == ["p1.jpg", "p2.jpg"]
-    [written] = log.iterdir()
-    assert "torn.json" in written.read_text()
-
-
-def test_rows_wait_for_a_database_that_is_away_and_go_in_later(database: Path, tmp_path: Path) -> None:
-    put_record(tmp_path / "records", "p1.json")
-    database.mkdir()  # a folder in its place cannot be opened
-    away = db("load", "-i", str(tmp_path / "records"))
-    assert away.exit_code == 3
-    assert counts(away)["waiting"] == 1
-    assert f"1 rows wait in {tmp_path / 'records_state'}" in away.stderr
-    status = db("status", "--state", str(tmp_path / "records_state"), "--json")
-    assert status.exit_code == 3
-    facts = json.loads(status.stdout)
-    assert (facts["reachable"], facts["waiting"]) == (False, 1)
-    database.rmdir()
-    (tmp_path / "records/p1.json").unlink()
-    back = db("load", "-i", str(tmp_path / "records"))
-    assert back.exit_code == 0
-    assert "1 rows that waited from earlier loads went in as well" in back.stdout
-    assert "no record files (.json) below" in back.stdout
-    assert rows(database) == ["p1.jpg"]
-
-
-def test_too_many_refused_rows_stop_the_load_and_are_told(database: Path, tmp_path: Path) -> None:
-    config = tmp_path / "config.yml"
-    config.write_text("db_max_n_errors: 1\ndb_max_n_accumulated_rows: 1\n")
-    for number in range(5):
-        put_record(tmp_path / "records", f"p{number}.json", number, exif_tid=None)
-    result = db("load", "-i", str(tmp_path / "records"), "-k", str(config))
-    assert result.exit_code == 1
-    assert counts(result)["refused"] == 2
-    assert "2 rows were refused (db_max_n_errors 1)" in result.stderr
-
-
-def test_the_state_folder_s_own_database_needs_no_connection(tmp_path: Path) -> None:
-    put_record(tmp_path / "records", "p1.json")
-    result = invoke("db", "load", "-i", str(tmp_path / "records"), "--state", str(tmp_path / "state"))
-    assert result.exit_code == 0
-    assert rows(tmp_path / "state/pictures.gpkg") == ["p1.jpg"]
-
-
 # --- execute-sql -----------------------------------------------------------------------------------------------------
 
 
@@ -440,6 +281,14 @@ def test_a_run_takes_the_name_of_a_stored_connection(program: Program, database:
     missing = program("run", "--database", "nowhere")
     assert missing.exit_code == 2
     assert "no such stored connection" in missing.stderr
+
+
+def test_a_run_warns_of_a_password_on_its_command_line(program: Program) -> None:
+    program.site.fill(1)
+    url = f"postgresql://loader:{PASSWORD.split()[0]}@127.0.0.1:1/x"
+    result = program("run", "--database", url)
+    assert "everyone on this machine can read the password in its URL" in result.stderr
+    assert PASSWORD.split()[0] not in result.output
 
 
 def test_a_run_takes_the_table_of_the_connection_unless_one_is_configured(program: Program, database: Path) -> None:
