@@ -14,7 +14,8 @@ from anonymisation.cli.options import config_option, log_option
 from anonymisation.cli.session import output_console, start_logging
 from anonymisation.database.connections import PASSWORD_VARIABLE, ConnectionStore, StoredConnection
 from anonymisation.database.keys import KEY_VARIABLE, KEYRING, find_or_make_key, make_key
-from anonymisation.database.tables import is_identifier, load_layout
+from anonymisation.database.tables import is_identifier
+from anonymisation.database.user_formatters import layout_in_force
 from anonymisation.settings import load_settings
 
 
@@ -54,7 +55,7 @@ def configure_command(
     that, one that the operating system's keyring keeps. `--connection NAME` then takes it from there.
     """
     settings = load_settings(config_file).settings
-    load_layout(table_name)
+    layout_in_force(settings.model_copy(update={"db_table": table_name}))
     if schema is not None and not is_identifier(schema):
         raise click.UsageError(f"--schema: expected a letter, then letters, digits or _; got {schema!r}")
     connection = StoredConnection(name or table_name, dsn, user, schema, table_name)

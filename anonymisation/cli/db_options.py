@@ -19,8 +19,9 @@ from anonymisation.cli.options import config_option, log_option
 from anonymisation.cli.session import output_console, start_logging
 from anonymisation.database.connections import FOLDER_VARIABLE, PASSWORD_VARIABLE, ConnectionStore, is_url
 from anonymisation.database.keys import KEY_VARIABLE
-from anonymisation.database.tables import TableLayout, load_layout
+from anonymisation.database.tables import TableLayout
 from anonymisation.database.target import DatabaseTarget, embedded_url, open_target
+from anonymisation.database.user_formatters import layout_in_force
 from anonymisation.settings import Settings, load_settings
 
 _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -110,7 +111,7 @@ def open_database(options: DatabaseOptions, state: Path | None = None) -> Databa
     """
     settings = load_settings(options.config_file).settings
     address = _find(options, settings, state)
-    layout = load_layout(options.table_name or address.table or settings.db_table)
+    layout = _layout(settings, options.table_name or address.table)
     url = _with_password(address, options)
     err = Console(stderr=True)
     start_logging(settings, err, options.log_folder, _secrets(url))
@@ -126,10 +127,14 @@ def named_layout(options: DatabaseOptions) -> tuple[TableLayout, str | None, str
     start_logging(settings, Console(stderr=True), options.log_folder)
     named = options.connection or settings.database
     address = _find(options, settings, None) if named else None
-    layout = load_layout(options.table_name or (address and address.table) or settings.db_table)
+    layout = _layout(settings, options.table_name or (address and address.table))
     if address is None:
         return layout, None, None
     return layout, address.url.get_backend_name(), address.schema
+
+
+def _layout(settings: Settings, named: str | None) -> TableLayout:
+    return layout_in_force(settings.model_copy(update={"db_table": named}) if named else settings)
 
 
 def can_ask() -> bool:
