@@ -127,7 +127,7 @@ def named_layout(options: DatabaseOptions) -> tuple[TableLayout, str | None, str
     start_logging(settings, Console(stderr=True), options.log_folder)
     named = options.connection or settings.database
     address = _find(options, settings, None) if named else None
-    layout = _layout(settings, options.table_name or (address and address.table))
+    layout = _layout(settings, options.table_name or (None if address is None else address.table))
     if address is None:
         return layout, None, None
     return layout, address.url.get_backend_name(), address.schema
