@@ -30,11 +30,11 @@ WAIT_UNTIL_SETTLED: Final[Mapping[str, bool | None]] = {SCHEDULED_ONLY: None, "y
 
 
 def form() -> dict[str, Param]:
-    """The trigger form."""
+    """The trigger form. What may stay empty must allow null: the form takes an empty field for a missing value."""
     return {
         "folders": Param(
-            [],
-            type="array",
+            None,
+            type=["null", "array"],
             items={"type": "string", "minLength": 1},
             title="Folders",
             description="Paths below the input folder (with all below them) or shell patterns; none: every folder.",
@@ -61,8 +61,8 @@ def form() -> dict[str, Param]:
             description="Folders to which something was written lately wait for a later run.",
         ),
         "continue_after": Param(
-            "",
-            type="string",
+            None,
+            type=["null", "string"],
             title="Continue after",
             description="Only folders behind this one, in the order of their paths; set by a run that was too long.",
         ),
@@ -99,13 +99,13 @@ class RunRequest:
             wanted = _date(run.partition_key, "partition key", KEY_FORMAT)
         settled = WAIT_UNTIL_SETTLED[params["wait_until_settled"]]
         return cls(
-            folders=tuple(params["folders"]),
+            folders=tuple(params["folders"] or ()),
             capture_date=wanted,
             model=params["model"],
             force_remask=params["force_remask"],
             delete_input=params["delete_input"],
             settled_only=kind == "scheduled" if settled is None else settled,
-            continue_after=params["continue_after"],
+            continue_after=params["continue_after"] or "",
             part=params["part"],
         )
 
@@ -132,7 +132,7 @@ class RunRequest:
     def next_part(self, after: str) -> dict[str, Any]:
         """The form of the run that goes on behind the folder `after`; it asks for the same in every other way."""
         return {
-            "folders": list(self.folders),
+            "folders": list(self.folders) or None,
             "capture_date": None if self.capture_date is None else self.capture_date.isoformat(),
             "model": self.model,
             "force_remask": self.force_remask,

@@ -93,3 +93,13 @@ def test_the_workspace_has_the_folders_of_the_deployment(monkeypatch: pytest.Mon
     workspace = workspace_for(context(delete_input="yes"))
     assert (workspace.shares.input, workspace.shares.state) == (tmp_path / "INPUT", tmp_path / "STATE")
     assert workspace.settings.delete_input is True
+
+
+def test_the_form_can_be_sent_as_it_is_shown() -> None:
+    """A field that begins empty must allow null, else the UI refuses the form until something is typed."""
+    from anonymisation_airflow.request import form
+
+    for name, param in form().items():
+        if param.value in (None, "", [], ()):
+            assert "null" in param.schema["type"], name
+        param.resolve()
