@@ -86,7 +86,9 @@ def collect(data: Path, teacher: keras.Model) -> tuple[list[Sample], list[float]
 def mark_unknown(samples: Sequence[Sample], teacher: keras.Model, source: Source) -> list[Sample]:
     """Add to `ignore` what the starting network sees there of classes that the source does not label (or, with all
     labelled, of any class)."""
-    detect = ObjectDetector(teacher, ExportOptions(size=640, score_floor=source.unknown_score or 0.5))
+    detect = ObjectDetector(
+        teacher, ExportOptions(scales=((640, 640.0),), score_power=1.0, score_floor=source.unknown_score or 0.5)
+    )
     labelled = set(source.labelled or ())
     marked = []
     for sample in samples:
@@ -127,7 +129,7 @@ def fit(
     trainer.teach_boxes = boxes
     steps = epochs * len(batches)
     schedule = keras.optimizers.schedules.CosineDecay(rate / 20, steps, alpha=0.02, warmup_target=rate, warmup_steps=20)
-    ema = {"use_ema": True, "ema_momentum": 0.98} if boxes else {}
+    ema = {"use_ema": True, "ema_momentum": 0.995} if boxes else {}
     optimizer = keras.optimizers.AdamW(schedule, weight_decay=1e-4, clipnorm=5.0, **ema)
     trainer.compile(optimizer=optimizer, jit_compile=False)
     callbacks = [keras.callbacks.SwapEMAWeights(swap_on_epoch=True)] if boxes else []

@@ -13,7 +13,15 @@ from training.network import build_network, load_weights
 
 
 @pytest.mark.parametrize(
-    "options", [{"size": 100}, {"size": 0}, {"score_floor": 0.0}, {"score_floor": 1.0}, {"mask_grow": 2}]
+    "options",
+    [
+        {"scales": ((100, 99.0),)},
+        {"scales": ()},
+        {"scales": ((64, 0.0),)},
+        {"score_floor": 0.0},
+        {"score_floor": 1.0},
+        {"mask_grow": 2},
+    ],
 )
 def test_nonsense_is_refused(options: dict[str, float]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
@@ -33,7 +41,7 @@ def test_crop_samples_the_boxs_corners() -> None:
 def detector(shared: Path) -> ObjectDetector:
     network = build_network(masks=False)
     load_weights(network, shared / "training" / "yolox_nano_coco_weights.npz")
-    return ObjectDetector(network, ExportOptions(size=320, box_margin=0.0))
+    return ObjectDetector(network, ExportOptions(scales=((320, 100.0), (224, 224.0)), box_margin=0.0))
 
 
 def test_boxes_are_shares_of_the_given_picture(detector: ObjectDetector) -> None:
