@@ -16,7 +16,8 @@ from anonymisation.database.loader import LoadLimits, LoadReport, SourceRecord, 
 from anonymisation.database.schema import ddl, drop_table, insert_spatial_metadata
 from anonymisation.database.tables import load_layout
 from anonymisation.errors import ConfigurationError, DatabaseUnavailableError
-from tests.database.fake_oracle import FakeError, FakeOracle, parse
+from tests.database.fake_oracle import FakeError, FakeOracle
+from tests.database.oracle_sql import parse
 from tests.database.sites import FakeOracleSite, oracle_url
 
 Make = Callable[..., list[SourceRecord]]
