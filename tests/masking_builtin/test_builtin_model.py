@@ -130,7 +130,8 @@ def test_the_same_picture_gives_the_same_bits(run: Run) -> None:
 
 
 def test_recall_on_pictures_never_trained_on(shared: Path) -> None:
-    figures = measure(pictures(shared / "eval" / "camvid", limit=39), package_hide(None, None))
+    # The whole set: a few large vehicles carry so many of its pixels that any sample of it says something else.
+    figures = measure(pictures(shared / "eval" / "camvid"), package_hide(None, None))
     assert figures["person_recall"] is not None
     assert figures["person_recall"] >= 0.85
     assert figures["vehicle_recall"] is not None
