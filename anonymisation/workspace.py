@@ -80,17 +80,27 @@ def open_workspace(
     address = database_url or layers.values["database"] or embedded_url(shares.state)
     try:
         loaded = load_settings(config, overrides)
+        workspace = Workspace(loaded.settings, shares, loaded.version_tag, address, database_schema)
         if loaded.settings.write_exif_to_db:
-            if isinstance(address, str) and not is_url(address):
-                store = ConnectionStore()
-                stored, address = store.read(address), store.unlock(address)
-                database_schema = stored.schema
-                if loaded.sources["db_table"] == "default":
-                    loaded = replace(loaded, settings=loaded.settings.model_copy(update={"db_table": stored.table}))
-            layout = layout_in_force(loaded.settings)
-            open_target(address, layout, schema=database_schema)  # refuses what could not be loaded into
+            workspace = _with_database(workspace, table_is_configured=loaded.sources["db_table"] != "default")
     except ConfigurationError as error:
         raise ConfigurationError([*error.problems, *problems]) from None
     if problems:
         raise ConfigurationError(problems)
-    return Workspace(loaded.settings, shares, loaded.version_tag, address, database_schema)
+    return workspace
+
+
+def _with_database(workspace: Workspace, *, table_is_configured: bool) -> Workspace:
+    """Look up a stored connection by its name, and refuse what could not be loaded into."""
+    address = workspace.database_url
+    if isinstance(address, str) and not is_url(address):
+        store = ConnectionStore()
+        stored = store.read(address)
+        settings = workspace.settings
+        if not table_is_configured:
+            settings = settings.model_copy(update={"db_table": stored.table})
+        workspace = replace(
+            workspace, settings=settings, database_url=store.unlock(address), database_schema=stored.schema
+        )
+    open_target(workspace.database_url, layout_in_force(workspace.settings), schema=workspace.database_schema)
+    return workspace

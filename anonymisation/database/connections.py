@@ -172,8 +172,10 @@ class ConnectionStore:
         return connection.url(password)
 
     def _content(self, name: str) -> dict[str, Any]:
+        if not _NAME.fullmatch(name):  # perhaps a mistyped URL: the text is not repeated, it may hold a password
+            raise _refused("database", "expected the name of a stored connection, or an SQLAlchemy URL")
         path = self.path(name)
-        if not _NAME.fullmatch(name) or not path.is_file():
+        if not path.is_file():
             there = ", ".join(self.names()) or "none"
             problem = f"no such stored connection in {self._folder}; there are: {there}. Make one with `anonymise db "
             raise _refused(name, f"{problem}configure`, or give an SQLAlchemy URL")

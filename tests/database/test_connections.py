@@ -173,7 +173,7 @@ def test_what_is_no_connection_file_is_refused(store: ConnectionStore, key: Key,
 def test_a_name_is_never_a_path(store: ConnectionStore, key: Key, name: str) -> None:
     with pytest.raises(ConfigurationError, match="expected letters, digits"):
         StoredConnection(name, "db.example:1521/X", "loader", None, "VEGBILDER")
-    with pytest.raises(ConfigurationError, match="no such stored connection"):
+    with pytest.raises(ConfigurationError, match="expected the name of a stored connection"):
         store.read(name)
 
 
