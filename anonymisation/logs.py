@@ -73,15 +73,17 @@ def logging_to(
     if path is not None:
         handlers.append(_file_handler(path, settings, secrets))
     root, package = logging.getLogger(), logging.getLogger(PACKAGE)
-    level = package.level
+    levels = package.level, root.level
     package.setLevel(settings.log_level)
+    root.setLevel(logging.WARNING)
     logging.captureWarnings(True)
     for handler in handlers:
         root.addHandler(handler)
     try:
         yield Logging(path)
     finally:
-        package.setLevel(level)
+        package.setLevel(levels[0])
+        root.setLevel(levels[1])
         logging.captureWarnings(False)
         for handler in handlers:
             root.removeHandler(handler)

@@ -52,6 +52,20 @@ def test_the_level_decides_what_is_logged(tmp_path: Path, level: str, lines: int
     assert len(stream.getvalue().splitlines()) == lines
 
 
+def test_libraries_are_heard_from_warning_on_whoever_set_up_logging_before(tmp_path: Path) -> None:
+    root = logging.getLogger()
+    before = root.level
+    root.setLevel(logging.DEBUG)
+    try:
+        with logging_to(settings_with(), console()[0], tmp_path) as logged:
+            logging.getLogger("somebody.else").info("chatter")
+        assert root.level == logging.DEBUG
+    finally:
+        root.setLevel(before)
+    assert logged.file is not None
+    assert "chatter" not in logged.file.read_text()
+
+
 def test_lines_meant_for_the_file_stay_off_the_terminal(tmp_path: Path) -> None:
     terminal, stream = console()
     with logging_to(settings_with(), terminal, tmp_path) as logged:

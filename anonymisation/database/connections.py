@@ -173,7 +173,8 @@ class ConnectionStore:
 
     def _content(self, name: str) -> dict[str, Any]:
         if not _NAME.fullmatch(name):  # perhaps a mistyped URL: the text is not repeated, it may hold a password
-            raise _refused("database", "expected the name of a stored connection, or an SQLAlchemy URL")
+            message = "expected the name of a stored connection, or an SQLAlchemy URL"
+            raise ConfigurationError([ConfigProblem("database", "address", message)])
         path = self.path(name)
         if not path.is_file():
             there = ", ".join(self.names()) or "none"

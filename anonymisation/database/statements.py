@@ -47,9 +47,16 @@ def split_statements(script: str) -> list[str]:
                 blocks[-1].append(line)
         parts = ["\n".join(block) for block in blocks]
     else:
-        parts = sqlparse.split(script)
+        parts = _split_at_semicolons(script)
     trimmed = (_trimmed(part) for part in parts)
     return [statement for statement in trimmed if statement]
+
+
+def _split_at_semicolons(script: str) -> list[str]:
+    # sqlparse takes a backslash for MySQL's escape; in standard SQL it is a character like any other, and ends many a
+    # Windows path. So another character stands in for it: a private one that the script does not use.
+    stand_in = next(letter for letter in map(chr, range(0xE000, 0xF900)) if letter not in script)
+    return [part.replace(stand_in, "\\") for part in sqlparse.split(script.replace("\\", stand_in))]
 
 
 def execute_sql(target: DatabaseTarget, statements: Sequence[str], *, limit: int = 1000) -> list[StatementResult]:

@@ -29,6 +29,7 @@ from anonymisation.errors import DatabaseUnavailableError, WorkFailedError
             ["CREATE OR REPLACE TRIGGER t BEFORE INSERT ON x BEGIN NULL; END t;"],
         ),
         ("CREATE TABLE t (x NUMBER); -- one", ["CREATE TABLE t (x NUMBER)"]),
+        ("SELECT 'Vegbilder\\'; SELECT '\ue000'", ["SELECT 'Vegbilder\\'", "SELECT '\ue000'"]),
         ("", []),
         (" ; \n-- nothing\n", []),
     ],
