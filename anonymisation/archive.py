@@ -26,6 +26,7 @@ def archive_folder(workspace: Workspace, folder: str) -> ArchiveReport:
     if workspace.shares.archive is None:
         return ArchiveReport(folder)
     workspace.require_shares()
+    workspace.require_apart(folder)
     archived = already = size = failed = 0
     failures: list[Failure] = []
     with open_state(workspace.shares.state, folder) as state:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -162,6 +163,7 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
     settings = workspace.settings
     model, digest = workspace.model_identity(), settings.picture_digest()
     shadowed = shadowed_names([picture.name for picture in pictures], states, settings)
+    outputs = _names_in(workspace.shares.output / folder) if settings.remote_json else None
     pending = 0
     failures: list[Failure] = []
     for picture in pictures:
@@ -172,7 +174,7 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
             picture.name in shadowed and is_known_shadowed(picture, known)
         ):
             failures.append(Failure(join(folder, picture.name), known.reason or "", known=True))
-        elif not _is_finished(workspace, folder, picture, known, table):
+        elif not _is_finished(workspace, folder, picture, known, table) or _lacks_record(picture, outputs):
             pending += 1
     # The row of a picture whose original is released already can still be missing.
     if table is not None and any(s.status == MASKED and s.loaded != table for s in states.values()):
@@ -190,6 +192,20 @@ def _is_finished(
     if settings.delete_input or (workspace.shares.archive is not None and not state.archived):
         return False  # with delete_input, a picture still in the input is not released yet
     return table is None or state.loaded == table
+
+
+def _lacks_record(picture: PictureFile, outputs: frozenset[str] | None) -> bool:
+    """Whether the record is wanted among the `outputs` and is not there; the mask step writes it again."""
+    return outputs is not None and f"{PurePosixPath(picture.name).stem}.json" not in outputs
+
+
+def _names_in(folder: Path) -> frozenset[str]:
+    """The names in an output folder; none when it is not there."""
+    try:
+        with os.scandir(folder) as entries:
+            return frozenset(entry.name for entry in entries)
+    except FileNotFoundError:
+        return frozenset()
 
 
 def _is_left_behind(workspace: Workspace, folder: str, listing: Listing) -> bool:

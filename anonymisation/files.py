@@ -59,6 +59,7 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes], *, mode: int = 0
             stream.writelines([data] if isinstance(data, bytes) else data)
             _flush(stream)
         part.replace(path)
+        _flush_folder(path.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -78,6 +79,7 @@ def copy_atomically(source: Path, target: Path) -> str:
         stat = source.stat()
         os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         part.replace(target)
+        _flush_folder(target.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -169,3 +171,13 @@ def _part_path(path: Path) -> Path:
 def _flush(stream: IO[bytes]) -> None:
     stream.flush()
     os.fsync(stream.fileno())
+
+
+def _flush_folder(path: Path) -> None:
+    """Bring a rename to the disk: an original may be removed because of it. Not every network share can do this."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        with contextlib.suppress(OSError):
+            os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -11,14 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.errors import ImageError, ImageMetadataError, ShareUnavailableError
-from anonymisation.files import sha256_of, with_access, write_atomically
+from anonymisation.files import sha256_of, sha256_of_file, with_access, write_atomically
 from anonymisation.imaging.exif import ExifTags, Provenance, published_exif, read_exif, read_provenance
 from anonymisation.imaging.jpeg import Frame, decode_jpeg, encode_jpeg, to_upright
 from anonymisation.imaging.mask_file import encode_mask
 from anonymisation.listing import PictureFile
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, redact
-from anonymisation.metadata.record import Record, RecordContext, build_record, record_from_json, record_to_json
+from anonymisation.metadata.record import (
+    RECORD_KEYS,
+    Record,
+    RecordContext,
+    build_record,
+    record_from_json,
+    record_to_json,
+)
 from anonymisation.metadata.redaction import redact_tag
 from anonymisation.paths import ImagePaths
 from anonymisation.state import MASKED, FileStamp, PictureState
@@ -48,6 +55,10 @@ class FinishedPicture:
     record: Record
     detections: list[dict[str, Any]] | None
     objects: Mapping[str, int]
+
+
+class ArchivedNameError(ImageError):
+    """The archive keeps a different picture under this picture's name."""
 
 
 class PictureWorker:
@@ -104,6 +115,39 @@ class PictureWorker:
         source = self.paths(file).relative
         exif = read_exif(data, source=source)
         return PreparedPicture(file, data, sha256_of(data), exif, decode_jpeg(data, source=source))
+
+    def require_archive_place(self, file: PictureFile, data: bytes) -> None:
+        """Refuse a picture under whose name the archive keeps another one, before anything made from that is replaced.
+
+        Raises:
+            ArchivedNameError: it does.
+        """
+        archived = self.paths(file).archived
+        if archived is None:
+            return
+        try:
+            taken = sha256_of_file(archived) != sha256_of(data)
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise ImageError(f"the archive copy {archived} cannot be read: {error.strerror}") from error
+        if taken:
+            raise ArchivedNameError(
+                f"the archive holds a different picture as {archived}; neither that nor what was made from it is "
+                "overwritten: rename this picture, or move that one away with its masked picture"
+            )
+
+    def missing_records(self, file: PictureFile) -> list[Path]:
+        """Where the settings want the record and it is not."""
+        return [path for path in self.paths(file).records(self._settings) if not path.exists()]
+
+    def write_records(self, places: Iterable[Path], record: Record) -> None:
+        """Write the record of a picture that is done to those places.
+
+        Raises:
+            ImageError: it cannot be written.
+        """
+        self._write_all([(path, record_to_json(record)) for path in places])
 
     def finish(self, picture: PreparedPicture, detections: Detections) -> FinishedPicture:
         """Redact, encode and write all that the settings ask for; the masked picture last, so that it proves the rest.
@@ -184,9 +228,11 @@ class PictureWorker:
     def _known_record(self, paths: ImagePaths) -> Record | None:
         for path in paths.records(self._settings):
             try:
-                return record_from_json(path.read_bytes())
+                record = record_from_json(path.read_bytes())
             except (OSError, ImageMetadataError):
                 continue
+            if set(record) == set(RECORD_KEYS):  # anything else is someone else's file of that name
+                return record
         return None
 
     def _rebuilt_record(self, paths: ImagePaths, exif: ExifTags, provenance: Provenance) -> Record:
@@ -194,14 +240,15 @@ class PictureWorker:
         return {**record, "versjon": provenance.version}
 
     def _write_all(self, files: Iterable[tuple[Path, bytes]]) -> None:
-        """Write the files in their order; where one cannot be written, none of them stays."""
-        written: list[Path] = []
+        """Write the files in their order; where one cannot be written, none stays that was not there before."""
+        new: list[Path] = []
         try:
             for path, data in files:
+                if not path.exists():
+                    new.append(path)
                 self._write(path, data)
-                written.append(path)
         except ImageError:
-            for path in written:
+            for path in new:
                 path.unlink(missing_ok=True)
             raise
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Final
+from typing import Any, Final
 
 from anonymisation.discovery import is_done, is_known_failed
 from anonymisation.errors import AnonymisationError, ImageError
@@ -59,6 +59,7 @@ def mask_folder(
     """
     started = time.monotonic()
     workspace.require_shares()
+    workspace.require_apart(folder)
     outcomes = []
     with open_state(workspace.shares.state, folder) as state:
         if clean_up:
@@ -91,6 +92,7 @@ class _MaskStep:
         """What became of each picture."""
         files = list_pictures(self._workspace.shares.input / self._folder)
         self._shadowed = shadowed_names([file.name for file in files], self._state.pictures, self._settings)
+        self._state.has_record("")  # reads the records' places before threads ask for them
         threads = self._settings.max_num_async_workers if self._settings.enable_async else 0
         with executor(threads) as pool:
             begun = in_flight(((file, pool.submit(self._begin, file)) for file in files), threads)
@@ -107,13 +109,24 @@ class _MaskStep:
         if not remask:
             # Without its record a picture is not done: adopting it makes the record again.
             if self._state.has_record(file.name) and is_done(self._workspace, self._folder, file, known):
+                self._restore_records(file, self._state.record(file.name))
                 return ImageOutcome(self._worker.paths(file).relative, Status.ALREADY_DONE)
             if known is not None and is_known_failed(file, known, self._model, self._digest):
                 return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
         _require_unicode(file.name)
         data = self._worker.read(file)
         adopted = None if remask else self._adopt(file, data, known)
-        return adopted or self._worker.prepare(file, data)
+        if adopted is not None:
+            self._restore_records(file, adopted.record)
+            return adopted
+        self._worker.require_archive_place(file, data)
+        return self._worker.prepare(file, data)
+
+    def _restore_records(self, file: PictureFile, record: Mapping[str, Any] | None) -> None:
+        """Write the record of a picture that is done where it is wanted by now, or was lost."""
+        missing = self._worker.missing_records(file)
+        if missing and record is not None:
+            self._worker.write_records(missing, dict(record))
 
     def _adopt(self, file: PictureFile, data: bytes, known: PictureState | None) -> FinishedPicture | None:
         """What the output share holds, unless this deployment knows it better (then nothing needs to be adopted)."""

@@ -31,6 +31,7 @@ def release_folder(workspace: Workspace, folder: str) -> ReleaseReport:
     if not workspace.settings.delete_input:
         return ReleaseReport(folder, kept=len(files))
     workspace.require_shares()
+    workspace.require_apart(folder)
     failures: list[Failure] = []
     released = 0
     with open_state(workspace.shares.state, folder) as state:
@@ -115,7 +116,8 @@ def _remove_emptied(workspace: Workspace, folder: str, pictures: Mapping[str, Pi
     if list_pictures(place) or not place.is_dir():
         return False
     for path in companions(workspace, folder, pictures):
-        path.unlink(missing_ok=True)
+        with suppress(OSError):  # what cannot be removed keeps the folder, and loses nothing
+            path.unlink(missing_ok=True)
     for path in (place, *place.parents):
         if base in path.parents:
             with suppress(OSError):  # not empty: something else lies there, and it is not ours to remove

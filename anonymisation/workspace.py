@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -12,7 +13,7 @@ from sqlalchemy.engine import URL
 from anonymisation.database.connections import ConnectionStore, is_url
 from anonymisation.database.target import embedded_url, open_target
 from anonymisation.database.user_formatters import layout_in_force
-from anonymisation.errors import ConfigurationError
+from anonymisation.errors import ConfigProblem, ConfigurationError
 from anonymisation.files import make_folder, require_folder
 from anonymisation.masking.factory import model_identity
 from anonymisation.paths import ImagePaths, Shares
@@ -49,11 +50,28 @@ class Workspace:
 
         Raises:
             ShareUnavailableError: the input folder cannot be reached, or another one cannot be created.
+            ConfigurationError: two of them are one and the same.
         """
         require_folder(self.settings, self.shares.input, "input")
         for role, path in self.shares.roles():
             if role != "input":
                 make_folder(self.settings, path, role)
+        self.require_apart(".")
+
+    def require_apart(self, folder: str) -> None:
+        """Refuse to work where `folder` is the same directory below two base folders.
+
+        Names cannot tell: one share may be mounted twice, or a folder of one base be a link into another. A masked
+        picture would overwrite its original there, and an archive copy be the original itself.
+
+        Raises:
+            ConfigurationError: naming both.
+        """
+        places = [(role, base / folder) for role, base in self.shares.roles()]
+        for (role, path), (other_role, other) in combinations(places, 2):
+            if path.exists() and other.exists() and path.samefile(other):
+                message = f"{path} and the {other_role} folder {other} are the same directory; give each its own"
+                raise ConfigurationError([ConfigProblem("folders", f"{role} folder", message)])
 
 
 def open_workspace(

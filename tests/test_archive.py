@@ -11,7 +11,7 @@ from anonymisation.archive import archive_folder
 from anonymisation.files import sha256_of_file
 from anonymisation.pipeline import mask_folder
 from anonymisation.state import read_pictures
-from tests.captures import FOLDER, CountingDetector, Site, capture, names_below
+from tests.captures import FOLDER, CountingDetector, Site, capture, checksums, names_below
 
 
 @pytest.fixture
@@ -84,16 +84,18 @@ def test_a_different_file_in_the_archive_is_never_overwritten(site: Site) -> Non
     assert not read_pictures(site.state, FOLDER)["p001.jpg"].archived
 
 
-def test_an_input_that_changed_after_masking_and_archiving_is_a_conflict(site: Site) -> None:
-    workspace = site.workspace(archive=True)
-    archive_folder(workspace, FOLDER)
-    before = (site.archive / FOLDER / "p001.jpg").read_bytes()
+@pytest.mark.parametrize("released", [False, True])
+def test_other_bytes_under_an_archived_name_replace_nothing(site: Site, released: bool) -> None:
+    """The archive keeps the first picture; its masked picture and record must not be those of the second."""
+    settings = {"remote_json": True, "delete_input": released}
+    assert site.run(site.workspace(archive=True, **settings)).succeeded
+    before = checksums(site.archive) | checksums(site.output)
     site.put("p001.jpg", capture(77))
-    report = site.run(workspace)
-    assert report.total("mask", "masked") == 1
-    assert report.total("archive", "failed") == 1
-    assert not report.succeeded
-    assert (site.archive / FOLDER / "p001.jpg").read_bytes() == before
+    report = site.run(site.workspace(archive=True, **settings))
+    assert (report.total("mask", "masked"), report.total("mask", "failed"), report.succeeded) == (0, 1, False)
+    assert "the archive holds a different picture" in report.folders[0].failures[0].reason
+    assert checksums(site.archive) | checksums(site.output) == before
+    assert (site.input / FOLDER / "p001.jpg").read_bytes() == capture(77)
 
 
 def test_an_input_that_changed_between_masking_and_archiving_is_not_archived(site: Site) -> None:

@@ -11,7 +11,7 @@ import pytest
 
 from anonymisation.errors import ConfigurationError, ModelUnavailableError, ShareUnavailableError
 from anonymisation.workspace import open_workspace
-from tests.captures import FOLDER, CountingDetector, Site
+from tests.captures import FOLDER, CountingDetector, Site, checksums
 
 
 @pytest.fixture
@@ -122,3 +122,28 @@ def test_error_and_state_folders_are_used_where_configured(site: Site) -> None:
     assert (state / "folders").is_dir()
     assert not site.errors.exists()
     assert not site.state.exists()
+
+
+def test_one_directory_under_two_names_is_refused_before_anything_is_lost(site: Site) -> None:
+    """A folder of the archive, or of the output, that leads back into the input: the copy would be the original."""
+    site.fill(2)
+    originals = checksums(site.input)
+    for base in (site.archive, site.output):
+        place = base / FOLDER
+        place.parent.mkdir(parents=True)
+        place.symlink_to(site.input / FOLDER)
+        report = site.run(site.workspace(archive=True, delete_input=True, remote_json=True))
+        assert not report.succeeded
+        assert "are the same directory" in str(report.folders[0].error)
+        assert report.exit_code == 1
+        assert checksums(site.input) == originals
+        place.unlink()
+
+
+def test_two_base_folders_that_are_one_are_refused(site: Site) -> None:
+    workspace = site.workspace(archive=True)
+    workspace.require_shares()
+    site.archive.rmdir()
+    site.archive.symlink_to(site.output)
+    with pytest.raises(ConfigurationError, match="are the same directory"):
+        workspace.require_shares()

@@ -1,0 +1,38 @@
+"""Records that are wanted later than their picture was masked, or that were lost, come back without the model."""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import pytest
+
+from anonymisation.metadata.record import record_from_json
+from tests.captures import FOLDER, CountingDetector, Site
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = Site(tmp_path)
+    site.fill(2)
+    return site
+
+
+def test_a_record_that_is_wanted_later_or_was_lost_is_written_again(site: Site) -> None:
+    site.run(site.workspace())
+    detector = CountingDetector()
+    place = site.output / FOLDER / "p000.json"
+    for _ in range(2):  # first because remote_json is new, then because the file was lost
+        assert not place.exists()
+        report = site.run(site.workspace(remote_json=True), detector)
+        assert (report.succeeded, report.total("mask", "masked"), detector.calls) == (True, 0, 0)
+        assert record_from_json(place.read_bytes())["exif_filnavn"] == "p000.jpg"
+        place.unlink()
+
+
+def test_another_file_of_the_records_name_is_not_taken_for_it(site: Site) -> None:
+    site.run(site.workspace(local_json=True))
+    shutil.rmtree(site.state)
+    (site.input / FOLDER / "p000.json").write_text('{"camera": "x"}')
+    site.run(site.workspace(local_json=True, write_exif_to_db=True))
+    assert len(site.rows("SELECT * FROM PICTURES")) == len(list((site.input / FOLDER).glob("*.jpg")))
