@@ -21,7 +21,7 @@ from anonymisation.imaging.published import (
     decode_xp,
     published_exif,
 )
-from anonymisation.imaging.tiff import Directory, Entry, Tiff
+from anonymisation.imaging.tiff import Directory, Entry, Tiff, orientation_of
 
 __all__ = [
     "TAG_IMAGE_PROPERTIES",
@@ -91,7 +91,7 @@ def read_exif(data: bytes, *, source: str = "a picture") -> ExifTags:
         image_properties=_raw(tiff.main.get(TAG_IMAGE_PROPERTIES)),
         reflink_info=_raw(tiff.main.get(TAG_REFLINK_INFO)),
         xp_title=decode_xp(_raw(tiff.main.get(TAG_XP_TITLE))),
-        orientation=_orientation(tiff.main),
+        orientation=orientation_of(tiff.main),
         taken=_taken(tiff),
         latitude=latitude,
         longitude=longitude,
@@ -107,11 +107,6 @@ def _raw(entry: Entry | None) -> bytes | None:
 def _text(directory: Directory, tag: int) -> str:
     entry = directory.get(tag)
     return (entry.text or "") if entry else ""
-
-
-def _orientation(main: Directory) -> int:
-    numbers = main[0x0112].numbers if 0x0112 in main else ()
-    return int(numbers[0]) if numbers and numbers[0] in range(1, 9) else 1
 
 
 def _taken(tiff: Tiff) -> datetime | None:

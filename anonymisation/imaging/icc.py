@@ -18,6 +18,8 @@ _HEADER: Final = 128
 _COLOUR_TAGS: Final = frozenset(
     b"wtpt bkpt chad rXYZ gXYZ bXYZ rTRC gTRC bTRC kTRC A2B0 A2B1 A2B2 B2A0 B2A1 B2A2 chrm cicp lumi".split()
 )
+_TABLES: Final = frozenset((b"mft1", b"mft2", b"mAB ", b"mBA "))  # types whose length is in their many parts
+_PARAMETERS: Final = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}  # of a parametric curve, by its kind (table 68)
 _TEXT: Final = "Colour profile"
 # Parts of the header that name devices and programs: CMM; platform; manufacturer and model; creator, checksum, rest.
 _BLANKED: Final = ((4, 8), (40, 44), (48, 56), (80, 128))
@@ -63,8 +65,28 @@ def _colour_tags(profile: bytes) -> dict[bytes, bytes]:
     for position in range(_HEADER + 4, min(_HEADER + 4 + 12 * count, len(profile) - 11), 12):
         name, offset, size = struct.unpack_from(">4sII", profile, position)
         if name in _COLOUR_TAGS and offset >= _HEADER and offset + size <= len(profile):
-            tags[name] = profile[offset : offset + size]
+            value = profile[offset : offset + size]
+            length = _length(value)
+            if length is not None and length <= size:
+                tags[name] = value[:length]
     return tags
+
+
+def _length(value: bytes) -> int | None:
+    """How long a colour tag's value is by its own type, so that nothing rides behind it; None for other types."""
+    kind = value[:4]
+    if kind in _TABLES:
+        return len(value)
+    if kind == b"XYZ ":
+        return 20
+    if kind == b"sf32":
+        return 8 + 4 * 9  # a matrix, the only use among the tags that pass
+    if len(value) < 12:
+        return None
+    if kind == b"curv":
+        return 12 + 2 * int.from_bytes(value[8:12], "big")
+    parameters = _PARAMETERS.get(int.from_bytes(value[8:10], "big"))
+    return None if kind != b"para" or parameters is None else 12 + 4 * parameters
 
 
 def _assemble(header: bytes, tags: Mapping[bytes, bytes]) -> bytes:

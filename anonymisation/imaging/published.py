@@ -24,10 +24,12 @@ from anonymisation.imaging.tiff import (
     RATIONAL,
     SHORT,
     SRATIONAL,
+    TAG_ORIENTATION,
     UNDEFINED,
     Directory,
     Entry,
     Tiff,
+    orientation_of,
     write_tiff,
 )
 
@@ -113,7 +115,7 @@ PUBLISHED_TAGS: Final = (
         "main",
         (0x010F, "Make", _label()),
         (0x0110, "Model", _label()),
-        (0x0112, "Orientation", _whole(SHORT, 1, 8)),
+        (TAG_ORIENTATION, "Orientation", _whole(SHORT, 1, 8)),
         (0x011A, "XResolution", _POSITIVE),
         (0x011B, "YResolution", _POSITIVE),
         (0x0128, "ResolutionUnit", _whole(SHORT, 1, 3)),
@@ -211,6 +213,8 @@ def published_exif(
     """
     tiff = exif_tiff(data) or Tiff({}, {}, {})
     main = _allowed("main", tiff.main)
+    if (orientation := orientation_of(tiff.main)) != 1:
+        main[TAG_ORIENTATION] = Entry(SHORT, (orientation,))  # as it was read, so that both pictures show alike
     main[TAG_IMAGE_HISTORY] = Entry(ASCII, provenance.to_json() + b"\0")
     vendor = _vendor_entries(image_properties, reflink_info)
     title = decode_xp(tiff.main[TAG_XP_TITLE].raw) if TAG_XP_TITLE in tiff.main else None

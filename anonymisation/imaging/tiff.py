@@ -20,6 +20,7 @@ SRATIONAL: Final = 10
 _FORMATS: Final = {3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}
 _BYTES: Final = frozenset((BYTE, ASCII, UNDEFINED))
 
+TAG_ORIENTATION: Final = 0x0112
 EXIF_DIRECTORY: Final = 0x8769
 GPS_DIRECTORY: Final = 0x8825
 
@@ -160,3 +161,9 @@ def _encode_value(entry: Entry) -> tuple[int, bytes]:
         return len(entry.value), entry.value
     flat = [number for value in entry.value for number in (value if isinstance(value, tuple) else (value,))]
     return len(entry.value), struct.pack(f">{_FORMATS[entry.kind][0] * len(flat)}", *flat)
+
+
+def orientation_of(main: Directory) -> int:
+    """The EXIF orientation, 1 to 8; 1 when it is absent or nonsense. Of several numbers the first counts."""
+    numbers = main[TAG_ORIENTATION].numbers if TAG_ORIENTATION in main else ()
+    return int(numbers[0]) if numbers and numbers[0] in range(1, 9) else 1

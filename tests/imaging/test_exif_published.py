@@ -210,3 +210,13 @@ def test_published_exif_of_published_exif_is_the_same() -> None:
     picture = with_segments(PLAIN, segment(0xE1, once))
     assert _published(picture, "<a/>", "<b/>") == once
     assert read_exif(picture).xp_title == "Tittel"
+
+
+def test_an_orientation_given_twice_is_published_as_it_was_read() -> None:
+    """Viewers obey the first number; were it dropped, the masked picture would stand turned beside its original."""
+    tiff = TiffBuilder(">")
+    data = with_exif(jpeg(), tiff.build({0x0112: tiff.short(6, 1)}))
+    assert read_exif(data).orientation == 6
+    provenance = Provenance("0" * 64, "P", "m", {})
+    published = published_exif(data, image_properties=None, reflink_info=None, provenance=provenance)
+    assert read_exif(with_exif(jpeg(), published.removeprefix(b"Exif\0\0"))).orientation == 6

@@ -35,6 +35,11 @@ def _colour_tags() -> dict[bytes, bytes]:
     return xyz | dict.fromkeys((b"rTRC", b"gTRC", b"bTRC"), b"curv\x00\x00\x00\x00\x00\x00\x00\x00")
 
 
+def _behind_colour(tag: bytes) -> bytes:
+    tags = _colour_tags()
+    return with_segments(PLAIN, *icc_segments(icc_profile(b"RGB ", {**tags, tag: tags[tag] + RAW})))
+
+
 def _profile(tag: bytes) -> bytes:
     profile = icc_profile(b"RGB ", {**_colour_tags(), tag: b"text\0\0\0\0" + RAW + b"\0"})
     return with_segments(PLAIN, *icc_segments(profile))
@@ -85,6 +90,9 @@ PLACES: dict[str, Callable[[], bytes]] = {
     "ICC description": lambda: _profile(b"desc"),
     "ICC copyright": lambda: _profile(b"cprt"),
     "ICC private tag": lambda: _profile(b"priv"),
+    "ICC behind a colour": lambda: _behind_colour(b"rXYZ"),
+    "ICC behind a curve": lambda: _behind_colour(b"rTRC"),
+    "ICC colour of a text's type": lambda: _profile(b"wtpt"),
     "ICC behind its end": lambda: with_segments(PLAIN, *icc_segments(icc_profile(b"RGB ", _colour_tags()) + RAW)),
     "Photoshop": _segment(0xED, b"Photoshop 3.0\x008BIM\x04\x04\0\0\0\0\0\x15"),
     "APP3": _segment(0xE3, b"Meta\0"),
