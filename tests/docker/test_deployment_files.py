@@ -12,7 +12,11 @@ from typing import Any
 import pytest
 import yaml
 
+from anonymisation.cli.models import pull_command
+from anonymisation.masking.zoo import ZOO
+from anonymisation.paths import Shares
 from anonymisation_airflow import deployment
+from anonymisation_airflow.deployment import Deployment
 from scripts.airflow_stack import ROOT
 
 DOCKER = ROOT / "docker"
@@ -47,11 +51,72 @@ def test_services_depend_on_services_that_are_there(compose: dict[str, Any]) -> 
     assert set(services) >= {"postgres", "redis", "api-server", "scheduler", "dag-processor", "worker", "gpu-worker"}
     for service in services.values():
         assert set(service.get("depends_on", {})) <= set(services)
-        assert set(service.get("secrets", [])) <= set(compose["secrets"])
-        named = {
-            volume.split(":")[0] for volume in service.get("volumes", []) if not volume.startswith(("$", "/", "."))
-        }
+        named = {source for source, _ in _volumes(service).values() if not source.startswith(("$", "/", "."))}
         assert named <= set(compose["volumes"])
+
+
+def test_airflow_can_write_to_the_file_of_passwords(compose: dict[str, Any]) -> None:
+    for name, service in _airflow_services(compose).items():
+        path = service["environment"]["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]
+        source, mode = _volumes(service)[path]
+        assert not path.startswith("/run/secrets"), name
+        assert (source.split(":")[0], mode) == ("${PASSWORDS_FILE", "rw"), name
+
+
+def test_every_folder_that_a_task_writes_to_is_mounted_writable(compose: dict[str, Any]) -> None:
+    for name, service in _airflow_services(compose).items():
+        given = Deployment.from_environment(service["environment"])
+        assert given.input is not None
+        assert given.output is not None
+        assert given.archive is not None
+        assert given.state is not None
+        values = {"error_output_dir": "", "state_dir": str(given.state)}
+        shares = Shares.resolve(given.input, given.output, given.archive, values)
+        folders = {str(folder) for _, folder in shares.roles()}
+        assert f"{given.output}_error" in folders
+        writable = {target for target, (_, mode) in _volumes(service).items() if mode == "rw"}
+        assert folders <= writable, name
+
+
+def test_fetched_models_outlive_the_containers(compose: dict[str, Any]) -> None:
+    for name, service in _airflow_services(compose).items():
+        assert _volumes(service)["/opt/models"] == ("models", "rw"), name
+    # A new volume takes its owner from the folder in the image.
+    assert re.search(r"chown -R airflow:0 .*/opt/models\b", (DOCKER / "Dockerfile").read_text(encoding="utf-8"))
+    example = (DOCKER / ".env.example").read_text(encoding="utf-8")
+    assert yaml.safe_load(re.findall(r"^# +(model_dir: .+)$", example, re.MULTILINE)[0]) == {"model_dir": "/opt/models"}
+
+
+def test_the_command_that_fetches_a_model_is_one_of_ours(compose: dict[str, Any]) -> None:
+    example = (DOCKER / ".env.example").read_text(encoding="utf-8").replace("\\\n#", " ")
+    words = re.findall(r"^# +docker compose (.* models pull .*)$", example, re.MULTILINE)[0].split()
+    after = words[words.index("--entrypoint") + 1 :]
+    assert after[0] == "anonymise"
+    assert after[1] in _airflow_services(compose)
+    config = after[after.index("-k") + 1]
+    assert config in _volumes(compose["services"][after[1]])
+    parsed = pull_command.make_context("pull", after[4 : after.index("-k")])
+    assert after[2:4] == ["models", "pull"]
+    assert set(parsed.params["names"]) <= set(ZOO)
+    assert parsed.params["names"]
+
+
+def test_images_are_built_in_the_order_that_the_header_gives_and_never_pulled(compose: dict[str, Any]) -> None:
+    text = (DOCKER / "compose.yml").read_text(encoding="utf-8")
+    header = re.findall(r"^#   (.+)$", text.split("name:")[0], re.MULTILINE)
+    assert header[0].startswith("cp docker/.env.example docker/.env")
+    built = [tuple(found) for line in header for found in re.findall(r"docker build -f (\S+) -t (\S+) \.$", line)]
+    assert [path for path, _ in built] == ["docker/Dockerfile", "docker/Dockerfile.gpu-worker"]
+    assert header[-1].endswith("up -d")
+    base = re.findall(r"^ARG BASE=(.+)$", (DOCKER / "Dockerfile.gpu-worker").read_text(encoding="utf-8"), re.MULTILINE)
+    assert base == [f"{built[0][1]}:latest"]
+    services = _airflow_services(compose)
+    assert {service["image"] for service in services.values()} == {f"{tag}:latest" for _, tag in built}
+    assert all(service["pull_policy"] == "never" and "build" not in service for service in services.values())
+
+
+def test_the_pool_keeps_the_number_that_the_operator_gives(compose: dict[str, Any]) -> None:
+    assert "pools set gpu ${GPU_SLOTS:-1} " in compose["services"]["init"]["command"][0]
 
 
 def test_gpu_and_other_work_go_to_workers_of_their_own(compose: dict[str, Any]) -> None:
@@ -89,6 +154,20 @@ def test_pins_of_the_containers_agree_with_the_lock() -> None:
     assert "apache-airflow-providers-celery" in celery
     assert any(name.startswith("nvidia-cudnn") for name in gpu)
     assert not (set(celery) | set(gpu)) & set(lock)
+
+
+def _airflow_services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    found = {name: service for name, service in compose["services"].items() if name not in ("postgres", "redis")}
+    assert set(found) >= {"init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "gpu-worker"}
+    return found
+
+
+def _volumes(service: dict[str, Any]) -> dict[str, tuple[str, str]]:
+    """For each path in the container: what is mounted there, and "rw" or "ro"."""
+    form = re.compile(r"(\$\{[^}]+\}|[^:]+):([^:]+)(?::(ro|rw))?")
+    found = [form.fullmatch(volume) for volume in service.get("volumes", [])]
+    assert None not in found, "a volume in another form than source:target[:mode]"
+    return {match[2]: (match[1], match[3] or "rw") for match in found if match}
 
 
 def _extra_locks() -> list[Path]:
