@@ -83,14 +83,17 @@ class CheckFailedError(WorkFailedError):
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One mistake in a configuration: the file (or command-line flag) it came from, its key, and what is wrong."""
+    """One mistake in a configuration: the file (or command-line flag) it came from, its key, and what is wrong.
+
+    The key is empty where the mistake is the whole file's.
+    """
 
     source: str
     key: str
     message: str
 
     def __str__(self) -> str:
-        return f"{self.source}: {self.key}: {self.message}"
+        return ": ".join(part for part in (self.source, self.key, self.message) if part)
 
 
 class ConfigurationError(AnonymisationError):

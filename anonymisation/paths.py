@@ -12,6 +12,7 @@ from anonymisation.errors import ConfigProblem
 from anonymisation.settings import Settings
 
 PICTURE_SUFFIXES: Final = frozenset((".jpg", ".jpeg"))
+_NO_ARCHIVE: Final = "needs an archive folder (-a, or ANONYMISATION_ARCHIVE)"
 
 
 def is_picture_name(name: str) -> bool:
@@ -52,8 +53,11 @@ class Shares:
         yield "error", self.errors
         yield "state", self.state
 
-    def problems(self, values: Mapping[str, object]) -> list[ConfigProblem]:
-        """Folders that are equal or nested (also through links), and settings that need a folder that is not given."""
+    def problems(self, values: Mapping[str, object], sources: Mapping[str, str]) -> list[ConfigProblem]:
+        """Folders that are equal or nested (also through links), and settings that need a folder that is not given.
+
+        `sources` says for each key where its value came from.
+        """
         problems = []
         real = [(role, path, Path(path).resolve()) for role, path in self.roles()]
         for (role, path, first), (other_role, other_path, second) in combinations(real, 2):
@@ -62,7 +66,7 @@ class Shares:
                 problems.append(ConfigProblem("folders", f"{role} folder", message))
         if self.archive is None:
             asked = [key for key in ("delete_input", "archive_json", "archive_mask") if values[key] is True]
-            problems += [ConfigProblem("folders", key, "needs an archive folder (-a)") for key in asked]
+            problems += [ConfigProblem(sources[key], key, _NO_ARCHIVE) for key in asked]
         return problems
 
 

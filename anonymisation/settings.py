@@ -114,7 +114,7 @@ class Settings(BaseModel):
     @classmethod
     def _plain_name(cls, value: str) -> str:
         if value in {".", ".."} or "/" in value or "\\" in value:
-            raise ValueError(f"expected a file name without folders, got {value!r}")
+            raise ValueError("expected a file name without folders")
         return value
 
     @field_validator("log_file_name")
@@ -222,24 +222,45 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([ConfigProblem(str(path), "-", f"cannot be read: {error}")]) from error
+        raise ConfigurationError([ConfigProblem(str(path), "", f"cannot be read: {_reason(error)}")]) from error
     try:
         content = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigurationError([ConfigProblem(str(path), "-", f"is not valid YAML: {error}")]) from error
+        raise ConfigurationError([ConfigProblem(str(path), "", f"is not valid YAML: {error}")]) from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        problem = ConfigProblem(str(path), "-", f"expected keys and values, got a {type(content).__name__}")
+        problem = ConfigProblem(str(path), "", f"expected keys and values, got a {type(content).__name__}")
         raise ConfigurationError([problem])
     return {str(key): value for key, value in content.items()}
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+# What is told of a key whose type is more than one word; of the others, what the check itself says.
+_EXPECTED: Final[Mapping[str, str]] = {
+    "jpeg_quality": "expected keep or a whole number from 1 to 100",
+    "mask_color": "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50]",
+    "blur": "expected null or a number from 1 to 100",
+    "db_table": "expected the name of a table layout: a letter, then letters, digits or _",
+    "email_to_addresses": "expected a list of addresses, such as [someone@example.org]",
+}
+
+
+def _in_words(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 def _field_problems(error: ValidationError, layers: MergedValues) -> list[ConfigProblem]:
     messages: dict[str, list[str]] = {}
     for item in error.errors(include_url=False):
-        unknown = item["type"] == "extra_forbidden"
-        messages.setdefault(str(item["loc"][0]), []).append("unknown key" if unknown else item["msg"])
+        key, unknown = str(item["loc"][0]), item["type"] == "extra_forbidden"
+        text = "unknown key" if unknown else _EXPECTED.get(key) or _in_words(item["msg"])
+        texts = messages.setdefault(key, [])
+        if text not in texts:
+            texts.append(text)
     problems = []
     for key, texts in messages.items():
         got = "" if texts == ["unknown key"] else f", got {layers.values.get(key)!r}"

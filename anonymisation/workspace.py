@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from itertools import combinations
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, TypeVar
 
 from sqlalchemy.engine import URL
 
 from anonymisation.database.connections import ConnectionStore, is_url
-from anonymisation.database.target import embedded_url, open_target
-from anonymisation.database.user_formatters import layout_in_force
+from anonymisation.database.tables import load_layout
+from anonymisation.database.target import embedded_url, open_target, require_usable
+from anonymisation.database.user_formatters import load_formatters
 from anonymisation.errors import ConfigProblem, ConfigurationError
 from anonymisation.files import make_folder, require_folder
 from anonymisation.masking.factory import model_identity
 from anonymisation.paths import ImagePaths, Shares
-from anonymisation.settings import Settings, load_settings, merge_values
+from anonymisation.settings import MergedValues, Settings, load_settings, merge_values
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,31 +97,66 @@ def open_workspace(
     """
     layers = merge_values(config, overrides)
     shares = Shares.resolve(input_dir, output_dir, archive_dir, layers.values)
-    problems = shares.problems(layers.values)
-    address = database_url or layers.values["database"] or embedded_url(shares.state)
-    try:
-        loaded = load_settings(config, overrides)
-        workspace = Workspace(loaded.settings, shares, loaded.version_tag, address, database_schema)
-        if loaded.settings.write_exif_to_db:
-            workspace = _with_database(workspace, table_is_configured=loaded.sources["db_table"] != "default")
-    except ConfigurationError as error:
-        raise ConfigurationError([*error.problems, *problems]) from None
-    if problems:
+    problems: list[ConfigProblem] = []
+    loaded = _attempt(problems, lambda: load_settings(config, overrides))
+    refused = {problem.key for problem in problems}
+    problems += shares.problems(layers.values, layers.sources)
+    database = _Database(database_url or layers.values["database"] or embedded_url(shares.state), database_schema)
+    if layers.values["write_exif_to_db"] is True:
+        database = _checked(database, layers, refused, problems)
+    if loaded is None or problems:
         raise ConfigurationError(problems)
-    return workspace
+    settings = loaded.settings
+    if database.table is not None and database.table != settings.db_table:
+        settings = settings.model_copy(update={"db_table": database.table})
+    return Workspace(settings, shares, loaded.version_tag, database.url, database.schema)
 
 
-def _with_database(workspace: Workspace, *, table_is_configured: bool) -> Workspace:
-    """Look up a stored connection by its name, and refuse what could not be loaded into."""
-    address = workspace.database_url
-    if isinstance(address, str) and not is_url(address):
-        store = ConnectionStore()
-        stored = store.read(address)
-        settings = workspace.settings
-        if not table_is_configured:
-            settings = settings.model_copy(update={"db_table": stored.table})
-        workspace = replace(
-            workspace, settings=settings, database_url=store.unlock(address), database_schema=stored.schema
-        )
-    open_target(workspace.database_url, layout_in_force(workspace.settings), schema=workspace.database_schema)
-    return workspace
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """Where rows go: a URL, or the name of a stored connection; `table` is None where the configuration says it."""
+
+    url: str | URL = field(repr=False)
+    schema: str | None
+    table: str | None = None
+
+
+def _checked(asked: _Database, layers: MergedValues, refused: Set[str], problems: list[ConfigProblem]) -> _Database:
+    """Look up a stored connection by its name, and add to `problems` whatever could not be loaded into.
+
+    Works on raw values, so that it runs beside the check of the settings; those `refused` there are not told again.
+    """
+    values = layers.values
+    usable = isinstance(asked.url, str | URL) and "database" not in refused
+    found = _attempt(problems, lambda: _looked_up(asked)) if usable else None
+    table = values["db_table"]
+    if found is not None and found.table is not None and layers.sources["db_table"] == "default":
+        table = found.table
+    layout = None
+    if not refused & {"db_table", "db_formatters_module"}:
+        formatters = values["db_formatters_module"]
+        layout = _attempt(problems, lambda: load_layout(table, formatters=load_formatters(formatters)))
+    if found is None:
+        return asked
+    if layout is None:
+        _attempt(problems, lambda: require_usable(found.url, found.schema))
+        return asked
+    _attempt(problems, lambda: open_target(found.url, layout, schema=found.schema))
+    return replace(found, table=table)
+
+
+def _looked_up(asked: _Database) -> _Database:
+    if isinstance(asked.url, URL) or is_url(asked.url):
+        return asked
+    store = ConnectionStore()
+    stored = store.read(asked.url)
+    return _Database(store.unlock(asked.url), stored.schema, stored.table)
+
+
+def _attempt(problems: list[ConfigProblem], action: Callable[[], T]) -> T | None:
+    """What `action` gives; where it refuses the configuration, its problems are added to the others instead."""
+    try:
+        return action()
+    except ConfigurationError as error:
+        problems += error.problems
+        return None

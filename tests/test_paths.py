@@ -14,6 +14,8 @@ VALUES: dict[str, Any] = {
     "error_output_dir": "", "state_dir": "", "delete_input": False, "archive_json": False, "archive_mask": False,
 }  # fmt: skip
 
+SOURCES = dict.fromkeys(VALUES, "default")
+
 
 @pytest.mark.parametrize(
     ("name", "taken"),
@@ -34,7 +36,7 @@ def shares(tmp_path: Path, archive: str | None = "arch", **values: Any) -> Share
 def test_folders_of_errors_and_state_lie_beside_the_output(tmp_path: Path) -> None:
     found = shares(tmp_path)
     assert (found.errors, found.state) == (tmp_path / "out_error", tmp_path / "out_state")
-    assert found.problems(VALUES) == []
+    assert found.problems(VALUES, SOURCES) == []
 
 
 def test_folders_of_errors_and_state_are_configured(tmp_path: Path) -> None:
@@ -61,20 +63,22 @@ def test_folders_that_are_equal_or_nested_are_refused(tmp_path: Path, values: di
     (tmp_path / "link").symlink_to(tmp_path / "in")
     archive = values.pop("archive", "arch")
     found = shares(tmp_path, archive, **{key: str(tmp_path / value) for key, value in values.items()})
-    problems = found.problems(VALUES)
+    problems = found.problems(VALUES, SOURCES)
     assert problems
     assert all("must not be equal or nested" in problem.message for problem in problems)
 
 
 def test_names_that_only_begin_alike_are_not_nested(tmp_path: Path) -> None:
-    assert shares(tmp_path, "input").problems(VALUES) == []
+    assert shares(tmp_path, "input").problems(VALUES, SOURCES) == []
 
 
 @pytest.mark.parametrize("key", ["delete_input", "archive_json", "archive_mask"])
 def test_settings_that_need_an_archive_say_so(tmp_path: Path, key: str) -> None:
     values = VALUES | {key: True}
-    assert shares(tmp_path, "arch").problems(values) == []
-    assert [problem.key for problem in shares(tmp_path, None).problems(values)] == [key]
+    assert shares(tmp_path, "arch").problems(values, SOURCES) == []
+    (problem,) = shares(tmp_path, None).problems(values, {**SOURCES, key: "mine.yml"})
+    assert (problem.source, problem.key) == ("mine.yml", key)
+    assert "ANONYMISATION_ARCHIVE" in problem.message
 
 
 def test_paths_of_a_picture(tmp_path: Path) -> None:

@@ -123,6 +123,25 @@ def test_impossible_values_are_refused(key: str, value: Any) -> None:
     assert list(problems_of(**{key: value})) == [key]
 
 
+@pytest.mark.parametrize(
+    ("key", "value", "told"),
+    [
+        ("mask_color", [1, 2], "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50], "
+         "got [1, 2]"),
+        ("mask_color", "None", "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50], "
+         "got 'None'"),
+        ("email_to_addresses", "a@b", "expected a list of addresses, such as [someone@example.org], got 'a@b'"),
+        ("jpeg_quality", "best", "expected keep or a whole number from 1 to 100, got 'best'"),
+        ("blur", "much", "expected null or a number from 1 to 100, got 'much'"),
+        ("max_num_async_workers", 0, "must be greater than or equal to 1, got 0"),
+        ("log_level", "LOUD", "must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'LOUD'"),
+        ("capture_marker_file", "a/b", "expected a file name without folders, got 'a/b'"),
+    ],
+)  # fmt: skip
+def test_what_was_expected_is_told_in_words(key: str, value: Any, told: str) -> None:
+    assert problems_of(**{key: value}) == {key: told}
+
+
 @pytest.mark.parametrize("template", ["{", "{}", "{0}", "a}b", "{datetime", "{datetime!x}"])
 def test_templates_that_cannot_be_filled_in_are_refused(template: str) -> None:
     assert list(problems_of(log_file_name=template)) == ["log_file_name"]
@@ -157,8 +176,10 @@ def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, content: bytes
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    with pytest.raises(ConfigurationError, match=r"mine\.yml"):
-        load_settings(tmp_path / "mine.yml")
+    path = tmp_path / "mine.yml"
+    with pytest.raises(ConfigurationError) as caught:
+        load_settings(path)
+    assert str(caught.value).endswith(f"  - {path}: cannot be read: No such file or directory")
 
 
 def test_the_version_tag_has_the_date_of_the_file(tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ def test_every_problem_is_told_at_once_and_nothing_is_touched(tmp_path: Path) ->
         (str(config), "archive_json"),
         ("command line", "max_num_async_workers"),
         ("folders", "input folder"),
-        ("folders", "delete_input"),
+        ("command line", "delete_input"),
     }
     assert caught.value.exit_code == 2
     assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.yml"]
@@ -49,6 +49,25 @@ def test_every_problem_is_told_at_once_and_nothing_is_touched(tmp_path: Path) ->
 def test_a_database_that_cannot_be_used_is_refused(site: Site, settings: dict[str, Any]) -> None:
     with pytest.raises(ConfigurationError):
         site.workspace(write_exif_to_db=True, **settings)
+
+
+@pytest.mark.parametrize("database", ["martian://u:hemmelig-7@host/db", "no such connection"])
+@pytest.mark.parametrize("table", ["NO_SUCH", "not a name"])
+def test_table_database_and_keys_are_told_together(site: Site, database: str, table: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        site.workspace(write_exif_to_db=True, database=database, db_table=table, no_such_key=1, delete_input=True)
+    keys = [problem.key for problem in caught.value.problems]
+    assert sorted(set(keys) & {"no_such_key", "delete_input"}) == ["delete_input", "no_such_key"]
+    assert len(keys) == 4, caught.value  # these, one of the table and one of the database
+    assert ("NO_SUCH" if table == "NO_SUCH" else "db_table") in keys
+    assert "hemmelig" not in str(caught.value)
+
+
+def test_values_of_a_wrong_type_are_told_once(site: Site) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        site.workspace(write_exif_to_db=True, database=5, db_table=7, db_formatters_module=[1])
+    keys = sorted(problem.key for problem in caught.value.problems)
+    assert keys == ["database", "db_formatters_module", "db_table"]
 
 
 def test_a_password_is_in_no_text_of_the_workspace(site: Site) -> None:

@@ -95,6 +95,27 @@ def open_target(
     Raises:
         ConfigurationError: the URL cannot be read or used, or names a kind of database that is not supported.
     """
+    parsed, dialect, engine = _open_engine(url, dialect, schema)
+    try:
+        table = make_table(layout, dialect, schema)
+        writer = dialect.writer(layout, table)
+    except (ArgumentError, NoSuchModuleError, ImportError):
+        raise _unusable(_NO_URL) from None
+    except ValueError as error:
+        raise _unusable(str(error)) from None
+    return DatabaseTarget(layout, dialect, _place(parsed), table, engine, writer)
+
+
+def require_usable(url: str | sa.URL, schema: str | None = None) -> None:
+    """Refuse what `open_target` would refuse of every table; nothing is connected.
+
+    Raises:
+        ConfigurationError: as `open_target`.
+    """
+    _open_engine(url, None, schema)
+
+
+def _open_engine(url: str | sa.URL, dialect: Dialect | None, schema: str | None) -> tuple[sa.URL, Dialect, sa.Engine]:
     try:
         parsed = sa.make_url(url)
         backend = parsed.get_backend_name()
@@ -105,14 +126,11 @@ def open_target(
         wanted = f"a letter, then letters, digits or _, up to {MAX_IDENTIFIER}, and not for SQLite"
         raise ConfigurationError([ConfigProblem("database", "schema", f"expected {wanted}; got {schema!r}")])
     try:
-        engine = dialect.engine(parsed)
-        table = make_table(layout, dialect, schema)
-        writer = dialect.writer(layout, table)
+        return parsed, dialect, dialect.engine(parsed)
     except (ArgumentError, NoSuchModuleError, ImportError):
         raise _unusable(_NO_URL) from None
     except ValueError as error:
         raise _unusable(str(error)) from None
-    return DatabaseTarget(layout, dialect, _place(parsed), table, engine, writer)
 
 
 def embedded_url(state: Path) -> sa.URL:
