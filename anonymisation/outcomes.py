@@ -229,6 +229,7 @@ class RunReport:
     """A whole run: its folders, what discovery could not enter (`problems`), and `seconds` of wall time.
 
     `broken` says what kept the run from being complete outside its folders (an unreadable folder, a failed discovery).
+    `selection` names the folders that were asked for; empty: all.
     """
 
     folders: tuple[FolderReport, ...]
@@ -236,6 +237,7 @@ class RunReport:
     broken: tuple[str, ...] = ()
     broken_exit_code: int = 1
     seconds: float = 0.0
+    selection: str = ""
 
     @property
     def succeeded(self) -> bool:

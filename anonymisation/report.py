@@ -72,9 +72,17 @@ def verdict(report: RunReport) -> str:
     if report.succeeded and (known := report.total("mask", "known_failed")):
         pictures = "1 picture that is" if known == 1 else f"{known} pictures that are"
         return f"Everything is done, but for {pictures} known to fail."
+    if report.succeeded and not report.folders:
+        return f"Nothing to do: {_nothing_found(report)}."
     if report.succeeded:
-        return "Everything is done." if report.folders else "Nothing to do: no pictures were found."
+        return "Everything is done."
     return "Not everything succeeded; see below."
+
+
+def _nothing_found(report: RunReport) -> str:
+    if report.selection:
+        return f"no capture folder matches {one_line(report.selection)}"
+    return "no pictures were found"
 
 
 def _counts(report: RunReport) -> list[str]:

@@ -21,6 +21,8 @@ from anonymisation.errors import DatabaseUnavailableError, LoadFailedError
 from anonymisation.loading import send_waiting_rows
 from anonymisation.logs import FILE_ONLY, logging_to, silence_tensorflow
 from anonymisation.mail import Mailer
+from anonymisation.outcomes import RunReport
+from anonymisation.plain_text import one_line
 from anonymisation.settings import Settings
 from anonymisation.workspace import Workspace, open_workspace
 
@@ -40,6 +42,19 @@ class Session:
     def selection(self) -> Selection:
         """Which folders the flags ask for."""
         return Selection(capture_date=self.options.capture_date, patterns=self.options.folders)
+
+    @property
+    def selected(self) -> str:
+        """The flags that choose folders, for messages; empty when there are none."""
+        asked = [f"--folder {pattern}" for pattern in self.options.folders]
+        if self.options.capture_date is not None:
+            asked.append(f"--date {self.options.capture_date}")
+        return ", ".join(asked)
+
+    def warn_of_no_match(self, report: RunReport) -> None:
+        """A selection that chooses nothing is more likely mistyped than meant."""
+        if self.selected and not report.folders:
+            logging.getLogger(__name__).warning("no capture folder matches %s", one_line(self.selected))
 
     def log(self, text: str) -> None:
         """Write to the log file what the terminal shows by itself."""

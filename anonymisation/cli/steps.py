@@ -54,11 +54,13 @@ def run_step(
         problems=tuple(str(problem) for problem in folders.problems),
         broken=(*hidden, *([broken] if broken else [])),
         seconds=time.monotonic() - started,
+        selection=session.selected,
     )
 
 
 def finish(session: Session, report: RunReport, step: str, columns: Sequence[Column]) -> None:
     """Print the table and what failed, and end with the exit code that follows."""
+    session.warn_of_no_match(report)
     print_table(session.out, _table(report, step, columns))
     problems = render_problems(report)
     session.out.print("\n".join([verdict(report), *problems]), style=None if report.succeeded else "red")

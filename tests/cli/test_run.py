@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+import pytest
 from click.testing import Result
 
 from tests.captures import FOLDER, FULL, capture, names_below
@@ -117,6 +118,19 @@ def test_no_pictures_is_a_good_run(program: Program) -> None:
     result = program("run")
     assert result.exit_code == 0
     assert "Nothing to do: no pictures were found." in result.stdout
+
+
+@pytest.mark.parametrize("verb", ["run", "mask"])
+def test_a_selection_that_matches_nothing_is_told(program: Program, verb: str) -> None:
+    program.site.fill(1)
+    result = program(verb, "--folder", "06_Fv268", "--folder", "typo/*")
+    assert result.exit_code == 0, result.output
+    assert "Nothing to do: no capture folder matches --folder 06_Fv268, --folder typo/*." in result.stdout
+    assert "no capture folder matches --folder 06_Fv268" in " ".join(result.stderr.split())
+    assert "WARNING" in result.stderr
+    dated = program(verb, "--date", "1999-01-31")
+    assert "no capture folder matches --date 1999-01-31." in dated.stdout
+    assert "no capture folder matches" not in program(verb, "--folder", FOLDER).output
 
 
 def test_the_long_spellings_of_old_are_taken(program: Program, run_verb: Callable[..., Result]) -> None:
