@@ -9,8 +9,9 @@ import json
 import os
 import socket
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from anonymisation.errors import ConfigurationError
 from scripts.airflow_api import AirflowApiError
@@ -21,6 +22,7 @@ from scripts.run_once import DAG_ID
 PLACE: Final = RUN_FOLDER / "serve"
 HOME: Final = PLACE / "airflow"
 NOTE: Final = PLACE / "airflow.json"
+VARIABLES: Final = ("INPUT", "OUTPUT", "ARCHIVE", "CONFIG")
 USAGE: Final = "usage: python -m scripts.serve up|down"
 
 
@@ -40,9 +42,16 @@ def main() -> None:
 
 
 def up() -> None:
-    """Start Airflow and leave it running; where it runs already, only say so."""
+    """Start Airflow and leave it running; where it runs already, only say so.
+
+    Raises:
+        UsageError: what is asked for cannot be used, or differs from what the Airflow that is up works with.
+    """
+    port = _port()
     if NOTE.exists() and _is_up(_noted_pid()):
-        _tell(str(json.loads(NOTE.read_text(encoding="utf-8"))["url"]), AirflowStack(HOME).password())
+        note = json.loads(NOTE.read_text(encoding="utf-8"))
+        refuse_other_folders(os.environ, note)
+        _tell(str(note["url"]), AirflowStack(HOME).password(), note.get("folders", {}))
         return
     folders = choose_folders(PLACE)
     folders.workspace()
@@ -50,16 +59,17 @@ def up() -> None:
     for name in ("SCHEDULE", "TIMEZONE"):
         if os.environ.get(name):
             environment[f"ANONYMISATION_{name}"] = os.environ[name]
-    stack = AirflowStack(HOME, environment, _port())
-    print(f"captures: {folders.input}\nAirflow is starting, about half a minute …", flush=True)
+    stack = AirflowStack(HOME, environment, port)
+    served = {name: environment[f"ANONYMISATION_{name}"] for name in VARIABLES}
+    print("Airflow is starting, about half a minute …", flush=True)
     try:
         stack.start(DAG_ID)
         stack.api.unpause(DAG_ID)
-        NOTE.write_text(json.dumps({"pid": stack.pid, "url": stack.url}), encoding="utf-8")
+        NOTE.write_text(json.dumps({"pid": stack.pid, "url": stack.url, "folders": served}), encoding="utf-8")
     except BaseException:  # also Ctrl-C: nothing half-started stays behind
         stack.stop()
         raise
-    _tell(stack.url, stack.password())
+    _tell(stack.url, stack.password(), served)
 
 
 def down() -> None:
@@ -76,7 +86,27 @@ def down() -> None:
     NOTE.unlink()
 
 
-def _tell(url: str, password: str) -> None:
+def refuse_other_folders(given: Mapping[str, str], note: Mapping[str, Any]) -> None:
+    """An Airflow that is up keeps its folders; INPUT, OUTPUT, ARCHIVE and CONFIG as `given` to make must be those.
+
+    Raises:
+        UsageError: one of them differs from what `note` holds.
+    """
+    served = note.get("folders", {})
+    for name in VARIABLES:
+        if given.get(name) and str(Path(given[name]).expanduser().absolute()) != served.get(name):
+            raise UsageError(
+                f"{name}={given[name]} is not what Airflow works with: it is already up on {note['url']}\n"
+                f"{_lines(served)}\n`make down` first, then `make serve` with the other folders"
+            )
+
+
+def _lines(served: Mapping[str, str]) -> str:
+    return "\n".join(f"{name}: {path}" for name, path in served.items())
+
+
+def _tell(url: str, password: str, served: Mapping[str, str]) -> None:
+    print(_lines(served))
     print(f"Airflow is up: {url}/dags/{DAG_ID}\nuser: {USER}\npassword: {password}\nStop it with: make down")
 
 
@@ -96,7 +126,10 @@ def _is_up(pid: int) -> bool:
 
 
 def _port() -> int:
-    wanted = int(os.environ.get("PORT") or 8080)
+    given = os.environ.get("PORT") or "8080"
+    if not (given.isascii() and given.isdecimal() and 0 < int(given) < 65536):
+        raise UsageError(f"PORT={given} is no port: expected a whole number from 1 to 65535")
+    wanted = int(given)
     with socket.socket() as probe:
         return free_port() if probe.connect_ex(("127.0.0.1", wanted)) == 0 else wanted
 

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 
 from anonymisation.errors import ConfigurationError
-from scripts import run_once
+from scripts import run_once, serve
 from scripts.airflow_stack import ROOT
 from scripts.contact_sheet import CELL_WIDTH, MAX_PAIRS, Pair, find_pairs, write_contact_sheet
 from scripts.folders import UsageError, choose_folders
@@ -96,6 +96,30 @@ def test_a_run_that_cannot_start_says_why_and_exits_with_2(tmp_path: Path) -> No
     assert done.returncode == 2
     assert "is not a folder that can be read" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "8080.5"])
+def test_a_port_that_is_none_is_refused_before_anything_is_written(tmp_path: Path, port: str) -> None:
+    (tmp_path / "in").mkdir()
+    done = subprocess.run(
+        [sys.executable, "-m", "scripts.serve", "up"],
+        env={**os.environ, "PORT": port, "INPUT": str(tmp_path / "in")},
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (
+        2, f"PORT={port} is no port: expected a whole number from 1 to 65535\n"
+    )  # fmt: skip
+    assert [path.name for path in tmp_path.iterdir()] == ["in"]
+
+
+def test_an_airflow_that_is_up_does_not_take_other_folders(tmp_path: Path) -> None:
+    note = {"url": "http://127.0.0.1:8080", "folders": {"INPUT": str(tmp_path / "in"), "OUTPUT": str(tmp_path / "out")}}
+    for same in ({}, {"INPUT": ""}, {"INPUT": str(tmp_path / "in")}):
+        serve.refuse_other_folders(same, note)
+    for other in ({"INPUT": str(tmp_path / "other")}, {"INPUT": str(tmp_path / "in"), "ARCHIVE": str(tmp_path)}):
+        with pytest.raises(UsageError, match="`make down` first") as caught:
+            serve.refuse_other_folders(other, note)
+        assert f"already up on {note['url']}\nINPUT: {tmp_path / 'in'}\n" in str(caught.value)
 
 
 def test_a_python_3_11_is_found_and_its_absence_is_explained(tmp_path: Path) -> None:
