@@ -20,7 +20,7 @@ from anonymisation.cli.session import output_console, start_logging
 from anonymisation.database.connections import FOLDER_VARIABLE, PASSWORD_VARIABLE, ConnectionStore, is_url
 from anonymisation.database.keys import KEY_VARIABLE
 from anonymisation.database.tables import TableLayout
-from anonymisation.database.target import DatabaseTarget, embedded_url, open_target
+from anonymisation.database.target import EMBEDDED_NAME, DatabaseTarget, embedded_url, open_target
 from anonymisation.database.user_formatters import layout_in_force
 from anonymisation.settings import Settings, load_settings
 
@@ -153,7 +153,10 @@ def _find(options: DatabaseOptions, settings: Settings, state: Path | None) -> _
     if not named:
         folder = state or (Path(settings.state_dir) if settings.state_dir else None)
         if folder is None:
-            raise click.UsageError("name the database with --connection (or `database` in the configuration)")
+            raise click.UsageError(
+                "name the database with --connection (or `database` in the configuration), or --state <output>_state "
+                f"for the default {EMBEDDED_NAME}"
+            )
         return _Address(embedded_url(folder.expanduser().absolute()))
     if not is_url(named):
         connection = ConnectionStore(options.connections_dir).read(named)

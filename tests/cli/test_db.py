@@ -119,7 +119,9 @@ def test_a_password_in_the_url_of_a_connection_is_refused() -> None:
 
 
 def test_some_database_must_be_named() -> None:
-    assert "name the database with --connection" in invoke("db", "status").stderr
+    told = " ".join(invoke("db", "status").stderr.split())
+    assert "name the database with --connection" in told
+    assert "--state <output>_state for the default pictures.gpkg" in told
     assert "no such stored connection" in invoke("db", "status", "--connection", "nowhere").stderr
 
 
