@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from email.message import EmailMessage
 from email.utils import localtime, make_msgid
 from typing import TYPE_CHECKING, Any
@@ -86,6 +87,7 @@ def _mail(context: Context, switch: str, build: Callable[[MailContext], EmailMes
     database = find_connection(deployment.db_conn_id)
     passwords = (found.password for found in (connection, database) if found is not None)
     here = MailContext.here(settings, _address_of(context), tuple(word for word in passwords if word))
+    here = replace(here, attach_log=False)  # the logs are at an address of the UI, not in a file
     _send(build(here), settings, sender, deployment.smtp_conn_id)
 
 
