@@ -157,11 +157,32 @@ def require_folder(settings: Settings, path: Path, role: str) -> None:
         ShareUnavailableError: it did not appear in time.
     """
 
-    def look() -> None:
-        if not path.is_dir():
-            raise OSError(errno.ENOTCONN, "no such folder", str(path))
+    missing = f"{role} folder {path} does not exist (mistyped, or its share is not mounted)"
+    limit = settings.file_access_timeout_seconds
+    told = False
 
-    with_access(settings, f"{role} folder {path}", look)
+    def look() -> None:
+        nonlocal told
+        if path.is_dir():
+            return
+        if not told:
+            logging.getLogger(__name__).warning("%s; waiting up to %g s", missing, limit)
+            told = True
+        raise _MissingFolderError(errno.ENOTCONN, "is not there")
+
+    try:
+        with_access(settings, f"{role} folder {path}", look)
+    except ShareUnavailableError as error:
+        if not isinstance(error.__cause__, _MissingFolderError):
+            raise
+        raise ShareUnavailableError(f"{missing}; waited {limit:g} s for it") from error
+
+
+class _MissingFolderError(OSError):
+    """Waited for like a share that is away; no error number is shown, since no call of the system failed."""
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 def _part_path(path: Path) -> Path:

@@ -166,6 +166,25 @@ def test_a_folder_that_appears_after_a_while_is_waited_for(tmp_path: Path, patie
     assert place.is_dir()
 
 
-def test_a_folder_that_does_not_appear_is_named(tmp_path: Path, hasty: Settings) -> None:
-    with pytest.raises(ShareUnavailableError, match=f"input folder {tmp_path}/share"):
+def test_a_folder_that_does_not_appear_is_named(
+    tmp_path: Path, hasty: Settings, caplog: pytest.LogCaptureFixture
+) -> None:
+    with pytest.raises(ShareUnavailableError) as caught:
         require_folder(hasty, tmp_path / "share", "input")
+    missing = f"input folder {tmp_path}/share does not exist (mistyped, or its share is not mounted)"
+    assert str(caught.value) == f"{missing}; waited 0.2 s for it"
+    first, *rest = (record.getMessage() for record in caplog.records)
+    assert first == f"{missing}; waiting up to 0.2 s"
+    assert set(rest) == {f"input folder {tmp_path}/share: is not there; trying again in 0.05 s"}
+    assert "Errno" not in caplog.text
+
+
+def test_a_base_folder_whose_share_fails_is_not_called_missing(
+    tmp_path: Path, hasty: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def stale(_path: Path) -> bool:
+        raise OSError(errno.ESTALE, "stale handle")
+
+    monkeypatch.setattr(Path, "is_dir", stale)
+    with pytest.raises(ShareUnavailableError, match=r"input folder .*not reachable for .*stale handle"):
+        require_folder(hasty, tmp_path, "input")
