@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeVar
 
 from anonymisation.errors import ArchiveConflictError, ImageError
 from anonymisation.files import copy_atomically, sha256_of_file, with_access
-from anonymisation.listing import PictureFile, list_pictures
+from anonymisation.listing import list_pictures, masked_pictures
 from anonymisation.outcomes import MAX_LISTED, ArchiveReport, Failure
 from anonymisation.paths import ImagePaths
-from anonymisation.state import MASKED, FolderState, PictureState, open_state
+from anonymisation.state import PictureState, open_state
 from anonymisation.workspace import Workspace
+
+T = TypeVar("T")
 
 
 def archive_folder(workspace: Workspace, folder: str) -> ArchiveReport:
@@ -30,7 +34,8 @@ def archive_folder(workspace: Workspace, folder: str) -> ArchiveReport:
     archived = already = size = failed = 0
     failures: list[Failure] = []
     with open_state(workspace.shares.state, folder) as state:
-        for file, known in _masked_pictures(workspace, folder, state):
+        files = list_pictures(workspace.shares.input / folder)
+        for file, known in masked_pictures(files, state.pictures):
             paths = workspace.picture(folder, file.name)
             try:
                 copied = _archive_picture(workspace, paths, known)
@@ -44,12 +49,6 @@ def archive_folder(workspace: Workspace, folder: str) -> ArchiveReport:
             if not known.archived:
                 state.put(replace(known, archived=True))
     return ArchiveReport(folder, archived, already, failed, size, tuple(failures[:MAX_LISTED]))
-
-
-def _masked_pictures(workspace: Workspace, folder: str, state: FolderState) -> list[tuple[PictureFile, PictureState]]:
-    files = list_pictures(workspace.shares.input / folder)
-    known = ((file, state.pictures.get(file.name)) for file in files)
-    return [(file, picture) for file, picture in known if picture is not None and picture.status == MASKED]
 
 
 def _archive_picture(workspace: Workspace, paths: ImagePaths, known: PictureState) -> bool:
@@ -81,15 +80,14 @@ def _ensure_copy(workspace: Workspace, source: Path, target: Path, sha256: str) 
         if copy_atomically(source, target) != sha256:
             target.unlink()
             raise ImageError(f"{source} has changed since it was masked; the next run takes it again")
-        if sha256_of_file(target) != sha256:
+        try:
+            _read_back(target, sha256)
+        except ImageError:
             target.unlink()
-            raise ImageError(f"the copy {target} does not read back as it was written; check the archive share")
+            raise
         return True
 
-    try:
-        return with_access(workspace.settings, f"archiving {source}", copy)
-    except OSError as error:
-        raise ImageError(f"{source} cannot be archived as {target}: {error.strerror}") from error
+    return _with_archive(workspace, source, target, copy)
 
 
 def _refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
@@ -100,10 +98,19 @@ def _refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
         if target.exists() and sha256_of_file(target) == digest:
             return
         copy_atomically(source, target)
-        if sha256_of_file(target) != digest:
-            raise ImageError(f"the copy {target} does not read back as it was written; check the archive share")
+        _read_back(target, digest)
 
+    _with_archive(workspace, source, target, copy)
+
+
+def _read_back(target: Path, sha256: str) -> None:
+    if sha256_of_file(target) != sha256:
+        raise ImageError(f"the copy {target} does not read back as it was written; check the archive share")
+
+
+def _with_archive(workspace: Workspace, source: Path, target: Path, action: Callable[[], T]) -> T:
+    """Wait for a share that is away; any other error of the file system is this picture's failure."""
     try:
-        with_access(workspace.settings, f"archiving {source}", copy)
+        return with_access(workspace.settings, f"archiving {source}", action)
     except OSError as error:
         raise ImageError(f"{source} cannot be archived as {target}: {error.strerror}") from error

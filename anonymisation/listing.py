@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from anonymisation.errors import ShareUnavailableError
 from anonymisation.paths import is_picture_name
-from anonymisation.state import FileStamp
+from anonymisation.state import MASKED, FileStamp, PictureState
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,6 +120,14 @@ def list_pictures(path: Path) -> list[PictureFile]:
         return []
     except OSError as error:
         raise ShareUnavailableError(f"{path}: cannot be read ({error.strerror}); check the share") from error
+
+
+def masked_pictures(
+    files: Iterable[PictureFile], pictures: Mapping[str, PictureState]
+) -> list[tuple[PictureFile, PictureState]]:
+    """Those of the files that are known to be masked, each with what is known of it."""
+    known = ((file, pictures.get(file.name)) for file in files)
+    return [(file, picture) for file, picture in known if picture is not None and picture.status == MASKED]
 
 
 def join(folder: str, name: str) -> str:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from anonymisation.listing import PictureFile, list_pictures
+from anonymisation.listing import PictureFile, list_pictures, masked_pictures
 from anonymisation.loading import rows_present
 from anonymisation.outcomes import MAX_LISTED, Failure, ReleaseReport
 from anonymisation.paths import ImagePaths
-from anonymisation.state import MASKED, FolderState, PictureState, open_state
+from anonymisation.state import FolderState, PictureState, open_state
 from anonymisation.verification import copy_problem, derived_problems, masked_picture_problem
 from anonymisation.workspace import Workspace
 
@@ -35,7 +35,7 @@ def release_folder(workspace: Workspace, folder: str) -> ReleaseReport:
     failures: list[Failure] = []
     released = 0
     with open_state(workspace.shares.state, folder) as state:
-        candidates = _masked(files, state)
+        candidates = masked_pictures(files, state.pictures)
         in_database = _with_row(workspace, state, candidates)
         for file, known in candidates:
             paths = workspace.picture(folder, file.name)
@@ -70,11 +70,6 @@ def _remove(original: Path) -> str | None:
     except OSError as error:
         return f"it cannot be removed: {error.strerror}"
     return None
-
-
-def _masked(files: Iterable[PictureFile], state: FolderState) -> list[tuple[PictureFile, PictureState]]:
-    known = ((file, state.pictures.get(file.name)) for file in files)
-    return [(file, picture) for file, picture in known if picture is not None and picture.status == MASKED]
 
 
 def _with_row(
