@@ -9,20 +9,21 @@ trap 'rm -rf "$tools"' EXIT
 "$tools/bin/python" -m pip install --quiet --disable-pip-version-check uv
 
 compile() {
-    local lock="$1"
-    shift
-    "$tools/bin/python" -m uv pip compile pyproject.toml "$@" --python "$python" --generate-hashes --quiet \
+    local lock="$1" source="$2"
+    shift 2
+    "$tools/bin/python" -m uv pip compile "$source" "$@" --python "$python" --generate-hashes --quiet \
         --no-header --no-annotate --no-emit-index-url --output-file "$lock"
     echo "$lock is made anew"
 }
 
-compile requirements.lock --extra airflow --extra samples --extra build
-compile requirements-test.lock --extra airflow --extra samples --extra build --extra training --extra test
+compile requirements.lock pyproject.toml --extra airflow --extra samples --extra build
+compile requirements-test.lock pyproject.toml --extra airflow --extra samples --extra build --extra celery \
+    --extra kubernetes --extra training --extra test
 
 # The containers install these on top of requirements.lock, so that they only need to hold what that does not.
-for extra in celery gpu; do
-    "$tools/bin/python" -m uv pip compile "docker/requirements-$extra.in" --python "$python" --generate-hashes --quiet \
-        --no-header --no-annotate --no-emit-index-url --output-file "$tools/$extra.lock"
-    awk -f scripts/only_new.awk requirements.lock "$tools/$extra.lock" >"docker/requirements-$extra.lock"
-    echo "docker/requirements-$extra.lock is made anew"
+compile "$tools/workers.lock" pyproject.toml --extra airflow --extra celery --extra kubernetes --constraint requirements.lock
+compile "$tools/gpu.lock" docker/requirements-gpu.in
+for name in workers gpu; do
+    awk -f scripts/only_new.awk requirements.lock "$tools/$name.lock" >"docker/requirements-$name.lock"
+    echo "docker/requirements-$name.lock is made anew"
 done

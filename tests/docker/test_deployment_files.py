@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import configparser
+import json
+import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +14,7 @@ from typing import Any
 
 import pytest
 import yaml
+from cryptography.fernet import Fernet
 
 from anonymisation.cli.models import pull_command
 from anonymisation.masking.zoo import ZOO
@@ -18,14 +22,15 @@ from anonymisation.paths import Shares
 from anonymisation_airflow import deployment
 from anonymisation_airflow.deployment import Deployment
 from scripts.airflow_stack import ROOT
+from tests.docker.compose_file import DOCKER, example_values, read_compose
 
-DOCKER = ROOT / "docker"
+WORKERS = ("worker", "gpu-worker", "gpu-worker-1")
 
 
 @pytest.fixture(scope="module")
 def compose() -> dict[str, Any]:
-    """The compose file, its anchors merged."""
-    return dict(yaml.safe_load((DOCKER / "compose.yml").read_text(encoding="utf-8")))
+    """The compose file, filled in as the example is."""
+    return read_compose(example_values())
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu-worker"])
@@ -38,33 +43,108 @@ def test_the_linter_finds_nothing_in_the_images(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["Dockerfile", "Dockerfile.gpu-worker"])
-def test_everything_the_images_copy_is_in_the_repository(name: str) -> None:
+def test_everything_the_images_copy_is_in_the_repository_and_sent_to_the_builder(name: str) -> None:
     copied = re.findall(r"^COPY (.+) \S+$", (DOCKER / name).read_text(encoding="utf-8"), re.MULTILINE)
+    sent = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
     assert copied
+    assert "*" in sent
     for line in copied:
         for path in line.split():
             assert (ROOT / path).exists(), path
+            assert f"!{path.removeprefix('./').split('/')[0]}" in sent, path
 
 
-def test_services_depend_on_services_that_are_there(compose: dict[str, Any]) -> None:
+def test_services_depend_on_services_that_are_there_and_healthy(compose: dict[str, Any]) -> None:
     services = compose["services"]
-    assert set(services) >= {"postgres", "redis", "api-server", "scheduler", "dag-processor", "worker", "gpu-worker"}
-    for service in services.values():
-        assert set(service.get("depends_on", {})) <= set(services)
-        named = {source for source, _ in _volumes(service).values() if not source.startswith(("$", "/", "."))}
+    for name, service in services.items():
+        for other, asked in service.get("depends_on", {}).items():
+            expected = "service_completed_successfully" if other == "init" else "service_healthy"
+            assert asked["condition"] == expected, name
+            assert other == "init" or "healthcheck" in services[other], name
+        named = {source for source, _ in _volumes(service).values() if not source.startswith(("/", "."))}
         assert named <= set(compose["volumes"])
 
 
+def test_every_service_is_watched_bounded_and_started_again(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert service["restart"] == ("no" if name == "init" else "unless-stopped"), name
+        assert ("healthcheck" in service) == (name != "init"), name
+        assert service["deploy"]["resources"]["limits"]["memory"], name
+        assert service["logging"]["options"]["max-size"], name
+
+
+def test_airflow_runs_without_rights_that_it_does_not_need(compose: dict[str, Any]) -> None:
+    for name, service in _airflow_services(compose).items():
+        assert service["cap_drop"] == ["ALL"], name
+        assert service["security_opt"] == ["no-new-privileges:true"], name
+    for name in ("Dockerfile", "Dockerfile.gpu-worker"):
+        users = re.findall(r"^USER (.+)$", (DOCKER / name).read_text(encoding="utf-8"), re.MULTILINE)
+        assert users[-1] == "50000", name
+
+
+def test_secrets_are_files_and_never_in_the_environment(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        assert set(service.get("secrets", [])) <= set(compose["secrets"]), name
+        used = set(re.findall(r"/run/secrets/([a-z_.]+[a-z])", str(service)))
+        assert used <= set(service.get("secrets", [])), name
+        for variable, value in service.get("environment", {}).items():
+            if re.search("PASSWORD|SECRET|FERNET|BROKER_URL|RESULT_BACKEND|SQL_ALCHEMY_CONN|AIRFLOW_CONN", variable):
+                assert "/run/secrets/" in value or variable in {
+                    "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
+                    "AIRFLOW__SECRETS__BACKEND",
+                }, f"{name}: {variable}"
+    assert not {variable for variable in example_values() if re.search("PASSWORD$|SECRET$|KEY$", variable)}
+
+
+def test_workers_hold_no_key_to_the_metadata_database(compose: dict[str, Any]) -> None:
+    for name in WORKERS:
+        service = compose["services"][name]
+        assert set(service["secrets"]) == {"api_secret_key", "redis_password", "connections.yaml"}, name
+        assert not any("SQL_ALCHEMY" in variable for variable in service["environment"]), name
+
+
+def test_the_script_makes_every_secret_once(compose: dict[str, Any], tmp_path: Path) -> None:
+    if os.geteuid() != 0:
+        pytest.skip("needs root, as it gives a file to another user")
+    script = [shutil.which("sh") or "sh", str(DOCKER / "make_secrets.sh"), str(tmp_path / "made")]
+    subprocess.run(script, check=True, capture_output=True)
+    made = tmp_path / "made/secrets"
+    assert {path.name for path in made.iterdir()} == set(compose["secrets"])
+    contents = {path: path.read_text(encoding="utf-8") for path in made.iterdir()}
+    Fernet(contents[made / "fernet_key"])
+    assert all(len(text) >= 44 and "\n" not in text for path, text in contents.items() if path.suffix != ".yaml")
+    assert (made.stat().st_mode & 0o777, (tmp_path / "made/passwords.json").stat().st_mode & 0o777) == (0o700, 0o600)
+    assert list(json.loads((tmp_path / "made/passwords.json").read_text(encoding="utf-8"))) == ["admin"]
+    assert subprocess.run(script, check=True, capture_output=True).stdout == b""
+    assert {path: path.read_text(encoding="utf-8") for path in made.iterdir()} == contents
+
+
+def test_the_example_of_connections_is_what_airflow_reads(tmp_path: Path) -> None:
+    text = (DOCKER / "make_secrets.sh").read_text(encoding="utf-8")
+    (tmp_path / "connections.yaml").write_text(text.split("<<'YAML'\n")[1].split("\nYAML\n")[0], encoding="utf-8")
+    code = (
+        "import json, sys; from airflow.secrets.local_filesystem import load_connections_dict as load;"
+        "print(json.dumps({name: [found.conn_type, found.extra_dejson] for name, found in load(sys.argv[1]).items()}))"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "connections.yaml")]
+    environment = {"AIRFLOW_HOME": str(tmp_path), "PATH": str(Path(sys.executable).parent)}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout.splitlines()[-1]) == {
+        deployment.DEFAULT_DB_CONN_ID: ["postgres", {}],
+        deployment.DEFAULT_SMTP_CONN_ID: ["smtp", {"disable_ssl": True}],
+    }
+
+
 def test_airflow_can_write_to_the_file_of_passwords(compose: dict[str, Any]) -> None:
-    for name, service in _airflow_services(compose).items():
-        path = service["environment"]["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]
-        source, mode = _volumes(service)[path]
-        assert not path.startswith("/run/secrets"), name
-        assert (source.split(":")[0], mode) == ("${PASSWORDS_FILE", "rw"), name
+    service = compose["services"]["api-server"]
+    path = service["environment"]["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]
+    assert not path.startswith("/run/secrets")
+    assert _volumes(service)[path] == (example_values()["PASSWORDS_FILE"], "rw")
 
 
-def test_every_folder_that_a_task_writes_to_is_mounted_writable(compose: dict[str, Any]) -> None:
-    for name, service in _airflow_services(compose).items():
+def test_every_folder_that_a_task_or_the_page_writes_to_is_mounted_writable(compose: dict[str, Any]) -> None:
+    for name in (*WORKERS, "api-server"):
+        service = compose["services"][name]
         given = Deployment.from_environment(service["environment"])
         assert given.input is not None
         assert given.output is not None
@@ -75,12 +155,27 @@ def test_every_folder_that_a_task_writes_to_is_mounted_writable(compose: dict[st
         folders = {str(folder) for _, folder in shares.roles()}
         assert f"{given.output}_error" in folders
         writable = {target for target, (_, mode) in _volumes(service).items() if mode == "rw"}
-        assert folders <= writable, name
+        assert folders - {str(given.input)} <= writable, name
+
+
+@pytest.mark.parametrize("mode", ["ro", "rw"])
+def test_originals_can_be_removed_only_where_the_operator_says_so(mode: str) -> None:
+    services = read_compose({**example_values(), "CAPTURES_MODE": mode})["services"]
+    mounted = {name: _volumes(service)["/shares/captures"][1] for name, service in services.items() if name in WORKERS}
+    assert mounted == dict.fromkeys(WORKERS, mode)
+    assert _volumes(services["api-server"])["/shares/captures"][1] == "ro"
+    assert example_values()["CAPTURES_MODE"] == "ro"
+
+
+def test_only_what_handles_pictures_can_reach_them(compose: dict[str, Any]) -> None:
+    for name, service in compose["services"].items():
+        reaches = any(target.startswith("/shares/") for target in _volumes(service))
+        assert reaches == (name in (*WORKERS, "api-server")), name
 
 
 def test_fetched_models_outlive_the_containers(compose: dict[str, Any]) -> None:
-    for name, service in _airflow_services(compose).items():
-        assert _volumes(service)["/opt/models"] == ("models", "rw"), name
+    for name in WORKERS:
+        assert _volumes(compose["services"][name])["/opt/models"] == ("models", "rw"), name
     # A new volume takes its owner from the folder in the image.
     assert re.search(r"chown -R airflow:0 .*/opt/models\b", (DOCKER / "Dockerfile").read_text(encoding="utf-8"))
     example = (DOCKER / ".env.example").read_text(encoding="utf-8")
@@ -115,24 +210,41 @@ def test_images_are_built_in_the_order_that_the_header_gives_and_never_pulled(co
     assert all(service["pull_policy"] == "never" and "build" not in service for service in services.values())
 
 
-def test_the_pool_keeps_the_number_that_the_operator_gives(compose: dict[str, Any]) -> None:
-    assert "pools set gpu ${GPU_SLOTS:-1} " in compose["services"]["init"]["command"][0]
+def test_the_pools_keep_the_numbers_that_the_operator_gives() -> None:
+    services = read_compose({**example_values(), "GPU_SLOTS": "3", "DEFAULT_SLOTS": "7"})["services"]
+    set_to = dict(re.findall(r"pools set (\w+) (\d+) ", services["init"]["command"][0]))
+    assert set_to == {"gpu": "3", "default_pool": "7"}
+
+
+def test_no_more_tasks_are_given_out_than_workers_take_at_once(compose: dict[str, Any]) -> None:
+    """A task that waits for a worker fails after a time; one that waits for a slot waits as long as it must."""
+    given = example_values()
+    assert compose["services"]["worker"]["command"][4:] == ["--concurrency", given["DEFAULT_SLOTS"]]
+    assert compose["services"]["gpu-worker"]["command"][4:] == ["--concurrency", given["GPU_SLOTS"]]
+    environment = compose["services"]["scheduler"]["environment"]
+    for bound in ("PARALLELISM", "MAX_ACTIVE_TASKS_PER_DAG"):
+        assert int(environment[f"AIRFLOW__CORE__{bound}"]) >= 100
 
 
 def test_gpu_and_other_work_go_to_workers_of_their_own(compose: dict[str, Any]) -> None:
-    queues = {name: service["command"][3] for name, service in compose["services"].items() if "worker" in name}
-    assert queues == {"worker": "default", "gpu-worker": "gpu"}
+    queues = {name: compose["services"][name]["command"][3] for name in WORKERS}
+    assert queues == {"worker": "default", "gpu-worker": "gpu", "gpu-worker-1": "gpu"}
+    devices = [
+        compose["services"][name]["deploy"]["resources"]["reservations"]["devices"][0]["device_ids"]
+        for name in WORKERS[1:]
+    ]
+    assert devices == [["0"], ["1"]]
 
 
 def test_settings_are_ones_that_airflow_and_we_know(compose: dict[str, Any], tmp_path: Path) -> None:
     known = _airflow_options(tmp_path)
-    names = set(compose["services"]["scheduler"]["environment"])
+    names = {name for service in _airflow_services(compose).values() for name in service["environment"]}
     ours = {name for name in names if name.startswith(deployment.PREFIX)}
     assert all(name in (deployment.__doc__ or "") for name in ours)
     for name in names - ours:
         if name.startswith("AIRFLOW__"):
             section, _, option = name.removeprefix("AIRFLOW__").lower().partition("__")
-            assert option in known[section], name
+            assert option.removesuffix("_cmd") in known[section], name
 
 
 def test_every_value_to_be_filled_in_is_in_the_example(compose: dict[str, Any]) -> None:
@@ -140,38 +252,43 @@ def test_every_value_to_be_filled_in_is_in_the_example(compose: dict[str, Any]) 
     example = (DOCKER / ".env.example").read_text(encoding="utf-8")
     asked = set(re.findall(r"\$\{([A-Z_]+)", text))
     given = set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE))
-    assert asked == given
+    assert asked == given - {"COMPOSE_PROFILES"}  # read by Docker Compose itself
+    folders = {name for name in given if name.endswith(("_FOLDER", "_FILE")) and name != "LOGS_FOLDER"}
+    for name in folders:
+        with pytest.raises(KeyError, match=name):
+            read_compose({**example_values(), name: ""})
 
 
-def test_the_api_is_reachable_from_this_host_only(compose: dict[str, Any]) -> None:
+def test_nothing_listens_beyond_this_host_unless_the_operator_says_so(compose: dict[str, Any]) -> None:
     ports = [port for service in compose["services"].values() for port in service.get("ports", [])]
-    assert ports == ["127.0.0.1:8080:8080"]
+    assert {port.rpartition(":")[0].rpartition(":")[0] for port in ports} == {"127.0.0.1"}
 
 
 def test_pins_of_the_containers_agree_with_the_lock() -> None:
-    lock, celery, gpu = (_pins(path) for path in (ROOT / "requirements.lock", *_extra_locks()))
-    assert int(celery["celery"].split(".")[1]) < 7
-    assert "apache-airflow-providers-celery" in celery
+    lock, workers, gpu = (_pins(path) for path in (ROOT / "requirements.lock", *_extra_locks()))
+    assert int(workers["celery"].split(".")[1]) < 7
+    assert set(workers) >= {"apache-airflow-providers-celery", "apache-airflow-providers-cncf-kubernetes", "redis"}
     assert any(name.startswith("nvidia-cudnn") for name in gpu)
-    assert not (set(celery) | set(gpu)) & set(lock)
+    assert not (set(workers) | set(gpu)) & set(lock)
 
 
 def _airflow_services(compose: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    found = {name: service for name, service in compose["services"].items() if name not in ("postgres", "redis")}
-    assert set(found) >= {"init", "api-server", "scheduler", "dag-processor", "triggerer", "worker", "gpu-worker"}
+    services = compose["services"].items()
+    found = {name: service for name, service in services if service["image"].startswith("image-anonymisation")}
+    assert set(found) == {"init", "api-server", "scheduler", "dag-processor", "triggerer", *WORKERS}
     return found
 
 
 def _volumes(service: dict[str, Any]) -> dict[str, tuple[str, str]]:
     """For each path in the container: what is mounted there, and "rw" or "ro"."""
-    form = re.compile(r"(\$\{[^}]+\}|[^:]+):([^:]+)(?::(ro|rw))?")
+    form = re.compile(r"([^:]+):([^:]+)(?::(ro|rw))?")
     found = [form.fullmatch(volume) for volume in service.get("volumes", [])]
     assert None not in found, "a volume in another form than source:target[:mode]"
     return {match[2]: (match[1], match[3] or "rw") for match in found if match}
 
 
 def _extra_locks() -> list[Path]:
-    return [DOCKER / "requirements-celery.lock", DOCKER / "requirements-gpu.lock"]
+    return [DOCKER / "requirements-workers.lock", DOCKER / "requirements-gpu.lock"]
 
 
 def _pins(path: Path) -> dict[str, str]:
@@ -179,13 +296,10 @@ def _pins(path: Path) -> dict[str, str]:
 
 
 def _airflow_options(home: Path) -> configparser.ConfigParser:
-    """Every option that Airflow knows. The Celery provider's own are not installed here; those we use are added."""
+    """Every option that Airflow and its providers know."""
     command = [sys.executable, "-m", "airflow", "config", "list", "--defaults"]
     environment = {"AIRFLOW_HOME": str(home), "PATH": str(Path(sys.executable).parent)}
     listed = subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
     parser = configparser.ConfigParser(interpolation=None, allow_no_value=True, strict=False)
     parser.read_string(re.sub(r"^# ?(?=[a-z_]+ =)", "", listed[listed.index("[") :], flags=re.MULTILINE))
-    celery = {"celery": ["result_backend", "broker_url"], "celery_broker_transport_options": ["visibility_timeout"]}
-    for section, options in celery.items():
-        parser.read_dict({section: dict.fromkeys(options, "")})
     return parser
