@@ -11,6 +11,7 @@
     │   ├── LoadFailedError                rows were refused, or too many wait for the database
     │   └── CheckFailedError               something expected is missing or does not agree
     ├── ConfigurationError             2   settings, layouts or arguments that cannot be used
+    ├── AnnotationsError               2   annotations that a model cannot be measured by
     └── UnavailableError               3   something around the program is not there
         ├── ShareUnavailableError          a file share cannot be reached (worth a retry)
         ├── ModelUnavailableError          the masking model is missing or unusable
@@ -105,6 +106,12 @@ class ConfigurationError(AnonymisationError):
         self.problems: tuple[ConfigProblem, ...] = tuple(problems)
         heading = "1 problem" if len(self.problems) == 1 else f"{len(self.problems)} problems"
         super().__init__("\n".join([f"configuration refused, {heading}:", *(f"  - {p}" for p in self.problems)]))
+
+
+class AnnotationsError(AnonymisationError):
+    """Annotations of pictures that cannot be read, contradict themselves, or are of other pictures."""
+
+    exit_code = 2
 
 
 class UnavailableError(AnonymisationError):

@@ -35,6 +35,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "check-folders": ("anonymisation.cli.check_folders:check_folders_command", "List which files are where."),
     "db": ("anonymisation.cli.db:db_group", "Connections, tables and rows: configure, create-table, load, status …"),
     "models": ("anonymisation.cli.mounted:models_group", "Fetch masking models and list those that are installed."),
+    "evaluate": ("anonymisation.cli.evaluate:evaluate_command", "Measure a model on annotated pictures."),
     "config": ("anonymisation.cli.config:config_group", "Show the configuration that is in force."),
 }
 

@@ -1,0 +1,78 @@
+"""What annotations may be of: classes, the groups and sizes they are counted by, and other people's names for them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Final
+
+import yaml
+
+from anonymisation.errors import AnnotationsError
+from anonymisation.masking.labels import CLASSES
+
+PERSON: Final = "person"
+VEHICLE: Final = "vehicle"
+GROUPS: Final = (PERSON, VEHICLE)
+LABELS: Final = tuple(kind.label for kind in CLASSES)
+ROWS: Final = (PERSON, VEHICLE, *(label for label in LABELS if label != PERSON))
+"""Everything that figures are given for: person, all vehicles together, and each kind of vehicle."""
+
+UNKNOWN: Final = "unknown"
+"""Pixels of which nothing is known: neither missed nor clean."""
+CLEAN: Final = "clean"
+"""Something that is not to be hidden."""
+
+ALL_SIZES: Final = "all"
+SIZES: Final = ("large", "medium", "small")
+# The area ranges of COCO (pycocotools, Params.setDetParams).
+_LARGE_AREA: Final = 96**2
+_SMALL_AREA: Final = 32**2
+
+ClassNames = Mapping[str | int, str]
+"""Names (COCO) or numbers (class rasters) of annotated classes → one of the labels, vehicle, unknown or clean."""
+
+# The eleven classes that CamVid is commonly reduced to (SegNet's). Its "car" holds vans, lorries and buses as well, so
+# that it is read as any vehicle; pedestrian and bicyclist are persons.
+CAMVID: Final[ClassNames] = {8: VEHICLE, 9: PERSON, 10: PERSON, 11: UNKNOWN}
+
+
+def group_of(label: str) -> str:
+    """person or vehicle, for one of the six labels or a group."""
+    return PERSON if label == PERSON else VEHICLE
+
+
+def size_of(area: float) -> str:
+    """large, medium or small, by the annotated area in pixels."""
+    if area > _LARGE_AREA:
+        return "large"
+    return "small" if area < _SMALL_AREA else "medium"
+
+
+def labels_in(names: Iterable[str]) -> frozenset[str]:
+    """The labels that labels and groups stand for."""
+    names = set(names)
+    vehicles = {label for label in LABELS if label != PERSON} if VEHICLE in names else set()
+    return frozenset(vehicles | (names & set(LABELS)))
+
+
+def read_class_names(path: Path) -> ClassNames:
+    """The classes that a YAML or JSON file names, such as `{8: car, 9: person, van: truck, dog: clean}`.
+
+    Raises:
+        AnnotationsError: it cannot be read, or names what is none of our classes.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or str(error)
+        raise AnnotationsError(f"{path}: cannot be read as YAML or JSON: {reason}") from error
+    if not isinstance(content, dict) or not content:
+        raise AnnotationsError(f"{path}: expected classes and what they are, such as `8: car`, got {content!r}")
+    known = (*LABELS, VEHICLE, UNKNOWN, CLEAN)
+    for key, value in content.items():
+        if not isinstance(key, str | int) or isinstance(key, bool):
+            raise AnnotationsError(f"{path}: {key!r}: expected the name of a class or its number")
+        if value not in known:
+            raise AnnotationsError(f"{path}: {key}: expected one of {', '.join(known)}, got {value!r}")
+    return {int(key) if str(key).isdecimal() else key: value for key, value in content.items()}

@@ -1,0 +1,205 @@
+"""Running a detector over annotated pictures, one at a time: what is kept of each is counts and run lengths."""
+
+from __future__ import annotations
+
+import heapq
+import statistics
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.errors import ImageError
+from anonymisation.evaluation.precision import Precision, PrecisionTally, found_objects, select
+from anonymisation.evaluation.tally import Figures, count
+from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Rle, Source, Truth
+from anonymisation.imaging.exif import read_exif
+from anonymisation.imaging.jpeg import decode_jpeg, to_upright
+from anonymisation.masking.detector import Detector
+from anonymisation.masking.geometry import union
+from anonymisation.masking.labels import CLASSES
+
+_IDS: Final = {kind.label: kind.coco_id for kind in CLASSES}
+
+
+@dataclass(frozen=True, slots=True)
+class MeasuredPicture:
+    """One picture's figures; `precision` where it was asked for per picture; `seconds` that the detector took."""
+
+    name: str
+    figures: Figures
+    anything_hidden: bool
+    seconds: float
+    precision: Precision | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A picture worth looking at, with the masks that its figures come from."""
+
+    picture: AnnotatedPicture
+    figures: Figures
+    hidden: Rle
+    hidden_as_labelled: Rle
+
+
+@dataclass(slots=True)
+class Evaluation:
+    """All figures. `precision` over all pictures is there where they were accumulated."""
+
+    model: str
+    dilation: int
+    source: Source
+    figures: Figures = field(default_factory=Figures)
+    pictures: list[MeasuredPicture] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    precision: Precision | None = None
+    misses: list[Example] = field(default_factory=list)
+    false_finds: list[Example] = field(default_factory=list)
+
+    @property
+    def seconds(self) -> float | None:
+        """What the detector takes for a picture: the median, since the first picture pays for the start."""
+        return statistics.median(picture.seconds for picture in self.pictures) if self.pictures else None
+
+
+def evaluate(
+    detector: Detector,
+    source: Source,
+    *,
+    dilation: int,
+    accumulate: bool = False,
+    worst: int = 0,
+    on_picture: Callable[[MeasuredPicture | Failure], None] | None = None,
+) -> Evaluation:
+    """Detect on every picture of `source`, as the chain does, and count.
+
+    Args:
+        detector: any model of the package.
+        source: pictures and what is known of them.
+        dilation: pixels by which every mask is widened before pixels are counted. AP knows no dilation: it judges
+            the model's masks.
+        accumulate: COCO's AP once over all pictures instead of for each.
+        worst: keep so many pictures with the most missed pixels, and so many with the most clean pixels hidden.
+        on_picture: told of every picture when it is through.
+
+    Raises:
+        ModelUnavailableError: the model gives something else than detections.
+    """
+    result = Evaluation(detector.identity, dilation, source, failures=list(source.failures))
+    precision = PrecisionTally(source.labels) if source.kind == "coco" and accumulate else None
+    misses, false_finds = _Worst(worst), _Worst(worst)
+    for picture in source.pictures:
+        outcome: MeasuredPicture | Failure
+        try:
+            measured = _Measured(picture, detector, dilation, source.labels)
+        except ImageError as error:
+            outcome = Failure(picture.name, str(error))
+            result.failures.append(outcome)
+        else:
+            outcome = measured.result(precision, apart=source.kind == "coco" and not accumulate)
+            result.figures.add(outcome.figures)
+            result.pictures.append(outcome)
+            misses.offer(outcome.figures.sought.missed, measured)
+            false_finds.offer(outcome.figures.clean.hidden, measured)
+        if on_picture is not None:
+            on_picture(outcome)
+    result.precision = precision.result() if precision is not None else None
+    result.misses, result.false_finds = misses.examples(), false_finds.examples()
+    return result
+
+
+def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:
+    """The pixels as stored, (H, W, 3) RGB, and the EXIF orientation that makes them upright.
+
+    Raises:
+        ImageError: the file cannot be read or decoded.
+    """
+    try:
+        data = picture.path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
+    frame = decode_jpeg(data, source=picture.name)
+    return frame.pixels, read_exif(data, source=picture.name).orientation
+
+
+def oriented(picture: AnnotatedPicture, stored: NDArray[np.uint8], orientation: int) -> tuple[NDArray[np.uint8], int]:
+    """The pixels in the orientation that the annotations are of, and the orientation to turn detections by.
+
+    COCO annotates what the file stores; many tools annotate what a viewer shows. The size tells, else the file's
+    own orientation is taken.
+
+    Raises:
+        ImageError: the annotations are of another size.
+    """
+    wanted = stored.shape[:2] if picture.size is None else picture.size()
+    if stored.shape[:2] == wanted:
+        return stored, orientation
+    upright = to_upright(stored, orientation)
+    if upright.shape[:2] == wanted:
+        return upright, 1
+    height, width = stored.shape[:2]
+    raise ImageError(f"is {height} × {width} pixels high and wide, its annotations {wanted[0]} × {wanted[1]}")
+
+
+class _Measured:
+    """What the detector made of one picture."""
+
+    def __init__(self, picture: AnnotatedPicture, detector: Detector, dilation: int, labels: frozenset[str]) -> None:
+        stored, orientation = read_stored(picture)
+        pixels, turn = oriented(picture, stored, orientation)
+        self.height, self.width = pixels.shape[:2]
+        self.picture = picture
+        self._labels = labels
+        self.truth: Truth = picture.truth(self.height, self.width)
+        upright = to_upright(stored, orientation)
+        started = time.perf_counter()
+        detections = detector.detect(upright)
+        self.seconds = time.perf_counter() - started
+        self.detections = detections.to_stored(turn)
+        self.hidden = union(self.detections, self.height, self.width, dilation)
+        self.hidden_as_labelled = self._hidden_as_labelled(dilation)
+        self.figures = count(self.truth, self.hidden, self.hidden_as_labelled)
+
+    def result(self, precision: PrecisionTally | None, *, apart: bool) -> MeasuredPicture:
+        """The picture's figures; adds the picture to `precision`, or `apart` computes its own."""
+        own = PrecisionTally(self._labels) if apart else precision
+        if own is not None:
+            own.add(self.truth, found_objects(self.detections, self.height, self.width))
+        alone = own.result() if apart and own is not None else None
+        return MeasuredPicture(self.picture.name, self.figures, bool(self.hidden.any()), self.seconds, alone)
+
+    def example(self) -> Example:
+        """The picture as one to look at."""
+        return Example(self.picture, self.figures, Rle.of(self.hidden), Rle.of(self.hidden_as_labelled))
+
+    def _hidden_as_labelled(self, dilation: int) -> NDArray[np.bool_]:
+        known = [_IDS[label] for label in self._labels]
+        which = np.isin(self.detections.classes, known)
+        if which.all():
+            return self.hidden
+        return union(select(self.detections, which), self.height, self.width, dilation)
+
+
+class _Worst:
+    """The few pictures with the greatest numbers."""
+
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._heap: list[tuple[int, int, Example]] = []
+        self._seen = 0
+
+    def offer(self, pixels: int, measured: _Measured) -> None:
+        """Keep the picture if it is among the worst so far; pictures without any such pixel are never kept."""
+        self._seen += 1
+        if not pixels or not self._size or (len(self._heap) == self._size and pixels <= self._heap[0][0]):
+            return
+        entry = (pixels, -self._seen, measured.example())  # the number keeps the order of equals, and examples apart
+        (heapq.heappushpop if len(self._heap) == self._size else heapq.heappush)(self._heap, entry)
+
+    def examples(self) -> list[Example]:
+        """Worst first."""
+        return [example for _, _, example in sorted(self._heap, key=lambda entry: entry[:2], reverse=True)]

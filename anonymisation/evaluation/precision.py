@@ -1,0 +1,117 @@
+"""COCO's mask AP, computed by pycocotools on run lengths, so that memory does not grow with the pictures' size."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+
+from anonymisation.evaluation.truth import Rle, Truth
+from anonymisation.masking.detections import Detections
+from anonymisation.masking.geometry import union
+from anonymisation.masking.labels import CLASSES, label_of
+
+PRECISION_KEYS: Final = (
+    "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
+    "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large",
+)  # fmt: skip
+"""In the order of COCOeval.stats: mean over IoU .5 to .95 but for AP50 and AP75; AR with at most so many detections."""
+_IDS: Final = {kind.label: kind.coco_id for kind in CLASSES}
+
+
+@dataclass(frozen=True, slots=True)
+class Precision:
+    """COCO's twelve numbers by the names of `PRECISION_KEYS`, and AP per label; None where nothing is annotated."""
+
+    values: dict[str, float | None]
+    per_class: dict[str, float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class FoundObject:
+    """One detected object, all instances of it together."""
+
+    label: str
+    score: float
+    pixels: Rle
+
+
+class PrecisionTally:
+    """Collects truth and detections picture by picture. `labels`: the classes that are annotated."""
+
+    def __init__(self, labels: Iterable[str]) -> None:
+        self._ids = sorted(_IDS[label] for label in labels)
+        self._images: list[dict[str, Any]] = []
+        self._truths: list[dict[str, Any]] = []
+        self._found: list[dict[str, Any]] = []
+
+    def add(self, truth: Truth, objects: Iterable[FoundObject]) -> None:
+        """Add a picture. Ignored regions of a known label are crowds: they take any number of detections."""
+        image = len(self._images) + 1
+        self._images.append({"id": image})
+        for region in truth.regions:
+            self._append(self._truths, image, region.label, region.pixels, area=region.area, iscrowd=0)
+        for label, pixels in truth.ignored:
+            if label in _IDS:
+                self._append(self._truths, image, label, pixels, area=pixels.area(), iscrowd=1)
+        for found in objects:
+            area = found.pixels.area()
+            self._append(self._found, image, found.label, found.pixels, area=area, score=found.score)
+
+    def result(self) -> Precision:
+        """The numbers over all pictures added."""
+        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints what it is doing
+            evaluation = COCOeval(self._coco(self._truths), self._coco(self._found), "segm")
+            evaluation.evaluate()
+            evaluation.accumulate()
+            evaluation.summarize()
+        values = dict(zip(PRECISION_KEYS, map(_known, evaluation.stats), strict=True))
+        precision = evaluation.eval["precision"]  # IoU threshold, recall, class, area range, number of detections
+        classes = enumerate(evaluation.params.catIds)
+        per_class = {label_of(int(kind)): _mean(precision[:, :, index, 0, -1]) for index, kind in classes}
+        return Precision(values, per_class)
+
+    def _append(self, target: list[dict[str, Any]], image: int, label: str, pixels: Rle, **more: Any) -> None:
+        if _IDS[label] in self._ids:
+            # Numbered from 1: pycocotools takes a match with number 0 for none.
+            entry = {"id": len(target) + 1, "image_id": image, "category_id": _IDS[label]}
+            target.append({**entry, "segmentation": pixels.as_coco(), **more})
+
+    def _coco(self, annotations: list[dict[str, Any]]) -> Any:
+        coco = COCO()
+        categories = [{"id": number, "name": label_of(number)} for number in self._ids]
+        # `annToRLE` asks for sizes only where outlines are polygons, and there are none.
+        images = [{**image, "height": 0, "width": 0} for image in self._images]
+        coco.dataset = {"images": images, "annotations": annotations, "categories": categories}
+        coco.createIndex()
+        return coco
+
+
+def found_objects(detections: Detections, height: int, width: int) -> Iterator[FoundObject]:
+    """The distinct objects with their best score and their pixels, without dilation, in a picture of that size."""
+    for number in np.unique(detections.objects):
+        own = detections.objects == number
+        parts = select(detections, own)
+        label = label_of(int(parts.classes[0]))
+        yield FoundObject(label, float(parts.scores.max()), Rle.of(union(parts, height, width)))
+
+
+def select(detections: Detections, which: Any) -> Detections:
+    """The instances that an index along their axis chooses."""
+    names = ("boxes", "scores", "classes", "masks", "objects")
+    return Detections(**{name: getattr(detections, name)[which] for name in names})
+
+
+def _known(value: float) -> float | None:
+    return None if value < 0 else float(value)  # pycocotools says -1 where there is nothing to find
+
+
+def _mean(values: Any) -> float | None:
+    known = values[values > -1]
+    return float(known.mean()) if known.size else None

@@ -1,0 +1,99 @@
+"""The figures as JSON: keys that stay, so that results of different models and days can be compared."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from anonymisation import __version__
+from anonymisation.evaluation.classes import ALL_SIZES, ROWS, SIZES
+from anonymisation.evaluation.measure import Evaluation, MeasuredPicture
+from anonymisation.evaluation.precision import Precision
+from anonymisation.evaluation.tally import Row, Tally
+from anonymisation.settings import PICTURE_KEYS, Settings
+
+FORMAT: Final = 1
+_DIGITS: Final = 5
+# Of the settings that change what is written for a picture, those that change nothing of what is found on it.
+_APPEARANCE: Final = frozenset(
+    (
+        "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json",
+        "remote_mask", "local_mask", "jpeg_quality", "mask_color", "blur", "gray_blur", "normalized_gray_blur",
+    )
+)  # fmt: skip
+
+
+def settings_used(settings: Settings) -> dict[str, Any]:
+    """The settings that decide what is hidden."""
+    values = settings.model_dump(mode="json")
+    return {key: values[key] for key in PICTURE_KEYS if key not in _APPEARANCE}
+
+
+def as_json(evaluation: Evaluation, settings: Settings) -> dict[str, Any]:
+    """All figures; shares are 0 to 1 with 5 digits, null where there is nothing to take a share of.
+
+    Keys: `format` (1), `version`, `model`, `settings`, `images`, `annotations`, `kind` (coco, rasters, empty),
+    `unlabelled`, `pictures` {measured, failed, with_anything_hidden}, `seconds_per_picture` (of the detector, median),
+    `recall` {person, vehicle, bicycle … : {all, large, medium, small: {pixels, hidden, share}}}, `instances` (the same
+    with {instances, hidden, share}; hidden: at least 75 %), `clean` {pixels, hidden, share}, `coco` (accumulated:
+    pycocotools' twelve numbers and `per_class`; else null), `per_picture` [{picture, sought, clean, anything_hidden,
+    coco}], `failures` [{picture, reason}], `notes`.
+    """
+    source, figures = evaluation.source, evaluation.figures
+    measured = len(evaluation.pictures)
+    return {
+        "format": FORMAT,
+        "version": __version__,
+        "model": evaluation.model,
+        "settings": settings_used(settings),
+        "images": str(source.images),
+        "annotations": None if source.annotations is None else str(source.annotations),
+        "kind": source.kind,
+        "unlabelled": list(source.unlabelled),
+        "pictures": {
+            "measured": measured,
+            "failed": len(evaluation.failures),
+            "with_anything_hidden": sum(picture.anything_hidden for picture in evaluation.pictures),
+        },
+        "seconds_per_picture": _rounded(evaluation.seconds),
+        "recall": _rows(figures.pixels, "pixels"),
+        "instances": _rows(figures.instances, "instances"),
+        "clean": _tally(figures.clean, "pixels"),
+        "coco": _precision(evaluation.precision),
+        "per_picture": [_picture(picture) for picture in evaluation.pictures],
+        "failures": [{"picture": failure.picture, "reason": failure.reason} for failure in evaluation.failures],
+        "notes": list(source.notes),
+    }
+
+
+def _picture(picture: MeasuredPicture) -> dict[str, Any]:
+    return {
+        "picture": picture.name,
+        "sought": _tally(picture.figures.sought, "pixels"),
+        "clean": _tally(picture.figures.clean, "pixels"),
+        "anything_hidden": picture.anything_hidden,
+        "coco": _precision(picture.precision),
+    }
+
+
+def _rows(tallies: dict[Row, Tally], unit: str) -> dict[str, dict[str, Any]]:
+    result = {}
+    for label in ROWS:
+        own = {size: tallies[label, size] for size in (ALL_SIZES, *SIZES) if (label, size) in tallies}
+        if own:
+            result[label] = {size: _tally(tally, unit) for size, tally in own.items()}
+    return result
+
+
+def _tally(tally: Tally, unit: str) -> dict[str, Any]:
+    return {unit: tally.total, "hidden": tally.hidden, "share": _rounded(tally.share)}
+
+
+def _precision(precision: Precision | None) -> dict[str, Any] | None:
+    if precision is None:
+        return None
+    values: dict[str, Any] = {key: _rounded(value) for key, value in precision.values.items()}
+    return {**values, "per_class": {label: _rounded(value) for label, value in precision.per_class.items()}}
+
+
+def _rounded(value: float | None) -> float | None:
+    return None if value is None else round(value, _DIGITS)

@@ -1,0 +1,121 @@
+"""Counting: pixels and instances, and how many of them were hidden."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from anonymisation.evaluation.classes import ALL_SIZES, group_of, size_of
+from anonymisation.evaluation.truth import Mask, Region, Truth
+
+INSTANCE_SHARE: Final = 0.75  # an instance counts as hidden from this share of its pixels on
+Row = tuple[str, str]  # label or group; size or "all"
+
+
+@dataclass(slots=True)
+class Tally:
+    """So many in all, and so many of them hidden."""
+
+    total: int = 0
+    hidden: int = 0
+
+    def __iadd__(self, other: Tally) -> Tally:
+        self.total += other.total
+        self.hidden += other.hidden
+        return self
+
+    @property
+    def share(self) -> float | None:
+        """0 to 1; None where there are none."""
+        return self.hidden / self.total if self.total else None
+
+    @property
+    def missed(self) -> int:
+        """Those that were not hidden."""
+        return self.total - self.hidden
+
+    @classmethod
+    def of(cls, which: Mask, hidden: Mask) -> Tally:
+        """Count the pixels of `which`, and those of them that are hidden; both (H, W)."""
+        return cls(int(np.count_nonzero(which)), int(np.count_nonzero(which & hidden)))
+
+
+@dataclass(slots=True)
+class Figures:
+    """Of one picture or many.
+
+    Attributes:
+        pixels: per row; a pixel that several instances of a row claim counts once.
+        instances: per row; empty where the annotations know none.
+        sought: pixels of everything that must be hidden.
+        clean: pixels that must stay visible.
+    """
+
+    pixels: dict[Row, Tally] = field(default_factory=dict)
+    instances: dict[Row, Tally] = field(default_factory=dict)
+    sought: Tally = field(default_factory=Tally)
+    clean: Tally = field(default_factory=Tally)
+
+    def add(self, other: Figures) -> None:
+        """Count what `other` has counted as well."""
+        for own, others in ((self.pixels, other.pixels), (self.instances, other.instances)):
+            for row, tally in others.items():
+                own[row] = own.get(row, Tally())
+                own[row] += tally
+        self.sought += other.sought
+        self.clean += other.clean
+
+    def recall(self, label: str, size: str = ALL_SIZES) -> float | None:
+        """Share of the pixels of a label or group that is hidden, 0 to 1; None where there are none."""
+        return self.pixels.get((label, size), Tally()).share
+
+    def hidden_instances(self, label: str, size: str = ALL_SIZES) -> float | None:
+        """Share of the instances of a label or group that are at least 75 % hidden; None where there are none."""
+        return self.instances.get((label, size), Tally()).share
+
+
+def count(truth: Truth, hidden: Mask, hidden_as_labelled: Mask) -> Figures:
+    """The figures of one picture.
+
+    `hidden` (H, W) is everything that is hidden, `hidden_as_labelled` what is hidden as one of the classes that the
+    annotations know. The rest of what is hidden may be right or wrong: outside of the regions it counts as neither.
+    """
+    figures = Figures()
+    claimed: dict[Row, Mask] = {}
+    for region in truth.regions:
+        pixels = region.pixels.mask()
+        for row in _rows(region):
+            if row in claimed:
+                claimed[row] |= pixels
+            else:
+                claimed[row] = pixels.copy()
+        if region.area is not None and pixels.any():
+            _count_instance(figures, region, pixels, hidden)
+    figures.pixels = {row: Tally.of(pixels, hidden) for row, pixels in claimed.items()}
+    must_hide = truth.must_hide()
+    figures.sought = Tally.of(must_hide, hidden)
+    figures.clean = Tally.of(clean_pixels(truth, hidden, hidden_as_labelled), hidden)
+    return figures
+
+
+def clean_pixels(truth: Truth, hidden: Mask, hidden_as_labelled: Mask) -> Mask:
+    """(H, W): what should stay visible, as far as that is known; arguments as in `count`."""
+    return np.asarray(~(truth.must_hide() | truth.unknown() | (hidden & ~hidden_as_labelled)), np.bool_)
+
+
+def _rows(region: Region) -> Iterator[Row]:
+    for label in dict.fromkeys((region.label, group_of(region.label))):
+        yield label, ALL_SIZES
+        if region.area is not None:
+            yield label, size_of(region.area)
+
+
+def _count_instance(figures: Figures, region: Region, pixels: Mask, hidden: Mask) -> None:
+    covered = Tally.of(pixels, hidden)
+    tally = Tally(1, int(covered.hidden >= INSTANCE_SHARE * covered.total))
+    for row in _rows(region):
+        figures.instances[row] = figures.instances.get(row, Tally())
+        figures.instances[row] += tally

@@ -1,0 +1,152 @@
+"""What is known of a picture: what must be hidden, what must not, and what nobody knows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+from pycocotools import mask as rle_codec
+
+from anonymisation.evaluation.classes import LABELS, ROWS
+
+Mask = NDArray[np.bool_]
+Kind = Literal["coco", "rasters", "empty"]
+KIND_TEXTS: Final[dict[Kind, str]] = {
+    "coco": "COCO instances",
+    "rasters": "class rasters",
+    "empty": "taken to show nothing to hide",
+}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Rle:
+    """A mask as run lengths in the coding of COCO: some hundred bytes where the mask takes megabytes."""
+
+    height: int
+    width: int
+    counts: bytes
+
+    @classmethod
+    def of(cls, mask: Mask) -> Rle:
+        """Encode a mask (H, W) bool."""
+        coded: dict[str, Any] = rle_codec.encode(np.asfortranarray(mask, np.uint8))
+        return cls(mask.shape[0], mask.shape[1], coded["counts"])
+
+    def mask(self) -> Mask:
+        """(H, W) bool."""
+        return np.asarray(rle_codec.decode(self.as_coco()), np.bool_)
+
+    def area(self) -> int:
+        """Number of pixels."""
+        return int(rle_codec.area(self.as_coco()))
+
+    def as_coco(self) -> dict[str, Any]:
+        """As pycocotools takes it."""
+        return {"size": [self.height, self.width], "counts": self.counts}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Region:
+    """Something that must be hidden. `area` in pixels as annotated; None where it is all of a class, no instance."""
+
+    label: str
+    pixels: Rle
+    area: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.label not in ROWS:
+            raise ValueError(f"label: expected one of {ROWS}, got {self.label!r}")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Truth:
+    """What is annotated on one picture of `height` × `width` pixels.
+
+    `ignored` are regions of which nothing is known (crowds, what is not labelled), with the label they are of where it
+    is one of ours. What a region claims is known, also inside an ignored one.
+    """
+
+    height: int
+    width: int
+    regions: tuple[Region, ...] = ()
+    ignored: tuple[tuple[str | None, Rle], ...] = ()
+
+    def __post_init__(self) -> None:
+        for rle in (*(region.pixels for region in self.regions), *(rle for _, rle in self.ignored)):
+            if (rle.height, rle.width) != (self.height, self.width):
+                raise ValueError(f"expected regions of {self.height} × {self.width}, got {rle.height} × {rle.width}")
+
+    def nothing(self) -> Mask:
+        """(H, W) False."""
+        return np.zeros((self.height, self.width), np.bool_)
+
+    def must_hide(self) -> Mask:
+        """(H, W): every pixel that some region claims."""
+        return _union(self.nothing(), [region.pixels for region in self.regions])
+
+    def unknown(self) -> Mask:
+        """(H, W): every pixel of an ignored region."""
+        return _union(self.nothing(), [rle for _, rle in self.ignored])
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotatedPicture:
+    """A picture to measure by.
+
+    `size` gives the (height, width) that its annotations are of, and `truth` the truth for a picture of that size;
+    either raises ImageError when the annotations of this one picture cannot be used. `size` None: that of the file.
+    """
+
+    name: str
+    path: Path
+    truth: Callable[[int, int], Truth]
+    size: Callable[[], tuple[int, int]] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """A picture that could not be measured, and why."""
+
+    picture: str
+    reason: str
+
+    def __str__(self) -> str:
+        return f"{self.picture}: {self.reason}"
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Annotated pictures of one kind. `labels`: the classes that are labelled wherever they are seen.
+
+    `failures` are pictures without annotations or annotations without pictures; `notes` what else is worth telling.
+    """
+
+    kind: Kind
+    images: Path
+    annotations: Path | None
+    labels: frozenset[str]
+    pictures: tuple[AnnotatedPicture, ...]
+    failures: tuple[Failure, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def unlabelled(self) -> tuple[str, ...]:
+        """The classes of which the annotations say nothing."""
+        return tuple(label for label in LABELS if label not in self.labels)
+
+    def thinned(self, limit: int) -> Source:
+        """At most `limit` of the pictures, evenly spread over their names."""
+        count = min(limit, len(self.pictures))
+        chosen = tuple(self.pictures[index * len(self.pictures) // count] for index in range(count))
+        note = f"{count} of {len(self.pictures)} pictures, evenly chosen."
+        return replace(self, pictures=chosen, notes=(*self.notes, note) if count < len(self.pictures) else self.notes)
+
+
+def _union(mask: Mask, parts: list[Rle]) -> Mask:
+    for part in parts:
+        mask |= part.mask()
+    return mask
