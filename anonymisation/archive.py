@@ -13,13 +13,14 @@ from anonymisation.listing import list_pictures, masked_pictures
 from anonymisation.outcomes import MAX_LISTED, ArchiveReport, Failure
 from anonymisation.paths import ImagePaths
 from anonymisation.state import PictureState, open_state
+from anonymisation.units import WHOLE, Shard
 from anonymisation.workspace import Workspace
 
 T = TypeVar("T")
 
 
-def archive_folder(workspace: Workspace, folder: str) -> ArchiveReport:
-    """Archive the original of every masked picture of `folder` that is still in the input.
+def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> ArchiveReport:
+    """Archive the original of every masked picture of `folder` (or of its `shard`) that is still in the input.
 
     A picture whose copy cannot be made, or whose name is taken by a different file, is a failure in the report.
 
@@ -33,8 +34,8 @@ def archive_folder(workspace: Workspace, folder: str) -> ArchiveReport:
     workspace.require_apart(folder)
     archived = already = size = failed = 0
     failures: list[Failure] = []
-    with open_state(workspace.shares.state, folder) as state:
-        files = list_pictures(workspace.shares.input / folder)
+    with open_state(workspace.shares.state, folder, shard) as state:
+        files = list_pictures(workspace.shares.input / folder, shard)
         for file, known in masked_pictures(files, state.pictures):
             paths = workspace.picture(folder, file.name)
             try:

@@ -12,11 +12,14 @@ from anonymisation.outcomes import MAX_LISTED, CheckReport, Gap
 from anonymisation.paths import ImagePaths
 from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.verification import copy_problem, derived_problem, derived_problems, masked_picture_problem
+from anonymisation.units import WHOLE, Shard
 from anonymisation.workspace import Workspace
 
 
-def check_folder(workspace: Workspace, folder: str) -> CheckReport:
-    """Look at everything that the settings want of every picture of `folder`; pictures that failed are not gaps.
+def check_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> CheckReport:
+    """Look at everything that the settings want of every picture of `folder` (or of its `shard`).
+
+    Pictures that failed are not gaps.
 
     Raises:
         FolderLockedError: another run works on the folder.
@@ -24,10 +27,10 @@ def check_folder(workspace: Workspace, folder: str) -> CheckReport:
         DatabaseUnavailableError: the database cannot be reached.
     """
     workspace.require_shares()
-    with open_state(workspace.shares.state, folder) as state:
+    with open_state(workspace.shares.state, folder, shard) as state:
         expected = 0
         gaps: list[Gap] = []
-        for finding in _FolderCheck(workspace, folder, state).findings():
+        for finding in _FolderCheck(workspace, folder, shard, state).findings():
             expected += 1
             if finding.problem is not None:
                 gaps.append(Gap(finding.picture, finding.place, finding.problem))
@@ -44,10 +47,11 @@ class _Finding:
 
 
 class _FolderCheck:
-    def __init__(self, workspace: Workspace, folder: str, state: FolderState) -> None:
+    def __init__(self, workspace: Workspace, folder: str, shard: Shard, state: FolderState) -> None:
         self._workspace = workspace
         self._settings = workspace.settings
         self._folder = folder
+        self._shard = shard
         self._masked = {name: known for name, known in state.pictures.items() if known.status == MASKED}
         self._failed = {name for name, known in state.pictures.items() if known.status == FAILED}
         wants_rows = self._settings.write_exif_to_db
@@ -55,7 +59,8 @@ class _FolderCheck:
 
     def findings(self) -> Iterator[_Finding]:
         """Everything expected of the folder, with what is wrong with it."""
-        inputs = {file.name: file for file in list_pictures(self._workspace.shares.input / self._folder)}
+        files = list_pictures(self._workspace.shares.input / self._folder, self._shard)
+        inputs = {file.name: file for file in files}
         for name, file in inputs.items():
             if name not in self._failed:
                 known = self._masked.get(name)
@@ -84,7 +89,7 @@ class _FolderCheck:
 
     def _strangers(self) -> Iterator[_Finding]:
         """Pictures in the output folder that no one is known to have masked: they could show anything."""
-        for file in list_pictures(self._workspace.shares.output / self._folder):
+        for file in list_pictures(self._workspace.shares.output / self._folder, self._shard):
             if file.name not in self._masked:
                 paths = self._paths(file.name)
                 unknown = read_provenance(paths.masked.read_bytes()) is None

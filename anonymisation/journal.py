@@ -7,14 +7,20 @@ import logging
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
+
+from anonymisation.files import write_atomically
+
+GROWTH_BYTES: Final = 1_000_000  # a journal below this is never worth rewriting before its time
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """Each sound line of a journal as (offset in bytes, values); damaged lines are logged and skipped."""
-    if not path.exists():
+    try:
+        stream = path.open("rb")
+    except FileNotFoundError:
         return
-    with path.open("rb") as stream:
+    with stream:
         offset = 0
         for line in stream:
             values = parse_line(line)
@@ -37,6 +43,50 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
 def to_line(values: Mapping[str, Any]) -> bytes:
     """One line; ASCII, so that even a name that is not valid Unicode comes back as it was."""
     return json.dumps(values, separators=(",", ":")).encode("ascii") + b"\n"
+
+
+def compact(path: Path) -> None:
+    """Keep the last line of each `name`, in the order of the names, reading one line at a time."""
+    offsets = {str(values.get("name")): offset for offset, values in read_lines(path)}
+
+    def lines() -> Iterator[bytes]:
+        with path.open("rb") as stream:
+            for name in sorted(offsets):
+                stream.seek(offsets[name])
+                yield stream.readline()
+
+    write_atomically(path, lines())
+
+
+def compact_overgrown(path: Path) -> None:
+    """Compact a journal that has doubled since that was done last: all together, that costs but a few passes over it.
+
+    How large it was then is noted beside it; a note that is lost costs one more pass.
+    """
+    note = path.with_name(f"{path.name}.compacted")
+    try:
+        size = path.stat().st_size
+    except FileNotFoundError:
+        return
+    try:
+        before = int(note.read_bytes())
+    except (FileNotFoundError, ValueError):
+        before = 0
+    if size > 2 * before + GROWTH_BYTES:
+        compact(path)
+        write_atomically(note, str(path.stat().st_size).encode())
+
+
+def fold(source: Path, target: Path) -> None:
+    """Append the sound lines of one journal to another, and remove it.
+
+    Killed before the removal, it is done once more the next time; that changes nothing, since the last line counts.
+    """
+    writer = JournalWriter(target)
+    for _, values in read_lines(source):
+        writer.append(values)
+    writer.close()
+    source.unlink(missing_ok=True)
 
 
 class JournalWriter:

@@ -12,6 +12,7 @@ from pathlib import Path
 from anonymisation.errors import ShareUnavailableError
 from anonymisation.paths import is_picture_name
 from anonymisation.state import MASKED, FileStamp, PictureState
+from anonymisation.units import WHOLE, Shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,18 +109,19 @@ def _add_picture(entry: os.DirEntry[str], folder: str, listing: Listing) -> None
     listing.pictures.append(PictureFile(entry.name, FileStamp.from_stat(found)))
 
 
-def list_pictures(path: Path) -> list[PictureFile]:
-    """The pictures directly in a folder, sorted by name; empty when the folder is not there.
+def list_pictures(path: Path, shard: Shard = WHOLE) -> list[PictureFile]:
+    """The pictures (of the shard) directly in a folder, sorted by name; empty when the folder is not there.
 
     Raises:
         ShareUnavailableError: the folder is there and cannot be read: nothing may be concluded from it.
     """
     try:
-        return _read_folder(path, str(path)).pictures
+        pictures = _read_folder(path, str(path)).pictures
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ShareUnavailableError(f"{path}: cannot be read ({error.strerror}); check the share") from error
+    return pictures if shard.is_whole else [picture for picture in pictures if shard.holds(picture.name)]
 
 
 def masked_pictures(

@@ -14,13 +14,14 @@ from anonymisation.database.user_formatters import layout_in_force
 from anonymisation.errors import DatabaseUnavailableError
 from anonymisation.outcomes import MAX_LISTED, Failure, LoadSummary
 from anonymisation.state import MASKED, FolderState, open_state
+from anonymisation.units import WHOLE, Shard
 from anonymisation.workspace import Workspace
 
 _NO_RECORD: Final = "its record is not known any more; mask its folder again, which finds it on the output share"
 
 
-def load_folder(workspace: Workspace, folder: str) -> LoadSummary:
-    """Upsert the rows of the masked pictures of `folder` whose row is not in the table yet.
+def load_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> LoadSummary:
+    """Upsert the rows of the masked pictures of `folder` (or of its `shard`) whose row is not in the table yet.
 
     Without `write_exif_to_db` nothing is done. Rows that the database refuses are failures in the report.
 
@@ -35,7 +36,7 @@ def load_folder(workspace: Workspace, folder: str) -> LoadSummary:
     workspace.require_shares()
     target = _target(workspace)
     key = target.key(workspace.shares.state)
-    with open_state(workspace.shares.state, folder) as state:
+    with open_state(workspace.shares.state, folder, shard) as state:
         masked = [name for name, known in sorted(state.pictures.items()) if known.status == MASKED]
         there = _present(target, state, (name for name in masked if state.pictures[name].loaded == key))
         missing = [name for name in masked if name not in there]

@@ -13,7 +13,7 @@ from typing import Any, Final
 from anonymisation.discovery import is_done, is_known_failed
 from anonymisation.errors import AnonymisationError, ImageError
 from anonymisation.failures import forget_failure, keep_failure
-from anonymisation.files import remove_leftovers, sha256_of
+from anonymisation.files import sha256_of
 from anonymisation.listing import PictureFile, list_pictures
 from anonymisation.masking.detector import Detector
 from anonymisation.outcomes import ImageOutcome, MaskReport, Status
@@ -21,6 +21,7 @@ from anonymisation.overlap import executor, failed, in_flight
 from anonymisation.picture import FinishedPicture, PictureWorker, PreparedPicture
 from anonymisation.shadowing import SHADOWED, is_known_shadowed, shadowed_names
 from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_state
+from anonymisation.units import WHOLE, Shard
 from anonymisation.workspace import Workspace
 
 # Stands where a failed picture's settings digest would, when the failure does not follow from bytes and settings alone.
@@ -43,14 +44,17 @@ def mask_folder(
     detector: Callable[[], Detector],
     on_progress: Callable[[ImageOutcome], None] | None = None,
     *,
+    shard: Shard = WHOLE,
     run: str | None = None,
     clean_up: bool = True,
 ) -> MaskReport:
-    """Mask every picture of `folder` that is not done; a picture that fails is an outcome and stops nothing.
+    """Mask every picture of `folder` (or of its `shard`) that is not done.
+
+    A picture that fails is an outcome and stops nothing.
 
     `detector` is called only when there is something to mask. `run` names the run for `force_remask`: what this very
     run has masked already is not masked again when it is repeated after a kill. `clean_up` removes leftovers of
-    interrupted writes first.
+    interrupted writes while no one else works on the folder.
 
     Raises:
         FolderLockedError: another run works on the folder.
@@ -61,10 +65,13 @@ def mask_folder(
     workspace.require_shares()
     workspace.require_apart(folder)
     outcomes = []
-    with open_state(workspace.shares.state, folder) as state:
+
+    def tidy() -> None:
         if clean_up:
-            _clean_up(workspace, folder)
-        for outcome in _MaskStep(workspace, folder, state, detector, run).outcomes():
+            workspace.remove_leftovers(folder)
+
+    with open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
+        for outcome in _MaskStep(workspace, folder, shard, state, detector, run).outcomes():
             outcomes.append(outcome)
             if on_progress is not None:
                 on_progress(outcome)
@@ -75,11 +82,18 @@ class _MaskStep:
     """One pass over a folder; pictures are begun, and reported, in the order of their names."""
 
     def __init__(
-        self, workspace: Workspace, folder: str, state: FolderState, detector: Callable[[], Detector], run: str | None
+        self,
+        workspace: Workspace,
+        folder: str,
+        shard: Shard,
+        state: FolderState,
+        detector: Callable[[], Detector],
+        run: str | None,
     ) -> None:
         self._workspace = workspace
         self._settings = workspace.settings
         self._folder = folder
+        self._shard = shard
         self._state = state
         self._detector = detector
         self._run = run
@@ -90,7 +104,7 @@ class _MaskStep:
 
     def outcomes(self) -> Iterator[ImageOutcome]:
         """What became of each picture."""
-        files = list_pictures(self._workspace.shares.input / self._folder)
+        files = list_pictures(self._workspace.shares.input / self._folder, self._shard)
         self._shadowed = shadowed_names([file.name for file in files], self._state.pictures, self._settings)
         self._state.has_record("")  # reads the records' places before threads ask for them
         threads = self._settings.max_num_async_workers if self._settings.enable_async else 0
@@ -204,14 +218,6 @@ class _MaskStep:
             return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
         stem = PurePosixPath(file.name).stem
         raise ShadowedNameError(f"{other} has the files {stem}.json and {stem}.webp already; rename one of the two")
-
-
-def _clean_up(workspace: Workspace, folder: str) -> None:
-    """Remove leftovers of interrupted writes; the folder's lock is held, so no one else can be writing there."""
-    for _, base in workspace.shares.roles():
-        removed = remove_leftovers(base / folder)
-        if removed:
-            logging.getLogger(__name__).info("%s: removed %d leftovers of an interrupted run", base / folder, removed)
 
 
 def _require_unicode(name: str) -> None:

@@ -11,30 +11,32 @@ from anonymisation.listing import PictureFile, list_pictures, masked_pictures
 from anonymisation.loading import rows_present
 from anonymisation.outcomes import MAX_LISTED, Failure, ReleaseReport
 from anonymisation.paths import ImagePaths
-from anonymisation.state import FolderState, PictureState, open_state
+from anonymisation.state import FolderState, PictureState, open_state, read_pictures
+from anonymisation.units import WHOLE, Shard
 from anonymisation.verification import copy_problem, derived_problems, masked_picture_problem
 from anonymisation.workspace import Workspace
 
 
-def release_folder(workspace: Workspace, folder: str) -> ReleaseReport:
+def release_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> ReleaseReport:
     """With `delete_input`, remove each original whose archive copy, masked picture and record are verified now.
 
-    Pictures that failed stay. The last picture takes the derived files beside it, the marker file, and folders that
-    became empty with it, never the base input folder.
+    With a `shard`, of its pictures alone. Pictures that failed stay. The last picture of the folder, whichever shard it
+    is in, takes the derived files beside it, the marker file, and folders that became empty with it, never the base
+    input folder.
 
     Raises:
         FolderLockedError: another run works on the folder.
         ShareUnavailableError: a share is away.
         DatabaseUnavailableError: the record is only in the database, and that cannot be reached.
     """
-    files = list_pictures(workspace.shares.input / folder)
+    files = list_pictures(workspace.shares.input / folder, shard)
     if not workspace.settings.delete_input:
         return ReleaseReport(folder, kept=len(files))
     workspace.require_shares()
     workspace.require_apart(folder)
     failures: list[Failure] = []
     released = 0
-    with open_state(workspace.shares.state, folder) as state:
+    with open_state(workspace.shares.state, folder, shard, tidy=lambda: workspace.remove_leftovers(folder)) as state:
         candidates = masked_pictures(files, state.pictures)
         in_database = _with_row(workspace, state, candidates)
         for file, known in candidates:
@@ -48,7 +50,7 @@ def release_folder(workspace: Workspace, folder: str) -> ReleaseReport:
                 failures.append(Failure(paths.relative, f"not released: {problem}"))
                 continue
             released += 1
-        removed = _remove_emptied(workspace, folder, state.pictures)
+        removed = _remove_emptied(workspace, folder)
     kept = len(files) - released
     return ReleaseReport(folder, released, kept, len(failures), removed, tuple(failures[:MAX_LISTED]))
 
@@ -104,13 +106,16 @@ def _obstacle(workspace: Workspace, paths: ImagePaths, known: PictureState, *, h
     return None
 
 
-def _remove_emptied(workspace: Workspace, folder: str, pictures: Mapping[str, PictureState]) -> bool:
-    """When no picture is left: remove what lay beside them, then the folder and parents that became empty."""
+def _remove_emptied(workspace: Workspace, folder: str) -> bool:
+    """When no picture is left: remove what lay beside them, then the folder and parents that became empty.
+
+    Several shards may find it empty at once; what one of them has removed already is well for the others.
+    """
     base = workspace.shares.input
     place = base / folder
     if list_pictures(place) or not place.is_dir():
         return False
-    for path in companions(workspace, folder, pictures):
+    for path in companions(workspace, folder, read_pictures(workspace.shares.state, folder)):
         with suppress(OSError):  # what cannot be removed keeps the folder, and loses nothing
             path.unlink(missing_ok=True)
     for path in (place, *place.parents):

@@ -4,7 +4,9 @@
         pictures.jsonl     one line per change of a picture's state, the last one counts
         records.jsonl      the record of each masked picture
         detections.jsonl   what was detected on it: class, score, box
-        lock, holder.json  who works on the folder now
+        folder.json        the path of the capture folder
+        lock, holder.json  who works on the folder now (see `claims`, also for the shards of a large folder)
+        timing.json        how long masking took when it was done last
 
 Losing it loses no picture: the mask step adopts what the shares hold (see `pipeline`).
 """
@@ -13,23 +15,20 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
-import json
 import os
 import re
-import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
-from filelock import FileLock, Timeout
+from anonymisation.claims import DETECTIONS, PICTURES, RECORDS, claimed, shard_folders
+from anonymisation.files import write_atomically
+from anonymisation.journal import JournalWriter, compact, parse_line, read_lines, to_line
+from anonymisation.units import WHOLE, Shard
 
-from anonymisation.errors import FolderLockedError
-from anonymisation.files import remove_leftovers, write_atomically
-from anonymisation.journal import JournalWriter, parse_line, read_lines, to_line
-
+T = TypeVar("T")
 MASKED: Final = "masked"
 FAILED: Final = "failed"
 _READABLE_NAME_LENGTH: Final = 60
@@ -95,26 +94,47 @@ def state_folder(state_root: Path, folder: str) -> Path:
     return state_root / "folders" / f"{readable}-{digest}"
 
 
-def read_pictures(state_root: Path, folder: str) -> dict[str, PictureState]:
-    """The last known state of each picture by name; empty when nothing is known. Takes no lock."""
-    pictures = {}
-    for _, values in read_lines(state_folder(state_root, folder) / "pictures.jsonl"):
+def read_pictures(state_root: Path, folder: str, shard: Shard = WHOLE) -> dict[str, PictureState]:
+    """The last known state of each picture (of the shard) by name; empty when nothing is known. Takes no lock."""
+    return _newest(state_folder(state_root, folder), PICTURES, shard, PictureState.from_dict)
+
+
+def read_detections(state_root: Path, folder: str) -> dict[str, dict[str, Any]]:
+    """What was detected on each picture, by name: {"width", "height", "model", "detections": […]}. Takes no lock."""
+    return _newest(state_folder(state_root, folder), DETECTIONS, WHOLE, dict)
+
+
+def _newest(place: Path, journal: str, shard: Shard, read: Callable[[Mapping[str, Any]], T]) -> dict[str, T]:
+    """The last line of each picture. The shards' own journals are read before the folder's, so that nothing is missed
+    while one is folded in, and count more: what is in them happened later."""
+    fresh = [_last_lines(path / journal, shard, read) for path in shard_folders(place)]
+    newest = _last_lines(place / journal, shard, read)
+    for lines in fresh:
+        newest.update(lines)
+    return newest
+
+
+def _last_lines(path: Path, shard: Shard, read: Callable[[Mapping[str, Any]], T]) -> dict[str, T]:
+    lines = {}
+    for _, values in read_lines(path):
         with suppress(TypeError, ValueError, KeyError):  # a line of another version of the software tells nothing
-            picture = PictureState.from_dict(values)
-            pictures[picture.name] = picture
-    return pictures
+            if shard.holds(name := str(values["name"])):
+                lines[name] = read(values)
+    return lines
 
 
 class FolderState:
-    """The state of one capture folder, open for changes while its lock is held (see `open_state`)."""
+    """The state of a capture folder, or of one shard of it, open for changes while its lock is held."""
 
-    def __init__(self, place: Path, pictures: dict[str, PictureState]) -> None:
+    def __init__(self, place: Path, own: Path, shard: Shard, pictures: dict[str, PictureState]) -> None:
         self._pictures = pictures
-        self._pictures_journal = JournalWriter(place / "pictures.jsonl")
-        self._records_journal = JournalWriter(place / "records.jsonl")
-        self._detections_journal = JournalWriter(place / "detections.jsonl")
+        self._shard = shard
+        self._pictures_journal = JournalWriter(own / PICTURES)
+        self._records_journal = JournalWriter(own / RECORDS)
+        self._detections_journal = JournalWriter(own / DETECTIONS)
         self._journals = (self._records_journal, self._detections_journal, self._pictures_journal)
-        self._record_offsets: dict[str, int] | None = None
+        self._known_records = place / RECORDS
+        self._record_places: dict[str, tuple[Path, int]] | None = None
 
     @property
     def pictures(self) -> Mapping[str, PictureState]:
@@ -131,8 +151,8 @@ class FolderState:
     ) -> None:
         """Keep a masked picture with its record and detections (None: not known); they are written before its state."""
         offset = self._records_journal.append({"name": picture.name, "record": record})
-        if self._record_offsets is not None:
-            self._record_offsets[picture.name] = offset
+        if self._record_places is not None:
+            self._record_places[picture.name] = (self._records_journal.path, offset)
         if detections is not None:
             line = {"name": picture.name, "width": picture.width, "height": picture.height, "model": picture.model}
             self._detections_journal.append({**line, "detections": list(detections)})
@@ -140,82 +160,61 @@ class FolderState:
 
     def record(self, name: str) -> dict[str, Any] | None:
         """The record of a picture, or None when it is not known."""
-        offset = self._offsets().get(name)
-        if offset is None:
+        place = self._places().get(name)
+        if place is None:
             return None
-        with self._records_journal.path.open("rb") as stream:
+        path, offset = place
+        with path.open("rb") as stream:
             stream.seek(offset)
             values = parse_line(stream.readline())
         return None if values is None else values.get("record")
 
     def has_record(self, name: str) -> bool:
         """Whether the record of a picture is known."""
-        return name in self._offsets()
+        return name in self._places()
 
-    def _offsets(self) -> dict[str, int]:
-        if self._record_offsets is None:
-            lines = read_lines(self._records_journal.path)
-            self._record_offsets = {str(values.get("name")): offset for offset, values in lines}
-        return self._record_offsets
+    def _places(self) -> dict[str, tuple[Path, int]]:
+        if self._record_places is None:
+            self._record_places = {}
+            # Other shards append to the folder's journal meanwhile, and no one rewrites it: offsets stay good.
+            for path in dict.fromkeys((self._known_records, self._records_journal.path)):
+                for offset, values in read_lines(path):
+                    if self._shard.holds(name := str(values.get("name"))):
+                        self._record_places[name] = (path, offset)
+        return self._record_places
 
     def close(self) -> None:
-        """Flush the journals; those that grew are rewritten with one line per picture, in the order of the names."""
+        """Flush the journals. Those of a whole folder that grew are rewritten with one line per picture, in the order
+        of the names; those of a shard are folded into the folder's when its claim ends."""
         grown = [journal for journal in self._journals if journal.used]
         for journal in grown:
             journal.close()
-            _compact(journal.path)
+            if self._shard.is_whole:
+                compact(journal.path)
+
+
+def _nothing() -> None:
+    """Nothing to tidy."""
 
 
 @contextmanager
-def open_state(state_root: Path, folder: str) -> Iterator[FolderState]:
-    """Lock the folder's state, read it, and on the way out write it compactly.
+def open_state(
+    state_root: Path, folder: str, shard: Shard = WHOLE, *, tidy: Callable[[], None] = _nothing
+) -> Iterator[FolderState]:
+    """Lock the pictures of a folder, or of one of its shards, read what is known of them, and keep what is put.
 
-    The lock is the operating system's: it goes with the process that held it, however that one ended.
+    The lock is the operating system's: it goes with the process that held it, however that one ended. `tidy` is called
+    at a moment, if there is one, in which no one else works on any picture of the folder.
 
     Raises:
-        FolderLockedError: another run holds the lock.
+        FolderLockedError: another run works on these pictures.
     """
     place = state_folder(state_root, folder)
-    place.mkdir(parents=True, exist_ok=True)
-    lock = FileLock(place / "lock", timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise FolderLockedError(f"{folder}: {_holder(place)} is working on this folder; try again later") from None
-    try:
-        remove_leftovers(place)
-        write_atomically(place / "holder.json", _holder_line())
-        state = FolderState(place, read_pictures(state_root, folder))
+    with claimed(place, folder, shard, tidy) as own:
+        if not (place / "folder.json").exists():
+            write_atomically(place / "folder.json", to_line({"folder": folder}))
+        state = FolderState(place, own, shard, read_pictures(state_root, folder, shard))
         try:
             yield state
         finally:
             state.close()
-            (place / "holder.json").unlink(missing_ok=True)
-    finally:
-        lock.release()
-
-
-def _holder_line() -> bytes:
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    return to_line({"host": socket.gethostname(), "process": os.getpid(), "since": since})
-
-
-def _holder(place: Path) -> str:
-    try:
-        values = json.loads((place / "holder.json").read_bytes())
-        return f"process {values['process']} on {values['host']} (since {values['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
-        return "another run"
-
-
-def _compact(path: Path) -> None:
-    """Keep the last line of each picture, in the order of the names, reading one line at a time."""
-    offsets = {str(values.get("name")): offset for offset, values in read_lines(path)}
-
-    def lines() -> Iterator[bytes]:
-        with path.open("rb") as stream:
-            for name in sorted(offsets):
-                stream.seek(offsets[name])
-                yield stream.readline()
-
-    write_atomically(path, lines())

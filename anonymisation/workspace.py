@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
 from itertools import combinations
@@ -15,7 +16,7 @@ from anonymisation.database.tables import load_layout
 from anonymisation.database.target import embedded_url, open_target, require_usable
 from anonymisation.database.user_formatters import load_formatters
 from anonymisation.errors import ConfigProblem, ConfigurationError
-from anonymisation.files import make_folder, require_folder
+from anonymisation.files import make_folder, remove_leftovers, require_folder
 from anonymisation.masking.factory import model_identity
 from anonymisation.paths import ImagePaths, Shares
 from anonymisation.settings import MergedValues, Settings, load_settings, merge_values
@@ -75,6 +76,14 @@ class Workspace:
             if path.exists() and other.exists() and path.samefile(other):
                 message = f"{path} and the {other_role} folder {other} are the same directory; give each its own"
                 raise ConfigurationError([ConfigProblem("folders", f"{role} folder", message)])
+
+    def remove_leftovers(self, folder: str) -> None:
+        """Remove what interrupted writes left of a capture folder; only while no one else can be writing there."""
+        for _, base in self.shares.roles():
+            removed = remove_leftovers(base / folder)
+            if removed:
+                log = logging.getLogger(__name__)
+                log.info("%s: removed %d leftovers of an interrupted run", base / folder, removed)
 
 
 def open_workspace(

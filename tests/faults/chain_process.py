@@ -12,8 +12,11 @@ from pathlib import Path
 from typing import Any, Final
 
 from anonymisation.chain import run_all
+from anonymisation.outcomes import ImageOutcome
+from anonymisation.pipeline import mask_folder
 from anonymisation.state import open_state
-from tests.captures import CountingDetector, Site
+from anonymisation.units import Shard
+from tests.captures import FOLDER, CountingDetector, Site
 
 # What Python tells its audit hooks before it asks the operating system: https://docs.python.org/3/library/audit_events
 CHANGES: Final = frozenset(("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.utime", "os.truncate"))
@@ -76,3 +79,16 @@ def hold_folder(state: Path, folder: str, told: Connection) -> None:
     with open_state(state, folder):
         told.send(os.getpid())
         signal.pause()
+
+
+def mask_shard(root: Path, settings: dict[str, Any], shard: Shard, pictures: int | None = None) -> None:
+    """Mask one shard of the folder; killed once so many pictures are through, if a number is given."""
+    seen = 0
+
+    def count(_: ImageOutcome) -> None:
+        nonlocal seen
+        seen += 1
+        if seen == pictures:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    mask_folder(Site(root).workspace(**settings), FOLDER, CountingDetector(), count, shard=shard)

@@ -48,4 +48,4 @@ def test_a_lock_is_free_after_the_work_and_after_an_error(tmp_path: Path) -> Non
         assert state.pictures == {}
         with pytest.raises(FolderLockedError, match=f"process {os.getpid()} on "), open_state(tmp_path, FOLDER):
             raise AssertionError("the lock was given twice")
-    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["lock"]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["folder.json", "gate", "lock"]
