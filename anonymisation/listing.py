@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -58,6 +58,20 @@ def list_folder(path: Path, folder: str) -> Listing | Problem:
         raise
     except OSError as error:
         return Problem(folder, f"cannot be read ({error.strerror}); its pictures are not masked", hides_pictures=True)
+
+
+def listings(base: Path) -> Iterator[tuple[str, Listing | Problem]]:
+    """Every directory below `base`, itself included, as ("." or its path with `/`, what it holds), sorted; no links."""
+    stack = ["."]
+    while stack:
+        folder = stack.pop()
+        try:
+            listing = list_folder(base / folder, folder)
+        except FileNotFoundError:  # gone since its parent was read
+            continue
+        yield folder, listing
+        if isinstance(listing, Listing):
+            stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
 
 
 def _read_folder(path: Path, folder: str) -> Listing:

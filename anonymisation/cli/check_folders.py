@@ -13,7 +13,6 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from anonymisation.cli.folders import listings
 from anonymisation.cli.options import archive_option, config_option, input_option, log_option, output_option
 from anonymisation.cli.session import output_console, start_logging
 from anonymisation.cli.tables import print_table
@@ -27,7 +26,7 @@ from anonymisation.expected_files import (
     expected_places,
 )
 from anonymisation.files import require_folder
-from anonymisation.listing import Problem
+from anonymisation.listing import Problem, listings
 from anonymisation.plain_text import one_line
 from anonymisation.settings import Settings
 from anonymisation.workspace import open_workspace

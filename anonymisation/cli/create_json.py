@@ -10,14 +10,13 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from anonymisation.cli.folders import listings
 from anonymisation.cli.options import config_option, input_option, log_option, output_option
 from anonymisation.cli.session import output_console, start_logging
 from anonymisation.errors import ImageError
 from anonymisation.files import require_folder, with_access, write_atomically
 from anonymisation.imaging.exif import read_exif
 from anonymisation.imaging.jpeg import jpeg_size
-from anonymisation.listing import Problem, join
+from anonymisation.listing import Problem, join, listings
 from anonymisation.metadata.record import RecordContext, build_record, record_from_json, record_to_json
 from anonymisation.plain_text import one_line
 from anonymisation.settings import LoadedSettings, Settings, load_settings

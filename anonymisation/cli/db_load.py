@@ -14,13 +14,12 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn
 from rich.table import Table
 
 from anonymisation.cli.db_options import DatabaseOptions, DatabaseSession, database_options, open_database, state_option
-from anonymisation.cli.folders import listings
 from anonymisation.cli.tables import print_table
 from anonymisation.database.loader import load_records, send_spooled
 from anonymisation.database.reports import LoadLimits, LoadReport, LoadStoppedError, SourceRecord
 from anonymisation.errors import DatabaseUnavailableError, ImageMetadataError, LoadFailedError
 from anonymisation.files import require_folder, with_access
-from anonymisation.listing import Problem, join
+from anonymisation.listing import Problem, join, listings
 from anonymisation.logs import FILE_ONLY
 from anonymisation.metadata.record import Record, record_from_json
 from anonymisation.paths import is_picture_name

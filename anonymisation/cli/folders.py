@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import PurePosixPath
 
 from anonymisation.discovery import FoundFolder, Selection, walk
 from anonymisation.imaging.exif import read_exif
-from anonymisation.listing import Listing, Problem, join, list_folder
+from anonymisation.listing import Listing, Problem, listings
 from anonymisation.metadata.capture_date import capture_date as date_of_capture
 from anonymisation.state import state_folder
 from anonymisation.workspace import Workspace
@@ -39,20 +39,6 @@ def all_folders(workspace: Workspace, selection: Selection, *, released_too: boo
             found.setdefault(folder, FoundFolder(folder, pictures=0, pending=0))
     ordered = sorted(found.values(), key=lambda item: PurePosixPath(item.folder).parts)
     return Folders(tuple(ordered), tuple(problems))
-
-
-def listings(base: Path) -> Iterator[tuple[str, Listing | Problem]]:
-    """Every directory below `base`, itself included, as ("." or its path with `/`, what it holds), sorted; no links."""
-    stack = ["."]
-    while stack:
-        folder = stack.pop()
-        try:
-            listing = list_folder(base / folder, folder)
-        except FileNotFoundError:  # gone since its parent was read
-            continue
-        yield folder, listing
-        if isinstance(listing, Listing):
-            stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
 
 
 def _known_outputs(workspace: Workspace, selection: Selection) -> Iterator[str]:
