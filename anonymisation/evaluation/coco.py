@@ -39,8 +39,8 @@ class Annotation(msgspec.Struct, frozen=True):
     category_id: int
     segmentation: list[list[float]] | CodedMask
     area: float | None = None
-    iscrowd: int = 0
-    ignore: int = 0
+    iscrowd: int | bool = 0
+    ignore: int | bool = 0
 
     @property
     def outline(self) -> Outline:

@@ -12,7 +12,7 @@ from PIL import Image, UnidentifiedImageError
 from anonymisation.errors import AnnotationsError, ImageError
 from anonymisation.evaluation.classes import CAMVID, CLEAN, LABELS, UNKNOWN, ClassNames, labels_in
 from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Region, Rle, Source, Truth
-from anonymisation.paths import is_picture_name
+from anonymisation.listing import Listing, Problem, join, listings
 
 
 def open_rasters(
@@ -27,8 +27,9 @@ def open_rasters(
     """
     numbers = _numbers(CAMVID if names is None else names)
     labelled = labels_in(numbers.values()) - set(unlabelled)
-    pictures, failures = [], []
-    for name in _pictures(images):
+    pictures = []
+    names_found, failures = _pictures(images)
+    for name in names_found:
         raster = (rasters / name).with_suffix(".png")
         if raster.is_file():
             truth = partial(_raster_truth, raster, numbers, labelled)
@@ -38,6 +39,7 @@ def open_rasters(
     if not pictures:
         raise AnnotationsError(
             f"{rasters}: expected class rasters (.png) named as the pictures in {images}, found none"
+            " (of COCO annotations, name the .json file itself)"
         )
     stems = {Path(picture.name).with_suffix("") for picture in pictures}
     lonely = (path.relative_to(rasters) for path in sorted(rasters.rglob("*.png")))
@@ -53,16 +55,22 @@ def open_empty(images: Path, unlabelled: Collection[str] = ()) -> Source:
     Raises:
         AnnotationsError: there is no picture.
     """
-    names = _pictures(images)
+    names, failures = _pictures(images)
     if not names:
         raise AnnotationsError(f"{images}: expected pictures (.jpg), found none")
     pictures = tuple(AnnotatedPicture(name, images / name, Truth) for name in names)
-    return Source("empty", images, None, frozenset(LABELS) - set(unlabelled), pictures)
+    return Source("empty", images, None, frozenset(LABELS) - set(unlabelled), pictures, tuple(failures))
 
 
-def _pictures(folder: Path) -> list[str]:
-    found = (path for path in folder.rglob("*") if is_picture_name(path.name) and path.is_file())
-    return sorted(path.relative_to(folder).as_posix() for path in found)
+def _pictures(base: Path) -> tuple[list[str], list[Failure]]:
+    """Every picture's path below `base`, and the places where more may be."""
+    names, failures = [], []
+    for folder, listing in listings(base):
+        problems = [listing] if isinstance(listing, Problem) else listing.problems
+        failures += [Failure(problem.path, problem.reason) for problem in problems if problem.hides_pictures]
+        if isinstance(listing, Listing):
+            names += [join(folder, picture.name) for picture in listing.pictures]
+    return sorted(names), failures
 
 
 def _numbers(names: ClassNames) -> Mapping[int, str]:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.errors import ImageError
+from anonymisation.evaluation.classes import ALL_SIZES, PERSON, VEHICLE
 from anonymisation.evaluation.precision import Precision, PrecisionTally, found_objects, select
-from anonymisation.evaluation.tally import Figures, count
+from anonymisation.evaluation.tally import Figures, Tally, count
 from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Rle, Source, Truth
 from anonymisation.imaging.exif import read_exif
 from anonymisation.imaging.jpeg import decode_jpeg, to_upright
@@ -27,10 +28,16 @@ _IDS: Final = {kind.label: kind.coco_id for kind in CLASSES}
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPicture:
-    """One picture's figures; `precision` where it was asked for per picture; `seconds` that the detector took."""
+    """What is kept of each picture: the main figures, little enough for a hundred thousand of them.
+
+    `precision` is there where it was asked for per picture; `seconds` is what the detector took.
+    """
 
     name: str
-    figures: Figures
+    person: Tally
+    vehicle: Tally
+    sought: Tally
+    clean: Tally
     anything_hidden: bool
     seconds: float
     precision: Precision | None = None
@@ -101,10 +108,10 @@ def evaluate(
             result.failures.append(outcome)
         else:
             outcome = measured.result(precision, apart=source.kind == "coco" and not accumulate)
-            result.figures.add(outcome.figures)
+            result.figures.add(measured.figures)
             result.pictures.append(outcome)
-            misses.offer(outcome.figures.sought.missed, measured)
-            false_finds.offer(outcome.figures.clean.hidden, measured)
+            misses.offer(outcome.sought.missed, measured)
+            false_finds.offer(outcome.clean.hidden, measured)
         if on_picture is not None:
             on_picture(outcome)
     result.precision = precision.result() if precision is not None else None
@@ -170,7 +177,17 @@ class _Measured:
         if own is not None:
             own.add(self.truth, found_objects(self.detections, self.height, self.width))
         alone = own.result() if apart and own is not None else None
-        return MeasuredPicture(self.picture.name, self.figures, bool(self.hidden.any()), self.seconds, alone)
+        figures = self.figures
+        return MeasuredPicture(
+            self.picture.name,
+            person=figures.pixels.get((PERSON, ALL_SIZES), Tally()),
+            vehicle=figures.pixels.get((VEHICLE, ALL_SIZES), Tally()),
+            sought=figures.sought,
+            clean=figures.clean,
+            anything_hidden=bool(self.hidden.any()),
+            seconds=self.seconds,
+            precision=alone,
+        )
 
     def example(self) -> Example:
         """The picture as one to look at."""

@@ -66,6 +66,8 @@ class PrecisionTally:
 
     def result(self) -> Precision:
         """The numbers over all pictures added."""
+        if not self._images:  # pycocotools cannot say that it knows nothing
+            return Precision(dict.fromkeys(PRECISION_KEYS), {label_of(kind): None for kind in self._ids})
         with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints what it is doing
             evaluation = COCOeval(self._coco(self._truths), self._coco(self._found), "segm")
             evaluation.evaluate()

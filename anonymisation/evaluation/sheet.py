@@ -81,7 +81,7 @@ def _row(example: Example, *, misses: bool) -> Pixels:
     truth = example.picture.truth(*pixels.shape[:2])
     hidden, sought = example.hidden.mask(), truth.must_hide()
     missed = np.asarray(sought & ~hidden, np.bool_)
-    wrongly = np.asarray(clean_pixels(truth, hidden, example.hidden_as_labelled.mask()) & hidden, np.bool_)
+    wrongly = np.asarray(clean_pixels(truth, sought, hidden, example.hidden_as_labelled.mask()) & hidden, np.bool_)
     layers = ((RIGHTLY, np.asarray(sought & hidden, np.bool_)), (WRONGLY, wrongly), (MISSED, missed))
     place = _worst_place(missed if misses else wrongly)
     overview = _drawn(pixels, layers, OVERVIEW)

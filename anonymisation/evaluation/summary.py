@@ -35,8 +35,8 @@ def as_json(evaluation: Evaluation, settings: Settings) -> dict[str, Any]:
     `unlabelled`, `pictures` {measured, failed, with_anything_hidden}, `seconds_per_picture` (of the detector, median),
     `recall` {person, vehicle, bicycle … : {all, large, medium, small: {pixels, hidden, share}}}, `instances` (the same
     with {instances, hidden, share}; hidden: at least 75 %), `clean` {pixels, hidden, share}, `coco` (accumulated:
-    pycocotools' twelve numbers and `per_class`; else null), `per_picture` [{picture, sought, clean, anything_hidden,
-    coco}], `failures` [{picture, reason}], `notes`.
+    pycocotools' twelve numbers and `per_class`; else null), `per_picture` [{picture, person, vehicle, sought, clean,
+    anything_hidden, coco}], `failures` [{picture, reason}], `notes`.
     """
     source, figures = evaluation.source, evaluation.figures
     measured = len(evaluation.pictures)
@@ -68,8 +68,10 @@ def as_json(evaluation: Evaluation, settings: Settings) -> dict[str, Any]:
 def _picture(picture: MeasuredPicture) -> dict[str, Any]:
     return {
         "picture": picture.name,
-        "sought": _tally(picture.figures.sought, "pixels"),
-        "clean": _tally(picture.figures.clean, "pixels"),
+        "person": _tally(picture.person, "pixels"),
+        "vehicle": _tally(picture.vehicle, "pixels"),
+        "sought": _tally(picture.sought, "pixels"),
+        "clean": _tally(picture.clean, "pixels"),
         "anything_hidden": picture.anything_hidden,
         "coco": _precision(picture.precision),
     }

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from anonymisation.evaluation.classes import ALL_SIZES, group_of, size_of
+from anonymisation.evaluation.classes import ALL_SIZES, GROUPS, group_of, size_of
 from anonymisation.evaluation.truth import Mask, Region, Truth
 
 INSTANCE_SHARE: Final = 0.75  # an instance counts as hidden from this share of its pixels on
@@ -82,6 +82,7 @@ def count(truth: Truth, hidden: Mask, hidden_as_labelled: Mask) -> Figures:
 
     `hidden` (H, W) is everything that is hidden, `hidden_as_labelled` what is hidden as one of the classes that the
     annotations know. The rest of what is hidden may be right or wrong: outside of the regions it counts as neither.
+    An outline too thin to hold a pixel is no instance.
     """
     figures = Figures()
     claimed: dict[Row, Mask] = {}
@@ -95,15 +96,17 @@ def count(truth: Truth, hidden: Mask, hidden_as_labelled: Mask) -> Figures:
         if region.area is not None and pixels.any():
             _count_instance(figures, region, pixels, hidden)
     figures.pixels = {row: Tally.of(pixels, hidden) for row, pixels in claimed.items()}
-    must_hide = truth.must_hide()
-    figures.sought = Tally.of(must_hide, hidden)
-    figures.clean = Tally.of(clean_pixels(truth, hidden, hidden_as_labelled), hidden)
+    sought = truth.nothing()
+    for label in GROUPS:
+        sought |= claimed.get((label, ALL_SIZES), False)
+    figures.sought = Tally.of(sought, hidden)
+    figures.clean = Tally.of(clean_pixels(truth, sought, hidden, hidden_as_labelled), hidden)
     return figures
 
 
-def clean_pixels(truth: Truth, hidden: Mask, hidden_as_labelled: Mask) -> Mask:
-    """(H, W): what should stay visible, as far as that is known; arguments as in `count`."""
-    return np.asarray(~(truth.must_hide() | truth.unknown() | (hidden & ~hidden_as_labelled)), np.bool_)
+def clean_pixels(truth: Truth, sought: Mask, hidden: Mask, hidden_as_labelled: Mask) -> Mask:
+    """(H, W): what should stay visible, as far as that is known; `sought` must be hidden, the others as in `count`."""
+    return np.asarray(~(sought | truth.unknown() | (hidden & ~hidden_as_labelled)), np.bool_)
 
 
 def _rows(region: Region) -> Iterator[Row]:

@@ -16,9 +16,9 @@ from anonymisation.evaluation.classes import LABELS, ROWS
 Mask = NDArray[np.bool_]
 Kind = Literal["coco", "rasters", "empty"]
 KIND_TEXTS: Final[dict[Kind, str]] = {
-    "coco": "COCO instances",
-    "rasters": "class rasters",
-    "empty": "taken to show nothing to hide",
+    "coco": "{} (COCO instances)",
+    "rasters": "{} (class rasters)",
+    "empty": "none; the pictures are taken to show nothing to hide",
 }
 
 
