@@ -28,6 +28,7 @@ from anonymisation.metadata.record import (
 )
 from anonymisation.metadata.redaction import redact_tag
 from anonymisation.paths import ImagePaths
+from anonymisation.review import ReviewedBoxes, with_boxes
 from anonymisation.state import MASKED, FileStamp, PictureState
 from anonymisation.workspace import Workspace
 
@@ -49,12 +50,16 @@ class PreparedPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FinishedPicture:
-    """A picture whose files are all written: its state, its record and what was detected (None: not known)."""
+    """A picture whose files are all written: its state, its record and what was detected (None: not known).
+
+    `boxes` is how many regions that people added are hidden on it.
+    """
 
     state: PictureState
     record: Record
     detections: list[dict[str, Any]] | None
     objects: Mapping[str, int]
+    boxes: int = 0
 
 
 class ArchivedNameError(ImageError):
@@ -69,6 +74,7 @@ class PictureWorker:
         self._folder = folder
         self._model = model
         self._run = run
+        self._reviewed = ReviewedBoxes(workspace.shares.state, folder)
         self._settings = workspace.settings
         self._digest = workspace.settings.picture_digest()
         self._appearance = Appearance.from_settings(workspace.settings)
@@ -162,7 +168,9 @@ class PictureWorker:
         stored = detections.to_stored(picture.exif.orientation)
         objects = stored.counts()
         record = build_record(paths.original, picture.exif, self._context, objects=objects)
-        redaction = redact(picture.frame.pixels, stored, self._appearance, self._settings.mask_dilation_pixels)
+        boxes = self._reviewed.of(picture.file.name)
+        hidden = with_boxes(stored, boxes)
+        redaction = redact(picture.frame.pixels, hidden, self._appearance, self._settings.mask_dilation_pixels)
         exif = self._published_exif(picture, objects)
         masked = encode_jpeg(redaction.pixels, picture.frame, quality=self._settings.jpeg_quality, exif=exif)
         files = [(path, record_to_json(record)) for path in paths.records(self._settings)]
@@ -172,7 +180,7 @@ class PictureWorker:
         if self._settings.draw_mask:
             files.append((paths.masked, masked))
         self._write_all(files)
-        return FinishedPicture(self._state(picture, paths), record, stored.as_json(), objects)
+        return FinishedPicture(self._state(picture, paths), record, stored.as_json(), objects, len(boxes))
 
     def adopt(self, file: PictureFile, data: bytes) -> FinishedPicture | None:
         """What the output share holds of this very picture when its state was lost; None if there is nothing to adopt.

@@ -19,6 +19,8 @@ from anonymisation.masking.detector import Detector
 from anonymisation.outcomes import ImageOutcome, MaskReport, Status
 from anonymisation.overlap import executor, failed, in_flight
 from anonymisation.picture import FinishedPicture, PictureWorker, PreparedPicture
+from anonymisation.review import mark_hidden
+from anonymisation.review_remask import hide_waiting
 from anonymisation.shadowing import SHADOWED, is_known_shadowed, shadowed_names
 from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.units import WHOLE, Shard
@@ -75,6 +77,7 @@ def mask_folder(
             outcomes.append(outcome)
             if on_progress is not None:
                 on_progress(outcome)
+        hide_waiting(workspace, folder, state)
     return MaskReport.of(folder, outcomes, time.monotonic() - started)
 
 
@@ -184,6 +187,8 @@ class _MaskStep:
             return result
         adopted = result.detections is None
         self._state.put_masked(result.state, result.record, result.detections)
+        if result.boxes:
+            mark_hidden(self._workspace.shares.state, self._folder, file.name, result.boxes)
         forget_failure(paths, result.state.sha256)
         status = Status.ALREADY_DONE if adopted else Status.MASKED
         return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects)

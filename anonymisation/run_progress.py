@@ -1,0 +1,95 @@
+"""How far a run is in each of its work units, for whoever watches: small files that the mask step replaces as it goes.
+
+    <state>/runs/<hash of the run>/<hash of the folder>-<shard>.json
+
+They are of no use once the unit has its report; nothing depends on them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from anonymisation.files import write_atomically
+from anonymisation.journal import to_line
+from anonymisation.outcomes import ImageOutcome, Status
+
+EVERY_SECONDS: Final = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """Pictures of one work unit looked at so far, of them masked and failed anew; `began` and `at` in Unix seconds."""
+
+    folder: str
+    shard: int
+    looked_at: int
+    masked: int
+    failed: int
+    began: float
+    at: float
+
+    @property
+    def per_second(self) -> float | None:
+        """Pictures looked at in a second of wall time; None before there is a time to divide by."""
+        seconds = self.at - self.began
+        return self.looked_at / seconds if self.looked_at and seconds > 0 else None
+
+
+class ProgressNote:
+    """Keeps the progress of one unit on disk, at most every two seconds."""
+
+    def __init__(
+        self, state_root: Path, run: str, folder: str, shard: int = 1, *, clock: Callable[[], float] = time.time
+    ) -> None:
+        self._path = _run_folder(state_root, run) / f"{_digest(folder)}-{shard}.json"
+        self._clock = clock
+        now = clock()
+        self._progress = Progress(folder, shard, 0, 0, 0, now, now)
+        self._write()
+
+    def count(self, outcome: ImageOutcome) -> None:
+        """One more picture was looked at."""
+        before = self._progress
+        self._progress = dataclasses.replace(
+            before,
+            looked_at=before.looked_at + 1,
+            masked=before.masked + (outcome.status is Status.MASKED),
+            failed=before.failed + (outcome.status is Status.FAILED),
+        )
+        if self._clock() - before.at >= EVERY_SECONDS:
+            self._write()
+
+    def close(self) -> None:
+        """Write what was counted last."""
+        self._write()
+
+    def _write(self) -> None:
+        self._progress = dataclasses.replace(self._progress, at=self._clock())
+        write_atomically(self._path, to_line(dataclasses.asdict(self._progress)))
+
+
+def read_progress(state_root: Path, run: str) -> list[Progress]:
+    """The progress of every unit of the run that was begun; a file of another version tells nothing."""
+    found = []
+    for path in sorted(_run_folder(state_root, run).glob("*.json")):
+        try:
+            values: Any = json.loads(path.read_bytes())
+            found.append(Progress(**values))
+        except (OSError, ValueError, TypeError):
+            continue
+    return found
+
+
+def _run_folder(state_root: Path, run: str) -> Path:
+    return state_root / "runs" / _digest(run)
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]

@@ -1,0 +1,172 @@
+"""A region that a person marked is hidden, whatever is left of the original, and stays hidden at later maskings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from anonymisation.chain import run_folder
+from anonymisation.errors import FolderLockedError
+from anonymisation.files import sha256_of_file
+from anonymisation.imaging.jpeg import decode_jpeg, to_upright
+from anonymisation.imaging.mask_file import decode_mask
+from anonymisation.imaging.provenance import read_provenance
+from anonymisation.pipeline import mask_folder
+from anonymisation.review import Box, add_box, read_reviews
+from anonymisation.review_pictures import stored
+from anonymisation.review_remask import finish_outstanding, remask_folder
+from anonymisation.state import open_state
+from anonymisation.workspace import Workspace
+from tests.captures import FOLDER, FULL, CountingDetector, Site, capture
+
+BOX = Box(0.0, 0.5, 0.2, 0.9)  # away from the car that the scripted detector finds
+NAME = "p000.jpg"
+KEEP = {"remote_mask": True, "mask_color": [0, 0, 255], "blur": None, "mask_dilation_pixels": 2}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def masked(site: Site, name: str = NAME) -> np.ndarray:
+    return decode_jpeg((site.output / FOLDER / name).read_bytes()).pixels.astype(int)
+
+
+def window(pixels: np.ndarray, box: Box) -> tuple[slice, slice]:
+    height, width = pixels.shape[:2]
+    rows = slice(int(box.top * height), int(box.bottom * height))
+    return rows, slice(int(box.left * width), int(box.right * width))
+
+
+def hides(pixels: np.ndarray, box: Box) -> bool:
+    """Whether the box is filled with blue, up to what JPEG changes."""
+    return bool(np.abs(pixels[window(pixels, box)] - np.array([0, 0, 255])).mean() < 8)
+
+
+def mask_once(site: Site, workspace: Workspace, detector: CountingDetector | None = None) -> CountingDetector:
+    detector = detector or CountingDetector()
+    mask_folder(workspace, FOLDER, detector)
+    return detector
+
+
+def test_a_marked_region_is_hidden_without_the_model_and_nothing_else_changes(site: Site) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(2)
+    mask_once(site, workspace)
+    before, other = masked(site), masked(site, "p001.jpg")
+    assert not hides(before, BOX)
+
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    assert remask_folder(workspace, FOLDER) == [NAME]
+
+    after = masked(site)
+    assert hides(after, BOX)
+    untouched = np.ones(after.shape[:2], bool)
+    untouched[window(after, Box(0, 0.4, 0.3, 1))] = False
+    assert np.abs(after - before)[untouched].max() <= 6
+    assert np.abs(after - before)[untouched].mean() < 0.2
+    assert np.array_equal(masked(site, "p001.jpg"), other)
+    mask = decode_mask((site.output / FOLDER / NAME).with_suffix(".webp").read_bytes())
+    assert mask[window(mask, BOX)].all()
+    assert read_reviews(site.state, FOLDER)[NAME].waiting == ()
+    # It is still the masked picture of that original, and done.
+    provenance = read_provenance((site.output / FOLDER / NAME).read_bytes())
+    assert provenance is not None
+    assert provenance.source_sha256 == sha256_of_file(site.input / FOLDER / NAME)
+    assert mask_once(site, workspace).calls == 0
+    assert remask_folder(workspace, FOLDER) == []
+
+
+def test_the_box_is_honoured_when_the_picture_is_masked_again(site: Site) -> None:
+    site.fill(1)
+    mask_once(site, site.workspace(**KEEP))
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    remask_folder(site.workspace(**KEEP), FOLDER)
+
+    assert mask_once(site, site.workspace(force_remask=True, **KEEP)).calls == 1
+    assert hides(masked(site), BOX)
+    site.put(NAME, capture(7, NAME))  # other bytes under the name: the same place of the road
+    assert mask_once(site, site.workspace(**KEEP)).calls == 1
+    assert hides(masked(site), BOX)
+
+
+def test_a_released_picture_is_masked_again_and_its_archived_original_stays(site: Site) -> None:
+    workspace = site.workspace(archive=True, **{**FULL, **KEEP})
+    site.fill(1)
+    report = run_folder(workspace, FOLDER, CountingDetector())
+    assert report.succeeded
+    assert not (site.input / FOLDER).exists()
+    archived = (site.archive / FOLDER / NAME).read_bytes()
+
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    assert finish_outstanding(workspace) == [FOLDER]
+
+    assert hides(masked(site), BOX)
+    assert (site.archive / FOLDER / NAME).read_bytes() == archived
+    mask = decode_mask((site.archive / FOLDER / NAME).with_suffix(".webp").read_bytes())
+    assert mask[window(mask, BOX)].all()
+
+
+def test_a_box_drawn_while_the_folder_is_worked_on_waits_for_the_end_of_that(site: Site) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(3)
+
+    def draw_then_be_refused(_: object) -> None:
+        if not read_reviews(site.state, FOLDER):
+            add_box(site.state, FOLDER, "p002.jpg", BOX, "kari")  # not begun yet
+        elif len(read_reviews(site.state, FOLDER)) == 1:
+            add_box(site.state, FOLDER, NAME, BOX, "kari")  # finished already
+            with pytest.raises(FolderLockedError):
+                remask_folder(workspace, FOLDER)
+            assert finish_outstanding(workspace) == []
+
+    mask_once(site, workspace, CountingDetector(before=draw_then_be_refused))
+
+    assert hides(masked(site, "p002.jpg"), BOX)
+    assert hides(masked(site), BOX)
+    assert all(not review.waiting for review in read_reviews(site.state, FOLDER).values())
+
+
+def test_a_box_is_drawn_on_what_a_viewer_shows(site: Site) -> None:
+    workspace = site.workspace(**KEEP)
+    site.put(NAME, capture(0, NAME, orientation=6))
+    mask_once(site, workspace)
+    add_box(site.state, FOLDER, NAME, stored(BOX, 6), "kari")
+    remask_folder(workspace, FOLDER)
+    assert hides(to_upright(masked(site), 6), BOX)
+
+
+def test_what_is_no_masked_picture_is_left_alone_and_the_box_waits(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(1)
+    mask_once(site, workspace)
+    stranger = capture(9)
+    (site.output / FOLDER / NAME).write_bytes(stranger)
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+
+    assert remask_folder(workspace, FOLDER) == []
+    assert (site.output / FOLDER / NAME).read_bytes() == stranger
+    assert "not hidden" in caplog.text
+    assert read_reviews(site.state, FOLDER)[NAME].waiting == (BOX,)
+    mask_once(site, workspace)
+    assert hides(masked(site), BOX)
+
+
+def test_a_kill_between_picture_and_state_is_made_good_by_the_next_run(site: Site) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(1)
+    mask_once(site, workspace)
+    with open_state(site.state, FOLDER) as state:
+        before = state.pictures[NAME]
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    remask_folder(workspace, FOLDER)
+    with open_state(site.state, FOLDER) as state:
+        state.put(before)  # as if the kill had come before the state was written
+
+    assert mask_once(site, workspace).calls == 0
+    assert hides(masked(site), BOX)
