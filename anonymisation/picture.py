@@ -172,7 +172,14 @@ class PictureWorker:
         hidden = with_boxes(stored, boxes)
         redaction = redact(picture.frame.pixels, hidden, self._appearance, self._settings.mask_dilation_pixels)
         exif = self._published_exif(picture, objects)
-        masked = encode_jpeg(redaction.pixels, picture.frame, quality=self._settings.jpeg_quality, exif=exif)
+        masked = encode_jpeg(
+            redaction.pixels,
+            picture.frame,
+            quality=self._settings.jpeg_quality,
+            exif=exif,
+            mask=redaction.mask,
+            source=paths.relative,
+        )
         files = [(path, record_to_json(record)) for path in paths.records(self._settings)]
         if mask_places := paths.masks(self._settings):
             mask = encode_mask(redaction.mask)

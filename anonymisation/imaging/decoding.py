@@ -26,8 +26,10 @@ _PADDING: Final = re.compile(rb"(?:\xff\x00)+\Z")
 _PILLOW_ERRORS: Final = (OSError, SyntaxError, ValueError, struct.error, IndexError, Image.DecompressionBombError)
 
 
-def decode_pixels(structure: JpegStructure, profile: bytes | None) -> NDArray[np.uint8]:
-    """(H, W, 3) RGB as stored. `profile` is the ICC profile of the file, needed for CMYK alone.
+def decode_pixels(structure: JpegStructure, profile: bytes | None) -> tuple[NDArray[np.uint8], JpegStructure]:
+    """(H, W, 3) RGB as stored, and the structure that decodes to them: the given one, or one rid of padding.
+
+    `profile` is the ICC profile of the file, needed for CMYK alone.
 
     Raises:
         UnreadableImageError: with the decoder's own words.
@@ -51,7 +53,7 @@ def decode_pixels(structure: JpegStructure, profile: bytes | None) -> NDArray[np
         pixels = _with_pillow(stream, profile)
     if pixels.shape != (structure.height, structure.width, 3):
         raise UnreadableImageError(f"decoded to {pixels.shape}, the header says {structure.width} × {structure.height}")
-    return pixels
+    return pixels, structure
 
 
 def _with_pillow(stream: bytes, profile: bytes | None) -> NDArray[np.uint8]:

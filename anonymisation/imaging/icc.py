@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from anonymisation.imaging.segments import APP2, Segment
+from anonymisation.imaging.segments import APP2, MAX_PAYLOAD, Segment
 
 _MARK: Final = b"ICC_PROFILE\0"
 _HEADER: Final = 128
@@ -41,6 +41,13 @@ def profile_of(metadata: Iterable[Segment]) -> bytes | None:
 
 def _is_profile(profile: bytes) -> bool:
     return len(profile) > _HEADER + 4 and profile[36:40] == b"acsp"
+
+
+def profile_segments(profile: bytes) -> list[Segment]:
+    """The segments that hold a profile, in the parts that fit (ICC.1:2022, B.4)."""
+    size = MAX_PAYLOAD - len(_MARK) - 2
+    parts = [profile[start : start + size] for start in range(0, len(profile), size)]
+    return [Segment(APP2, _MARK + bytes((number, len(parts))) + part) for number, part in enumerate(parts, start=1)]
 
 
 def published_profile(profile: bytes | None, space: bytes) -> bytes | None:

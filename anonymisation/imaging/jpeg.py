@@ -17,9 +17,11 @@ from PIL import Image
 
 from anonymisation.errors import ImageWriteError, UnreadableImageError
 from anonymisation.imaging.decoding import decode_pixels
-from anonymisation.imaging.icc import profile_of, published_profile
+from anonymisation.imaging.icc import profile_of, profile_segments, published_profile
+from anonymisation.imaging.libjpeg import BlocksUnusableError
 from anonymisation.imaging.segments import (
-    DQT,
+    APP1,
+    MAX_PAYLOAD,
     JpegStructure,
     Segment,
     check_signature,
@@ -28,13 +30,12 @@ from anonymisation.imaging.segments import (
     read_structure,
     segments_of,
 )
+from anonymisation.imaging.untouched import is_gray, keep_untouched, quantisation_definitions
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Colour = Literal["gray", "ycc", "rgb", "cmyk"]
 Sampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
-# Order of a quantisation table in a file (ITU-T T.81, figure A.6): diagonal by diagonal, turning each time.
-_ZIGZAG: Final = tuple(sorted(range(64), key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8)))
 _SAMPLINGS: Final[dict[tuple[int, int], Sampling]] = {(2, 1): "4:2:2", (2, 2): "4:2:0"}
 
 
@@ -53,6 +54,8 @@ class Frame:
     """Chroma subsampling; where the file has none that can be written again, the finest."""
     icc_profile: bytes | None
     """Colour profile for the pixels, reduced to its colour tags; None for CMYK, which is converted to sRGB."""
+    coded: JpegStructure | None = None
+    """The picture as it is coded, without its metadata; None where the file is not at hand."""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:
@@ -75,10 +78,10 @@ def decode_jpeg(data: bytes, *, source: str = "a picture") -> Frame:
             "%s: %d bytes beside the picture itself are ignored", source, structure.leftovers
         )
     profile = profile_of(structure.metadata)
-    pixels = decode_pixels(structure, profile)
+    pixels, decoded = decode_pixels(structure, profile)
     spaces = {"gray": b"GRAY", "ycc": b"RGB ", "rgb": b"RGB "}
     published = published_profile(profile, spaces[structure.colour]) if structure.colour != "cmyk" else None
-    return Frame(pixels, structure.colour, _quantisation(structure), _sampling(structure), published)
+    return Frame(pixels, structure.colour, _quantisation(structure), _sampling(structure), published, decoded)
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:
@@ -95,12 +98,23 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
     raise UnreadableImageError("truncated or corrupt: no frame header found")
 
 
-def encode_jpeg(pixels: NDArray[np.uint8], like: Frame, *, quality: int | Literal["keep"], exif: bytes | None) -> bytes:
+def encode_jpeg(
+    pixels: NDArray[np.uint8],
+    like: Frame,
+    *,
+    quality: int | Literal["keep"],
+    exif: bytes | None,
+    mask: NDArray[np.bool_] | None = None,
+    source: str = "a picture",
+) -> bytes:
     """Encode `pixels`, (H, W, 3) RGB of the same size as `like.pixels`, as a baseline JPEG file.
 
-    "keep" uses the quantisation tables and chroma subsampling of `like`, 1 to 100 is the usual JPEG quality with the
-    same subsampling. A gray original stays single-channel where `pixels` are gray. `exif` begins with the mark "Exif".
-    Nothing else of the original is written, except its colour profile where it still fits.
+    "keep" with a `mask` (H, W), outside of which `pixels` are those of `like`, keeps the coefficients of every block
+    that the mask does not touch; where the original's form does not allow it, the log says so and names `source`, and
+    the picture is encoded as without a mask: with the quantisation tables and chroma subsampling of `like`. 1 to 100 is
+    the usual JPEG quality with the same subsampling. A gray original stays single-channel where `pixels` are gray.
+    `exif` begins with the mark "Exif". Nothing else of the original is written, except its colour profile where it
+    still fits.
 
     Raises:
         ImageWriteError: wrong shape or type, or an encoder that fails.
@@ -112,7 +126,24 @@ def encode_jpeg(pixels: NDArray[np.uint8], like: Frame, *, quality: int | Litera
         raise ImageWriteError(
             f"expected pixels of {like.pixels.shape} uint8 as in the original, got {pixels.shape} {pixels.dtype}"
         )
-    gray = like.colour == "gray" and _is_gray(pixels)
+    if mask is not None and (mask.shape != pixels.shape[:2] or mask.dtype != np.bool_):
+        raise ImageWriteError(f"expected a mask of {pixels.shape[:2]} bool, got {mask.shape} {mask.dtype}")
+    if exif and len(exif) > MAX_PAYLOAD:
+        raise ImageWriteError(f"the EXIF has {len(exif)} bytes, a JPEG segment holds {MAX_PAYLOAD}")
+    if quality == "keep" and mask is not None and like.coded is not None:
+        metadata = Segment(APP1, exif).encoded() if exif else b""
+        if like.icc_profile is not None:
+            metadata += b"".join(segment.encoded() for segment in profile_segments(like.icc_profile))
+        try:
+            return keep_untouched(pixels, mask, like.coded, metadata)
+        except BlocksUnusableError as error:
+            message = "%s: encoded anew as a whole, not only where it is masked: %s"
+            logging.getLogger(__name__).warning(message, source, error)
+    return _encode_whole(pixels, like, quality, exif)
+
+
+def _encode_whole(pixels: NDArray[np.uint8], like: Frame, quality: int | Literal["keep"], exif: bytes | None) -> bytes:
+    gray = like.colour == "gray" and is_gray(pixels)
     recoloured = like.colour == "gray" and not gray
     options: dict[str, object] = {"keep_rgb": like.colour == "rgb", "exif": exif or b""}
     if not gray:
@@ -147,10 +178,6 @@ def to_upright(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
     return np.ascontiguousarray(turned)
 
 
-def _is_gray(pixels: NDArray[np.uint8]) -> bool:
-    return np.array_equal(pixels[..., 0], pixels[..., 1]) and np.array_equal(pixels[..., 0], pixels[..., 2])
-
-
 def _sampling(structure: JpegStructure) -> Sampling:
     if len(structure.components) != 3:  # converted CMYK was never subsampled as YCbCr
         return "4:4:4"
@@ -161,7 +188,9 @@ def _sampling(structure: JpegStructure) -> Sampling:
 
 
 def _quantisation(structure: JpegStructure) -> tuple[tuple[int, ...], ...]:
-    tables = _tables(structure)
+    tables: dict[int, tuple[int, ...]] = {}
+    for number, table in quantisation_definitions(structure):
+        tables.setdefault(number, table)  # the first of a number is what the first scan uses
     try:
         found = [tables[component.table] for component in structure.components[:3]]
     except KeyError as error:
@@ -171,18 +200,3 @@ def _quantisation(structure: JpegStructure) -> tuple[tuple[int, ...], ...]:
     while len(found) > 1 and found[-1] == found[-2]:
         found.pop()
     return tuple(found)
-
-
-def _tables(structure: JpegStructure) -> dict[int, tuple[int, ...]]:
-    """Quantisation tables by number (ITU-T T.81, B.2.4.1); the first of a number, which the first scan uses."""
-    tables: dict[int, tuple[int, ...]] = {}
-    for segment in structure.segments:
-        rest = segment.payload if segment.marker == DQT else b""
-        while rest:
-            width = 2 if rest[0] >> 4 else 1
-            values = np.frombuffer(rest[1 : 1 + 64 * width].ljust(64 * width, b"\1"), ">u2" if width == 2 else "u1")
-            natural = np.empty(64, np.int64)
-            natural[list(_ZIGZAG)] = values
-            tables.setdefault(rest[0] & 15, tuple(int(v) for v in natural))
-            rest = rest[1 + 64 * width :]
-    return tables

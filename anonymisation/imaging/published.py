@@ -17,6 +17,7 @@ from typing import Final, Literal
 
 from anonymisation.errors import ImageMetadataError
 from anonymisation.imaging.provenance import EXIF_MARK, TAG_IMAGE_HISTORY, Provenance, exif_tiff
+from anonymisation.imaging.segments import MAX_PAYLOAD
 from anonymisation.imaging.tiff import (
     ASCII,
     BYTE,
@@ -37,7 +38,7 @@ TAG_IMAGE_PROPERTIES: Final = 40055
 TAG_REFLINK_INFO: Final = 40056
 TAG_XP_TITLE: Final = 40091
 _BOM: Final = b"\xef\xbb\xbf"
-_MAX_EXIF: Final = 65533  # a segment's length field counts itself: 65535 - 2, the mark "Exif" included
+_MAX_EXIF: Final = MAX_PAYLOAD  # the mark "Exif" included
 _MAX_TITLE: Final = 128  # characters
 
 Form = Callable[[Entry], Entry | None]

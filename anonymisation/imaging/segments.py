@@ -14,6 +14,7 @@ from typing import Final, Literal
 
 from anonymisation.errors import UnreadableImageError
 
+DHT: Final = 0xC4
 SOI: Final = 0xD8
 EOI: Final = 0xD9
 SOS: Final = 0xDA
@@ -24,7 +25,7 @@ APP0: Final = 0xE0
 APP1: Final = 0xE1
 APP2: Final = 0xE2
 APP14: Final = 0xEE
-_TABLES: Final = frozenset((0xC4, 0xCC, DQT, DRI))  # DHT, DAC, DQT, DRI
+_TABLES: Final = frozenset((DHT, 0xCC, DQT, DRI))  # 0xCC: DAC
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _READABLE_FRAMES: Final = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))  # baseline, extended, progressive; then arithmetic
 _RESTARTS: Final = frozenset(range(0xD0, 0xD8))
@@ -33,12 +34,18 @@ _IGNORED: Final = frozenset((*range(APP0, 0xF0), 0xFE, DNL))  # APPn, COM; DNL o
 
 MAX_PIXELS: Final = 178_956_970
 """Largest picture taken: 512 MiB of RGB, the size at which Pillow, too, refuses a file as a decompression bomb."""
+MAX_PAYLOAD: Final = 65533
+"""Bytes that a segment holds: its length field counts itself, 65535 - 2."""
 MAX_SCANS: Final = 500
 """More scans than any encoder writes are an attack on the decoder's time; libjpeg-turbo's tools draw the line there."""
 
 # Entropy-coded data ends at the first 0xFF that no stuffed zero, restart number or further 0xFF (fill byte) follows.
 _END_OF_SCAN: Final = re.compile(rb"\xff(?=[\x01-\xcf\xd8-\xfe])")
-_JFIF: Final = bytes.fromhex("ffe000104a46494600010100000100010000")  # version 1.1, no density, no thumbnail
+
+JFIF: Final = bytes.fromhex("ffe000104a46494600010100000100010000")
+"""The segment that says that colours are gray or YCbCr: version 1.1, no density, no thumbnail."""
+ADOBE_RGB: Final = bytes.fromhex("ffee000e41646f626500640000000000")
+"""The segment that says that colours are RGB: version 100, no flags, no transform."""
 _OTHER_FORMATS: Final = (
     (b"\x89PNG", "a PNG picture"),
     (b"GIF8", "a GIF picture"),
@@ -93,7 +100,7 @@ class JpegStructure:
 
     def stream(self) -> bytes:
         """The file with nothing left in it but the picture."""
-        jfif = _JFIF if self.has_jfif else b""
+        jfif = JFIF if self.has_jfif else b""
         body = b"".join(segment.encoded() for segment in self.segments)
         return b"\xff\xd8" + jfif + body + b"\xff\xd9"
 

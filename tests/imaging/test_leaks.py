@@ -127,7 +127,8 @@ def test_secret_does_not_come_out(place: str) -> None:
         if xml and place == "XPTitle without vendor":
             continue  # with the vendor's tags the title is the vendor's, and public in the record as well
         exif = published_exif(data, image_properties=xml, reflink_info=xml, provenance=PROVENANCE)
-        _assert_clean(encode_jpeg(frame.pixels, frame, quality="keep", exif=exif))
+        for mask in (None, np.zeros(frame.pixels.shape[:2], np.bool_)):
+            _assert_clean(encode_jpeg(frame.pixels, frame, quality="keep", exif=exif, mask=mask))
 
 
 def test_everything_at_once() -> None:
@@ -150,6 +151,7 @@ def test_driver_and_car_of_real_captures_do_not_come_out(shared: Path) -> None:
         data = path.read_bytes()
         frame = decode_jpeg(data)
         exif = published_exif(data, image_properties="<ImageProperties/>", reflink_info=None, provenance=PROVENANCE)
-        written = encode_jpeg(frame.pixels, frame, quality="keep", exif=exif)
+        mask = np.zeros(frame.pixels.shape[:2], np.bool_)
+        written = encode_jpeg(frame.pixels, frame, quality="keep", exif=exif, mask=mask)
         for word in (b"Driver", b"CarID", b"Comment", b"CREATOR"):
             assert word not in written

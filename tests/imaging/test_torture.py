@@ -5,6 +5,7 @@ from __future__ import annotations
 from io import BytesIO
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -76,6 +77,17 @@ def test_comes_out(shared: Path, name: str) -> None:
     with Image.open(BytesIO(written)) as picture:
         assert picture.format == "JPEG"
         picture.load()
+
+
+@pytest.mark.parametrize("name", [name for name, verdict in VERDICTS.items() if not isinstance(verdict, str)])
+def test_comes_out_as_it_was_where_nothing_is_masked(shared: Path, name: str, caplog: pytest.LogCaptureFixture) -> None:
+    frame = decode_jpeg((shared / "torture" / name).read_bytes())
+    mask = np.zeros(frame.pixels.shape[:2], np.bool_)
+    written = encode_jpeg(frame.pixels, frame, quality="keep", exif=None, mask=mask)
+    if frame.colour == "cmyk":
+        assert "as a whole" in caplog.text
+    else:
+        assert (decode_jpeg(written).pixels == frame.pixels).all()
 
 
 @pytest.mark.parametrize("name", VERDICTS)

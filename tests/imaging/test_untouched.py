@@ -1,0 +1,311 @@
+"""What no mask touches comes out as it was, coefficient by coefficient; what one touches leaves no trace."""
+
+from __future__ import annotations
+
+import logging
+from importlib.metadata import files
+from io import BytesIO
+
+import numpy as np
+import pytest
+import simplejpeg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+from PIL import Image
+
+from anonymisation.imaging import libjpeg, untouched
+from anonymisation.imaging.jpeg import Frame, decode_jpeg, encode_jpeg
+from anonymisation.imaging.libjpeg import Blocks, BlocksUnusableError, Grid, replace_blocks
+from tests.imaging.builders import jpeg, psnr, scene
+from tests.imaging.coefficients import Planes, coefficients
+
+FILL = (100, 100, 100)
+SAMPLINGS = {"444": (1, 1), "422": (1, 2), "420": (2, 2), "440": (2, 1), "411": (1, 4)}
+
+
+def photograph(height: int = 90, width: int = 141, seed: int = 1) -> NDArray[np.uint8]:
+    """A scene with grain, so that every block has many coefficients."""
+    grain = np.random.default_rng(seed).normal(0, 12, (height, width, 3))
+    return np.clip(scene(height, width, seed) + grain, 0, 255).astype(np.uint8)
+
+
+def sampled(pixels: NDArray[np.uint8], sampling: str, quality: int = 85) -> bytes:
+    if sampling == "gray":
+        return jpeg(pixels, mode="L", quality=quality)
+    if sampling == "rgb":
+        return jpeg(pixels, keep_rgb=True, quality=quality)
+    return simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, colorsubsampling=sampling)
+
+
+def masked(frame: Frame, mask: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], bytes]:
+    """The redacted pixels, and the file made from them with the original's blocks."""
+    pixels = frame.pixels.copy()
+    pixels[mask] = FILL
+    assert frame.coded is not None
+    return pixels, untouched.keep_untouched(pixels, mask, frame.coded, b"")
+
+
+def touched(mask: NDArray[np.bool_], planes: Planes) -> list[NDArray[np.bool_]]:
+    """Of each component which blocks stand for a masked pixel, pixel by pixel."""
+    height, width = mask.shape
+    found = []
+    for plane in planes:
+        down = max(1, round(planes[0].shape[0] / plane.shape[0]))
+        across = max(1, round(planes[0].shape[1] / plane.shape[1]))
+        hit = np.zeros(plane.shape[:2], np.bool_)
+        for row, column in np.argwhere(mask):
+            hit[row // (8 * down), column // (8 * across)] = True
+        assert -(-height // (8 * down)) == plane.shape[0]
+        assert -(-width // (8 * across)) == plane.shape[1]
+        found.append(hit)
+    return found
+
+
+def spots(shape: tuple[int, int], number: int = 3, seed: int = 1) -> NDArray[np.bool_]:
+    random = np.random.default_rng(seed)
+    mask = np.zeros(shape, np.bool_)
+    for _ in range(number):
+        top, left = (int(random.integers(0, side)) for side in shape)
+        mask[top : top + int(random.integers(1, 40)), left : left + int(random.integers(1, 40))] = True
+    return mask
+
+
+@pytest.mark.parametrize("sampling", [*SAMPLINGS, "gray", "rgb"])
+def test_untouched_blocks_are_identical_and_touched_ones_are_redacted(sampling: str) -> None:
+    data = sampled(photograph(), sampling)
+    frame = decode_jpeg(data)
+    mask = spots((90, 141))
+    pixels, written = masked(frame, mask)
+    before, after = coefficients(data), coefficients(written)
+    for old, new, hit in zip(before, after, touched(mask, before), strict=True):
+        assert (old[~hit] == new[~hit]).all()
+        assert hit.any()
+        assert not hit.all()
+        assert (old[hit] != new[hit]).any(axis=1).mean() > 0.5
+    found = decode_jpeg(written)
+    assert found.quantisation == frame.quantisation
+    assert psnr(found.pixels[mask], pixels[mask]) > 30
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    height=st.integers(1, 70),
+    width=st.integers(1, 70),
+    sampling=st.sampled_from([*SAMPLINGS, "gray", "rgb"]),
+    quality=st.sampled_from([30, 75, 95, 100]),
+    number=st.integers(0, 4),
+    seed=st.integers(0, 1000),
+)
+def test_any_size_sampling_and_mask(
+    height: int, width: int, sampling: str, quality: int, number: int, seed: int
+) -> None:
+    data = sampled(photograph(height, width, seed), sampling, quality)
+    frame = decode_jpeg(data)
+    mask = spots((height, width), number, seed)
+    _, written = masked(frame, mask)
+    before, after = coefficients(data), coefficients(written)
+    wide = SAMPLINGS.get(sampling, (1, 1))
+    alone = np.zeros((height, width), np.bool_)  # pixels of which every block is masked as a whole
+    for row, column in np.ndindex(-(-height // (8 * wide[0])), -(-width // (8 * wide[1]))):
+        window = (
+            slice(8 * wide[0] * row, 8 * wide[0] * (row + 1)),
+            slice(8 * wide[1] * column, 8 * wide[1] * (column + 1)),
+        )
+        alone[window] = mask[window].all()
+    for number_of, (old, new) in enumerate(zip(before, after, strict=True)):
+        down, across = wide if number_of else (1, 1)
+        hit = np.zeros(old.shape[:2], np.bool_)
+        for row, column in np.argwhere(mask):
+            hit[row // (8 * down), column // (8 * across)] = True
+        assert (old[~hit] == new[~hit]).all()
+        whole = np.zeros(old.shape[:2], np.bool_)
+        for row, column in np.argwhere(alone):
+            whole[row // (8 * down), column // (8 * across)] = True
+        assert (new[whole][:, 1:] == 0).all()  # a fill has no detail at all
+        assert len(np.unique(new[whole][:, 0])) <= 1
+
+
+@pytest.mark.parametrize("sampling", [*SAMPLINGS, "gray", "rgb"])
+def test_nothing_of_what_was_below_the_mask_is_left(sampling: str) -> None:
+    mask = np.zeros((96, 160), np.bool_)
+    mask[32:64, 32:96] = True  # whole coded units of every sampling
+    one, other = photograph(96, 160), photograph(96, 160)
+    other[mask] = photograph(96, 160, seed=2)[mask]
+    first, second = sampled(one, sampling), sampled(other, sampling)
+    assert first != second
+    assert masked(decode_jpeg(first), mask)[1] == masked(decode_jpeg(second), mask)[1]
+
+
+def test_pixels_differ_at_most_in_the_ring_that_chroma_shares() -> None:
+    frame = decode_jpeg(sampled(photograph(), "420"))
+    mask = np.zeros((90, 141), np.bool_)
+    mask[40:50, 60:75] = True  # touches the blocks of rows 32 to 63 and columns 48 to 79
+    _, written = masked(frame, mask)
+    changed = np.argwhere((decode_jpeg(written).pixels != frame.pixels).any(axis=2))
+    assert changed.min(axis=0).tolist() >= [31, 47]
+    assert changed.max(axis=0).tolist() <= [64, 80]
+
+
+def test_blocks_beyond_the_edge_are_not_carried_over() -> None:
+    large = jpeg(photograph(48, 48), quality=90)
+    at = large.index(b"\xff\xc0") + 5
+    small = large[:at] + bytes((0, 33, 0, 33)) + large[at + 4 :]  # the same coded units, fewer of their pixels shown
+    frame = decode_jpeg(small)
+    _, written = masked(frame, np.zeros((33, 33), np.bool_))
+    hidden = coefficients(small, padding=True)[0]
+    assert (hidden[5, :, 1:] != 0).any()
+    kept = coefficients(written, padding=True)[0]
+    assert (kept[5, :, 1:] == 0).all()
+    assert (kept[:, 5, 1:] == 0).all()
+    assert (kept[:5, :5] == hidden[:5, :5]).all()
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"quality": 90},
+        {"quality": 90, "progressive": True},
+        {"quality": 90, "optimize": True},
+        {"quality": 90, "restart_marker_rows": 1},
+        {"qtables": [[260] * 64, [7] * 64]},
+    ],
+    ids=["plain", "progressive", "own Huffman tables", "restarts", "steps of 16 bits"],
+)
+def test_other_forms_of_coding(options: dict[str, object]) -> None:
+    data = jpeg(photograph(), **options)
+    frame = decode_jpeg(data)
+    pixels, written = masked(frame, np.zeros((90, 141), np.bool_))
+    assert (decode_jpeg(written).pixels == frame.pixels).all()
+    assert len(written) < 1.1 * len(data)
+    mask = spots((90, 141))
+    pixels, written = masked(frame, mask)
+    assert psnr(decode_jpeg(written).pixels[mask], pixels[mask]) > 20
+    with Image.open(BytesIO(written)) as picture:
+        picture.load()
+        assert "progressive" not in picture.info
+
+
+def test_padding_before_restart_markers_is_dropped_and_blocks_are_kept() -> None:
+    data = jpeg(photograph(), restart_marker_rows=1)
+    padded = data.replace(b"\xff\xd1", b"\xff\0\xff\xd1", 1)
+    frame = decode_jpeg(padded)
+    _, written = masked(frame, np.zeros((90, 141), np.bool_))
+    assert all((a == b).all() for a, b in zip(coefficients(data), coefficients(written), strict=True))
+
+
+def test_encoding_with_a_mask_keeps_blocks_and_writes_the_metadata_it_is_given() -> None:
+    data = jpeg(photograph(), comment=b"LEAK")
+    frame = decode_jpeg(data)
+    exif = b"Exif\0\0MM\0*" + bytes(range(200))
+    mask = np.zeros((90, 141), np.bool_)
+    written = encode_jpeg(frame.pixels, frame, quality="keep", exif=exif, mask=mask)
+    assert b"LEAK" not in written
+    assert b"\xff\xe1\x00\xd4" + exif in written
+    assert all((a == b).all() for a, b in zip(coefficients(data), coefficients(written), strict=True))
+    without = encode_jpeg(frame.pixels, frame, quality="keep", exif=None, mask=mask)
+    assert b"Exif" not in without
+    for quality in (30, 90):
+        assert encode_jpeg(frame.pixels, frame, quality=quality, exif=exif, mask=mask) == encode_jpeg(
+            frame.pixels, frame, quality=quality, exif=exif
+        )
+
+
+def _redefined() -> bytes:
+    data = jpeg(photograph(), quality=90)
+    table = data.index(b"\xff\xdb")
+    end = data.index(b"\xff\xda")
+    other = bytes(byte + 1 for byte in data[table + 5 : table + 69])
+    return data[:end] + b"\xff\xdb\x00\x43\x00" + other + data[end:]
+
+
+@pytest.mark.parametrize(
+    ("data", "fill", "words"),
+    [
+        (jpeg(photograph(), mode="CMYK"), FILL, "four-channel"),
+        (jpeg(photograph(), mode="L"), (255, 0, 0), "cannot hold colours"),
+        (_redefined(), FILL, "quantisation tables change"),
+    ],
+    ids=["cmyk", "colour on gray", "tables defined anew"],
+)
+def test_where_the_form_forbids_it_the_picture_is_encoded_whole_and_the_log_says_so(
+    data: bytes, fill: tuple[int, int, int], words: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    frame = decode_jpeg(data)
+    mask = spots((90, 141))
+    pixels = frame.pixels.copy()
+    pixels[mask] = fill
+    with caplog.at_level(logging.WARNING):
+        written = encode_jpeg(pixels, frame, quality="keep", exif=None, mask=mask, source="E6/a.jpg")
+    assert written == encode_jpeg(pixels, frame, quality="keep", exif=None)
+    assert "E6/a.jpg: encoded anew as a whole" in caplog.text
+    assert words in caplog.text
+
+
+def test_without_the_library_the_picture_is_encoded_whole(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(libjpeg, "files", lambda name: [])
+    libjpeg.load_library.cache_clear()
+    frame = decode_jpeg(jpeg(photograph()))
+    mask = np.zeros((90, 141), np.bool_)
+    try:
+        written = encode_jpeg(frame.pixels, frame, quality="keep", exif=None, mask=mask)
+    finally:
+        libjpeg.load_library.cache_clear()
+    assert psnr(decode_jpeg(written).pixels, frame.pixels) > 45
+    assert "Pillow's libjpeg is not there" in caplog.text
+
+
+def test_the_wheel_of_pillow_brings_the_library() -> None:
+    assert any(file.name.startswith("libjpeg-") for file in files("pillow") or [])
+    assert libjpeg.find_library() is not None
+
+
+def _empty() -> Blocks:
+    return Blocks(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 64), np.int16))
+
+
+def _single(value: int, row: int = 0) -> Blocks:
+    return Blocks(np.array([row]), np.array([0]), np.full((1, 64), value, np.int16))
+
+
+GRAY = jpeg(photograph(32, 32), mode="L")
+
+
+def test_values_that_no_file_can_hold_are_refused_with_either_kind_of_tables() -> None:
+    for optimise in (False, True):
+        with pytest.raises(BlocksUnusableError, match=r"reads back differently|out of range"):
+            replace_blocks(GRAY, [Grid(4, 4)], [_single(-2000)], optimise=optimise)
+
+
+@pytest.mark.parametrize("data", [GRAY[:-60], GRAY[:300], b"\xff\xd8\xff\xd9", b"", b"GIF89a"])
+def test_a_file_that_libjpeg_refuses_is_an_error_and_the_next_one_is_not(data: bytes) -> None:
+    with pytest.raises(BlocksUnusableError):
+        replace_blocks(data, [Grid(4, 4)], [_empty()], optimise=False)
+    assert coefficients(replace_blocks(GRAY, [Grid(4, 4)], [_empty()], optimise=False))[0].shape == (4, 4, 64)
+
+
+def test_after_too_many_errors_the_library_is_left_alone() -> None:
+    library = libjpeg.find_library()
+    assert library is not None
+    before = library.errors
+    try:
+        library.errors = libjpeg.MAX_ERRORS
+        with pytest.raises(BlocksUnusableError, match="cannot be used any more"):
+            replace_blocks(GRAY, [Grid(4, 4)], [_empty()], optimise=False)
+    finally:
+        library.errors = before
+
+
+@pytest.mark.parametrize("row", [-1, 4, 1000])
+def test_blocks_outside_the_picture_are_refused(row: int) -> None:
+    with pytest.raises(ValueError, match="outside"):
+        replace_blocks(GRAY, [Grid(4, 4)], [_single(1, row)], optimise=False)
+
+
+def test_blocks_of_another_form_are_refused() -> None:
+    with pytest.raises(ValueError, match="columns and blocks"):
+        Blocks(np.zeros(2, np.int64), np.zeros(1, np.int64), np.zeros((2, 64), np.int16))
+    with pytest.raises(ValueError, match="int16"):
+        Blocks(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros((1, 64), np.int64))  # type: ignore[arg-type]
