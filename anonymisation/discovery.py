@@ -26,13 +26,18 @@ from anonymisation.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class FoundFolder:
-    """A capture folder as discovery met it: its pictures, how many still need the chain, which are known to fail."""
+    """A capture folder as discovery met it: its pictures, how many still need the chain, which are known to fail.
+
+    `to_mask` of the pending ones still need the model; `pending_bytes` is the size of all pending ones together.
+    """
 
     folder: str
     pictures: int
     pending: int
     known_failed: int = 0
     known_failures: tuple[Failure, ...] = ()
+    to_mask: int = 0
+    pending_bytes: int = 0
 
     def idle_report(self) -> MaskReport:
         """The report of a folder that is left alone, so that what is known to fail in it stays in every summary."""
@@ -66,7 +71,8 @@ class Discovery:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which folders to take: all, those of a capture date, those matching a pattern; `settled_only` for nightly runs.
+    """Which folders to take: all, those captured on a day or in a range of days (ends included, either may be open),
+    those matching a pattern; `settled_only` for nightly runs.
 
     A pattern is a folder's path below the input folder (which takes the folders below it too), or a shell pattern
     whose `*` also crosses `/`.
@@ -75,6 +81,23 @@ class Selection:
     settled_only: bool = False
     capture_date: date | None = None
     patterns: tuple[str, ...] = ()
+    date_from: date | None = None
+    date_to: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.date_from is not None and self.date_to is not None and self.date_from > self.date_to:
+            raise ValueError(f"expected a first day before the last, got {self.date_from} and {self.date_to}")
+
+    @property
+    def by_date(self) -> bool:
+        """Whether the day of capture counts."""
+        return (self.capture_date, self.date_from, self.date_to) != (None, None, None)
+
+    def wants(self, day: date) -> bool:
+        """Whether the days want a folder captured then."""
+        if self.capture_date not in {None, day}:
+            return False
+        return (self.date_from or day) <= day <= (self.date_to or day)
 
     def matches(self, folder: str) -> bool:
         """Whether the patterns want this folder (without patterns: every folder)."""
@@ -85,8 +108,8 @@ EVERYTHING: Final = Selection()
 Finding = FoundFolder | Problem | Unsettled
 
 
-def discover(workspace: Workspace, selection: Selection = EVERYTHING) -> Discovery:
-    """Walk the input folder and list what is left to do, in the order of the paths.
+def discover(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: bool = False) -> Discovery:
+    """Walk the input folder and list what is left to do, in the order of the paths; `look_only`: see `walk`.
 
     Raises:
         ShareUnavailableError: the input folder cannot be reached.
@@ -95,7 +118,7 @@ def discover(workspace: Workspace, selection: Selection = EVERYTHING) -> Discove
     idle: list[MaskReport] = []
     problems: list[Problem] = []
     unsettled: list[str] = []
-    for found in walk(workspace, selection):
+    for found in walk(workspace, selection, look_only=look_only):
         match found:
             case Problem():
                 problems.append(found)
@@ -108,12 +131,14 @@ def discover(workspace: Workspace, selection: Selection = EVERYTHING) -> Discove
     return Discovery(tuple(folders), tuple(idle), tuple(problems), tuple(unsettled))
 
 
-def walk(workspace: Workspace, selection: Selection = EVERYTHING) -> Iterator[Finding]:
+def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: bool = False) -> Iterator[Finding]:
     """Yield every capture folder as it is met (also those with nothing pending), places not entered, unsettled folders.
 
-    Links to folders are never followed: they could lead in a circle, or to the same pictures twice.
+    Links to folders are never followed: they could lead in a circle, or to the same pictures twice. With `look_only`
+    the base folders that are missing are not created.
     """
-    workspace.require_shares()
+    require = workspace.require_input if look_only else workspace.require_shares
+    require()
     base = workspace.shares.input
     table = table_key(workspace)
     stack = ["."]
@@ -122,7 +147,7 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING) -> Iterator[Fi
         try:
             listing = list_folder(base / folder, folder)
         except FileNotFoundError:  # gone since its parent was read; or the whole share is
-            workspace.require_shares()
+            require()
             continue
         if isinstance(listing, Problem):
             yield listing
@@ -164,22 +189,32 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
     model, digest = workspace.model_identity(), settings.picture_digest()
     shadowed = shadowed_names([picture.name for picture in pictures], states, settings)
     outputs = _names_in(workspace.shares.output / folder) if settings.remote_json else None
-    pending = 0
+    pending: list[PictureFile] = []
+    to_mask = 0
     failures: list[Failure] = []
     for picture in pictures:
         known = states.get(picture.name)
         if settings.force_remask or known is None:
-            pending += 1
+            pending.append(picture)
+            to_mask += 1
         elif is_known_failed(picture, known, model, digest) or (
             picture.name in shadowed and is_known_shadowed(picture, known)
         ):
             failures.append(Failure(join(folder, picture.name), known.reason or "", known=True))
         elif not _is_finished(workspace, folder, picture, known, table) or _lacks_record(picture, outputs):
-            pending += 1
+            pending.append(picture)
+            to_mask += not is_done(workspace, folder, picture, known)
     # The row of a picture whose original is released already can still be missing.
-    if table is not None and any(s.status == MASKED and s.loaded != table for s in states.values()):
-        pending = max(pending, 1)
-    return FoundFolder(folder, len(pictures), pending, len(failures), tuple(failures[:MAX_LISTED]))
+    row_missing = table is not None and any(s.status == MASKED and s.loaded != table for s in states.values())
+    return FoundFolder(
+        folder=folder,
+        pictures=len(pictures),
+        pending=max(len(pending), int(row_missing)),
+        known_failed=len(failures),
+        known_failures=tuple(failures[:MAX_LISTED]),
+        to_mask=to_mask,
+        pending_bytes=sum(picture.stamp.size for picture in pending),
+    )
 
 
 def _is_finished(
@@ -230,7 +265,7 @@ def _is_settled(workspace: Workspace, path: Path, listing: Listing) -> bool:
 
 
 def _is_of_date(workspace: Workspace, folder: str, listing: Listing, selection: Selection) -> bool:
-    return selection.capture_date in {None, _capture_date(workspace, folder, listing.pictures[0])}
+    return not selection.by_date or selection.wants(_capture_date(workspace, folder, listing.pictures[0]))
 
 
 def _capture_date(workspace: Workspace, folder: str, first: PictureFile) -> date:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+import heapq
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final, Self
 
 from anonymisation.database.reports import Collision
 
+MAX_SIGHTS: Final = 6  # pictures that a report shows
 MAX_LISTED: Final = 50  # failures that a report lists by name; its counts are exact all the same
 
 
@@ -46,6 +49,14 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Sight:
+    """A picture that was masked, and how many objects were detected on it."""
+
+    picture: str
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
 class _Report:
     """Shared by all step reports: conversion to and from plain JSON values (for XCom and files)."""
 
@@ -59,15 +70,44 @@ class _Report:
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """The report that `to_dict` was called on."""
         content = dict(values)
-        for name in ("failures", "gaps", "collisions"):
+        for name in _ITEMS:
             if name in content:
                 content[name] = tuple(_ITEMS[name](**item) for item in content[name])
         return cls(**content)
 
+    @classmethod
+    def merged(cls, reports: Sequence[Self]) -> Self:
+        """One report of a folder's work units: counts are added, lists joined (and cut), and one yes is a yes."""
+        names = [item.name for item in dataclasses.fields(cls) if item.name != "folder"]
+        content = {name: _merged([getattr(item, name) for item in reports]) for name in names}
+        if "sights" in content:
+            content["sights"] = _most(sight for item in reports for sight in getattr(item, "sights"))  # noqa: B009
+        return cls(reports[0].folder, **content)
+
+
+def _most(sights: Iterable[Sight]) -> tuple[Sight, ...]:
+    return tuple(heapq.nlargest(MAX_SIGHTS, sights, key=lambda sight: sight.objects))
+
+
+def _merged(values: list[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, bool):
+        return any(values)
+    if isinstance(first, tuple):
+        return tuple(item for value in values for item in value)[:MAX_LISTED]
+    if isinstance(first, Mapping):
+        labels = sorted({label for value in values for label in value})
+        return {label: sum(value.get(label, 0) for value in values) for label in labels}
+    return sum(values)
+
 
 @dataclass(frozen=True, slots=True)
 class MaskReport(_Report):
-    """Counts of pictures: found = masked + already_done + failed + known_failed. `seconds` of wall time."""
+    """Counts of pictures: found = masked + already_done + failed + known_failed. `seconds` of wall time.
+
+    Merged of several work units, `seconds` are those of all of them together. `sights` are the pictures masked now on
+    which most was detected.
+    """
 
     found: int
     masked: int
@@ -77,6 +117,7 @@ class MaskReport(_Report):
     failures: tuple[Failure, ...] = ()
     objects: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
+    sights: tuple[Sight, ...] = ()
 
     def __post_init__(self) -> None:
         accounted = self.masked + self.already_done + self.failed + self.known_failed
@@ -89,12 +130,15 @@ class MaskReport(_Report):
         counts = dict.fromkeys(Status, 0)
         objects: dict[str, int] = {}
         failures: list[Failure] = []
+        sights: tuple[Sight, ...] = ()
         for outcome in outcomes:
             counts[outcome.status] += 1
             for label, number in outcome.objects.items():
                 objects[label] = objects.get(label, 0) + number
             if outcome.reason is not None and len(failures) < MAX_LISTED:
                 failures.append(Failure(outcome.picture, outcome.reason, outcome.status is Status.KNOWN_FAILED))
+            if outcome.status is Status.MASKED and outcome.objects:
+                sights = _most((*sights, Sight(outcome.picture, sum(outcome.objects.values()))))
         return cls(
             folder=folder,
             found=sum(counts.values()),
@@ -105,6 +149,7 @@ class MaskReport(_Report):
             failures=tuple(failures),
             objects=dict(sorted(objects.items())),
             seconds=seconds,
+            sights=sights,
         )
 
 
@@ -161,14 +206,20 @@ class ReleaseReport(_Report):
     failures: tuple[Failure, ...] = ()
 
 
-_ITEMS: Final[Mapping[str, type]] = {"failures": Failure, "gaps": Gap, "collisions": Collision}
+_ITEMS: Final[Mapping[str, type]] = {
+    "failures": Failure,
+    "gaps": Gap,
+    "collisions": Collision,
+    "sights": Sight,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class FolderReport:
     """One folder's way through the chain; a step that did not run is None.
 
-    `error` is what stopped it, and `error_exit_code` the exit code of that kind of error.
+    `error` is what stopped it, and `error_exit_code` the exit code of that kind of error. `units` is the number of work
+    units of which the report was merged.
     """
 
     folder: str
@@ -179,6 +230,7 @@ class FolderReport:
     release: ReleaseReport | None = None
     error: str | None = None
     error_exit_code: int = 0
+    units: int = 1
 
     @property
     def failures(self) -> tuple[Failure, ...]:
@@ -207,8 +259,25 @@ class FolderReport:
     def from_dict(cls, values: Mapping[str, Any]) -> FolderReport:
         """The report that `to_dict` was called on."""
         steps = {name: kind.from_dict(values[name]) for name, kind in _STEPS.items() if values.get(name) is not None}
-        plain = {name: values[name] for name in ("folder", "error", "error_exit_code") if name in values}
+        plain = {name: values[name] for name in ("folder", "error", "error_exit_code", "units") if name in values}
         return cls(**plain, **steps)
+
+    @classmethod
+    def merged(cls, reports: Sequence[FolderReport]) -> FolderReport:
+        """One report of all work units of a folder; a step counts where it ran in any of them."""
+        steps: dict[str, Any] = {}
+        for name, kind in _STEPS.items():
+            ran = [report for report in (getattr(unit, name) for unit in reports) if report is not None]
+            steps[name] = kind.merged(ran) if ran else None
+        errors = Counter(report.error for report in reports if report.error is not None)
+        told = (f"{error} ({number} of {len(reports)} work units)" for error, number in errors.items())
+        return cls(
+            folder=reports[0].folder,
+            error="; ".join(told) or None,
+            error_exit_code=max(report.error_exit_code for report in reports),
+            units=len(reports),
+            **steps,
+        )
 
     def _listed(self) -> list[Failure]:
         steps = (self.mask, self.archive, self.load, self.release)

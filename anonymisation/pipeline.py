@@ -23,6 +23,7 @@ from anonymisation.review import mark_hidden
 from anonymisation.review_remask import hide_waiting
 from anonymisation.shadowing import SHADOWED, is_known_shadowed, shadowed_names
 from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_state
+from anonymisation.timing import Timing, keep_timing
 from anonymisation.units import WHOLE, Shard
 from anonymisation.workspace import Workspace
 
@@ -73,12 +74,16 @@ def mask_folder(
             workspace.remove_leftovers(folder)
 
     with open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
-        for outcome in _MaskStep(workspace, folder, shard, state, detector, run).outcomes():
+        step = _MaskStep(workspace, folder, shard, state, detector, run)
+        for outcome in step.outcomes():
             outcomes.append(outcome)
             if on_progress is not None:
                 on_progress(outcome)
         hide_waiting(workspace, folder, state)
-    return MaskReport.of(folder, outcomes, time.monotonic() - started)
+    report = MaskReport.of(folder, outcomes, time.monotonic() - started)
+    if report.masked:
+        keep_timing(workspace.shares.state, folder, Timing(step.model, report.masked, report.seconds))
+    return report
 
 
 class _MaskStep:
@@ -100,9 +105,9 @@ class _MaskStep:
         self._state = state
         self._detector = detector
         self._run = run
-        self._model = workspace.model_identity()
+        self.model = workspace.model_identity()
         self._digest = workspace.settings.picture_digest()
-        self._worker = PictureWorker(workspace, folder, model=self._model, run=run)
+        self._worker = PictureWorker(workspace, folder, model=self.model, run=run)
         self._shadowed: Mapping[str, str] = {}
 
     def outcomes(self) -> Iterator[ImageOutcome]:
@@ -128,7 +133,7 @@ class _MaskStep:
             if self._state.has_record(file.name) and is_done(self._workspace, self._folder, file, known):
                 self._restore_records(file, self._state.record(file.name))
                 return ImageOutcome(self._worker.paths(file).relative, Status.ALREADY_DONE)
-            if known is not None and is_known_failed(file, known, self._model, self._digest):
+            if known is not None and is_known_failed(file, known, self.model, self._digest):
                 return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
         _require_unicode(file.name)
         data = self._worker.read(file)
@@ -203,7 +208,7 @@ class _MaskStep:
                 status=FAILED,
                 source=file.stamp,
                 sha256="",
-                model=self._model,
+                model=self.model,
                 digest=digest,
                 version=self._workspace.version_tag,
                 reason=reason,

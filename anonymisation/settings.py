@@ -59,6 +59,7 @@ class Settings(BaseModel):
     state_dir: str
     capture_settle_seconds: Annotated[float, Field(ge=0)]
     capture_marker_file: str
+    max_pictures_per_work_unit: Annotated[int, Field(ge=0)]
 
     remote_json: bool
     local_json: bool

@@ -49,6 +49,14 @@ class Workspace:
         """
         return model_identity(self.settings)
 
+    def require_input(self) -> None:
+        """Wait for the input folder.
+
+        Raises:
+            ShareUnavailableError: it cannot be reached.
+        """
+        require_folder(self.settings, self.shares.input, "input")
+
     def require_shares(self) -> None:
         """Wait for the input folder; create the others where they are missing.
 
@@ -56,7 +64,7 @@ class Workspace:
             ShareUnavailableError: the input folder cannot be reached, or another one cannot be created.
             ConfigurationError: two of them are one and the same.
         """
-        require_folder(self.settings, self.shares.input, "input")
+        self.require_input()
         for role, path in self.shares.roles():
             if role != "input":
                 make_folder(self.settings, path, role)

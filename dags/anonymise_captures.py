@@ -11,14 +11,17 @@ others, through five steps of its own:
 | check | compares input, output, archive and database | names every gap |
 | release | removes the originals that are safe | only with `delete_input`; **red when pictures failed** |
 
-A folder that fails stops no other. When only some of its pictures fail, the others go through every step, and the red
-`release` names those that failed. `summary` runs at the very end whatever happened: it writes and mails what was done,
-and then fails the run if a folder, or the discovery, failed. More folders than one run takes go on in another run,
-which `next_part` triggers.
+A folder with more pictures than `max_pictures_per_work_unit` is split into parts, each with a chain of its own, so that
+several GPUs share it; summary and mail tell of it as one. A folder that fails stops no other. When only some of its
+pictures fail, the others go through every step, and the red `release` names those that failed. `summary` runs at the
+very end whatever happened: it writes and mails what was done, and then fails the run if a folder, or the discovery,
+failed. More folders than one run takes go on in another run, which `next_part` triggers.
 
-**By hand**: *Trigger* shows a form; without any change it takes everything at once. **One date again**: *Backfill* from
-that day 00:00 to that day 23:59 takes the folders captured on that date. **After a failure**: clear the red task; every
-step goes on from what stands on disk, and nothing is done twice.
+**By hand**: *Trigger* shows a form; without any change it takes everything at once; with *Dry run* it only lists what
+it would do. **One date again**: *Backfill* from that day 00:00 to that day 23:59 takes the folders captured on that
+date; with *Mask again* also what is done. **After a failure**: clear the red task; every step goes on from what stands
+on disk, and nothing is done twice. **A restart** of a scheduler or a worker needs nothing: tasks that died with it are
+begun again, and go on from there too.
 
 What a deployment sets, by environment variables, is listed in `plugins/anonymisation_airflow/deployment.py`.
 """
@@ -40,6 +43,11 @@ nightly = deployment.schedule and CronPartitionTimetable(
     deployment.schedule, timezone=deployment.timezone, key_format=KEY_FORMAT
 )
 each_folder: dict[str, Any] = {"map_index_template": "{{ folder_name }}"}
+on_gpu: dict[str, Any] = {
+    "pool": deployment.pool,
+    "queue": deployment.queue,
+    "executor_config": deployment.gpu_executor_config,
+}
 
 with DAG(
     dag_id="anonymise_captures",
@@ -60,18 +68,18 @@ with DAG(
 ):
 
     @task_group(group_id=tasks.GROUP)
-    def folder_chain(folder: str) -> None:
-        mask = task(pool=deployment.pool, queue=deployment.queue, **each_folder)(tasks.mask)(folder)
-        archive = task(**each_folder)(tasks.archive)(folder)
-        load = task(**each_folder)(tasks.load)(folder)
-        check = task(**each_folder)(tasks.check)(folder)
-        release = task(**each_folder)(tasks.release)(folder)
+    def folder_chain(unit: dict[str, Any]) -> None:
+        mask = task(**each_folder, **on_gpu)(tasks.mask)(unit)
+        archive = task(**each_folder)(tasks.archive)(unit)
+        load = task(**each_folder)(tasks.load)(unit)
+        check = task(**each_folder)(tasks.check)(unit)
+        release = task(**each_folder)(tasks.release)(unit)
         mask >> archive >> load >> check >> release
 
     discover = task(task_id=tasks.DISCOVER)(tasks.find_folders)()
     next_part = NextPartOperator(task_id=tasks.NEXT_PART)
     finish = task(task_id="summary", trigger_rule=TriggerRule.ALL_DONE, retries=0)(summary.summarise)()
 
-    folders = folder_chain.expand(folder=discover)
+    folders = folder_chain.expand(unit=discover)
     discover >> [next_part, folders] >> finish
     discover >> finish

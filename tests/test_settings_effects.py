@@ -363,6 +363,17 @@ def test_a_function_of_ones_own_makes_a_columns_value(site: Site) -> None:
     assert site.rows("SELECT DISTINCT Meter FROM PICTURES") == [(4711,)]
 
 
+@effect("max_pictures_per_work_unit")
+def test_large_folders_are_split_into_parts_of_about_this_size() -> None:
+    from anonymisation_airflow.sharing import Limits, share_of_run
+
+    folders = (FoundFolder("large", pictures=50, pending=50), FoundFolder("small", pictures=10, pending=1))
+    for largest, units in ((0, [1, 1]), (10, [5, 1]), (9, [6, 2])):
+        size = load_settings(overrides={"max_pictures_per_work_unit": largest}).settings.max_pictures_per_work_unit
+        taken, left = share_of_run(folders, "", size, Limits(folders=10, units=100))
+        assert ([sum(unit.folder == folder.folder for unit in taken) for folder in folders], left) == (units, 0)
+
+
 @effect("db_max_cache_size")
 def test_only_so_many_rows_may_wait(site: Site) -> None:
     site.fill(3)

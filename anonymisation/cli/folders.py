@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import date
 from pathlib import PurePosixPath
 
 from anonymisation.discovery import FoundFolder, Selection, walk
@@ -46,11 +47,11 @@ def _known_outputs(workspace: Workspace, selection: Selection) -> Iterator[str]:
         if isinstance(listing, Problem) or not listing.pictures or not selection.matches(folder):
             continue
         known = (state_folder(workspace.shares.state, folder) / "pictures.jsonl").is_file()
-        if known and selection.capture_date in {None, _date(workspace, folder, listing)}:
+        if known and (not selection.by_date or selection.wants(_date(workspace, folder, listing))):
             yield folder
 
 
-def _date(workspace: Workspace, folder: str, listing: Listing) -> object:
+def _date(workspace: Workspace, folder: str, listing: Listing) -> date:
     """The day of capture, as discovery finds it; a masked picture keeps the time of its original."""
     first = listing.pictures[0]
     data = (workspace.shares.output / folder / first.name).read_bytes()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date
 from pathlib import Path
 from typing import Any, Final
 
@@ -44,6 +44,12 @@ class ChainOptions:
     force_remask: bool = False
     folders: tuple[str, ...] = ()
     capture_date: date | None = None
+    date_from: date | None = None
+    date_to: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.date_from is not None and self.date_to is not None and self.date_from > self.date_to:
+            raise click.BadParameter(f"{self.date_from} is later than --to {self.date_to}", param_hint="--from")
 
     def overrides(self) -> dict[str, Any]:
         """The settings that the flags change. A database named here is meant to be used."""
@@ -57,6 +63,8 @@ class ChainOptions:
         return values
 
 
+_DAY: Final = click.DateTime(["%Y-%m-%d"])
+_DAYS: Final = ("capture_date", "date_from", "date_to")
 _CHAIN_OPTIONS: Final = (
     input_option,
     output_option(required=True, text="Folder of the masked pictures."),
@@ -71,7 +79,9 @@ _CHAIN_OPTIONS: Final = (
     click.option("--force-remask", is_flag=True, help="Mask again what is done already."),
     click.option("--folder", "folders", multiple=True, metavar="PATTERN", help="Only this folder below the input "
                  "folder and those below it, or a shell pattern; may be given several times."),
-    click.option("--date", "capture_date", type=click.DateTime(["%Y-%m-%d"]), help="Only folders captured that day."),
+    click.option("--date", "capture_date", type=_DAY, help="Only folders captured that day."),
+    click.option("--from", "date_from", type=_DAY, help="Only folders captured on that day or later."),
+    click.option("--to", "date_to", type=_DAY, help="Only folders captured on that day or earlier."),
 )  # fmt: skip
 
 
@@ -79,9 +89,10 @@ def chain_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Give a verb the flags of the chain; they arrive as its keyword `options`."""
 
     @functools.wraps(function)
-    def wrapper(capture_date: datetime | None, **flags: Any) -> Any:
-        day = None if capture_date is None else capture_date.date()
-        return function(options=ChainOptions(capture_date=day, **flags))
+    def wrapper(**flags: Any) -> Any:
+        days: dict[str, Any] = {name: None if (at := flags.pop(name)) is None else at.date() for name in _DAYS}
+        own = {name: flags.pop(name) for name in list(flags) if name not in ChainOptions.__slots__}
+        return function(options=ChainOptions(**flags, **days), **own)
 
     for option in reversed(_CHAIN_OPTIONS):
         wrapper = option(wrapper)

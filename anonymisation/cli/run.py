@@ -17,17 +17,22 @@ from anonymisation.cli.session import Session, open_session
 from anonymisation.discovery import Finding, FoundFolder
 from anonymisation.outcomes import FolderReport, RunReport
 from anonymisation.plain_text import hide_credentials
+from anonymisation.plan import make_plan, render_plan
 from anonymisation.report import render_summary
 
 
 @click.command("run")
 @chain_options
-def run_command(options: ChainOptions) -> None:
+@click.option("--dry-run", is_flag=True, help="List what would be done and how long it would take; touch nothing.")
+def run_command(options: ChainOptions, dry_run: bool) -> None:
     """Mask, archive, load, check and release every folder that has something left to do.
 
     A picture or folder that fails stops no other; the summary names each with its reason.
     """
     session = open_session(options)
+    if dry_run:
+        _tell_plan(session)
+        return
     with _mail_if_stopped(session):
         started = time.monotonic()
         session.workspace.require_shares()
@@ -40,6 +45,15 @@ def run_command(options: ChainOptions) -> None:
         session.mailer.folder(FolderReport(".", error="; ".join(report.broken), error_exit_code=report.exit_code))
     _finish(session, report)
     click.get_current_context().exit(report.exit_code)
+
+
+def _tell_plan(session: Session) -> None:
+    plan = make_plan(session.workspace, session.selection)
+    text = render_plan(plan)
+    session.log(text)
+    session.out.print(text)
+    if plan.broken:
+        click.get_current_context().exit(1)
 
 
 def _run(session: Session) -> RunReport:

@@ -41,15 +41,21 @@ class Session:
     @property
     def selection(self) -> Selection:
         """Which folders the flags ask for."""
-        return Selection(capture_date=self.options.capture_date, patterns=self.options.folders)
+        options = self.options
+        return Selection(
+            capture_date=options.capture_date,
+            patterns=options.folders,
+            date_from=options.date_from,
+            date_to=options.date_to,
+        )
 
     @property
     def selected(self) -> str:
         """The flags that choose folders, for messages; empty when there are none."""
-        asked = [f"--folder {pattern}" for pattern in self.options.folders]
-        if self.options.capture_date is not None:
-            asked.append(f"--date {self.options.capture_date}")
-        return ", ".join(asked)
+        options = self.options
+        asked = [f"--folder {pattern}" for pattern in options.folders]
+        days = (("--date", options.capture_date), ("--from", options.date_from), ("--to", options.date_to))
+        return ", ".join([*asked, *(f"{flag} {day}" for flag, day in days if day is not None)])
 
     def warn_of_no_match(self, report: RunReport) -> None:
         """A selection that chooses nothing is more likely mistyped than meant."""

@@ -15,8 +15,11 @@ ANONYMISATION_POOL            pool that guards the GPU; it must exist           
 ANONYMISATION_QUEUE           queue of the workers with a GPU                     (default: gpu)
 ANONYMISATION_RETRIES         how often a task is tried again, 0 or more          (default: 3)
 ANONYMISATION_RETRY_SECONDS   seconds before that, doubled each time              (default: 120)
-ANONYMISATION_MAX_FOLDERS     folders that one run takes, 1 or more; more of them go in further runs. Never more
-                              than Airflow's max_map_length allows                (default: 500)
+ANONYMISATION_MAX_FOLDERS     folders that one run takes, 1 or more; more of them go in further runs. Of work units
+                              (see max_pictures_per_work_unit) never more than Airflow's max_map_length allows
+                                                                                  (default: 500)
+ANONYMISATION_DEADLINE_MINUTES  minutes after which a run that has not ended is told by mail  (default: never)
+ANONYMISATION_GPU_POD_TEMPLATE  pod template file of the mask tasks, with the KubernetesExecutor  (default: none)
 """
 
 from __future__ import annotations
@@ -52,6 +55,13 @@ class Deployment:
     retries: int
     retry_delay: timedelta
     max_folders: int
+    deadline: timedelta | None
+    gpu_pod_template: Path | None
+
+    @property
+    def gpu_executor_config(self) -> dict[str, str]:
+        """What the tasks that mask ask of their executor; only the KubernetesExecutor looks at it."""
+        return {} if self.gpu_pod_template is None else {"pod_template_file": str(self.gpu_pod_template)}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Deployment:
@@ -91,4 +101,6 @@ class Deployment:
             retries=number("RETRIES", 3, least=0),
             retry_delay=timedelta(seconds=number("RETRY_SECONDS", 120, least=0)),
             max_folders=number("MAX_FOLDERS", 500, least=1),
+            deadline=timedelta(minutes=deadline) if (deadline := number("DEADLINE_MINUTES", 0, least=0)) else None,
+            gpu_pod_template=path("GPU_POD_TEMPLATE"),
         )

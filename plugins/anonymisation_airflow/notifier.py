@@ -7,7 +7,7 @@ that cannot be sent is told in the log and stops nothing.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from email.message import EmailMessage
 from email.utils import localtime, make_msgid
@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from anonymisation.errors import AnonymisationError, PicturesFailedError, WorkFailedError
 from anonymisation.settings import Settings, load_settings
+from anonymisation.units import WorkUnit
 from anonymisation_airflow.connections import find_connection
 from anonymisation_airflow.deployment import Deployment
 
@@ -39,32 +40,44 @@ def mail_summary(context: Context, report: RunReport) -> None:
     """With `finished_email`, send the summary of a run that came to its end."""
     from anonymisation.mail import build_finished
 
-    _mail(context, "finished_email", lambda here: build_finished(report, here))
+    _mail(context, ["finished_email"], lambda here: build_finished(report, here))
 
 
 def mail_folder(context: Context, report: FolderReport) -> None:
-    """With `processing_error_email`, tell what failed in a folder that went through every step."""
+    """With `processing_error_email`, tell what failed in a folder; with `uncaught_exception_email`, what stopped it."""
     from anonymisation.mail import build_processing_error
 
-    _mail(context, "processing_error_email", lambda here: build_processing_error(report, here))
+    switches = ["processing_error_email", *(["uncaught_exception_email"] if report.error else [])]
+    _mail(context, switches, lambda here: build_processing_error(report, here))
 
 
 def task_failed(context: Context) -> None:
     """With `uncaught_exception_email`, tell that a task failed for good; called by Airflow.
 
-    Failures that have a mail of their own (pictures of a folder, the run's verdict) are left to it.
+    Failures that have a mail of their own (pictures of a folder, parts of a large folder, the run's verdict) are left
+    to it.
     """
     from anonymisation.mail import build_critical
 
     error = context.get("exception")
-    if isinstance(error, PicturesFailedError | RunFailedError):
+    if isinstance(error, PicturesFailedError | RunFailedError) or _is_part(context):
         return
     if not isinstance(error, BaseException):
         error = TaskEndedError(f"task {context['ti'].task_id} ended: {error or 'its process is gone'}")
-    _mail(context, "uncaught_exception_email", lambda here: build_critical(error, here))
+    _mail(context, ["uncaught_exception_email"], lambda here: build_critical(error, here))
 
 
-def _mail(context: Context, switch: str, build: Callable[[MailContext], EmailMessage]) -> None:
+def _is_part(context: Context) -> bool:
+    """Whether the task works on one of several parts of a folder: the summary tells of them all in one mail."""
+    ti = context["ti"]
+    index = -1 if ti.map_index is None else ti.map_index
+    if index < 0:
+        return False
+    units = ti.xcom_pull(task_ids="discover") or []
+    return index < len(units) and not WorkUnit.from_value(units[index]).shard.is_whole
+
+
+def _mail(context: Context, switches: Sequence[str], build: Callable[[MailContext], EmailMessage]) -> None:
     from anonymisation.mail import MailContext
 
     log = logging.getLogger(__name__)
@@ -74,7 +87,7 @@ def _mail(context: Context, switch: str, build: Callable[[MailContext], EmailMes
     except AnonymisationError as error:
         log.warning("no mail is sent, since the configuration cannot be used: %s", error)
         return
-    if not getattr(settings, switch):
+    if not any(getattr(settings, switch) for switch in switches):
         return
     connection = find_connection(deployment.smtp_conn_id)
     if connection is None:

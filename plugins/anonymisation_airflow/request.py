@@ -42,6 +42,20 @@ def form() -> dict[str, Param]:
         "capture_date": Param(
             None, type=["null", "string"], format="date", title="Capture date", description="Empty: every date."
         ),
+        "date_from": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Captured from",
+            description="Only folders captured on that day or later.",
+        ),
+        "date_to": Param(
+            None,
+            type=["null", "string"],
+            format="date",
+            title="Captured until",
+            description="Only folders captured on that day or earlier.",
+        ),
         "model": Param(AS_CONFIGURED, type="string", enum=list(MODELS), title="Model"),
         "force_remask": Param(
             False, type="boolean", title="Mask again", description="Also what is done, or known to fail."
@@ -59,6 +73,12 @@ def form() -> dict[str, Param]:
             enum=list(WAIT_UNTIL_SETTLED),
             title="Leave alone what still changes",
             description="Folders to which something was written lately wait for a later run.",
+        ),
+        "dry_run": Param(
+            False,
+            type="boolean",
+            title="Dry run",
+            description="Only list what would be done, and how long masking would take; touches nothing.",
         ),
         "continue_after": Param(
             None,
@@ -82,6 +102,14 @@ class RunRequest:
     settled_only: bool
     continue_after: str
     part: int
+    date_from: date | None = None
+    date_to: date | None = None
+    dry_run: bool = False
+
+    def __post_init__(self) -> None:
+        if self.date_from is not None and self.date_to is not None and self.date_from > self.date_to:
+            message = f"expected a day up to {self.date_to} (date_to), got {self.date_from}"
+            raise ConfigurationError([ConfigProblem("run", "date_from", message)])
 
     @classmethod
     def from_context(cls, context: Context) -> RunRequest:
@@ -90,7 +118,7 @@ class RunRequest:
         Scheduled runs have a key too, but take everything that is not done, so that late arrivals are caught.
 
         Raises:
-            ConfigurationError: the key, or a date in the form, is not a date.
+            ConfigurationError: the key, or a date in the form, is not a date, or the range of dates is none.
         """
         params, run = context["params"], context["dag_run"]
         kind = str(getattr(run.run_type, "value", run.run_type))
@@ -107,13 +135,17 @@ class RunRequest:
             settled_only=kind == "scheduled" if settled is None else settled,
             continue_after=params["continue_after"] or "",
             part=params["part"],
+            # A run that was asked for by an older form lacks the later fields.
+            date_from=_date(params.get("date_from"), "date_from", "%Y-%m-%d"),
+            date_to=_date(params.get("date_to"), "date_to", "%Y-%m-%d"),
+            dry_run=params.get("dry_run", False),
         )
 
     def selection(self) -> Selection:
         """Which folders discovery shall take."""
         from anonymisation.discovery import Selection
 
-        return Selection(self.settled_only, self.capture_date, self.folders)
+        return Selection(self.settled_only, self.capture_date, self.folders, self.date_from, self.date_to)
 
     def overrides(self, deployment: Deployment) -> dict[str, Any]:
         """Settings that the form or the deployment changes."""
@@ -133,7 +165,9 @@ class RunRequest:
         """The form of the run that goes on behind the folder `after`; it asks for the same in every other way."""
         return {
             "folders": list(self.folders) or None,
-            "capture_date": None if self.capture_date is None else self.capture_date.isoformat(),
+            "capture_date": _text(self.capture_date),
+            "date_from": _text(self.date_from),
+            "date_to": _text(self.date_to),
             "model": self.model,
             "force_remask": self.force_remask,
             "delete_input": self.delete_input,
@@ -166,6 +200,10 @@ def workspace_for(context: Context) -> Workspace:
         database_url=None if database is None else database.url,
         database_schema=None if database is None else database.schema,
     )
+
+
+def _text(day: date | None) -> str | None:
+    return None if day is None else day.isoformat()
 
 
 def _date(text: str | None, key: str, form: str) -> date | None:

@@ -10,8 +10,19 @@ from airflow.sdk import Context, get_current_context
 
 from anonymisation.outcomes import FolderReport, MaskReport, RunReport
 from anonymisation.report import render_summary
-from anonymisation_airflow.notifier import RunFailedError, mail_summary
-from anonymisation_airflow.tasks import DISCOVER, ERROR_KEY, FINDINGS_KEY, GROUP, NEXT_PART, NEXT_PART_KEY, STEPS
+from anonymisation.units import WorkUnit
+from anonymisation_airflow.notifier import RunFailedError, mail_folder, mail_summary
+from anonymisation_airflow.tasks import (
+    DISCOVER,
+    ERROR_KEY,
+    FINDINGS_KEY,
+    GROUP,
+    NEXT_PART,
+    NEXT_PART_KEY,
+    PLAN_KEY,
+    STEPS,
+    step_report,
+)
 
 TABLE_KEY: Final = "table"
 MAX_ROWS: Final = 200  # folders listed in the XCom; the totals are exact
@@ -26,25 +37,34 @@ def summarise() -> None:
     """
     context = get_current_context()
     report = run_report(context)
-    logging.getLogger(__name__).info("%s", render_summary(report))
+    plan = context["ti"].xcom_pull(task_ids=DISCOVER, key=PLAN_KEY)
+    logging.getLogger(__name__).info("%s", render_summary(report) if plan is None else plan["text"])
     context["ti"].xcom_push(TABLE_KEY, [_row(folder) for folder in report.folders[:MAX_ROWS]])
-    mail_summary(context, report)
+    if plan is None:
+        for folder in report.folders:
+            if folder.units > 1 and not folder.succeeded:
+                mail_folder(context, folder)
+        mail_summary(context, report)
     if not report.succeeded:
         raise RunFailedError(_verdict(report))
 
 
 def run_report(context: Context) -> RunReport:
-    """Every folder's reports and errors, gathered from the run's XComs and task states."""
+    """Every folder's reports and errors, gathered from the run's XComs and task states; its work units are merged.
+
+    Of a run that goes on, what is known so far.
+    """
     ti, run_id = context["ti"], context["dag_run"].run_id
     states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[run_id]).get(run_id, {})
-    folders = ti.xcom_pull(task_ids=DISCOVER) or []
-    steps = {step: _by_folder(ti, f"{GROUP}.{step}", "return_value") for step in STEPS}
-    errors = {step: _by_folder(ti, f"{GROUP}.{step}", ERROR_KEY) for step in STEPS}
-    reports = []
-    for index, folder in enumerate(folders):
-        values: dict[str, Any] = {step: steps[step].get(folder) for step in STEPS}
-        values |= {"folder": folder, "error": _folder_error(states, errors, values, folder, index)}
-        reports.append(FolderReport.from_dict(values))
+    units = [WorkUnit.from_value(value) for value in ti.xcom_pull(task_ids=DISCOVER) or []]
+    steps = {step: _by_unit(ti, f"{GROUP}.{step}", "return_value") for step in STEPS}
+    errors = {step: _by_unit(ti, f"{GROUP}.{step}", ERROR_KEY) for step in STEPS}
+    parts: dict[str, list[FolderReport]] = {}
+    for index, unit in enumerate(units):
+        values: dict[str, Any] = {step: steps[step].get(unit) for step in STEPS}
+        values |= {"folder": unit.folder, "error": _unit_error(states, errors, values, unit, index)}
+        parts.setdefault(unit.folder, []).append(FolderReport.from_dict(values))
+    reports = [found[0] if len(found) == 1 else FolderReport.merged(found) for found in parts.values()]
     findings = ti.xcom_pull(task_ids=DISCOVER, key=FINDINGS_KEY) or {"idle": [], "problems": [], "broken": []}
     idle = (MaskReport.from_dict(values) for values in findings["idle"])
     reports += [FolderReport(report.folder, mask=report) for report in idle]
@@ -57,18 +77,18 @@ def run_report(context: Context) -> RunReport:
     )
 
 
-def _by_folder(ti: Any, task_id: str, key: str) -> dict[str, Any]:
+def _by_unit(ti: Any, task_id: str, key: str) -> dict[WorkUnit, Any]:
     values = ti.xcom_pull(task_ids=[task_id], key=key)
-    return {value["folder"]: value for value in values if value is not None}
+    return {WorkUnit.from_value(value): step_report(value) for value in values if value is not None}
 
 
-def _folder_error(
-    states: dict[str, Any], errors: dict[str, dict[str, Any]], values: dict[str, Any], folder: str, index: int
+def _unit_error(
+    states: dict[str, Any], errors: dict[str, dict[WorkUnit, Any]], values: dict[str, Any], unit: WorkUnit, index: int
 ) -> str | None:
     for step in STEPS:
         if states.get(f"{GROUP}.{step}_{index}") == "failed":
-            if folder in errors[step]:
-                return f"{step}: {errors[step][folder]['message']}"
+            if unit in errors[step]:
+                return f"{step}: {errors[step][unit]['message']}"
             # The release task is red when pictures failed; it has done its work all the same.
             return None if step == STEPS[-1] and values[step] is not None else f"{step}: {SILENT}"
     return None
@@ -109,4 +129,5 @@ def _row(folder: FolderReport) -> dict[str, Any]:
         "known_failed": mask.known_failed if mask else 0,
         "rows": load.inserted + load.updated if load else 0,
         "error": folder.error,
+        "units": folder.units,
     }

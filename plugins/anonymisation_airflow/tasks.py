@@ -18,13 +18,17 @@ from airflow.sdk import Context, conf, get_current_context
 
 from anonymisation.errors import AnonymisationError
 from anonymisation.outcomes import FolderReport, ImageOutcome
+from anonymisation.units import Shard, WorkUnit
 from anonymisation_airflow.deployment import Deployment
 from anonymisation_airflow.notifier import mail_folder
 from anonymisation_airflow.request import RunRequest, workspace_for
+from anonymisation_airflow.sharing import Limits, share_of_run
 
 if TYPE_CHECKING:
     from anonymisation.discovery import Discovery
     from anonymisation.workspace import Workspace
+
+    Step = Callable[[Workspace, str, Shard], Any]
 
 GROUP: Final = "folder"
 DISCOVER: Final = "discover"
@@ -34,119 +38,146 @@ FOLDER_NAME: Final = "folder_name"  # the context variable that labels a folder'
 ERROR_KEY: Final = "error"
 NEXT_PART_KEY: Final = "next_part"
 FINDINGS_KEY: Final = "findings"
+PICTURES_KEY: Final = "pictures"
+PLAN_KEY: Final = "plan"
 PROGRESS_EVERY: Final = 100  # pictures
 MAX_FINDINGS: Final = 100
 
 _UPSTREAM: Final = [f"{GROUP}.{step}" for step in STEPS[:-1]]
 
 
-def find_folders() -> list[str]:
-    """The folders that this run takes; what does not fit into it is left as the next run's form, see `next_part.py`."""
+def find_folders() -> list[dict[str, Any]]:
+    """The work units of this run; what does not fit into it is left as the next run's form, see `next_part.py`.
+
+    A dry run takes none, and leaves its plan.
+    """
     from anonymisation.discovery import discover
 
     context = get_current_context()
-    with _explained(context, "."):
+    with _explained(context, WorkUnit(".")):
         request = RunRequest.from_context(context)
-        found = discover(workspace_for(context), request.selection())
+        workspace = workspace_for(context)
+        found = discover(workspace, request.selection(), look_only=request.dry_run)
         _tell(found, request)
-        folders = [item.folder for item in found.folders]
-        taken, remaining = share_of_run(folders, request.continue_after, _limit())
         context["ti"].xcom_push(FINDINGS_KEY, _findings(found, request))
+        if request.dry_run:
+            context["ti"].xcom_push(PLAN_KEY, _plan(workspace, found))
+            return []
+        largest = workspace.settings.max_pictures_per_work_unit
+        units, remaining = share_of_run(found.folders, request.continue_after, largest, _limits())
+        context["ti"].xcom_push(PICTURES_KEY, _pictures(found, units))
         if remaining:
-            form = {**request.next_part(after=taken[-1]), "remaining": remaining}
+            form = {**request.next_part(after=units[-1].folder), "remaining": remaining}
             context["ti"].xcom_push(NEXT_PART_KEY, form)
-        return taken
+        return [unit.to_value() for unit in units]
 
 
-def share_of_run(folders: list[str], after: str, limit: int) -> tuple[list[str], int]:
-    """The first `limit` folders behind `after` in the order of their paths, and how many come behind those.
-
-    Each part begins behind the last folder of the one before, whether that succeeded or not, so parts come to an end.
-    """
-    behind = sorted(folder for folder in folders if not after or folder > after)
-    return behind[:limit], max(0, len(behind) - limit)
-
-
-def mask(folder: str) -> dict[str, Any]:
-    """Mask the folder's pictures; pictures that fail are in the report."""
+def mask(unit: dict[str, Any]) -> dict[str, Any]:
+    """Mask the unit's pictures; pictures that fail are in the report."""
     from anonymisation.masking.factory import load_detector
     from anonymisation.pipeline import mask_folder
 
     run = get_current_context()["dag_run"].run_id
 
-    def step(workspace: Workspace, name: str) -> Any:
-        return mask_folder(workspace, name, lambda: load_detector(workspace.settings), _Progress(name), run=run)
+    def step(workspace: Workspace, folder: str, shard: Shard) -> Any:
+        progress = _Progress(WorkUnit(folder, shard).label)
+        return mask_folder(workspace, folder, lambda: load_detector(workspace.settings), progress, shard=shard, run=run)
 
-    return _step(step, folder)
+    return _step(step, unit)
 
 
-def archive(folder: str) -> dict[str, Any]:
+def archive(unit: dict[str, Any]) -> dict[str, Any]:
     """Copy the originals to the archive and verify the copies."""
     from anonymisation.archive import archive_folder
 
-    return _step(archive_folder, folder)
+    return _step(archive_folder, unit)
 
 
-def load(folder: str) -> dict[str, Any]:
+def load(unit: dict[str, Any]) -> dict[str, Any]:
     """Bring the records into the database."""
     from anonymisation.loading import load_folder
 
-    return _step(load_folder, folder)
+    return _step(load_folder, unit)
 
 
-def check(folder: str) -> dict[str, Any]:
+def check(unit: dict[str, Any]) -> dict[str, Any]:
     """Look whether everything expected is there and agrees."""
     from anonymisation.integrity import check_folder
 
-    return _step(check_folder, folder)
+    return _step(check_folder, unit)
 
 
-def release(folder: str) -> None:
-    """Remove the originals that are safe, if so configured; then be red when anything of the folder failed anew.
+def release(unit: dict[str, Any]) -> None:
+    """Remove the originals that are safe, if so configured; then be red when anything of the unit failed anew.
+
+    What failed is mailed here for a whole folder, and by the summary for one in parts, so that there is one mail.
 
     Raises:
-        PicturesFailedError: names the pictures; every other picture of the folder went through every step.
+        PicturesFailedError: names the pictures; every other picture of the unit went through every step.
     """
     from anonymisation.chain import failed_pictures_error
     from anonymisation.release import release_folder
 
     context = get_current_context()
-    report = _step(release_folder, folder)
+    report = _step(release_folder, unit)
     context["ti"].xcom_push("return_value", report)
-    whole = _folder_report(context, folder, report)
+    whole = _folder_report(context, WorkUnit.from_value(unit), report)
     failed = failed_pictures_error(whole)
     if failed is not None:
-        mail_folder(context, whole)
+        if WorkUnit.from_value(unit).shard.is_whole:
+            mail_folder(context, whole)
         raise failed
 
 
-def _step(step: Callable[[Workspace, str], Any], folder: str) -> dict[str, Any]:
-    context = get_current_context()
-    context[FOLDER_NAME] = folder  # type: ignore[typeddict-unknown-key]
-    with _explained(context, folder):
-        report: dict[str, Any] = step(workspace_for(context), folder).to_dict()
-    counts = ", ".join(f"{name} {value}" for name, value in report.items() if isinstance(value, int) and value)
-    logging.getLogger(__name__).info("%s: %s", folder, counts or "nothing to do")
-    return report
+def step_report(value: dict[str, Any]) -> dict[str, Any]:
+    """The report in what a step left as its XCom, without the shard that it is of."""
+    return {key: found for key, found in value.items() if key not in ("shard", "shards")}
+
+
+def _step(step: Step, value: dict[str, Any]) -> dict[str, Any]:
+    context, unit = get_current_context(), WorkUnit.from_value(value)
+    context[FOLDER_NAME] = unit.label  # type: ignore[typeddict-unknown-key]
+    with _explained(context, unit):
+        report: dict[str, Any] = step(workspace_for(context), unit.folder, unit.shard).to_dict()
+    counts = ", ".join(f"{name} {count}" for name, count in report.items() if isinstance(count, int) and count)
+    logging.getLogger(__name__).info("%s: %s", unit.label, counts or "nothing to do")
+    return {**report, **unit.to_value()}
 
 
 @contextmanager
-def _explained(context: Context, folder: str) -> Iterator[None]:
+def _explained(context: Context, unit: WorkUnit) -> Iterator[None]:
     try:
         yield
     except AnonymisationError as error:
-        context["ti"].xcom_push(ERROR_KEY, {"folder": folder, "message": str(error)})
+        context["ti"].xcom_push(ERROR_KEY, {**unit.to_value(), "message": str(error)})
         raise
     except Exception as error:
-        context["ti"].xcom_push(ERROR_KEY, {"folder": folder, "message": f"{type(error).__name__}: {error}"})
+        context["ti"].xcom_push(ERROR_KEY, {**unit.to_value(), "message": f"{type(error).__name__}: {error}"})
         raise
 
 
-def _folder_report(context: Context, folder: str, release_report: dict[str, Any]) -> FolderReport:
-    values: dict[str, Any] = {"folder": folder, "release": release_report}
+def _folder_report(context: Context, unit: WorkUnit, release_report: dict[str, Any]) -> FolderReport:
     reports = context["ti"].xcom_pull(task_ids=_UPSTREAM, map_indexes=context["ti"].map_index)
-    values.update(zip(STEPS, reports, strict=False))
-    return FolderReport.from_dict(values)
+    values = dict(zip(STEPS, [*reports, release_report], strict=False))
+    steps = {step: step_report(value) for step, value in values.items() if value is not None}
+    return FolderReport.from_dict({"folder": unit.folder, **steps})
+
+
+def _plan(workspace: Workspace, found: Discovery) -> dict[str, Any]:
+    from anonymisation.plan import plan_of, render_plan
+
+    plan = plan_of(workspace, found)
+    return {**plan.to_dict(), "text": render_plan(plan)}
+
+
+def _pictures(found: Discovery, units: list[WorkUnit]) -> dict[str, dict[str, int]]:
+    """Pictures of the folders that this run takes, for whoever watches it."""
+    taken = {unit.folder for unit in units}
+    return {
+        item.folder: {"pictures": item.pictures, "pending": item.pending}
+        for item in found.folders
+        if item.folder in taken
+    }
 
 
 def _findings(found: Discovery, request: RunRequest) -> dict[str, list[Any]]:
@@ -160,8 +191,8 @@ def _findings(found: Discovery, request: RunRequest) -> dict[str, list[Any]]:
     }
 
 
-def _limit() -> int:
-    return min(Deployment.from_environment().max_folders, conf.getint("core", "max_map_length"))
+def _limits() -> Limits:
+    return Limits(Deployment.from_environment().max_folders, conf.getint("core", "max_map_length"))
 
 
 def _tell(found: Discovery, request: RunRequest) -> None:

@@ -48,6 +48,28 @@ def test_a_second_run_masks_nothing_and_counts_what_is_done(program: Program) ->
     assert counts(program("run", "--force-remask").stdout)["masked"] == "2"
 
 
+def test_a_dry_run_tells_and_touches_nothing(program: Program) -> None:
+    program.site.fill(2)
+    program.site.fill(1, SECOND, first=5)
+    before = names_below(program.site.root)
+    result = program("run", "--dry-run", "--folder", FOLDER, archive=True)
+    assert result.exit_code == 0, result.output
+    assert "A run would take 1 folders, in which 2 pictures" in result.stdout
+    assert FOLDER in result.stdout
+    assert names_below(program.site.root) == before
+    assert not program.site.output.exists()
+
+
+def test_a_range_of_days_chooses_folders_and_must_be_one(program: Program) -> None:
+    program.site.fill(1)
+    program.site.fill(1, "TilSladding/F2_2021_06_01", first=5)
+    assert program("run", "--from", "2021-05-02", "--to", "2021-06-01").exit_code == 0
+    assert names_below(program.site.output) == ["TilSladding/F2_2021_06_01/p005.jpg"]
+    wrong = program("run", "--from", "2021-05-02", "--to", "2021-05-01")
+    assert wrong.exit_code == 2
+    assert "2021-05-02 is later than --to 2021-05-01" in wrong.output
+
+
 def test_a_bad_picture_is_named_and_ends_the_run_with_1(program: Program) -> None:
     program.site.fill(2)
     program.site.put("torn.jpg", capture(7)[:900])

@@ -17,6 +17,13 @@ def test_defaults() -> None:
     assert (found.schedule, found.timezone, found.pool, found.queue) == ("0 2 * * *", "UTC", "gpu", "gpu")
     assert (found.db_conn_id, found.smtp_conn_id) == ("anonymisation_db", "smtp_default")
     assert (found.retries, found.retry_delay, found.max_folders) == (3, timedelta(minutes=2), 500)
+    assert (found.deadline, found.gpu_pod_template, found.gpu_executor_config) == (None, None, {})
+
+
+def test_what_only_some_deployments_set() -> None:
+    found = Deployment.from_environment({f"{PREFIX}DEADLINE_MINUTES": "90", f"{PREFIX}GPU_POD_TEMPLATE": "/pod.yaml"})
+    assert found.deadline == timedelta(minutes=90)
+    assert found.gpu_executor_config == {"pod_template_file": "/pod.yaml"}
 
 
 def test_every_variable_of_the_table_is_read() -> None:
@@ -35,7 +42,14 @@ def test_paths_and_no_schedule() -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("RETRIES", "-1"), ("RETRIES", "often"), ("MAX_FOLDERS", "0"), ("RETRY_SECONDS", "1.5")]
+    ("name", "value"),
+    [
+        ("RETRIES", "-1"),
+        ("RETRIES", "often"),
+        ("MAX_FOLDERS", "0"),
+        ("RETRY_SECONDS", "1.5"),
+        ("DEADLINE_MINUTES", "6h"),
+    ],
 )
 def test_numbers_that_are_none_are_refused_by_name(name: str, value: str) -> None:
     with pytest.raises(ValueError, match=f"{PREFIX}{name}: expected a whole number, . or more, got '{value}'"):

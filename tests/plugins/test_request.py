@@ -63,11 +63,13 @@ def test_the_form_changes_settings_and_its_defaults_change_none() -> None:
 
 def test_the_next_part_asks_for_the_same_behind_the_last_folder() -> None:
     first = request_of(
-        "backfill", "20211103", folders=["x"], model="Fast", force_remask=True, delete_input="yes", part=2
-    )
+        "backfill", "20211103", folders=["x"], model="Fast", force_remask=True, delete_input="yes", part=2,
+        date_from="2021-11-01", date_to="2021-11-30",
+    )  # fmt: skip
     second = request_of(**first.next_part(after="m/n"))
     assert (second.continue_after, second.part) == ("m/n", 3)
-    for name in ("folders", "capture_date", "model", "force_remask", "delete_input", "settled_only"):
+    asked = ("folders", "capture_date", "date_from", "date_to", "model", "force_remask", "delete_input", "settled_only")
+    for name in asked:
         assert getattr(second, name) == getattr(first, name)
 
 

@@ -1,27 +1,135 @@
-"""Sharing folders out among runs, and which failures are worth another try."""
+"""The DAG's functions on real pictures, in plain contexts; and which failures are worth another try."""
 
 from __future__ import annotations
 
+import logging
+from pathlib import Path
+from typing import Any
+
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+import yaml
 
 from anonymisation import errors
+from anonymisation.masking.detector import Detector
+from anonymisation.masking.factory import load_detector
+from tests.captures import FOLDER, CountingDetector, Site, capture, names_below
+
+OTHER = "TilSladding/2021/F2_2021_06_01"
 
 
-@given(st.sets(st.text(min_size=1, max_size=4), max_size=30), st.integers(1, 7))
-def test_parts_take_every_folder_once_and_come_to_an_end(folders: set[str], limit: int) -> None:
-    from anonymisation_airflow.tasks import share_of_run
+@pytest.fixture
+def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
+    """Folders as a deployment names them, and a scripted detector at the boundary to the model."""
+    site = Site(tmp_path)
+    for name, path in (("INPUT", site.input), ("OUTPUT", site.output), ("ARCHIVE", site.archive)):
+        monkeypatch.setenv(f"ANONYMISATION_{name}", str(path))
+    configure(site, monkeypatch)
+    detector = CountingDetector()
 
-    seen: list[str] = []
-    after, remaining = "", len(folders)
-    while remaining:
-        # Folders of earlier parts still need work here, as they do when they fail: they must not be taken again.
-        taken, remaining = share_of_run(list(folders), after, limit)
-        assert 0 < len(taken) <= limit
-        seen += taken
-        after = taken[-1]
-    assert seen == sorted(folders)
+    def scripted(_: Any) -> Detector:
+        return detector()
+
+    monkeypatch.setattr("anonymisation.masking.factory.load_detector", scripted)
+    assert load_detector is not scripted
+    return site
+
+
+def configure(site: Site, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> None:
+    config = site.root / "config.yml"
+    content = {"model_type": str(site.model), "remote_json": True, "write_exif_to_db": True, **settings}
+    config.write_text(yaml.safe_dump(content))
+    monkeypatch.setenv("ANONYMISATION_CONFIG", str(config))
+
+
+def run(**form: Any) -> Any:
+    """One run of everything."""
+    from tests.plugins.plain_run import PlainRun
+
+    plain = PlainRun(form)
+    plain.go()
+    return plain
+
+
+def test_a_large_folder_is_worked_on_in_parts_and_told_as_one(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    configure(site, monkeypatch, max_pictures_per_work_unit=4)
+    site.fill(9)
+    site.fill(2, OTHER, first=20)
+    site.put("torn.jpg", capture(50)[:900])
+    plain = run()
+    units = plain.xcoms["discover", -1, "return_value"]
+    assert units == [
+        {"folder": FOLDER, "shard": 1, "shards": 3}, {"folder": FOLDER, "shard": 2, "shards": 3},
+        {"folder": FOLDER, "shard": 3, "shards": 3}, {"folder": OTHER, "shard": 1, "shards": 1},
+    ]  # fmt: skip
+    assert plain.xcoms["discover", -1, "pictures"] == {
+        FOLDER: {"pictures": 10, "pending": 10}, OTHER: {"pictures": 2, "pending": 2}
+    }  # fmt: skip
+    red = {label for label, state in plain.states.items() if state == "failed"}
+    assert len(red) == 2  # the part with the torn picture, and the summary
+    assert "summary" in red
+    assert f"{FOLDER}/torn.jpg" in str(plain.errors[(red - {"summary"}).pop()])
+    counts = {"found": 10, "masked": 9, "already_done": 0, "failed": 1, "known_failed": 0, "rows": 9, "units": 3}
+    assert plain.table()[FOLDER] == {"folder": FOLDER, **counts, "error": None}
+    assert str(plain.errors["summary"]) == f"1 of 2 folders failed: {FOLDER}"
+    assert len(site.rows()) == 11
+    again = run()
+    assert again.states == {"discover": "success", "summary": "success"}  # what is known to fail fails no second night
+
+
+def test_what_stops_parts_of_a_folder_is_told_once_and_stops_no_other(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    configure(site, monkeypatch, max_pictures_per_work_unit=2, db_max_n_errors=0)
+    site.fill(6)
+    site.fill(1, OTHER, first=20)
+    from anonymisation.state import open_state
+    from anonymisation.units import Shard
+
+    state = site.workspace().shares.state
+    with caplog.at_level(logging.INFO), open_state(state, FOLDER, Shard(2, 3)):
+        plain = run()
+    row = plain.table()[FOLDER]
+    assert row["error"].startswith(f"mask: {FOLDER}: process ")
+    assert row["error"].endswith("(1 of 3 work units)")
+    assert plain.table()[OTHER]["error"] is None
+    assert row["masked"] == len(names_below(site.output / FOLDER)) / 2 < 6  # a picture and a record each
+    assert run().table()[FOLDER]["masked"] == 6 - row["masked"]
+
+
+def test_a_dry_run_lists_and_touches_nothing(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.fill(3)
+    before = names_below(site.root)
+    with caplog.at_level(logging.INFO):
+        plain = run(dry_run=True)
+    assert plain.xcoms["discover", -1, "return_value"] == []
+    plan = plain.xcoms["discover", -1, "plan"]
+    assert (plan["folder_count"], plan["to_mask"], plan["seconds"]) == (1, 3, None)
+    assert "Dry run: nothing was touched." in caplog.text
+    assert plain.states == {"discover": "success", "summary": "success"}
+    assert names_below(site.root) == before
+    assert not site.output.exists()
+
+
+def test_a_form_takes_folders_and_days(site: Site) -> None:
+    site.fill(1)
+    site.fill(1, OTHER, first=20)
+    assert set(run(date_from="2021-05-02").table()) == {OTHER}
+    assert set(run(folders=["*F1*"]).table()) == {FOLDER}
+    assert run().table() == {}
+    assert set(run(capture_date="2021-05-01", force_remask=True).table()) == {FOLDER}
+    wrong = run(date_from="2021-05-02", date_to="2021-05-01")
+    assert isinstance(wrong.errors["discover"], errors.ConfigurationError)
+    assert "date_from: expected a day up to 2021-05-01" in str(wrong.errors["summary"])
+
+
+def test_a_whole_folder_named_by_an_older_run_is_still_taken(site: Site) -> None:
+    from anonymisation_airflow import tasks
+    from tests.plugins.plain_run import PlainRun
+
+    site.fill(1)
+    plain = PlainRun()
+    assert plain.call("folder.mask", tasks.mask, FOLDER, map_index=0)
+    assert plain.xcoms["folder.mask", 0, "return_value"]["masked"] == 1
 
 
 def test_runs_of_further_parts_are_named_after_the_first() -> None:

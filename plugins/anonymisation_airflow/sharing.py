@@ -1,0 +1,40 @@
+"""Sharing work units out among runs: what one run takes, and what is left for the next."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from anonymisation.units import WorkUnit, units_of
+
+if TYPE_CHECKING:
+    from anonymisation.discovery import FoundFolder
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What one run takes at most: so many folders, and so many work units (Airflow's max_map_length)."""
+
+    folders: int
+    units: int
+
+    def __post_init__(self) -> None:
+        if self.folders < 1 or self.units < 1:
+            raise ValueError(f"expected at least one folder and one unit, got {self.folders} and {self.units}")
+
+
+def share_of_run(found: Iterable[FoundFolder], after: str, largest: int, limits: Limits) -> tuple[list[WorkUnit], int]:
+    """The work units of the first folders behind `after`, in the order of their paths, and how many folders are left.
+
+    A folder's units are never parted among runs; one that alone has more than a run may take is split into larger ones.
+    Each part begins behind the last folder of the one before, whether that succeeded or not, so parts come to an end.
+    """
+    behind = sorted((item for item in found if not after or item.folder > after), key=lambda item: item.folder)
+    taken: list[WorkUnit] = []
+    for number, item in enumerate(behind):
+        units = units_of(item.folder, item.pictures, largest, limits.units)
+        if number == limits.folders or len(taken) + len(units) > limits.units:
+            return taken, len(behind) - number
+        taken += units
+    return taken, 0
