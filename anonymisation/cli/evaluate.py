@@ -17,8 +17,8 @@ from anonymisation.cli.evaluate_options import EvaluateOptions, evaluate_options
 if TYPE_CHECKING:
     from rich.console import Console
 
-    from anonymisation.evaluation.measure import Evaluation
-    from anonymisation.evaluation.truth import Source
+    from anonymisation.evaluation.measure import Evaluation, MeasuredPicture
+    from anonymisation.evaluation.truth import Failure, Source
     from anonymisation.settings import Settings
 
 
@@ -79,10 +79,17 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
     from anonymisation.cli.app import INTERRUPTED
     from anonymisation.cli.model import ModelOnDemand
     from anonymisation.evaluation.measure import evaluate
+    from anonymisation.evaluation.truth import Failure
 
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
     bars = Progress(*columns, TimeRemainingColumn(elapsed_when_finished=True), console=err, transient=True,
                     redirect_stdout=False, disable=not err.is_terminal)  # fmt: skip
+    log = logging.getLogger(__name__)
+
+    def through(outcome: MeasuredPicture | Failure) -> None:
+        log.debug("%s", outcome if isinstance(outcome, Failure) else f"{outcome.name}: measured")
+        bars.advance(task)
+
     detector = ModelOnDemand(settings)()
     with bars:
         task = bars.add_task("pictures measured", total=len(source.pictures))
@@ -93,11 +100,10 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
                 dilation=settings.mask_dilation_pixels,
                 accumulate=options.accumulate,
                 worst=0 if options.contact_sheet is None else options.worst,
-                on_picture=lambda _: bars.advance(task),
+                on_picture=through,
             )
         except KeyboardInterrupt:
             done, all_of_them = int(bars.tasks[0].completed), len(source.pictures)
-            log = logging.getLogger(__name__)
             log.warning("interrupted after %d of %d pictures; no figures are told", done, all_of_them)
             click.get_current_context().exit(INTERRUPTED)
 
