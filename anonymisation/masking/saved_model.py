@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from pathlib import Path
 from typing import Any, Final
@@ -14,8 +15,11 @@ from anonymisation.errors import ImageError, ModelUnavailableError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.outputs import OPTIONAL_OUTPUT, REQUIRED_OUTPUTS, OutputError, read_outputs
 from anonymisation.masking.tiling import MAX_BATCH
+from anonymisation.masking.views import InputForm
 
 SIGNATURE: Final = "serving_default"
+# Where a model may say at what size it sees, as in {"side": 416, "multiple": 32, "most_pixels": 4194304}.
+FORM_FILE: Final = "assets.extra/view.json"
 
 # What TensorFlow raises for damaged files, depending on which of them it is and where the damage lies.
 _LOADING_ERRORS: Final = (
@@ -38,6 +42,8 @@ class SavedModel:
         Raises:
             ModelUnavailableError: there is no such model, it cannot be read, or its signature is another.
         """
+        self.form = read_form(folder)
+        """The size at which the model sees; None where it does not say (it takes any, and scales inside)."""
         _prepare_devices(threads)
         self._folder = folder
         self._score_threshold = score_threshold
@@ -78,6 +84,22 @@ class SavedModel:
             return read_outputs(outputs, len(batch), self._score_threshold)
         except OutputError as error:
             raise ModelUnavailableError(f"the model in {self._folder} cannot be used: {error}") from error
+
+
+def read_form(folder: Path) -> InputForm | None:
+    """What the SavedModel in `folder` says of the size at which it sees, if it says so.
+
+    Raises:
+        ModelUnavailableError: it says something else.
+    """
+    path = folder / FORM_FILE
+    try:
+        return InputForm(**json.loads(path.read_bytes()))
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError) as error:
+        example = '{"side": 416, "multiple": 32, "most_pixels": 4194304}'
+        raise ModelUnavailableError(f"{path}: expected something like {example}: {error}") from error
 
 
 def _gist(error: Any) -> str:

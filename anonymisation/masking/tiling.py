@@ -1,10 +1,11 @@
-"""One picture as a whole and as overlapping squares, so that small things in large pictures are found too."""
+"""One picture shown to a model in several views, so that small things in large pictures are found too."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final
 
 import cv2  # noqa: TID253 - one of the modules that use it
@@ -14,55 +15,11 @@ from numpy.typing import NDArray
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import BatchModel
 from anonymisation.masking.merging import same_objects
+from anonymisation.masking.views import MOST_VIEW_PIXELS, InputForm, Tiles, View, views_of
 
-# Tiles given to the model at once: beyond a few the throughput no longer grows, while the memory for the network's
+# Views given to the model at once: beyond a few the throughput no longer grows, while the memory for the network's
 # intermediate results does.
 MAX_BATCH: Final = 8
-
-
-@dataclass(frozen=True, slots=True)
-class Tiles:
-    """Squares of `side` pixels that overlap by at least the share `overlap` (0 to 0.9) of their side."""
-
-    side: int
-    overlap: float
-
-    def __post_init__(self) -> None:
-        if self.side < 1 or not 0 <= self.overlap <= 0.9:
-            raise ValueError(f"expected a side of at least 1 and an overlap from 0 to 0.9, got {self}")
-
-
-@dataclass(frozen=True, slots=True)
-class Crop:
-    """A part of a picture, in pixels."""
-
-    top: int
-    left: int
-    height: int
-    width: int
-
-    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """A view of the part."""
-        return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
-
-
-def crops(height: int, width: int, tiles: Tiles) -> tuple[Crop, ...]:
-    """Equal crops that cover a picture, row by row from the top left; none when one would be the whole picture.
-
-    They are spread evenly, so that the last ones end at the picture's edges. A picture that is smaller than the side in
-    one direction gives crops of its own size there.
-    """
-    crop_height, crop_width = min(tiles.side, height), min(tiles.side, width)
-    if (crop_height, crop_width) == (height, width):
-        return ()
-    tops, lefts = _starts(height, crop_height, tiles), _starts(width, crop_width, tiles)
-    return tuple(Crop(top, left, crop_height, crop_width) for top in tops for left in lefts)
-
-
-def _starts(length: int, side: int, tiles: Tiles) -> list[int]:
-    step = max(1, math.floor(side * (1 - tiles.overlap)))
-    count = math.ceil((length - side) / step) + 1
-    return [round(index * (length - side) / max(count - 1, 1)) for index in range(count)]
 
 
 def scaled_down(pixels: NDArray[np.uint8], max_num_pixels: int) -> NDArray[np.uint8]:
@@ -77,16 +34,18 @@ def scaled_down(pixels: NDArray[np.uint8], max_num_pixels: int) -> NDArray[np.ui
 
 @dataclass(frozen=True, slots=True)
 class TilingDetector:
-    """A detector that shows a model the whole picture and, with `tiles`, its crops, and puts the results together.
+    """A detector that shows a model the whole picture and, with `tiles`, closer views, and puts the results together.
 
-    Every instance found anywhere is kept; instances of one object share a number. `max_num_pixels` bounds what the
-    model is shown; detections are in shares of the picture, so that they fit the picture as it was.
+    Every instance found in a view that is meant to find it is kept; instances of one object share a number.
+    `max_num_pixels` bounds what the model is shown; detections are in shares of the picture, so that they fit the
+    picture as it was. `form` is the size at which the model sees, where it says so.
     """
 
     model: BatchModel
     identity: str
     max_num_pixels: int
     tiles: Tiles | None
+    form: InputForm | None = None
 
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
         """Detections in an upright picture, (H, W, 3) uint8 RGB; raises what the model raises."""
@@ -94,22 +53,29 @@ class TilingDetector:
             raise ValueError(f"pixels: expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
         pixels = scaled_down(pixels, self.max_num_pixels)
         height, width = pixels.shape[:2]
-        parts = crops(height, width, self.tiles) if self.tiles else ()
-        whole = Crop(0, 0, height, width)
-        found = [self.model.predict(pixels[None])[0]]
-        for batch in _batches(parts, min(self.model.max_batch, MAX_BATCH)):
-            found.extend(self.model.predict(np.stack([crop.of(pixels) for crop in batch])))
-        return _joined(found, (whole, *parts), height, width)
+        views = views_of(height, width, self.tiles, self.form)
+        found: list[Detections] = []
+        for batch in self._batches(views):
+            seen = self.model.predict(np.stack([view.of(pixels) for view in batch]))
+            found.extend(view.within_crop(part) for view, part in zip(batch, seen, strict=True))
+        return _joined(found, views, height, width)
+
+    def _batches(self, views: Sequence[View]) -> Iterator[Sequence[View]]:
+        """Views of one size that follow each other, as many at once as model and memory bear."""
+        for (height, width), group in groupby(views, lambda view: view.shape):
+            same = tuple(group)
+            size = min(self.model.max_batch, MAX_BATCH)
+            if self.form is not None:  # it is not scaled down inside the model
+                size = min(size, max(1, MOST_VIEW_PIXELS // (height * width)))
+            for start in range(0, len(same), size):
+                yield same[start : start + size]
 
 
-def _batches(parts: Sequence[Crop], size: int) -> Iterator[Sequence[Crop]]:
-    for start in range(0, len(parts), size):
-        yield parts[start : start + size]
-
-
-def _joined(found: Sequence[Detections], parts: Sequence[Crop], height: int, width: int) -> Detections:
-    """The detections of all crops in the coordinates of the picture, with one number per object."""
-    filled = [(number, part, crop) for number, (part, crop) in enumerate(zip(found, parts, strict=True)) if len(part)]
+def _joined(found: Sequence[Detections], views: Sequence[View], height: int, width: int) -> Detections:
+    """The detections of all views in the coordinates of the picture, with one number per object."""
+    filled = [
+        (number, part, view.crop) for number, (part, view) in enumerate(zip(found, views, strict=True)) if len(part)
+    ]
     if not filled:
         return Detections.empty()
     scale = np.array([height, width, height, width], np.float64)

@@ -66,6 +66,54 @@ def test_the_built_in_model_works_as_it_ships(settings_with: MakeSettings) -> No
     assert np.array_equal(one.masks, other.masks)
 
 
+def test_a_model_that_says_at_what_size_it_sees_is_shown_that(settings_with: MakeSettings, tmp_path: Path) -> None:
+    """Of the scripted model's 64 pixels the square has half a pixel in the whole picture, and far more in a part."""
+    from tests.masking.scripted_models import save_tf2
+
+    folder = save_tf2(tmp_path / "sees", batch=None)
+    (folder / "assets.extra").mkdir()
+    (folder / "assets.extra" / "view.json").write_text('{"side": 64, "multiple": 32, "most_pixels": 65536}')
+    pixels = np.full((1000, 2000, 3), 120, np.uint8)
+    pixels[610:626, 1200:1216] = RED
+    settings = {"model_type": str(folder), "tile_pixels": 64}
+    assert load_detector(settings_with(**settings)).detect(pixels).counts() == {"person": 1}
+    assert load_detector(settings_with(**settings | {"tiles": False})).detect(pixels).counts() == {}
+    assert load_detector(settings_with(**settings | {"tile_pixels": 2000})).detect(pixels).counts() == {}
+
+
+SAME = """
+import hashlib, sys
+import numpy as np
+from anonymisation.masking.factory import load_detector
+from anonymisation.settings import load_settings
+detector = load_detector(load_settings(overrides={"score_threshold": 0.05}).settings, threads=int(sys.argv[1]))
+random = np.random.default_rng(1)
+coarse = random.integers(0, 256, (2, 10, 13, 3), np.uint8).repeat(32, 1).repeat(32, 2)
+batch = coarse // 2 + random.integers(0, 128, coarse.shape, np.uint8)
+together = detector.model.predict(batch)
+alone = [detector.model.predict(picture[None])[0] for picture in batch]
+found = detector.detect(np.concatenate(batch, axis=1))
+digests = [
+    hashlib.sha256(b"".join(array.tobytes() for part in parts for array in (part.boxes, part.scores, part.masks)))
+    for parts in (together, alone, [found])
+]
+print(sum(map(len, together)) > 0, len(found) > 0, *(digest.hexdigest() for digest in digests))
+"""
+
+
+def test_any_number_of_threads_and_any_batch_give_the_same() -> None:
+    runs = [
+        subprocess.Popen([sys.executable, "-c", SAME, threads], stdout=subprocess.PIPE, text=True)
+        for threads in ("1", "2")
+    ]
+    lines = {run.communicate()[0] for run in runs}
+    assert [run.returncode for run in runs] == [0, 0]
+    assert len(lines) == 1
+    some, any_found, together, alone, _ = lines.pop().split()
+    assert (some, any_found) == ("True", "True")
+    assert together == alone
+
+
 def test_identity_follows_the_files_and_not_their_place(
     settings_with: MakeSettings, tf2_model: Path, tmp_path: Path
 ) -> None:

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from anonymisation.errors import ImageError, ModelUnavailableError
 from anonymisation.masking.geometry import union
-from anonymisation.masking.saved_model import SavedModel
-from anonymisation.masking.tiling import MAX_BATCH, Tiles, TilingDetector
+from anonymisation.masking.saved_model import FORM_FILE, SavedModel
+from anonymisation.masking.tiling import MAX_BATCH, TilingDetector
+from anonymisation.masking.views import InputForm, Tiles
 from tests.masking.scripted_models import BLUE, GREEN, RED, save_constant, save_tf2
 
 
@@ -172,6 +173,26 @@ def test_missing_and_damaged_models_are_named(tmp_path: Path) -> None:
     data = next((folder / "variables").glob("*.data-*"))
     data.write_bytes(data.read_bytes()[:1])
     with pytest.raises(ModelUnavailableError, match=r"truncated.* cannot be loaded"):
+        SavedModel(folder, score_threshold=0.1)
+
+
+def test_a_model_may_say_at_what_size_it_sees(tf2_model: Path, tmp_path: Path) -> None:
+    assert SavedModel(tf2_model, score_threshold=0.1).form is None
+    folder = save_tf2(tmp_path / "sees", batch=None)
+    (folder / FORM_FILE).parent.mkdir()
+    (folder / FORM_FILE).write_text('{"side": 64, "multiple": 32, "most_pixels": 65536}')
+    assert SavedModel(folder, score_threshold=0.1).form == InputForm(64, 32, 65536)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", "[]", "64", '{"side": 64}', '{"side": 64, "multiple": 0, "most_pixels": 65536}', '{"sides": 64}', "\xff"],
+)
+def test_a_size_that_is_none_condemns_the_model(tmp_path: Path, text: str) -> None:
+    folder = save_constant(tmp_path / "model", outputs())
+    (folder / FORM_FILE).parent.mkdir()
+    (folder / FORM_FILE).write_text(text, encoding="latin-1")
+    with pytest.raises(ModelUnavailableError, match=r"view\.json: expected something like"):
         SavedModel(folder, score_threshold=0.1)
 
 

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.geometry import union
-from anonymisation.masking.tiling import MAX_BATCH, Tiles, TilingDetector, crops, scaled_down
+from anonymisation.masking.tiling import MAX_BATCH, TilingDetector, scaled_down
+from anonymisation.masking.views import Tiles, crops
 
 
 @dataclass

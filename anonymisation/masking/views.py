@@ -1,0 +1,251 @@
+"""What of a picture is shown to a model, how large, and where on the picture that lies which the model finds there.
+
+A model of any size is shown the picture as it is, and squares of it. A model that says at what size it sees is shown
+the picture at several sizes (a pyramid): the network is convolutional, so that one large view costs less than the
+overlapping squares that it replaces, and cuts nothing in two.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import product
+from typing import Final
+
+import cv2  # noqa: TID253 - one of the modules that use it
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.masking.detections import Detections
+
+# Gray around the picture where a view is larger: what YOLOX is trained with.
+PADDING: Final = 114
+# Boxes longer than this share of the model's side are taken from the coarsest view alone: where they fill more, the
+# network sees too little around them, and takes bare asphalt for cars.
+LARGEST_SHARE: Final = 0.5
+# A view's scale is at most so many times that of the next coarser one, so that what is too long for the one is still
+# long enough for the other: an object of LARGEST_SHARE of 416 pixels has 52 there.
+MOST_STEP: Final = 4.0
+# Small pictures are enlarged by this, unless that makes them longer than two sides of the model.
+ENLARGED: Final = 1.35
+ENLARGED_SIDES: Final = 2.0
+# A finer view than this times the coarsest is worth its time.
+_LEAST_STEP: Final = 1.1
+# Pixels of a view: a level that has more is cut into parts. Beyond it only memory grows (about 150 bytes a pixel).
+MOST_VIEW_PIXELS: Final = 1 << 21
+# A view shrinks by up to this share where that saves it half a row of blocks of padding.
+_SHRINK: Final = 1 / 32
+
+
+@dataclass(frozen=True, slots=True)
+class Tiles:
+    """Squares of `side` pixels that overlap by at least the share `overlap` (0 to 0.9) of their side."""
+
+    side: int
+    overlap: float
+
+    def __post_init__(self) -> None:
+        if self.side < 1 or not 0 <= self.overlap <= 0.9:
+            raise ValueError(f"expected a side of at least 1 and an overlap from 0 to 0.9, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class InputForm:
+    """The size at which a model sees: it knows pictures whose longer side is `side`, and takes, as they are, those
+    whose sides are multiples of `multiple` and that have at most `most_pixels` pixels."""
+
+    side: int
+    multiple: int
+    most_pixels: int
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.multiple <= self.side or self.side % self.multiple:
+            raise ValueError(f"expected a side that is a multiple of `multiple`, got {self}")
+        if self.most_pixels < self.side**2:
+            raise ValueError(f"expected most_pixels of at least side squared, got {self}")
+
+
+@dataclass(frozen=True, slots=True)
+class Crop:
+    """A part of a picture, in pixels."""
+
+    top: int
+    left: int
+    height: int
+    width: int
+
+    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """A view of the part."""
+        return pixels[self.top : self.top + self.height, self.left : self.left + self.width]
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """A part of a picture, scaled to `rows` × `columns` in the upper left corner of a canvas of `height` × `width`.
+
+    What is found there with a longer side of more than `largest` pixels of the canvas is left to a coarser view.
+    """
+
+    crop: Crop
+    rows: int
+    columns: int
+    height: int
+    width: int
+    largest: float = math.inf
+
+    @classmethod
+    def as_is(cls, crop: Crop) -> View:
+        """The part in its own size."""
+        return cls(crop, crop.height, crop.width, crop.height, crop.width)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Height and width of the canvas."""
+        return self.height, self.width
+
+    def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """(height, width, 3) uint8: the part of `pixels`, (H, W, 3) uint8."""
+        part = self.crop.of(pixels)
+        if (self.rows, self.columns) != part.shape[:2]:
+            shrinks = self.rows * self.columns < part.shape[0] * part.shape[1]
+            # Averaged over areas when shrinking, so that nothing small falls between the samples.
+            method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+            part = np.asarray(cv2.resize(part, (self.columns, self.rows), interpolation=method), np.uint8)
+        if part.shape[:2] == self.shape:
+            return part
+        canvas = np.full((self.height, self.width, 3), PADDING, np.uint8)
+        canvas[: self.rows, : self.columns] = part
+        return canvas
+
+    def within_crop(self, found: Detections) -> Detections:
+        """What was found on the canvas (boxes as shares of it), with boxes as shares of the part.
+
+        Boxes end at the part's edges, and masks with them; what lies on the padding alone, or is longer than
+        `largest`, is left out.
+        """
+        if not len(found) or (self.shape == (self.rows, self.columns) and self.largest == math.inf):
+            return found
+        boxes = found.boxes * np.array([self.height, self.width] * 2, np.float32)
+        end = np.array([self.rows, self.columns], np.float32)
+        sides = np.minimum(boxes[:, 2:], end) - boxes[:, :2]
+        keep = np.flatnonzero((sides.max(axis=1) <= self.largest) & np.all(boxes[:, :2] < end, axis=1))
+        boxes, masks = boxes[keep], found.masks[keep]
+        beyond = np.flatnonzero(np.any(boxes[:, 2:] > end, axis=1))
+        if len(beyond):
+            shares = sides[keep][beyond] / np.maximum(boxes[beyond, 2:] - boxes[beyond, :2], 1e-6)
+            masks = masks.copy()
+            masks[beyond] = _first_part(_first_part(masks[beyond], shares[:, 0], 1), shares[:, 1], 2)
+        boxes = np.clip(boxes / np.tile(end, 2), 0, 1).astype(np.float32)
+        return Detections(boxes, found.scores[keep], found.classes[keep], masks, found.objects[keep])
+
+
+def _first_part(masks: NDArray[np.float32], shares: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """(N, h, w) masks of the boxes that end after that share (0 to 1) of the old ones along an axis; the first and last
+    samples lie on the edges. Each sample is the highest value as far as its neighbours, so that nothing is hidden less.
+    """
+    count = masks.shape[axis]
+    step = shares[:, None]
+    end = step * (count - 1)
+    place = np.arange(count, dtype=np.float32) * step
+    reached = (place - step, np.maximum(np.floor(place), place - step), np.minimum(np.ceil(place), place + step))
+    values = [_values(masks, np.clip(places, 0, end), axis) for places in (*reached, place + step)]
+    return np.asarray(np.clip(np.maximum.reduce(values), 0, 1), np.float32)
+
+
+def _values(masks: NDArray[np.float32], places: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
+    """Masks at (N, count) places between the samples of an axis, which has count of them."""
+    low = np.floor(places).astype(np.intp)
+    shape = (len(masks), -1, 1) if axis == 1 else (len(masks), 1, -1)
+    before, weight = low.reshape(shape), (places - low).reshape(shape)
+    after = np.minimum(before + 1, masks.shape[axis] - 1)
+    first, second = np.take_along_axis(masks, before, axis), np.take_along_axis(masks, after, axis)
+    return np.asarray(first * (1 - weight) + second * weight, np.float32)
+
+
+def crops(height: int, width: int, tiles: Tiles) -> tuple[Crop, ...]:
+    """Equal crops that cover a picture, row by row from the top left; none when one would be the whole picture.
+
+    They are spread evenly, so that the last ones end at the picture's edges. A picture that is smaller than the side in
+    one direction gives crops of its own size there.
+    """
+    crop_height, crop_width = min(tiles.side, height), min(tiles.side, width)
+    if (crop_height, crop_width) == (height, width):
+        return ()
+    tops, lefts = _starts(height, crop_height, tiles), _starts(width, crop_width, tiles)
+    return tuple(Crop(top, left, crop_height, crop_width) for top in tops for left in lefts)
+
+
+def _starts(length: int, side: int, tiles: Tiles) -> list[int]:
+    step = max(1, math.floor(side * (1 - tiles.overlap)))
+    return _spread(length, side, math.ceil((length - side) / step) + 1)
+
+
+def _spread(length: int, side: int, count: int) -> list[int]:
+    return [round(index * (length - side) / max(count - 1, 1)) for index in range(count)]
+
+
+def views_of(height: int, width: int, tiles: Tiles | None, form: InputForm | None) -> tuple[View, ...]:
+    """Views of a picture of height × width pixels, the coarsest of the whole of it first.
+
+    Without `form` they are the picture as it is and its `tiles`. With it, the picture is scaled to the model's side,
+    and with `tiles` also to finer scales, up to that at which a tile would fill the model's side; a small picture is
+    enlarged. A level of more pixels than memory bears is cut into parts that overlap by more than the longest box
+    taken from it.
+    """
+    whole = Crop(0, 0, height, width)
+    if form is None:
+        return tuple(View.as_is(crop) for crop in (whole, *(crops(height, width, tiles) if tiles else ())))
+    coarse = form.side / max(height, width)
+    levels = _finer_scales(max(height, width), form, tiles) if tiles else ()
+    return (_fitted(whole, coarse, form), *(view for scale in levels for view in _level(whole, scale, form)))
+
+
+def _finer_scales(longer: int, form: InputForm, tiles: Tiles) -> tuple[float, ...]:
+    """The scales of all levels but the coarsest, rising in equal steps."""
+    coarse = form.side / longer
+    finest = max(form.side / tiles.side, min(ENLARGED, ENLARGED_SIDES * coarse))
+    if finest < _LEAST_STEP * coarse:
+        return ()
+    steps = max(1, math.ceil(math.log(finest / coarse, MOST_STEP)))
+    return tuple(coarse * (finest / coarse) ** (step / steps) for step in range(1, steps + 1))
+
+
+def _level(whole: Crop, scale: float, form: InputForm) -> Iterator[View]:
+    """The whole picture at a scale, in parts where it would be too large."""
+    largest = LARGEST_SHARE * form.side
+    single = _fitted(whole, scale, form, largest)
+    limit = min(form.most_pixels, MOST_VIEW_PIXELS)
+    if single.height * single.width <= limit:
+        yield single
+        return
+    side = math.isqrt(limit) // form.multiple * form.multiple
+    rows, columns = (_parts(length, side / scale, largest / scale) for length in (whole.height, whole.width))
+    for (top, height), (left, width) in product(rows, columns):
+        yield _fitted(Crop(top, left, height, width), scale, form, largest)
+
+
+def _parts(length: int, most: float, overlap: float) -> list[tuple[int, int]]:
+    """As few equal parts (start, length) as cover a length, none longer than `most`, overlapping by `overlap`."""
+    if length <= most:
+        return [(0, length)]
+    count = math.ceil((length - overlap) / (most - overlap))
+    size = math.floor((length + (count - 1) * overlap) / count)
+    return [(start, size) for start in _spread(length, size, count)]
+
+
+def _fitted(crop: Crop, scale: float, form: InputForm, largest: float = math.inf) -> View:
+    """The crop at about that scale on the smallest canvas that the model takes as it is."""
+    height, width = (_canvas_side(length * scale, form.multiple) for length in (crop.height, crop.width))
+    fitting = min(scale, height / crop.height, width / crop.width)
+    rows = min(max(1, round(crop.height * fitting)), height)
+    columns = min(max(1, round(crop.width * fitting)), width)
+    height, width = (math.ceil(side / form.multiple) * form.multiple for side in (rows, columns))
+    return View(crop, rows, columns, height, width, largest)
+
+
+def _canvas_side(length: float, multiple: int) -> int:
+    """The nearest multiple where no more than _SHRINK is given up for it, else the one above."""
+    below = math.floor(length / multiple) * multiple
+    nearest = length - below <= min(multiple / 2, length * _SHRINK)
+    return below if below and nearest else math.ceil(length / multiple) * multiple

@@ -1,0 +1,192 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from anonymisation.masking.detections import Detections
+from anonymisation.masking.geometry import union
+from anonymisation.masking.tiling import MAX_BATCH, TilingDetector
+from anonymisation.masking.views import (
+    LARGEST_SHARE,
+    MOST_STEP,
+    MOST_VIEW_PIXELS,
+    PADDING,
+    Crop,
+    InputForm,
+    Tiles,
+    View,
+    views_of,
+)
+from tests.masking.test_tiling import WhiteSpotModel, picture
+
+FORM = InputForm(416, 32, 1 << 22)
+TILES = Tiles(700, 0.25)
+LARGEST = LARGEST_SHARE * FORM.side
+
+SIDES = st.one_of(st.integers(1, 64), st.integers(64, 20_000))
+
+
+def scale_of(view: View) -> float:
+    rows_longer = view.crop.height > view.crop.width
+    return view.rows / view.crop.height if rows_longer else view.columns / view.crop.width
+
+
+@settings(max_examples=200, deadline=None)
+@given(height=SIDES, width=SIDES)
+def test_every_view_is_one_that_the_model_takes_as_it_is(height: int, width: int) -> None:
+    views = views_of(height, width, TILES, FORM)
+    assert (views[0].crop, views[0].largest) == (Crop(0, 0, height, width), math.inf)
+    assert max(views[0].shape) == FORM.side
+    for view in views:
+        assert view.height % FORM.multiple == view.width % FORM.multiple == 0
+        assert view.height * view.width <= MOST_VIEW_PIXELS
+        assert 0 <= view.height - view.rows < FORM.multiple
+        assert 0 <= view.width - view.columns < FORM.multiple
+        assert 0 <= view.crop.top <= view.crop.top + view.crop.height <= height
+        assert 0 <= view.crop.left <= view.crop.left + view.crop.width <= width
+        # The aspect is kept but for the rounding to whole pixels.
+        assert abs(view.rows - scale_of(view) * view.crop.height) <= 1
+        assert abs(view.columns - scale_of(view) * view.crop.width) <= 1
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), height=st.integers(200, 12_000), width=st.integers(200, 12_000))
+def test_nothing_falls_between_the_views(data: st.DataObject, height: int, width: int) -> None:
+    """A thing of any size anywhere lies whole in a view that takes boxes of its length, and is not much smaller there
+    than the longest that this view takes."""
+    longer = data.draw(st.integers(20, max(height, width)))
+    tall, wide = min(longer, height), min(longer, width)
+    top, left = data.draw(st.integers(0, height - tall)), data.draw(st.integers(0, width - wide))
+    views = views_of(height, width, TILES, FORM)
+    lengths = [
+        longer * scale_of(view)
+        for view in views
+        if (view.crop.top <= top and view.crop.left <= left)
+        and top + tall <= view.crop.top + view.crop.height + 1
+        and left + wide <= view.crop.left + view.crop.width + 1
+        and longer * scale_of(view) <= view.largest
+    ]
+    finest = max(scale_of(view) for view in views)
+    shrunk = 1.05  # views shrink a little to fit into blocks
+    assert max(lengths) >= min(LARGEST / MOST_STEP, longer * finest) / shrunk
+
+
+@pytest.mark.parametrize(
+    ("height", "width", "blocks", "most"),
+    [
+        (1032, 2692, 6.2, 2),
+        (360, 480, 3, 2),
+        (4000, 6000, 80, 16),
+        (1, 1, 1, 1),
+        (20, 5000, 1, 3),
+        (9000, 12000, 400, 70),
+    ],
+)
+def test_views_are_few(height: int, width: int, blocks: float, most: int) -> None:
+    """In squares of the model's side, which is what a picture costs."""
+    views = views_of(height, width, TILES, FORM)
+    assert len(views) <= most
+    assert sum(view.height * view.width for view in views) / FORM.side**2 <= blocks
+
+
+def test_finer_tiles_give_finer_views_and_none_the_coarsest_alone() -> None:
+    coarse = views_of(1032, 2692, None, FORM)
+    assert [view.shape for view in coarse] == [(160, 416)]
+    finest = [views_of(1032, 2692, Tiles(side, 0), FORM)[-1] for side in (500, 700, 900)]
+    assert [scale_of(view) for view in finest] == pytest.approx([416 / 500, 416 / 700, 416 / 900], rel=0.04)
+
+
+def test_without_a_form_the_model_gets_the_picture_and_its_tiles_as_they_are() -> None:
+    views = views_of(1000, 2000, Tiles(640, 0.25), None)
+    assert views[0] == View.as_is(Crop(0, 0, 1000, 2000))
+    assert {view.shape for view in views[1:]} == {(640, 640)}
+    pixels = np.random.default_rng(0).integers(0, 256, (1000, 2000, 3), np.uint8)
+    for view in views:
+        assert np.array_equal(view.of(pixels), view.crop.of(pixels))
+
+
+def test_the_picture_lies_in_the_upper_left_on_gray() -> None:
+    pixels = picture(300, 500)
+    view = View(Crop(0, 0, 300, 500), 150, 250, 160, 256)
+    canvas = view.of(pixels)
+    assert canvas.shape == (160, 256, 3)
+    assert (canvas[:150, :250] == 30).all()
+    assert (canvas[150:] == PADDING).all()
+    assert (canvas[:, 250:] == PADDING).all()
+
+
+def test_shrinking_averages_so_that_nothing_falls_between_the_samples() -> None:
+    pixels = picture(1000, 1000, (503, 507, 505, 509))
+    shrunk = View(Crop(0, 0, 1000, 1000), 100, 100, 128, 128).of(pixels)
+    assert shrunk[50, 50, 0] == pytest.approx(30 + 225 * 4 / 100, abs=1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), rows=st.integers(289, 320), columns=st.integers(449, 480))
+def test_boxes_and_masks_end_where_the_picture_does(seed: int, rows: int, columns: int) -> None:
+    """What is hidden on the canvas is hidden on the picture."""
+    random = np.random.default_rng(seed)
+    corners = np.sort(random.random((4, 2, 2)), axis=1).reshape(4, 4)
+    # Shapes with one slanting edge, as masks have; noise would be another between any two samples.
+    steps = np.arange(9) - 4
+    slopes = random.normal(size=(4, 2))
+    masks = 0.5 + steps[:, None] * slopes[:, :1, None] + steps * slopes[:, 1:, None]
+    found = Detections.of(corners, [0.9] * 4, [1, 3, 8, 1], np.clip(masks, 0, 1))
+    mapped = View(Crop(0, 0, rows, columns), rows, columns, 320, 480).within_crop(found)
+    on_canvas = union(found, 320, 480)[:rows, :columns]
+    assert not np.any(on_canvas & ~union(mapped, rows, columns, 1))
+    # And no more than a sample's width is hidden beside it.
+    assert not np.any(union(mapped, rows, columns) & ~union(found, 320, 480, 480 // 8)[:rows, :columns])
+
+
+def test_what_lies_on_the_padding_alone_is_nothing() -> None:
+    view = View(Crop(0, 0, 100, 100), 100, 100, 128, 128)
+    found = Detections.of([[0.8, 0.1, 0.9, 0.3], [0.7, 0.1, 0.9, 0.3]], [0.9, 0.8], [1, 1], np.ones((2, 5, 5)))
+    mapped = view.within_crop(found)
+    assert mapped.scores.tolist() == pytest.approx([0.8])
+    assert mapped.boxes[0] == pytest.approx([0.896, 0.128, 1, 0.384])
+
+
+def test_long_boxes_are_left_to_the_coarser_view() -> None:
+    view = View(Crop(0, 0, 500, 500), 250, 250, 256, 256, largest=100)
+    boxes = np.array([[10, 10, 109, 60], [10, 10, 112, 60], [200, 10, 256, 109]]) / 256
+    mapped = view.within_crop(Detections.of(boxes, [0.9, 0.8, 0.7], [1, 1, 1]))
+    assert mapped.scores.tolist() == pytest.approx([0.9, 0.7])
+    assert mapped.boxes[1] == pytest.approx([200 / 250, 10 / 250, 1, 109 / 250])
+
+
+def test_things_of_every_size_are_found_at_their_places_and_counted_once() -> None:
+    """The model here sees what is longer than 8 pixels of the view; the picture is in many parts."""
+
+    class Sees(WhiteSpotModel):
+        def _find(self, pixels: NDArray[np.uint8]) -> Detections:
+            found = super()._find(np.where(pixels > 200, 255, pixels).astype(np.uint8))
+            sides = (found.boxes[:, 2:] - found.boxes[:, :2]) * pixels.shape[:2]
+            return found if len(found) and sides.max() >= 8 else Detections.empty()
+
+    for spot in [(1500, 2007, 1520, 2027), (700, 1100, 1300, 1700), (100, 50, 1900, 2900)]:
+        model = Sees()
+        found = TilingDetector(model, "x", 10**9, TILES, FORM).detect(picture(2000, 3000, spot))
+        assert found.counts() == {"car": 1}, spot
+        (box,) = found.object_boxes().values()
+        slack = (spot[2] - spot[0]) / 8 + 4
+        assert np.abs(box * (2000, 3000, 2000, 3000) - spot).max() <= slack
+        assert all(math.prod(shape[:3]) <= MOST_VIEW_PIXELS and shape[0] <= MAX_BATCH for shape in model.shown)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4000), (3000, 2), (70, 60)])
+def test_odd_pictures_go_through(height: int, width: int) -> None:
+    model = WhiteSpotModel()
+    found = TilingDetector(model, "x", 10**9, TILES, FORM).detect(picture(height, width, (0, 0, height, width)))
+    assert union(found, height, width).all()
+
+
+@pytest.mark.parametrize("values", [(416, 32, 1000), (416, 0, 1 << 22), (416, 33, 1 << 22), (16, 32, 1 << 22)])
+def test_impossible_forms_are_refused(values: tuple[int, int, int]) -> None:
+    with pytest.raises(ValueError, match="expected"):
+        InputForm(*values)
