@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from anonymisation.errors import ImageWriteError, UnreadableImageError
+from anonymisation.imaging.vp8l import encode_two_colours
 
 MAX_SIDE: Final = 16383
 """Greatest width and height of a WebP picture, in pixels: 14 bits each (WebP container specification)."""
@@ -30,14 +31,7 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
             f"a mask of {width} × {height} pixels cannot be written: WebP takes 1 to {MAX_SIDE} on each side; "
             "turn remote_mask and local_mask off for such pictures"
         )
-    picture = Image.fromarray(np.repeat(mask.astype(np.uint8)[..., None], 3, axis=2))
-    buffer = io.BytesIO()
-    try:
-        # For lossless files quality means effort: more of it makes files of masks no smaller, only later.
-        picture.save(buffer, "WEBP", lossless=True, quality=0, method=4)
-    except (OSError, ValueError) as error:
-        raise ImageWriteError(f"the mask cannot be encoded as WebP: {error}") from error
-    return buffer.getvalue()
+    return encode_two_colours(mask, (0, 1))
 
 
 def decode_mask(data: bytes) -> NDArray[np.bool_]:
