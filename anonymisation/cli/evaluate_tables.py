@@ -70,14 +70,15 @@ def _print_heading(out: Console, evaluation: Evaluation, settings: Settings) -> 
 def _rows_table(unit: str, tallies: dict[Row, Tally]) -> Table:
     table = _table("class")
     sizes = (ALL_SIZES, *(size for size in SIZES if any(row[1] == size for row in tallies)))
-    for heading in (unit, *sizes):
+    counted = unit == "instances"
+    for heading in sizes if counted else (unit, *sizes):
         table.add_column(heading, justify="right")
     for label in ROWS:
         if (label, ALL_SIZES) not in tallies:
             continue
-        total = str(tallies[label, ALL_SIZES].total)
-        cells = (_cell(tallies.get((label, size), Tally()), counted=unit == "instances") for size in sizes)
-        table.add_row(label if label in GROUPS else f"  {label}", total, *cells)
+        cells = [_cell(tallies.get((label, size), Tally()), counted=counted) for size in sizes]
+        totals = [] if counted else [str(tallies[label, ALL_SIZES].total)]
+        table.add_row(label if label in GROUPS else f"  {label}", *totals, *cells)
     return table
 
 
@@ -96,11 +97,13 @@ def _pictures_table(pictures: Sequence[MeasuredPicture]) -> Table:
 
 
 def _print_precision(out: Console, precision: Precision) -> None:
-    table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
-    for key in PRECISION_KEYS:
-        table.add_column(key.replace("_", "\n"), justify="right")
-    table.add_row(*(_number(precision.values[key]) for key in PRECISION_KEYS))
-    _print(out, "COCO mask AP and AR, of the model's masks without dilation", table)
+    out.print("COCO mask AP and AR, of the model's masks without dilation", style="bold")
+    for keys in (PRECISION_KEYS[:6], PRECISION_KEYS[6:]):  # apart, so that they fit a terminal
+        table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
+        for key in keys:
+            table.add_column(key.replace("_", " "), justify="right")
+        table.add_row(*(_number(precision.values[key]) for key in keys))
+        print_table(out, table)
     classes = ", ".join(f"{label} {_number(value)}" for label, value in precision.per_class.items())
     out.print(f"AP per class: {classes}\n")
 

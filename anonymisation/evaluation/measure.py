@@ -15,10 +15,10 @@ from numpy.typing import NDArray
 from anonymisation.errors import ImageError
 from anonymisation.evaluation.classes import ALL_SIZES, PERSON, VEHICLE
 from anonymisation.evaluation.precision import Precision, PrecisionTally, found_objects, select
+from anonymisation.evaluation.reading import oriented, read_stored
 from anonymisation.evaluation.tally import Figures, Tally, count
 from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Rle, Source, Truth
-from anonymisation.imaging.exif import read_exif
-from anonymisation.imaging.jpeg import decode_jpeg, to_upright
+from anonymisation.imaging.jpeg import to_upright
 from anonymisation.masking.detector import Detector
 from anonymisation.masking.geometry import union
 from anonymisation.masking.labels import CLASSES
@@ -117,39 +117,6 @@ def evaluate(
     result.precision = precision.result() if precision is not None else None
     result.misses, result.false_finds = misses.examples(), false_finds.examples()
     return result
-
-
-def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:
-    """The pixels as stored, (H, W, 3) RGB, and the EXIF orientation that makes them upright.
-
-    Raises:
-        ImageError: the file cannot be read or decoded.
-    """
-    try:
-        data = picture.path.read_bytes()
-    except OSError as error:
-        raise ImageError(f"cannot be read: {error.strerror}") from error
-    frame = decode_jpeg(data, source=picture.name)
-    return frame.pixels, read_exif(data, source=picture.name).orientation
-
-
-def oriented(picture: AnnotatedPicture, stored: NDArray[np.uint8], orientation: int) -> tuple[NDArray[np.uint8], int]:
-    """The pixels in the orientation that the annotations are of, and the orientation to turn detections by.
-
-    COCO annotates what the file stores; many tools annotate what a viewer shows. The size tells, else the file's
-    own orientation is taken.
-
-    Raises:
-        ImageError: the annotations are of another size.
-    """
-    wanted = stored.shape[:2] if picture.size is None else picture.size()
-    if stored.shape[:2] == wanted:
-        return stored, orientation
-    upright = to_upright(stored, orientation)
-    if upright.shape[:2] == wanted:
-        return upright, 1
-    height, width = stored.shape[:2]
-    raise ImageError(f"is {height} × {width} pixels high and wide, its annotations {wanted[0]} × {wanted[1]}")
 
 
 class _Measured:

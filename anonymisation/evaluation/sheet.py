@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.errors import ImageError
-from anonymisation.evaluation.measure import Evaluation, Example, oriented, read_stored
+from anonymisation.evaluation.measure import Evaluation, Example
+from anonymisation.evaluation.reading import oriented, read_stored
 from anonymisation.evaluation.tally import clean_pixels
 from anonymisation.evaluation.truth import Mask
 from anonymisation.plain_text import one_line

@@ -1,0 +1,44 @@
+"""Reading annotated pictures, in the orientation that their annotations are of."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.errors import ImageError
+from anonymisation.evaluation.truth import AnnotatedPicture
+from anonymisation.imaging.exif import read_exif
+from anonymisation.imaging.jpeg import decode_jpeg, to_upright
+
+
+def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:
+    """The pixels as stored, (H, W, 3) RGB, and the EXIF orientation that makes them upright.
+
+    Raises:
+        ImageError: the file cannot be read or decoded.
+    """
+    try:
+        data = picture.path.read_bytes()
+    except OSError as error:
+        raise ImageError(f"cannot be read: {error.strerror}") from error
+    frame = decode_jpeg(data, source=picture.name)
+    return frame.pixels, read_exif(data, source=picture.name).orientation
+
+
+def oriented(picture: AnnotatedPicture, stored: NDArray[np.uint8], orientation: int) -> tuple[NDArray[np.uint8], int]:
+    """The pixels in the orientation that the annotations are of, and the orientation to turn detections by.
+
+    COCO annotates what the file stores; many tools annotate what a viewer shows. The size tells, else the file's
+    own orientation is taken.
+
+    Raises:
+        ImageError: the annotations are of another size.
+    """
+    wanted = stored.shape[:2] if picture.size is None else picture.size()
+    if stored.shape[:2] == wanted:
+        return stored, orientation
+    upright = to_upright(stored, orientation)
+    if upright.shape[:2] == wanted:
+        return upright, 1
+    height, width = stored.shape[:2]
+    raise ImageError(f"is {height} × {width} pixels high and wide, its annotations {wanted[0]} × {wanted[1]}")
