@@ -2,7 +2,7 @@
 
 Only more is hidden, never less: what stands hidden in the masked picture is not looked at again, so that a model which
 finds less than the one before uncovers nothing. The next masking from the original hides the same boxes (see
-`review.ReviewedBoxes`). Written again with the tables of its file, the rest of the picture changes by rounding alone.
+`review.ReviewedBoxes`). Blocks of the file that no box touches are written as they were, coefficient by coefficient.
 """
 
 from __future__ import annotations
@@ -89,7 +89,9 @@ def _hide(workspace: Workspace, paths: ImagePaths, known: PictureState, boxes: t
     frame = decode_jpeg(data, source=paths.relative)
     added = with_boxes(Detections.empty(), boxes)
     redaction = redact(frame.pixels, added, Appearance.from_settings(settings), settings.mask_dilation_pixels)
-    masked = encode_jpeg(redaction.pixels, frame, quality="keep", exif=_exif_of(data))
+    masked = encode_jpeg(
+        redaction.pixels, frame, quality="keep", exif=_exif_of(data), mask=redaction.mask, source=paths.relative
+    )
     with_access(settings, f"writing {paths.masked}", lambda: write_atomically(paths.masked, masked))
     return redaction.mask
 

@@ -1,0 +1,242 @@
+"""Runs and their folders as the page shows them: totals, states, progress, what failed and where its log is."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final
+from urllib.parse import quote
+
+from anonymisation.outcomes import Failure, FolderReport, RunReport
+from anonymisation.run_progress import Progress, read_progress
+from anonymisation_airflow.operations.access import DAG_ID
+from anonymisation_airflow.operations.site import Site, folder_key
+from anonymisation_airflow.operations.stored_run import Night, StoredRun, Task, read_run, tasks_by_unit
+from anonymisation_airflow.tasks import DISCOVER, STEPS
+
+PICTURES_KEY: Final = "pictures"  # of discover's XCom: the pictures and those pending of each folder
+WORKING: Final = frozenset({"running", "queued", "deferred", "up_for_retry", "restarting"})
+_BAD: Final = frozenset({"failed", "upstream_failed"})
+_REMEMBERED: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Totals:
+    """Sums over the folders of a run; `size` in bytes archived, `seconds` of wall time."""
+
+    folders: int
+    found: int
+    masked: int
+    already_done: int
+    failed: int
+    known_failed: int
+    rows: int
+    size: int
+    seconds: float
+
+    @classmethod
+    def of(cls, report: RunReport, seconds: float) -> Totals:
+        """The sums of a report."""
+        return cls(
+            folders=len(report.folders),
+            found=report.total("mask", "found"),
+            masked=report.total("mask", "masked"),
+            already_done=report.total("mask", "already_done"),
+            failed=sum(folder.failed_count for folder in report.folders),
+            known_failed=report.total("mask", "known_failed"),
+            rows=report.total("load", "inserted") + report.total("load", "updated"),
+            size=report.total("archive", "size"),
+            seconds=seconds,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class FolderLine:
+    """One folder of a run; its shards are counted together. `log` is where the most telling task's log is shown."""
+
+    folder: str
+    key: str
+    state: str
+    step: str
+    report: FolderReport
+    units: int
+    looked_at: int
+    total: int
+    per_second: float | None
+    log: str | None
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until it is masked, as far as its pace tells; None where nothing can be said."""
+        if self.state != "running" or not self.per_second or self.total <= 0:
+            return None
+        return max(0, self.total - self.looked_at) / self.per_second
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What failed, known failures at the end."""
+        known = self.report.mask.failures if self.report.mask else ()
+        return (*self.report.failures, *(failure for failure in known if failure.known))
+
+    @property
+    def counts(self) -> Mapping[str, int]:
+        """Found, masked, already done, failed, known failed, rows; from the reports, else from the progress."""
+        mask, load = self.report.mask, self.report.load
+        return {
+            "found": mask.found if mask else self.total,
+            "masked": mask.masked if mask else self.looked_at,
+            "already_done": mask.already_done if mask else 0,
+            "failed": self.report.failed_count,
+            "known_failed": mask.known_failed if mask else 0,
+            "rows": load.inserted + load.updated if load else 0,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class NightView:
+    """One run: its totals, its folders, and what went wrong outside of them."""
+
+    night: Night
+    totals: Totals
+    lines: tuple[FolderLine, ...]
+    problems: tuple[str, ...]
+    summary_log: str
+
+    @property
+    def remaining(self) -> float | None:
+        """Seconds until every folder is masked, at the pace of those that are being masked; None without a pace."""
+        pace = sum(line.per_second or 0.0 for line in self.lines if line.state == "running")
+        left = sum(max(0, line.total - line.looked_at) for line in self.lines if line.state in {"running", "waiting"})
+        return left / pace if pace and not self.night.ended else None
+
+
+_totals: OrderedDict[tuple[str, str, datetime | None], Totals] = OrderedDict()
+
+
+def totals_of(night: Night) -> Totals | None:
+    """The totals of a run; those of a run that has ended are remembered."""
+    key = (night.run_id, night.state, night.end_date)
+    if night.ended and key in _totals:
+        return _totals[key]
+    run = read_run(night.run_id)
+    if run is None:
+        return None
+    totals = Totals.of(run.report(), _seconds(night))
+    if night.ended:
+        _totals[key] = totals
+        while len(_totals) > _REMEMBERED:
+            _totals.popitem(last=False)
+    return totals
+
+
+def view_night(site: Site, run: StoredRun) -> NightView:
+    """Everything about one run."""
+    report = run.report()
+    progress: dict[str, list[Progress]] = {}
+    if not run.night.ended:
+        for item in read_progress(site.state_root, run.run_id):
+            progress.setdefault(item.folder, []).append(item)
+    units = _units_by_folder(run)
+    expected = run.xcom_pull(DISCOVER, PICTURES_KEY) or {}
+    lines = tuple(
+        _line(site, run, folder, units.get(folder.folder, []), progress.get(folder.folder, []), expected)
+        for folder in report.folders
+    )
+    return NightView(
+        run.night,
+        Totals.of(report, _seconds(run.night)),
+        lines,
+        (*report.broken, *(problem for problem in report.problems if problem not in report.broken)),
+        _log(run, Task("summary", -1, "")),
+    )
+
+
+def _units_by_folder(run: StoredRun) -> dict[str, list[list[Task]]]:
+    found = run.xcom_pull(DISCOVER) or []
+    names = [item if isinstance(item, str) else str(item["folder"]) for item in found]
+    units: dict[str, list[list[Task]]] = {}
+    for index, tasks in tasks_by_unit(run):
+        if index < len(names):
+            units.setdefault(names[index], []).append(tasks)
+    return units
+
+
+def _line(
+    site: Site,
+    run: StoredRun,
+    report: FolderReport,
+    units: list[list[Task]],
+    progress: list[Progress],
+    expected: Mapping[str, Any],
+) -> FolderLine:
+    tasks = [task for unit in units for task in unit]
+    state = _state(report, tasks, ended=run.night.ended)
+    looked_at = sum(item.looked_at for item in progress)
+    pace = sum(item.per_second or 0.0 for item in progress) or None
+    if report.mask is not None and state != "running":
+        looked_at = report.mask.found
+        pace = report.mask.masked / report.mask.seconds if report.mask.seconds and report.mask.masked else None
+    total = int(expected.get(report.folder, {}).get("pictures", 0)) or (report.mask.found if report.mask else 0)
+    return FolderLine(
+        folder=report.folder,
+        key=folder_key(site, report.folder),
+        state=state,
+        step=_step(tasks),
+        report=report,
+        units=len(units),
+        looked_at=looked_at,
+        total=total,
+        per_second=pace,
+        log=_log(run, _telling(tasks)) if tasks else None,
+    )
+
+
+def _state(report: FolderReport, tasks: list[Task], *, ended: bool) -> str:
+    states = {task.state for task in tasks}
+    if states & WORKING:
+        return "running"
+    if not report.succeeded or states & _BAD:
+        return "failed"
+    if not tasks:
+        return "idle"
+    if states <= {"success", "skipped"}:
+        return "done"
+    if ended:
+        return "stopped"
+    return "waiting" if states <= {"none", "scheduled"} else "running"
+
+
+def _step(tasks: Iterable[Task]) -> str:
+    """The first step of the chain that some unit is at."""
+    at = {_step_of(task) for task in tasks if task.state in WORKING}
+    return next((step for step in STEPS if step in at), "")
+
+
+def _telling(tasks: list[Task]) -> Task:
+    """The task whose log says most: one that failed, else one that runs, else the one that masked."""
+
+    def rank(task: Task) -> tuple[int, int]:
+        order = 0 if task.state == "failed" else 1 if task.state in WORKING else 2
+        return order, STEPS.index(_step_of(task)) if _step_of(task) in STEPS else len(STEPS)
+
+    return min(tasks, key=rank)
+
+
+def _step_of(task: Task) -> str:
+    return task.task_id.rpartition(".")[2]
+
+
+def _log(run: StoredRun, task: Task) -> str:
+    """The page of the task in Airflow's UI, relative to its root."""
+    place = f"dags/{DAG_ID}/runs/{quote(run.run_id, safe='')}/tasks/{quote(task.task_id, safe='')}"
+    return place if task.map_index < 0 else f"{place}/mapped/{task.map_index}"
+
+
+def _seconds(night: Night) -> float:
+    if night.start_date is None:
+        return 0.0
+    end = night.end_date or datetime.fromtimestamp(time.time(), UTC)
+    return max(0.0, (end - night.start_date).total_seconds())

@@ -1,0 +1,64 @@
+"""Nights, one night, and the list of folders."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from anonymisation.review import known_folders
+from anonymisation_airflow.operations.access import DAG_ID
+from anonymisation_airflow.operations.nights_view import totals_of, view_night
+from anonymisation_airflow.operations.paging import Paging
+from anonymisation_airflow.operations.rendering import HERE, page
+from anonymisation_airflow.operations.site import SiteDep, folder_key
+from anonymisation_airflow.operations.stored_run import count_nights, nights, read_run
+
+router: Final = APIRouter()
+NIGHTS_A_PAGE: Final = 20
+FOLDERS_A_PAGE: Final = 100
+STATIC: Final = {
+    "app.css": "text/css; charset=utf-8",
+    "app.js": "text/javascript; charset=utf-8",
+    "draw.js": "text/javascript; charset=utf-8",
+}
+PageNumber = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
+
+
+@router.get("/")
+def list_nights(request: Request, site: SiteDep, user: GetUserDep, number: PageNumber = 1) -> HTMLResponse:
+    """Every run with its totals, the newest first."""
+    paging = Paging(number, NIGHTS_A_PAGE, count_nights())
+    listed = [(night, totals_of(night)) for night in nights(paging.first, NIGHTS_A_PAGE)]
+    return page(request, site, user, "nights.html", nights=listed, paging=paging)
+
+
+@router.get("/runs/{run_id}")
+def show_night(request: Request, run_id: str, site: SiteDep, user: GetUserDep, dag: str = DAG_ID) -> HTMLResponse:
+    """One run: its folders with what they are at, and what failed."""
+    run = read_run(run_id) if dag == DAG_ID else None
+    if run is None:
+        raise HTTPException(404, f"This is no run of {DAG_ID}")
+    return page(request, site, user, "night.html", view=view_night(site, run))
+
+
+@router.get("/folders")
+def list_folders(
+    request: Request, site: SiteDep, user: GetUserDep, number: PageNumber = 1, find: str = ""
+) -> HTMLResponse:
+    """Every capture folder that was ever worked on."""
+    wanted = find.strip().casefold()
+    folders = [folder for folder in known_folders(site.state_root) if wanted in folder.casefold()]
+    paging = Paging(number, FOLDERS_A_PAGE, len(folders))
+    listed = [(folder, folder_key(site, folder)) for folder in folders[paging.first : paging.last]]
+    return page(request, site, user, "folders.html", folders=listed, paging=paging, find=find)
+
+
+@router.get("/static/{name}")
+def static(name: str) -> Response:
+    """Style and scripts of the page."""
+    if name not in STATIC:
+        raise HTTPException(404, "There is no such file")
+    return Response((HERE / "static" / name).read_bytes(), media_type=STATIC[name])

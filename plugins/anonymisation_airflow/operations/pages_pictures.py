@@ -1,0 +1,161 @@
+"""The gallery of a folder, one picture, and the files that they show."""
+
+from __future__ import annotations
+
+import logging
+from typing import Annotated, Final
+
+from airflow.api_fastapi.core_api.security import GetUserDep
+from airflow.models.log import Log
+from airflow.utils.session import create_session
+from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi.responses import HTMLResponse, Response
+
+from anonymisation import review_pictures
+from anonymisation.review import NOTHING
+from anonymisation.review_audit import newest_looks, note_look
+from anonymisation.review_index import Wanted
+from anonymisation.review_pictures import NotShownError, Size
+from anonymisation_airflow.operations.access import DAG_ID, seeing_originals
+from anonymisation_airflow.operations.headers import KEPT
+from anonymisation_airflow.operations.pages_nights import PageNumber
+from anonymisation_airflow.operations.paging import Paging
+from anonymisation_airflow.operations.rendering import page
+from anonymisation_airflow.operations.site import FolderDep, OpenPicture, PictureDep, SiteDep
+
+router: Final = APIRouter()
+PICTURES_A_PAGE: Final = 60
+LOOKS_SHOWN: Final = 200
+PICTURE: Final = "/folders/{folder_key}/pictures/{picture_key}"
+
+
+def wanted_pictures(show: str = "all", label: str = "", below: Annotated[float, Query(ge=0, le=1)] = 0.0) -> Wanted:
+    """Which pictures the address asks for.
+
+    Raises:
+        HTTPException: 422, for a kind or a class that does not exist.
+    """
+    try:
+        return Wanted(show, label, below)
+    except ValueError:
+        raise HTTPException(422, "There is no such kind of pictures") from None
+
+
+WantedDep = Annotated[Wanted, Depends(wanted_pictures)]
+
+
+@router.get("/folders/{folder_key}")
+def gallery(
+    request: Request, of: FolderDep, user: GetUserDep, wanted: WantedDep, number: PageNumber = 1
+) -> HTMLResponse:
+    """The folder's pictures, a page of thumbnails at a time."""
+    stamp, reviews = of.site.cache.reviews(of.folder)
+    places = of.index.select(wanted, reviews, stamp)
+    paging = Paging(number, PICTURES_A_PAGE, len(places))
+    rows = [of.index.rows[place] for place in places[paging.first : paging.last]]
+    listed = [(row, reviews.get(row.name, NOTHING)) for row in rows]
+    return page(request, of.site, user, "gallery.html", of=of, wanted=wanted, paging=paging, pictures=listed)
+
+
+@router.get(PICTURE)
+def picture(
+    request: Request, it: PictureDep, user: GetUserDep, wanted: WantedDep, queue: str = "", said: str = ""
+) -> HTMLResponse:
+    """One masked picture with what was found on it, and the form to review it."""
+    stamp, reviews = it.of.site.cache.reviews(it.folder)
+    places = it.of.index.select(wanted, reviews, stamp)
+    before, after = it.of.index.neighbours(it.row.key, places)
+    orientation, problem = 1, ""
+    try:
+        orientation = review_pictures.orientation_of(it.workspace, it.folder, it.row)
+    except NotShownError as error:
+        problem = it.row.reason or str(error)
+    review = reviews.get(it.row.name, NOTHING)
+    boxes = review_pictures.upright([seen.box for seen in it.row.objects], orientation)
+    return page(
+        request, it.of.site, user, "picture.html", it=it, row=it.row, review=review, wanted=wanted, queue=queue,
+        before=before, after=after, problem=problem, said=said,
+        size=(it.row.height, it.row.width) if orientation >= 5 else (it.row.width, it.row.height),
+        found=list(zip(it.row.objects, boxes, strict=True)),
+        added=review_pictures.upright([box.as_tuple() for box in review.boxes], orientation),
+    )  # fmt: skip
+
+
+@router.get(f"{PICTURE}/small")
+def small(it: PictureDep) -> Response:
+    """The thumbnail."""
+    return _webp(it, Size.SMALL)
+
+
+@router.get(f"{PICTURE}/large")
+def large(it: PictureDep) -> Response:
+    """The masked picture at the size of a screen."""
+    return _webp(it, Size.LARGE)
+
+
+@router.get(f"{PICTURE}/masked")
+def masked(it: PictureDep) -> Response:
+    """The masked picture as it is published."""
+    try:
+        data = review_pictures.masked_picture(it.workspace, it.folder, it.row)
+    except (NotShownError, OSError):
+        raise HTTPException(404, "There is no such picture") from None
+    return Response(data, media_type="image/jpeg", headers={"Cache-Control": KEPT})
+
+
+@router.get(f"{PICTURE}/mask")
+def mask(it: PictureDep) -> Response:
+    """The mask, to be laid over the picture."""
+    try:
+        data = review_pictures.overlay(it.workspace, it.folder, it.row, Size.LARGE)
+    except (NotShownError, OSError):
+        raise HTTPException(404, "No mask file is kept of this picture") from None
+    return Response(data, media_type="image/webp", headers={"Cache-Control": KEPT})
+
+
+@router.get(f"{PICTURE}/compare", dependencies=[seeing_originals])
+def compare(request: Request, it: PictureDep, user: GetUserDep) -> HTMLResponse:
+    """Before and after, side by side; the original itself is noted when it is sent."""
+    return page(request, it.of.site, user, "compare.html", it=it, row=it.row)
+
+
+@router.get(f"{PICTURE}/original", dependencies=[seeing_originals])
+def original(it: PictureDep, user: GetUserDep) -> Response:
+    """The original, upright and reduced; who sees it is written down before it is sent."""
+    tell(it, user.get_name(), "looked at the original")
+    try:
+        data = review_pictures.original(it.workspace, it.folder, it.row)
+    except NotShownError:
+        raise HTTPException(404, "The original is in neither the input folder nor the archive") from None
+    return Response(data, media_type="image/webp")
+
+
+@router.get("/audit", dependencies=[seeing_originals])
+def audit(request: Request, site: SiteDep, user: GetUserDep) -> HTMLResponse:
+    """Who looked at which original, and who marked what, the newest first."""
+    looks = newest_looks(site.state_root, LOOKS_SHOWN)
+    return page(request, site, user, "audit.html", looks=looks)
+
+
+def tell(it: OpenPicture, by: str, did: str) -> None:
+    """Write down who did what with a picture: in the audit file, in Airflow's audit log and in the server's log.
+
+    Raises:
+        HTTPException: 503, when it cannot be written down; then it must not happen.
+    """
+    try:
+        note_look(it.of.site.state_root, by, did, it.path)
+    except OSError as error:
+        logging.getLogger(__name__).error("the audit log cannot be written: %s", error)
+        raise HTTPException(503, "The audit log cannot be written, so nothing is shown or changed") from None
+    logging.getLogger(__name__).info("%s %s %s", by, did, it.path)
+    with create_session() as session:
+        session.add(Log(event=f"anonymisation: {did}", owner=by, extra=it.path, dag_id=DAG_ID))
+
+
+def _webp(it: OpenPicture, size: Size) -> Response:
+    try:
+        data = review_pictures.thumbnail(it.workspace, it.folder, it.row, size)
+    except (NotShownError, OSError):
+        raise HTTPException(404, "There is no such picture") from None
+    return Response(data, media_type="image/webp", headers={"Cache-Control": KEPT})

@@ -1,0 +1,149 @@
+"""The queue of pictures that a person should look at, and what the person says of them."""
+
+from __future__ import annotations
+
+import heapq
+import logging
+from collections.abc import Iterable
+from typing import Annotated, Final
+
+from airflow.api_fastapi.core_api.security import GetUserDep
+from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi.responses import HTMLResponse, RedirectResponse
+
+from anonymisation import review_pictures
+from anonymisation.errors import AnonymisationError, FolderLockedError
+from anonymisation.review import NOTHING, Box, add_box, known_folders, mark_ok
+from anonymisation.review_index import Row, is_reviewed
+from anonymisation_airflow.operations.access import reviewing
+from anonymisation_airflow.operations.pages_nights import PageNumber
+from anonymisation_airflow.operations.pages_pictures import PICTURE, tell
+from anonymisation_airflow.operations.paging import Paging
+from anonymisation_airflow.operations.rendering import page
+from anonymisation_airflow.operations.site import OpenPicture, PictureDep, Site, SiteDep, folder_key
+from anonymisation_airflow.operations.stored_run import read_run
+
+router: Final = APIRouter()
+QUEUE_A_PAGE: Final = 30
+QUEUE_LENGTH: Final = 500
+LATEST_FOLDERS: Final = 50
+Percent = Annotated[float, Form(ge=0, le=100, allow_inf_nan=False)]
+
+
+@router.get("/review")
+def queue(
+    request: Request, site: SiteDep, user: GetUserDep, run: str = "", folder: str = "", number: PageNumber = 1
+) -> HTMLResponse:
+    """The least certain pictures of a folder, of a run, or of the folders that were worked on last."""
+    waiting = least_certain(site, folders_in_question(site, run, folder))
+    paging = Paging(number, QUEUE_A_PAGE, len(waiting))
+    listed = waiting[paging.first : paging.last]
+    return page(
+        request, site, user, "review.html", pictures=listed, paging=paging, run=run, folder=folder,
+        most=QUEUE_LENGTH, latest=LATEST_FOLDERS,
+    )  # fmt: skip
+
+
+@router.post(f"{PICTURE}/ok", dependencies=[*reviewing])
+def call_ok(request: Request, it: PictureDep, user: GetUserDep, queue: Annotated[str, Form()] = "") -> RedirectResponse:
+    """Keep that nothing is missing on the picture, and go on to the next one of the queue."""
+    mark_ok(it.of.site.state_root, it.folder, it.row.name, it.row.model, user.get_name())
+    return _onwards(request, it, queue, "ok")
+
+
+@router.post(f"{PICTURE}/boxes", dependencies=[*reviewing])
+def mark_more(
+    request: Request,
+    it: PictureDep,
+    user: GetUserDep,
+    top: Percent,
+    left: Percent,
+    bottom: Percent,
+    right: Percent,
+    queue: Annotated[str, Form()] = "",
+) -> RedirectResponse:
+    """Keep a box, given in percent of the upright picture, and hide it at once unless its folder is worked on."""
+    from anonymisation.review_remask import remask_folder  # OpenCV; not before somebody marks something
+
+    box = _box(it, top, left, bottom, right)
+    tell(it, user.get_name(), "marked a region to hide")
+    try:
+        add_box(it.of.site.state_root, it.folder, it.row.name, box, user.get_name())
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from None
+    try:
+        done = it.row.name in remask_folder(it.workspace, it.folder)
+    except FolderLockedError:
+        done = False
+    except (AnonymisationError, OSError) as error:
+        logging.getLogger(__name__).error("%s: the region is kept, but not hidden yet: %s", it.path, error)
+        done = False
+    return _onwards(request, it, queue, "hidden" if done else "waiting", stay=True)
+
+
+def folders_in_question(site: Site, run: str, key: str) -> list[str]:
+    """The folders whose queue is asked for.
+
+    Raises:
+        HTTPException: 404, for a folder or run that does not exist.
+    """
+    if key:
+        found = [folder for folder in known_folders(site.state_root) if folder_key(site, folder) == key]
+        if not found:
+            raise HTTPException(404, "There is no such folder")
+        return found
+    if run:
+        stored = read_run(run)
+        if stored is None:
+            raise HTTPException(404, "There is no such run")
+        return [report.folder for report in stored.report().folders]
+    return latest_folders(site)
+
+
+def latest_folders(site: Site) -> list[str]:
+    """The folders whose state changed last."""
+    changed = []
+    for folder in known_folders(site.state_root):
+        journal = site.state_root / "folders" / f"*-{folder_key(site, folder)}" / "pictures.jsonl"
+        times = [path.stat().st_mtime for path in journal.parent.parent.glob(f"{journal.parent.name}/{journal.name}")]
+        changed.append((max(times, default=0.0), folder))
+    return [folder for _, folder in heapq.nlargest(LATEST_FOLDERS, changed)]
+
+
+def least_certain(site: Site, folders: Iterable[str]) -> list[tuple[str, str, Row]]:
+    """The pictures that no one has looked at yet, as (folder, its key, picture), the least certain first."""
+
+    def rows() -> Iterable[tuple[str, Row]]:
+        for folder in folders:
+            reviews = site.cache.reviews(folder)[1]
+            for row in site.cache.doubtful(folder):
+                if not is_reviewed(row, reviews.get(row.name, NOTHING)):
+                    yield folder, row
+
+    found = heapq.nsmallest(QUEUE_LENGTH, rows(), key=lambda item: (not item[1].failed, -item[1].doubt, *item[:1]))
+    return [(folder, folder_key(site, folder), row) for folder, row in found]
+
+
+def _box(it: OpenPicture, top: float, left: float, bottom: float, right: float) -> Box:
+    try:
+        orientation = review_pictures.orientation_of(it.workspace, it.folder, it.row)
+        return review_pictures.stored(Box(top / 100, left / 100, bottom / 100, right / 100), orientation)
+    except ValueError as error:
+        raise HTTPException(422, f"This is no box: {error}") from None
+    except (AnonymisationError, OSError):
+        raise HTTPException(409, "There is no masked picture to mark anything on") from None
+
+
+def _onwards(request: Request, it: OpenPicture, queue: str, said: str, *, stay: bool = False) -> RedirectResponse:
+    """Back to the picture, or on to the next one of the queue that the person is working through."""
+    base = request.scope.get("root_path", "").rstrip("/")
+    key, row = it.of.key, it.row
+    if queue and not stay:
+        folders = [it.folder] if queue == "folder" else latest_folders(it.of.site)
+        following = next(iter(least_certain(it.of.site, folders)), None)
+        if following is None:
+            return RedirectResponse(f"{base}/review", 303)
+        _, key, row = following
+    kind = queue if queue in {"folder", "all"} else ""
+    query = f"said={said}" + (f"&queue={kind}" if kind else "")
+    return RedirectResponse(f"{base}/folders/{key}/pictures/{row.key}?{query}", 303)

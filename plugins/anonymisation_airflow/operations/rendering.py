@@ -1,0 +1,126 @@
+"""HTML from templates: values escaped, numbers and times in the form that people read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from airflow.api_fastapi.auth.managers.models.base_user import BaseUser
+from airflow.configuration import conf
+from fastapi import Request
+from fastapi.responses import HTMLResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
+from jinja2.runtime import Context
+
+from anonymisation.review_index import LABELS
+from anonymisation_airflow.operations.access import form_token, originals_allowed, reviews_allowed
+from anonymisation_airflow.operations.site import Site
+
+HERE: Final = Path(__file__).parent
+PREFIX: Final = "/anonymisation"
+_NOTHING: Final = "–"
+_UNITS: Final = ("B", "kB", "MB", "GB", "TB")
+
+STATES: Final[Mapping[str, tuple[str, str]]] = {
+    "success": ("good", "done"),
+    "done": ("good", "done"),
+    "failed": ("bad", "failed"),
+    "running": ("busy", "running"),
+    "queued": ("calm", "queued"),
+    "waiting": ("calm", "waiting"),
+    "idle": ("calm", "nothing to do"),
+    "stopped": ("bad", "not finished"),
+}
+"""State → (how it looks, what it is called)."""
+
+
+def page(request: Request, site: Site, user: BaseUser, template: str, **values: Any) -> HTMLResponse:
+    """The page made from a template; every template knows who looks at it and what they may do."""
+    context = {
+        **values,
+        "user": user,
+        "may_review": reviews_allowed(user),
+        "may_see_originals": originals_allowed(user),
+        "token": form_token(user),
+        "base": f"{request.scope.get('root_path', '').rstrip('/')}",
+        "ui": airflow_root(),
+        "site": site,
+        "labels": LABELS,
+    }
+    return HTMLResponse(_environment.get_template(template).render(context))
+
+
+def airflow_root() -> str:
+    """The path of Airflow's own pages, with a slash at the end."""
+    from urllib.parse import urlsplit
+
+    return urlsplit(conf.get("api", "base_url", fallback="/")).path.rstrip("/") + "/"
+
+
+def count(number: int | None) -> str:
+    """A whole number with narrow gaps between thousands."""
+    return _NOTHING if number is None else f"{number:,}".replace(",", "\u202f")
+
+
+def size(number: float) -> str:
+    """Bytes in the unit that keeps the number short."""
+    for unit in _UNITS:
+        if number < 1000 or unit == _UNITS[-1]:
+            return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
+        number /= 1000
+    return _NOTHING
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds as a person says them."""
+    if seconds is None:
+        return _NOTHING
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
+def pace(number: float | None) -> str:
+    """Pictures in a second."""
+    if number is None:
+        return _NOTHING
+    return f"{number:.0f}/s" if number >= 10 else f"{number:.1f}/s" if number >= 1 else f"{number:.2f}/s"
+
+
+def states(state: str) -> tuple[str, str]:
+    """How a state looks and what it is called."""
+    return STATES.get(state, ("calm", state.replace("_", " ")))
+
+
+@pass_context
+def moment(context: Context, when: datetime | str | None) -> str:
+    """Day and time in the deployment's time zone."""
+    if not when:
+        return _NOTHING
+    at = datetime.fromisoformat(when) if isinstance(when, str) else when
+    if at.tzinfo is None:
+        at = at.replace(tzinfo=UTC)
+    return f"{at.astimezone(context['site'].zone):%Y-%m-%d %H:%M}"
+
+
+@pass_context
+def link(context: Context, path: str, **query: Any) -> str:
+    """An address of this page, with the query's parameters that hold something."""
+    kept = {key: value for key, value in query.items() if value not in ("", None, 0, 0.0)}
+    return f"{context['base']}{path}" + (f"?{urlencode(kept)}" if kept else "")
+
+
+_environment = Environment(
+    loader=FileSystemLoader(HERE / "templates"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_environment.filters.update(count=count, size=size, duration=duration, pace=pace, moment=moment)
+_environment.globals.update(link=link, states=states)

@@ -1,0 +1,142 @@
+"""The deployment's folders and settings as the page sees them, and the folders' indexes; shared by all requests."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Final
+from zoneinfo import ZoneInfo
+
+from fastapi import Depends, HTTPException
+from fastapi import Path as PathParameter
+
+from anonymisation.errors import ConfigurationError
+from anonymisation.review import read_name
+from anonymisation.review_index import FolderIndex, IndexCache, Row
+from anonymisation.state import FileStamp, state_folder
+from anonymisation.workspace import Workspace, open_workspace
+from anonymisation_airflow.deployment import Deployment
+
+KEY_PATTERN: Final = r"^[0-9a-f]{16}$"
+FolderKey = Annotated[str, PathParameter(pattern=KEY_PATTERN)]
+PictureKey = Annotated[str, PathParameter(pattern=KEY_PATTERN)]
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """One deployment: its workspace, the indexes of its folders, and the time zone that times are shown in."""
+
+    workspace: Workspace
+    cache: IndexCache
+    zone: ZoneInfo
+
+    @property
+    def state_root(self) -> Path:
+        """The state folder."""
+        return self.workspace.shares.state
+
+
+_lock = threading.Lock()
+
+
+def current_site() -> Site:
+    """The site of the environment, made again when the configuration file changed.
+
+    Raises:
+        HTTPException: 503, with every problem of the configuration.
+    """
+    deployment = Deployment.from_environment()
+    try:
+        stamp = None if deployment.config is None else FileStamp.of(deployment.config)
+        with _lock:
+            return _site(deployment, stamp)
+    except (ConfigurationError, OSError, ValueError) as error:
+        raise HTTPException(503, f"The page cannot read the deployment's configuration: {error}") from None
+
+
+@lru_cache(maxsize=4)
+def _site(deployment: Deployment, stamp: FileStamp | None) -> Site:  # noqa: ARG001 - a part of the cache's key
+    if deployment.input is None or deployment.output is None:
+        raise ValueError("ANONYMISATION_INPUT and ANONYMISATION_OUTPUT must be set for the API server, too")
+    workspace = open_workspace(
+        input_dir=deployment.input,
+        output_dir=deployment.output,
+        archive_dir=deployment.archive,
+        config=deployment.config,
+        overrides={} if deployment.state is None else {"state_dir": str(deployment.state)},
+    )
+    return Site(workspace, IndexCache(workspace.shares.state), ZoneInfo(deployment.timezone))
+
+
+SiteDep = Annotated[Site, Depends(current_site)]
+
+
+def folder_key(site: Site, folder: str) -> str:
+    """What stands for a folder in addresses: the hash in the name of its state."""
+    return state_folder(site.state_root, folder).name.rpartition("-")[2]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenFolder:
+    """A folder that a request is about."""
+
+    site: Site
+    folder: str
+    key: str
+    index: FolderIndex
+
+
+def open_folder(site: SiteDep, folder_key: FolderKey) -> OpenFolder:
+    """The folder that the key stands for.
+
+    Raises:
+        HTTPException: 404, when there is none.
+    """
+    for place in (site.state_root / "folders").glob(f"*-{folder_key}"):
+        folder = read_name(place)
+        if folder is not None:
+            return OpenFolder(site, folder, folder_key, site.cache.index(folder))
+    raise HTTPException(404, "There is no such folder")
+
+
+FolderDep = Annotated[OpenFolder, Depends(open_folder)]
+
+
+@dataclass(frozen=True, slots=True)
+class OpenPicture:
+    """A picture that a request is about, and its folder."""
+
+    of: OpenFolder
+    row: Row
+
+    @property
+    def workspace(self) -> Workspace:
+        """The settings and folders."""
+        return self.of.site.workspace
+
+    @property
+    def folder(self) -> str:
+        """The folder's path below the input folder."""
+        return self.of.folder
+
+    @property
+    def path(self) -> str:
+        """The picture's path below the input folder."""
+        return self.workspace.picture(self.folder, self.row.name).relative
+
+
+def open_picture(of: FolderDep, picture_key: PictureKey) -> OpenPicture:
+    """The picture that the key stands for.
+
+    Raises:
+        HTTPException: 404, when there is none.
+    """
+    row = of.index.row(picture_key)
+    if row is None:
+        raise HTTPException(404, "There is no such picture")
+    return OpenPicture(of, row)
+
+
+PictureDep = Annotated[OpenPicture, Depends(open_picture)]

@@ -1,0 +1,56 @@
+"""Airflow's plugin with the operations page: an item of the navigation, and a tab on every run.
+
+Every process of Airflow loads this file; what the page itself needs is imported with its first request.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any, ClassVar, Final
+from urllib.parse import urlsplit
+
+from airflow.configuration import conf
+from airflow.plugins_manager import AirflowPlugin
+
+PREFIX: Final = "/anonymisation"
+
+
+@cache
+def _application() -> Any:
+    from anonymisation_airflow.operations.application import create_app
+
+    return create_app()
+
+
+async def operations_page(scope: Any, receive: Any, send: Any) -> None:
+    """The application, as ASGI has it."""
+    await _application()(scope, receive, send)
+
+
+def _address(path: str) -> str:
+    """An address of the page; Airflow may live below a path of its server."""
+    return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + PREFIX + path
+
+
+class AnonymisationOperationsPage(AirflowPlugin):
+    """The page, its item and its tab."""
+
+    name = "anonymisation_operations_page"
+    fastapi_apps: ClassVar[list[Any]] = [
+        {"app": operations_page, "url_prefix": PREFIX, "name": "Anonymisation: operations page"}
+    ]
+    external_views: ClassVar[list[Any]] = [
+        {
+            "name": "Anonymisation",
+            "href": _address("/"),
+            "destination": "nav",
+            "url_route": "operations",
+            "nav_top_level": True,
+        },
+        {
+            "name": "Anonymisation",
+            "href": _address("/runs/{RUN_ID}?dag={DAG_ID}"),
+            "destination": "dag_run",
+            "url_route": "anonymisation",
+        },
+    ]

@@ -1,0 +1,207 @@
+"""What operators read on the page, and what marking a region does."""
+
+from __future__ import annotations
+
+import io
+import re
+from datetime import UTC, datetime
+from urllib.parse import quote
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from anonymisation.imaging.jpeg import decode_jpeg
+from anonymisation.outcomes import ImageOutcome, Status
+from anonymisation.review import read_reviews
+from anonymisation.run_progress import ProgressNote
+from anonymisation.state import open_state
+from tests.captures import FOLDER
+from tests.plugins.operations.conftest import PREFIX, Page
+from tests.plugins.operations.rows import add_run, add_task, add_xcom
+
+BOX = {"top": "1", "left": "50", "bottom": "20", "right": "90"}
+
+
+def words(text: str) -> str:
+    """What a reader sees, in one line."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text)).replace("\u202f", " ")
+
+
+def test_nights_are_listed_with_their_totals(page: Page, night: str) -> None:
+    answer = page.as_user("viewer").get(f"{PREFIX}/")
+    assert answer.status_code == 200
+    text = words(answer.text)
+    assert "2021-05-01 02:00" in text
+    assert "failed 1 1 203 1 202 0 1 1 200 4.0 GB 3 min 20 s" in text
+
+
+def test_one_night_shows_a_folder_of_two_shards_as_one(page: Page, night: str) -> None:
+    text = page.as_user("viewer").get(f"{PREFIX}/runs/{quote(night, safe='')}").text
+    read = words(text)
+    assert read.count(f"{FOLDER} ") >= 1
+    assert "2 shards" in read
+    assert "1 203 1 202 0 1" in read
+    assert "6.0/s" in read
+    assert "truncated or corrupt &lt;b&gt;picture&lt;/b&gt;" in text
+    assert f"runs/{quote(night, safe='')}/tasks/folder.release/mapped/1" in text
+    assert page.folder() in text
+
+
+def test_a_running_night_tells_progress_pace_and_what_is_left(page: Page) -> None:
+    run_id = f"running {page.site.root.name}"
+    run = add_run(run_id, "running", datetime(2021, 6, 1, tzinfo=UTC), None)
+    add_task(run_id, "discover", -1, "success")
+    add_xcom(run, run_id, "discover", -1, "return_value", [{"folder": FOLDER, "shard": 1, "shards": 1}])
+    add_xcom(run, run_id, "discover", -1, "pictures", {FOLDER: {"pictures": 500, "pending": 500}})
+    for step, state in {"mask": "running", "archive": None, "load": None, "check": None, "release": None}.items():
+        add_task(run_id, f"folder.{step}", 0, state or "scheduled")
+    now = [1000.0]
+    note = ProgressNote(page.site.state, run_id, FOLDER, clock=lambda: now[0])
+    for number in range(100):
+        note.count(ImageOutcome(f"{FOLDER}/{number}.jpg", Status.MASKED))
+    now[0] += 50
+    note.close()
+
+    read = words(page.as_user("viewer").get(f"{PREFIX}/runs/{quote(run_id)}").text)
+    assert "running mask" in read
+    assert "20 %" in read
+    assert "2.0/s" in read
+    assert "3 min 20 s" in read
+
+
+def test_a_run_of_another_dag_is_none_of_ours(page: Page, night: str) -> None:
+    answer = page.as_user("viewer").get(f"{PREFIX}/runs/{quote(night, safe='')}?dag=something_else")
+    assert answer.status_code == 404
+
+
+def test_the_gallery_filters_by_class_score_and_state(page: Page) -> None:
+    client = page.as_user("viewer")
+
+    def shown(**query: str) -> list[str]:
+        text = client.get(page.folder(), params=query).text
+        return sorted(set(re.findall(r'class="name">([^<]+)<', text)))
+
+    everything = ["p000.jpg", "p001.jpg", "p002.jpg", "p003.jpg"]
+    assert shown() == everything
+    assert shown(show="failed") == ["p003.jpg"]
+    assert shown(label="person", below="0.4") == everything[:3]
+    assert shown(label="car", below="0.4") == []
+    assert shown(label="bus") == []
+    assert client.get(page.folder(), params={"label": "ghost"}).status_code == 422
+
+
+def test_thumbnails_are_made_once_from_the_masked_picture(page: Page) -> None:
+    client = page.as_user("viewer")
+    first = client.get(f"{page.picture('p000.jpg')}/small").content
+    kept = list((page.site.state / "folders").glob("*/thumbnails/*/*.webp"))
+    assert len(kept) == 1
+    stamp = kept[0].stat().st_mtime_ns
+    assert client.get(f"{page.picture('p000.jpg')}/small").content == first
+    assert kept[0].stat().st_mtime_ns == stamp
+    pixels = np.asarray(Image.open(io.BytesIO(first)).convert("RGB")).astype(int)
+    height, width = pixels.shape[:2]
+    assert abs(pixels[height // 2, width // 2] - np.array([0, 0, 255])).max() < 40  # the car is hidden
+
+
+def test_the_mask_can_be_laid_over(page: Page) -> None:
+    answer = page.as_user("viewer").get(f"{page.picture('p000.jpg')}/mask")
+    alpha = np.asarray(Image.open(io.BytesIO(answer.content)).convert("RGBA"))[..., 3]
+    assert alpha[alpha.shape[0] // 2, alpha.shape[1] // 2] > 60
+    assert alpha[-1, -1] == 0
+    (page.site.output / FOLDER / "p000.webp").unlink()
+    assert page.as_user("viewer").get(f"{page.picture('p000.jpg')}/mask").status_code == 404
+
+
+def test_a_picture_s_page_tells_what_was_found(page: Page) -> None:
+    read = words(page.as_user("viewer").get(page.picture("p000.jpg")).text)
+    assert "person 1 0.31" in read
+    assert "car 1 0.90" in read
+    failed = words(page.as_user("viewer").get(page.picture("p003.jpg")).text)
+    assert "There is no masked picture" in failed
+
+
+def test_the_queue_begins_with_failures_and_forgets_what_is_ok(page: Page) -> None:
+    client = page.as_user("operator")
+    names = re.findall(r'class="name">([^<]+)<', client.get(f"{PREFIX}/review").text)
+    assert names == ["p003.jpg", "p000.jpg", "p001.jpg", "p002.jpg"]
+    assert "1 object with a low score, the lowest 0.31" in words(client.get(f"{PREFIX}/review").text)
+
+    data = {"csrf_token": page.token(client), "queue": "all"}
+    answer = client.post(f"{page.picture('p003.jpg')}/ok", data=data)
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"{page.picture('p000.jpg')}?said=ok&queue=all"
+    names = re.findall(r'class="name">([^<]+)<', client.get(f"{PREFIX}/review").text)
+    assert names == ["p000.jpg", "p001.jpg", "p002.jpg"]
+    for name in names:
+        answer = client.post(f"{page.picture(name)}/ok", data=data)
+    assert answer.headers["location"] == f"{PREFIX}/review"
+    assert "Nothing is waiting" in client.get(f"{PREFIX}/review").text
+
+
+def test_a_marked_region_is_hidden_at_once(page: Page) -> None:
+    client = page.as_user("operator")
+    page.as_user("viewer").get(f"{page.picture('p000.jpg')}/small")
+    data = {**BOX, "csrf_token": page.token(client)}
+    answer = client.post(f"{page.picture('p000.jpg')}/boxes", data=data)
+
+    assert answer.status_code == 303
+    assert answer.headers["location"] == f"{page.picture('p000.jpg')}?said=hidden"
+    pixels = decode_jpeg((page.site.output / FOLDER / "p000.jpg").read_bytes()).pixels.astype(int)
+    height, width = pixels.shape[:2]
+    region = pixels[2 : int(0.18 * height), int(0.52 * width) : int(0.88 * width)]
+    assert np.abs(region - np.array([0, 0, 255])).mean() < 8
+    review = read_reviews(page.site.state, FOLDER)["p000.jpg"]
+    assert review.by == "operator"
+    assert review.waiting == ()
+    text = client.get(answer.headers["location"]).text
+    assert "The region is hidden now" in text
+    assert "1 added by reviewers" in words(text)
+    # The thumbnail is of the picture as it is now, and the old one is gone.
+    thumbnail = client.get(f"{page.picture('p000.jpg')}/small").content
+    small = np.asarray(Image.open(io.BytesIO(thumbnail)).convert("RGB")).astype(int)
+    assert np.abs(small[int(0.1 * small.shape[0]), int(0.7 * small.shape[1])] - np.array([0, 0, 255])).max() < 40
+    assert len(list((page.site.state / "folders").glob("*/thumbnails/*/*.webp"))) == 1
+
+
+def test_a_region_marked_while_the_folder_is_worked_on_is_kept(page: Page) -> None:
+    client = page.as_user("operator")
+    data = {**BOX, "csrf_token": page.token(client)}
+    with open_state(page.site.state, FOLDER):
+        answer = client.post(f"{page.picture('p000.jpg')}/boxes", data=data)
+    assert answer.headers["location"].endswith("said=waiting")
+    assert len(read_reviews(page.site.state, FOLDER)["p000.jpg"].waiting) == 1
+    text = client.get(answer.headers["location"]).text
+    assert "not hidden yet" in text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"top": "30"}, {"left": "95"}, {"right": "101"}, {"top": "-1"}, {"top": "nan"}, {"top": "inf"}, {"top": ""},
+     {"bottom": "1"}, {"top": "many"}],
+)  # fmt: skip
+def test_a_box_that_is_none_is_refused(page: Page, wrong: dict[str, str]) -> None:
+    client = page.as_user("operator")
+    data = {**BOX, "csrf_token": page.token(client), **wrong}
+    assert client.post(f"{page.picture('p000.jpg')}/boxes", data=data).status_code == 422
+    assert read_reviews(page.site.state, FOLDER) == {}
+
+
+def test_nothing_is_marked_on_a_picture_that_failed(page: Page) -> None:
+    client = page.as_user("operator")
+    data = {**BOX, "csrf_token": page.token(client)}
+    assert client.post(f"{page.picture('p003.jpg')}/boxes", data=data).status_code == 409
+    assert "Mask this region" not in client.get(page.picture("p003.jpg")).text
+
+
+def test_the_page_says_what_is_wrong_with_the_configuration(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("ANONYMISATION_OUTPUT")
+    answer = page.as_user("viewer").get(f"{PREFIX}/folders")
+    assert answer.status_code == 503
+    assert "ANONYMISATION_OUTPUT" in answer.text
+
+
+def test_folders_are_found_by_their_path(page: Page) -> None:
+    client = page.as_user("viewer")
+    assert FOLDER in client.get(f"{PREFIX}/folders", params={"find": "ev6"}).text
+    assert "No folder with that" in client.get(f"{PREFIX}/folders", params={"find": "<script>"}).text
