@@ -11,8 +11,8 @@ from anonymisation.loading import rows_present
 from anonymisation.outcomes import MAX_LISTED, CheckReport, Gap
 from anonymisation.paths import ImagePaths
 from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_state
-from anonymisation.verification import copy_problem, derived_problem, derived_problems, masked_picture_problem
 from anonymisation.units import WHOLE, Shard
+from anonymisation.verification import copy_problem, derived_problem, derived_problems, masked_picture_problem
 from anonymisation.workspace import Workspace
 
 

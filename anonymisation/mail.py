@@ -5,32 +5,48 @@ The command line sends over SMTP with `Mailer`; an orchestrator builds the messa
 
 from __future__ import annotations
 
+import heapq
 import logging
 import smtplib
 import socket
 import traceback
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from email.message import EmailMessage
 from email.utils import localtime, make_msgid
 from pathlib import Path
 from typing import Final
 
-from anonymisation.outcomes import FolderReport, RunReport
+from anonymisation.mail_html import finished_html, folder_html, note_html
+from anonymisation.outcomes import MAX_SIGHTS, FolderReport, RunReport
 from anonymisation.plain_text import encodable, hide_credentials, one_line
 from anonymisation.report import render_folder, render_summary
 from anonymisation.settings import Settings
+from anonymisation.thumbnails import Thumbnail, thumbnails
 
 TIMEOUT_SECONDS: Final = 30.0
 MAX_ATTACHED_BYTES: Final = 5_000_000  # mail servers commonly refuse messages from 10 MB; base64 adds a third
 
 
 @dataclass(frozen=True, slots=True)
+class Link:
+    """A page, and what the button to it says."""
+
+    label: str
+    url: str
+
+    def __post_init__(self) -> None:
+        if not self.url.startswith(("http://", "https://")):
+            raise ValueError(f"expected an address that begins with http, got {self.url!r}")
+
+
+@dataclass(frozen=True, slots=True)
 class MailContext:
     """What every message names: host, time and log file (a path or an address), and the `secrets` it must not hold.
 
-    With `attach_log`, the end of the log file is attached where it can be read.
+    With `attach_log`, the end of the log file is attached where it can be read. `links` lead to pages about the run;
+    with an `output` folder, the summary shows some masked pictures that lie below it.
     """
 
     host: str
@@ -38,6 +54,8 @@ class MailContext:
     log_file: str | None = None
     attach_log: bool = False
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    links: tuple[Link, ...] = ()
+    output: Path | None = None
 
     @classmethod
     def here(cls, settings: Settings, log_file: str | None = None, secrets: tuple[str, ...] = ()) -> MailContext:
@@ -50,17 +68,36 @@ def build_critical(error: BaseException, context: MailContext) -> EmailMessage:
     """The message about a run that `error` stopped, with its traceback."""
     trace = "".join(traceback.format_exception(error))
     subject = f"Execution stopped due to uncaught {type(error).__name__}."
-    return _message(subject, f"{error}\n\n{trace}", context)
+    message = _message(subject, f"{error}\n\n{trace}", context)
+    _add_html(message, note_html(subject, [str(error)], context, code=trace), context)
+    return message
 
 
 def build_processing_error(folder: FolderReport, context: MailContext) -> EmailMessage:
     """The message about one folder in which something failed: all of it at once, never one message per picture."""
-    return _message("Processing error encountered.", f"The run goes on.\n\n{render_folder(folder)}", context)
+    message = _message("Processing error encountered.", f"The run goes on.\n\n{render_folder(folder)}", context)
+    _add_html(message, folder_html(folder, context), context)
+    return message
 
 
 def build_finished(report: RunReport, context: MailContext) -> EmailMessage:
-    """The message about a run that came to its end, with its summary."""
-    return _message("Anonymisation finished.", render_summary(report), context)
+    """The message about a run that came to its end, with its summary and some masked pictures."""
+    message = _message("Anonymisation finished.", render_summary(report), context)
+    sights = [sight for folder in report.folders if folder.mask for sight in folder.mask.sights]
+    best = heapq.nlargest(MAX_SIGHTS, sights, key=lambda sight: sight.objects)
+    pictures = thumbnails(context.output, best) if context.output is not None else []
+    shown = [(make_msgid(domain="image-anonymisation"), picture) for picture in pictures]
+    html = finished_html(report, context, [(cid[1:-1], picture) for cid, picture in shown])
+    _add_html(message, html, context, shown)
+    return message
+
+
+def build_late(run: str, due: str, context: MailContext) -> EmailMessage:
+    """The message about a run that has not ended when it should have."""
+    text = f"The run {run} should have ended by {due}. It goes on; this tells that it is late."
+    message = _message("The run is late.", text, context)
+    _add_html(message, note_html("The run is late", [text], context), context)
+    return message
 
 
 def send(message: EmailMessage, settings: Settings, *, timeout: float = TIMEOUT_SECONDS) -> bool:
@@ -93,6 +130,7 @@ class Mailer:
     settings: Settings
     log_file: str | None = None
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    output: Path | None = None
 
     def critical(self, error: BaseException) -> None:
         """With `uncaught_exception_email`, tell that `error` stopped the run."""
@@ -110,18 +148,30 @@ class Mailer:
             self._send(lambda context: build_finished(report, context))
 
     def _send(self, build: Callable[[MailContext], EmailMessage]) -> None:
-        send(build(MailContext.here(self.settings, self.log_file, self.secrets)), self.settings)
+        here = MailContext.here(self.settings, self.log_file, self.secrets)
+        send(build(replace(here, output=self.output)), self.settings)
 
 
 def _message(subject: str, content: str, context: MailContext) -> EmailMessage:
     """No line break reaches a header: what could hold one is written on one line."""
     message = EmailMessage()
     message["Subject"] = one_line(f"[image-anonymisation] {context.host} : {subject}")
-    head = f"Host: {context.host}\nTime: {context.time}\nLog file: {context.log_file or 'none'}\n\n"
-    message.set_content(encodable(hide_credentials(f"{head}{content}\n", context.secrets)))
+    head = f"Host: {context.host}\nTime: {context.time}\nLog file: {context.log_file or 'none'}\n"
+    links = "".join(f"{link.label}: {link.url}\n" for link in context.links)
+    message.set_content(encodable(hide_credentials(f"{head}{links}\n{content}\n", context.secrets)))
+    return message
+
+
+def _add_html(
+    message: EmailMessage, html: str, context: MailContext, shown: Iterable[tuple[str, Thumbnail]] = ()
+) -> None:
+    """Add the HTML beside the text, the pictures that it shows, and then the log file."""
+    message.add_alternative(html, subtype="html")
+    if (part := message.get_body(("html",))) is not None:
+        for cid, picture in shown:
+            part.add_related(picture.data, "image", "jpeg", cid=cid, disposition="inline")
     if context.attach_log and context.log_file is not None:
         _attach_log(message, Path(context.log_file), context)
-    return message
 
 
 def _attach_log(message: EmailMessage, path: Path, context: MailContext) -> None:

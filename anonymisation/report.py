@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from datetime import timedelta
 from typing import Final
 
-from anonymisation.outcomes import FolderReport, RunReport
+from anonymisation.outcomes import Failure, FolderReport, RunReport
 from anonymisation.plain_text import hide_credentials, one_line
 
 MAX_LINES: Final = 100  # lines per list of a summary; its counts are exact all the same
@@ -40,9 +40,9 @@ def render_problems(report: RunReport) -> list[str]:
     return [
         *_list("Not complete", report.broken),
         *_list("Folders that stopped", (f"{f.folder}: {f.error}" for f in report.folders if f.error)),
-        *_list("Failed", _failures(report.folders), more=_unlisted(report.folders)),
-        *_list("Known to fail, and unchanged since", _known_failures(report.folders)),
-        *_list("Two pictures with one ID", _collisions(report.folders)),
+        *_list("Failed", _failures(report.folders), more=unlisted(report.folders)),
+        *_list("Known to fail, and unchanged since", (_told(failure) for failure in known_failures(report.folders))),
+        *_list("Two pictures with one ID", collisions(report.folders)),
         *_list("Not entered", (problem for problem in report.problems if problem not in report.broken)),
     ]
 
@@ -53,7 +53,7 @@ def render_folder(report: FolderReport) -> str:
         [
             f"Folder: {one_line(report.folder)}",
             *_list("Stopped", [report.error] if report.error else []),
-            *_list("Failed", _failures([report]), more=_unlisted([report])),
+            *_list("Failed", _failures([report]), more=unlisted([report])),
         ]
     )
 
@@ -93,26 +93,37 @@ def _counts(report: RunReport) -> list[str]:
             lines.append((label, str(number)))
     if hidden := describe_objects(report):
         lines.append(("hidden", hidden))
-    lines.append(("time spent", str(timedelta(seconds=round(report.seconds)))))
+    lines.append(("time spent", duration(report.seconds)))
     width = max(len(label) for label, _ in lines)
     return [f"{label:<{width}}  {value}" for label, value in lines]
 
 
 def _failures(folders: Iterable[FolderReport]) -> Iterable[str]:
-    return (f"{failure.picture}: {failure.reason}" for folder in folders for failure in folder.failures)
+    return (_told(failure) for folder in folders for failure in folder.failures)
 
 
-def _unlisted(folders: Iterable[FolderReport]) -> int:
+def _told(failure: Failure) -> str:
+    return f"{failure.picture}: {failure.reason}"
+
+
+def unlisted(folders: Iterable[FolderReport]) -> int:
     """Failures that the reports count without naming them."""
     return sum(max(0, folder.failed_count - len(folder.failures)) for folder in folders)
 
 
-def _known_failures(folders: Iterable[FolderReport]) -> Iterable[str]:
+def known_failures(folders: Iterable[FolderReport]) -> Iterable[Failure]:
+    """Pictures that failed in an earlier run, and are as they were."""
     masks = (folder.mask for folder in folders if folder.mask is not None)
-    return (f"{failure.picture}: {failure.reason}" for mask in masks for failure in mask.failures if failure.known)
+    return (failure for mask in masks for failure in mask.failures if failure.known)
 
 
-def _collisions(folders: Iterable[FolderReport]) -> Iterable[str]:
+def duration(seconds: float) -> str:
+    """Hours, minutes and seconds."""
+    return str(timedelta(seconds=round(seconds)))
+
+
+def collisions(folders: Iterable[FolderReport]) -> Iterable[str]:
+    """Pictures that share an ID, in words: whose row stands."""
     loads = (folder.load for folder in folders if folder.load is not None)
     return (
         f"{collision.identifier}: the row is of {collision.stands}, not of {collision.yields}"

@@ -30,9 +30,18 @@ from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import DAG, CronPartitionTimetable, TriggerRule, task, task_group
+from airflow.sdk import (
+    DAG,
+    AsyncCallback,
+    CronPartitionTimetable,
+    DeadlineAlert,
+    DeadlineReference,
+    TriggerRule,
+    task,
+    task_group,
+)
 
-from anonymisation_airflow import notifier, summary, tasks
+from anonymisation_airflow import deadline, notifier, summary, tasks
 from anonymisation_airflow.deployment import Deployment
 from anonymisation_airflow.next_part import NextPartOperator
 from anonymisation_airflow.request import KEY_FORMAT, form
@@ -41,6 +50,11 @@ from anonymisation_airflow.retries import retry_policy
 deployment = Deployment.from_environment()
 nightly = deployment.schedule and CronPartitionTimetable(
     deployment.schedule, timezone=deployment.timezone, key_format=KEY_FORMAT
+)
+late = deployment.deadline and DeadlineAlert(
+    reference=DeadlineReference.DAGRUN_QUEUED_AT,
+    interval=deployment.deadline,
+    callback=AsyncCallback(deadline.run_is_late),
 )
 each_folder: dict[str, Any] = {"map_index_template": "{{ folder_name }}"}
 on_gpu: dict[str, Any] = {
@@ -57,6 +71,7 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params=form(),
+    deadline=late,
     tags=["anonymisation"],
     default_args={
         "retries": deployment.retries,

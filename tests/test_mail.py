@@ -4,28 +4,39 @@ from __future__ import annotations
 
 import email
 import email.policy
+import io
 import logging
+import re
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
+from PIL import Image
 
+from anonymisation.imaging.jpeg import decode_jpeg
 from anonymisation.mail import (
     MAX_ATTACHED_BYTES,
+    Link,
     MailContext,
     Mailer,
     build_critical,
     build_finished,
+    build_late,
     build_processing_error,
     send,
 )
+from anonymisation.masking.detections import Detections
 from anonymisation.outcomes import Failure, FolderReport, MaskReport, RunReport
 from anonymisation.settings import Settings, load_settings
+from tests.captures import CAR, FOLDER, Site, car_window, pixels_of
+from tests.doubles import ScriptedDetector
 
 CONTEXT = MailContext("host7", "2026-01-02 03.04.05", "/logs/run.log")
 SECRET = "hemmelig-7"
@@ -163,6 +174,90 @@ def test_any_name_can_be_mailed(mailbox: Mailbox, settings: Settings) -> None:
     assert send(build_processing_error(report, CONTEXT), settings)
     assert "Damåsen" in body(mailbox.messages[0])
     assert "x" * 5000 in body(mailbox.messages[0])
+
+
+def html_of(message: EmailMessage) -> str:
+    part = message.get_body(("html",))
+    assert part is not None
+    return str(part.get_content())
+
+
+def masked_site(root: Path, count: int) -> tuple[Site, RunReport]:
+    """A run over so many pictures; picture n shows n cars more than the first."""
+    site = Site(root)
+    site.fill(count)
+    numbers = iter(range(1, count + 1))
+    detector = ScriptedDetector(lambda _: Detections.concatenate([CAR] * next(numbers)))
+    return site, site.run(site.workspace(enable_async=False), lambda: detector)  # type: ignore[arg-type]
+
+
+def test_the_summary_shows_the_masked_pictures_with_most_detections(tmp_path: Path) -> None:
+    site, report = masked_site(tmp_path, 8)
+    message = build_finished(report, replace(CONTEXT, output=site.output))
+    assert message.get_content_type() == "multipart/alternative"
+    shown = {str(part["Content-ID"])[1:-1]: part for part in message.walk() if part.get_content_maintype() == "image"}
+    html = html_of(message)
+    assert re.findall(r'src="cid:([^"]+)"', html) == list(shown)
+    told = re.findall(r"(p\d+)\.jpg, (\d+) detected", html)
+    assert told == [(f"p{n:03d}", str(n + 1)) for n in (7, 6, 5, 4, 3, 2)]
+    top, left, bottom, right = car_window()
+    for (name, _), part in zip(told, shown.values(), strict=True):
+        assert part.get_content_disposition() == "inline"
+        with Image.open(io.BytesIO(part.get_content())) as picture:
+            assert not picture.getexif()
+            pixels = np.asarray(picture.convert("RGB")).astype(int)
+        masked = decode_jpeg((site.output / FOLDER / f"{name}.jpg").read_bytes()).pixels
+        assert np.abs(pixels - masked).mean() < 6
+        grain = pixels_of(int(name[1:]))[top:bottom, left:right].std()
+        assert pixels[top:bottom, left:right].std() < grain / 3
+    assert max(len(part.get_content()) for part in shown.values()) < 60_000
+
+
+def test_an_original_is_never_shown(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    """Whatever lies in the output folder: without the mark of a masked picture it is not sent."""
+    site, report = masked_site(tmp_path, 3)
+    (site.output / FOLDER / "p000.jpg").write_bytes((site.input / FOLDER / "p000.jpg").read_bytes())
+    (site.output / FOLDER / "p001.jpg").unlink()
+    message = build_finished(report, replace(CONTEXT, output=site.output))
+    assert re.findall(r"(p\d+)\.jpg, \d+ detected", html_of(message)) == ["p002"]
+    assert "p000.jpg is not shown in the mail: it does not say that it is a masked picture" in caplog.text
+    assert not [part for part in build_finished(report, CONTEXT).walk() if part.get_content_maintype() == "image"]
+
+
+def test_the_page_says_what_the_text_says_and_nothing_in_it_is_markup() -> None:
+    nasty = '<script>alert("1")</script>'
+    folders = tuple(
+        FolderReport(f"{nasty}{n}", error=f"{nasty} oracle+oracledb://u:{SECRET}@h/x" if n == 3 else None,
+                     mask=MaskReport("f", 60, 58, 0, 2, 0, (Failure(nasty, "torn\n\x1b"), Failure("b.jpg", "empty"))))
+        for n in range(80)
+    )  # fmt: skip
+    links = (Link("Run", "https://airflow.example/dags/a/runs/b?x=1&y=2"),)
+    context = replace(CONTEXT, links=links, secrets=("<b>&",))
+    message = build_finished(RunReport(folders, broken=("discover: <b>& away",), seconds=61), context)
+    html = html_of(message)
+    assert "<script>" not in html
+    assert "&lt;script&gt;alert(&#34;1&#34;)" in html
+    assert SECRET not in message.as_string()
+    assert "discover: *** away" in html
+    assert r"torn\n\x1b" in html
+    assert '<a href="https://airflow.example/dags/a/runs/b?x=1&amp;y=2"' in html
+    assert "Run: https://airflow.example/dags/a/runs/b?x=1&y=2" in body(message)
+    for text in ("Not everything succeeded", ">80<", ">4640<", ">160<", "0:01:01", "… and 20 more folders"):
+        assert text in html
+    assert len(html) < 100_000  # mail programs cut what is longer
+
+
+def test_links_go_nowhere_but_to_pages(tmp_path: Path) -> None:
+    for wrong in ("javascript:alert(1)", "data:text/html,x", "/relative"):
+        with pytest.raises(ValueError, match="expected an address that begins with http"):
+            Link("Run", wrong)
+
+
+def test_a_late_run_is_told() -> None:
+    message = build_late("scheduled__2026", "2026-01-02 06:00 UTC", CONTEXT)
+    assert message["Subject"] == "[image-anonymisation] host7 : The run is late."
+    for text in (body(message), html_of(message)):
+        assert "The run scheduled__2026 should have ended by 2026-01-02 06:00 UTC." in text
 
 
 def test_sent_mail_is_addressed_and_dated(mailbox: Mailbox, settings: Settings) -> None:

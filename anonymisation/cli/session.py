@@ -110,7 +110,8 @@ def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None
             "--database: everyone on this machine can read the password in its URL while this runs; give it in %s, or "
             "store the connection with `anonymise db configure`", PASSWORD_VARIABLE,
         )  # fmt: skip
-    mailer = Mailer(workspace.settings, None if log_file is None else str(log_file), secrets)
+    output = workspace.shares.output if workspace.settings.draw_mask else None
+    mailer = Mailer(workspace.settings, None if log_file is None else str(log_file), secrets, output)
     return Session(workspace, options, mailer, output_console(), err, log_file)
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from email.message import EmailMessage
 from email.utils import localtime, make_msgid
 from typing import TYPE_CHECKING, Any
@@ -40,7 +40,7 @@ def mail_summary(context: Context, report: RunReport) -> None:
     """With `finished_email`, send the summary of a run that came to its end."""
     from anonymisation.mail import build_finished
 
-    _mail(context, ["finished_email"], lambda here: build_finished(report, here))
+    _mail(run_of(context), ["finished_email"], lambda here: build_finished(report, here))
 
 
 def mail_folder(context: Context, report: FolderReport) -> None:
@@ -48,7 +48,14 @@ def mail_folder(context: Context, report: FolderReport) -> None:
     from anonymisation.mail import build_processing_error
 
     switches = ["processing_error_email", *(["uncaught_exception_email"] if report.error else [])]
-    _mail(context, switches, lambda here: build_processing_error(report, here))
+    _mail(run_of(context), switches, lambda here: build_processing_error(report, here))
+
+
+def mail_late(run: RunName, due: str) -> None:
+    """Tell that a run has not ended by `due`; whoever set a deadline wants to hear of it."""
+    from anonymisation.mail import build_late
+
+    _mail(run, [], lambda here: build_late(run.run_id, due, here))
 
 
 def task_failed(context: Context) -> None:
@@ -64,7 +71,31 @@ def task_failed(context: Context) -> None:
         return
     if not isinstance(error, BaseException):
         error = TaskEndedError(f"task {context['ti'].task_id} ended: {error or 'its process is gone'}")
-    _mail(context, ["uncaught_exception_email"], lambda here: build_critical(error, here))
+    _mail(run_of(context), ["uncaught_exception_email"], lambda here: build_critical(error, here))
+
+
+@dataclass(frozen=True, slots=True)
+class RunName:
+    """A run, and where a person finds it."""
+
+    dag_id: str
+    run_id: str
+
+    @property
+    def page(self) -> str:
+        """The run in the UI, with its logs."""
+        base = conf.get("api", "base_url").rstrip("/")
+        return f"{base}/dags/{quote(self.dag_id, safe='')}/runs/{quote(self.run_id, safe='')}"
+
+    @property
+    def operations_page(self) -> str:
+        """What it masked, beside the run."""
+        return f"{self.page}/plugin/anonymisation"
+
+
+def run_of(context: Context) -> RunName:
+    """The run that a task belongs to."""
+    return RunName(context["ti"].dag_id, context["ti"].run_id)
 
 
 def _is_part(context: Context) -> bool:
@@ -77,9 +108,8 @@ def _is_part(context: Context) -> bool:
     return index < len(units) and not WorkUnit.from_value(units[index]).shard.is_whole
 
 
-def _mail(context: Context, switches: Sequence[str], build: Callable[[MailContext], EmailMessage]) -> None:
-    from anonymisation.mail import MailContext
-
+def _mail(run: RunName, switches: Sequence[str], build: Callable[[MailContext], EmailMessage]) -> None:
+    """Send what `build` makes where one of the `switches` is on (without switches: always)."""
     log = logging.getLogger(__name__)
     deployment = Deployment.from_environment()
     try:
@@ -87,7 +117,7 @@ def _mail(context: Context, switches: Sequence[str], build: Callable[[MailContex
     except AnonymisationError as error:
         log.warning("no mail is sent, since the configuration cannot be used: %s", error)
         return
-    if not any(getattr(settings, switch) for switch in switches):
+    if switches and not any(getattr(settings, switch) for switch in switches):
         return
     connection = find_connection(deployment.smtp_conn_id)
     if connection is None:
@@ -99,9 +129,20 @@ def _mail(context: Context, switches: Sequence[str], build: Callable[[MailContex
         return
     database = find_connection(deployment.db_conn_id)
     passwords = (found.password for found in (connection, database) if found is not None)
-    here = MailContext.here(settings, _address_of(context), tuple(word for word in passwords if word))
-    here = replace(here, attach_log=False)  # the logs are at an address of the UI, not in a file
-    _send(build(here), settings, sender, deployment.smtp_conn_id)
+    message = build(_mail_context(run, deployment, settings, tuple(word for word in passwords if word)))
+    _send(message, settings, sender, deployment.smtp_conn_id)
+
+
+def _mail_context(run: RunName, deployment: Deployment, settings: Settings, secrets: tuple[str, ...]) -> MailContext:
+    from anonymisation.mail import Link, MailContext
+
+    links = (Link("Run and logs", run.page), Link("Operations page", run.operations_page))
+    return replace(
+        MailContext.here(settings, run.page, secrets),
+        attach_log=False,  # the logs are at an address of the UI, not in a file
+        links=links,
+        output=deployment.output if settings.draw_mask else None,
+    )
 
 
 def _send(message: EmailMessage, settings: Settings, sender: str, conn_id: str) -> None:
@@ -121,9 +162,3 @@ def _send(message: EmailMessage, settings: Settings, sender: str, conn_id: str) 
         log.warning("mail %r could not be sent through Connection %s: %s", message["Subject"], conn_id, error)
     else:
         log.info("mail %r is sent", message["Subject"])
-
-
-def _address_of(context: Context) -> str:
-    """Where the run's logs are read: its page in the UI."""
-    ti = context["ti"]
-    return f"{conf.get('api', 'base_url').rstrip('/')}/dags/{ti.dag_id}/runs/{quote(ti.run_id, safe='')}"

@@ -71,7 +71,9 @@ def test_one_mail_per_folder_with_failures_then_the_summary(program: Program, po
         "Anonymisation finished.",
     ]
     error, _, finished = postbox.mails
-    (body, log) = (part.get_content() for part in error.iter_parts())
+    text, (log,) = error.get_body(("plain",)), [part.get_content() for part in error.iter_attachments()]
+    assert text is not None
+    body = text.get_content()
     assert "a/x.jpg: " in body
     assert "a/y.jpg: " in body
     assert "b/" not in body
@@ -79,6 +81,10 @@ def test_one_mail_per_folder_with_failures_then_the_summary(program: Program, po
     summary = finished.get_body(("plain",))
     assert summary is not None
     assert "images found     5" in summary.get_content()
+    html = finished.get_body(("html",))
+    assert html is not None
+    (shown,) = [part for part in finished.walk() if part.get_content_type() == "image/jpeg"]  # one picture was masked
+    assert f"cid:{str(shown['Content-ID'])[1:-1]}" in html.get_content()
     postbox.mails.clear()
     assert program("run").exit_code == 0  # what is known to fail is told in the summary, and not mailed anew
     assert postbox.subjects() == ["Anonymisation finished."]

@@ -69,7 +69,13 @@ class Deployment:
 
     def mails_about(self, subject: str, text: str) -> list[EmailMessage]:
         """Mails with these words in subject and content."""
-        return [mail for mail in self.mails if subject in mail["Subject"] and text in mail.get_content()]
+        return [mail for mail in self.mails if subject in mail["Subject"] and text in text_of(mail)]
+
+
+def text_of(mail: EmailMessage) -> str:
+    """What a mail says in plain text."""
+    part = mail.get_body(("plain",))
+    return "" if part is None else str(part.get_content())
 
 
 @pytest.fixture(scope="session")

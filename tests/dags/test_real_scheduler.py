@@ -13,7 +13,7 @@ import pytest
 from anonymisation.imaging.jpeg import decode_jpeg
 from scripts.airflow_api import AirflowApiError
 from tests.captures import HEIGHT, WIDTH, capture, pixels_of
-from tests.dags.conftest import DAG_ID, RUN_SECONDS, Deployment
+from tests.dags.conftest import DAG_ID, RUN_SECONDS, Deployment, text_of
 
 pytestmark = pytest.mark.timeout(900)
 STEPS = ("mask", "archive", "load", "check", "release")
@@ -45,7 +45,7 @@ def test_folders_with_any_name_go_through_and_a_bad_picture_reddens_its_folder_o
     assert airflow.table("mixed")[bad] == {"folder": bad, **counts, "error": None}
     assert [len(airflow.mails_about("Processing error", f"{bad}/broken.jpg"))] == [1]
     (summary,) = airflow.mails_about("finished", f"{bad}/broken.jpg")
-    assert "masked              4" in summary.get_content()
+    assert "masked              4" in text_of(summary)
     assert not airflow.mails_about("uncaught", bad)
     for folder in (good, bad):
         for path in (airflow.archive / folder).glob("*.jpg"):

@@ -84,6 +84,14 @@ def test_schedule_and_time_zone_come_from_the_environment(dag: Any, monkeypatch:
     assert type(_read_again().timetable).__name__ == "NullTimetable"
 
 
+def test_a_deadline_is_set_only_where_the_environment_asks(dag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not dag.deadline
+    monkeypatch.setenv("ANONYMISATION_DEADLINE_MINUTES", "240")
+    (alert,) = _read_again().deadline
+    assert alert.interval.total_seconds() == 240 * 60
+    assert alert.callback.path == "anonymisation_airflow.deadline.run_is_late"
+
+
 def _read_again() -> Any:
     from airflow.dag_processing.dagbag import DagBag
 

@@ -2,47 +2,143 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
+from collections.abc import Iterator
+from email.message import EmailMessage
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import yaml
 from aiosmtpd.controller import Controller
 
-from anonymisation.outcomes import RunReport
+from anonymisation.outcomes import Failure, FolderReport, MaskReport, RunReport
 from scripts.airflow_stack import free_port
 from tests.smtp_catcher import Catcher
 
+BAD = FolderReport("a", mask=MaskReport("a", 1, 0, 0, 1, 0, (Failure("a/1.jpg", "torn"),)), units=3)
+STOPPED = FolderReport("b", error="load: the database is away", units=3)
+
+
+@pytest.fixture
+def mails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[EmailMessage]]:
+    """What a mail server received that the Connection of the deployment names."""
+    configure(tmp_path, monkeypatch)
+    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.example:8080")
+    catcher = Catcher()
+    controller = Controller(catcher, hostname="127.0.0.1", port=free_port())
+    controller.start()
+    extra = {"disable_ssl": True, "disable_tls": True}
+    connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": controller.port, "extra": extra}
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
+    try:
+        yield catcher.mails
+    finally:
+        controller.stop()
+
+
+def configure(root: Path, monkeypatch: pytest.MonkeyPatch, **switches: bool) -> None:
+    settings = {
+        "finished_email": True, "email_attach_log_file": True, "email_from_address": "airflow@roads.example",
+        "email_to_addresses": ["operator@roads.example"], **switches,
+    }  # fmt: skip
+    config = root / "config.yml"
+    config.write_text(yaml.safe_dump(settings))
+    monkeypatch.setenv("ANONYMISATION_CONFIG", str(config))
+
+
+def context(map_index: int = -1, **more: Any) -> Any:
+    units = [{"folder": "a", "shard": 1, "shards": 2}, {"folder": "a", "shard": 2, "shards": 2}, "b"]
+    ti = SimpleNamespace(
+        dag_id="masking", run_id="a b", task_id="t", map_index=map_index, xcom_pull=lambda task_ids: units
+    )
+    return {"ti": ti, **more}
+
+
+def text_of(mail: EmailMessage) -> str:
+    part = mail.get_body(("plain",))
+    assert part is not None
+    return str(part.get_content()).replace("\r\n", "\n")
+
 
 def test_the_log_is_an_address_and_nothing_is_attached(
+    mails: list[EmailMessage], caplog: pytest.LogCaptureFixture
+) -> None:
+    from anonymisation_airflow.notifier import mail_summary
+
+    mail_summary(context(), RunReport(()))
+    (mail,) = mails
+    assert "Log file: http://airflow.example:8080/dags/masking/runs/a%20b\n" in text_of(mail)
+    page = "http://airflow.example:8080/dags/masking/runs/a%20b/plugin/anonymisation"
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert f'<a href="{page}"' in html.get_content()
+    assert not list(mail.iter_attachments())
+    assert "is not attached" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("switches", "subjects"),
+    [
+        ({}, 0),
+        ({"processing_error_email": True}, 2),
+        ({"uncaught_exception_email": True}, 1),  # of what stopped, not of pictures that failed
+    ],
+)
+def test_a_folder_in_parts_is_mailed_once_as_its_switches_say(
+    mails: list[EmailMessage],
+    switches: dict[str, bool],
+    subjects: int,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from anonymisation_airflow.notifier import mail_folder
+
+    configure(tmp_path, monkeypatch, **switches)
+    for report in (BAD, STOPPED):
+        mail_folder(context(), report)
+    assert len(mails) == subjects
+
+
+def test_a_failed_task_is_mailed_unless_the_summary_tells_of_it(
+    mails: list[EmailMessage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anonymisation_airflow.notifier import task_failed
+
+    configure(tmp_path, monkeypatch, uncaught_exception_email=True)
+    for index in (0, 1):
+        task_failed(context(index, exception=ValueError("in a part")))
+    assert not mails
+    task_failed(context(2, exception=ValueError("in a whole folder")))
+    task_failed(context(exception=None))
+    assert [str(mail["Subject"]).partition(" : ")[2] for mail in mails] == [
+        "Execution stopped due to uncaught ValueError.",
+        "Execution stopped due to uncaught TaskEndedError.",
+    ]
+
+
+def test_a_late_run_is_mailed_whatever_the_switches_say(
+    mails: list[EmailMessage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anonymisation_airflow.deadline import run_is_late
+
+    configure(tmp_path, monkeypatch, finished_email=False)
+    run = {"dag_id": "masking", "dag_run_id": "scheduled__2026"}
+    asyncio.run(run_is_late({"dag_run": run, "deadline": {"deadline_time": "2026-01-02 06:00:00+00:00"}}))
+    (mail,) = mails
+    assert "The run scheduled__2026 should have ended by 2026-01-02 06:00:00+00:00." in text_of(mail)
+
+
+def test_a_connection_that_is_missing_stops_nothing(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     from anonymisation_airflow.notifier import mail_summary
 
-    settings = {
-        "finished_email": True, "email_attach_log_file": True, "email_from_address": "airflow@roads.example",
-        "email_to_addresses": ["operator@roads.example"],
-    }  # fmt: skip
-    config = tmp_path / "config.yml"
-    config.write_text(yaml.safe_dump(settings))
-    monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.example:8080")
-    monkeypatch.setenv("ANONYMISATION_CONFIG", str(config))
-    catcher = Catcher()
-    controller = Controller(catcher, hostname="127.0.0.1", port=free_port())
-    controller.start()
-    try:
-        connection = {
-            "conn_type": "smtp", "host": "127.0.0.1", "port": controller.port,
-            "extra": {"disable_ssl": True, "disable_tls": True},
-        }  # fmt: skip
-        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
-        with caplog.at_level(logging.INFO):
-            mail_summary({"ti": SimpleNamespace(dag_id="masking", run_id="a b")}, RunReport(()))  # type: ignore[typeddict-item]
-    finally:
-        controller.stop()
-    (mail,) = catcher.mails
-    assert "/dags/masking/runs/a%20b" in mail.get_content()
-    assert not mail.is_multipart()
-    assert "is not attached" not in caplog.text
+    configure(tmp_path, monkeypatch)
+    monkeypatch.setattr("anonymisation_airflow.notifier.find_connection", lambda _: None)
+    with caplog.at_level(logging.INFO):
+        mail_summary(context(), RunReport(()))
+    assert "this Airflow has no Connection smtp_default" in caplog.text
