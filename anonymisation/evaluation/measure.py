@@ -14,11 +14,12 @@ from numpy.typing import NDArray
 
 from anonymisation.errors import ImageError
 from anonymisation.evaluation.classes import ALL_SIZES, PERSON, VEHICLE
-from anonymisation.evaluation.precision import Precision, PrecisionTally, found_objects, select
+from anonymisation.evaluation.precision import Precision, PrecisionTally, found_objects
 from anonymisation.evaluation.reading import oriented, read_stored
 from anonymisation.evaluation.tally import Figures, Tally, count
 from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Rle, Source, Truth
 from anonymisation.imaging.jpeg import to_upright
+from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector
 from anonymisation.masking.geometry import union
 from anonymisation.masking.labels import CLASSES
@@ -134,7 +135,7 @@ class _Measured:
         detections = detector.detect(upright)
         self.seconds = time.perf_counter() - started
         self.detections = detections.to_stored(turn)
-        self.hidden = union(self.detections, self.height, self.width, dilation)
+        self.hidden = self._union(self.detections, dilation)
         self.hidden_as_labelled = self._hidden_as_labelled(dilation)
         self.figures = count(self.truth, self.hidden, self.hidden_as_labelled)
 
@@ -165,7 +166,12 @@ class _Measured:
         which = np.isin(self.detections.classes, known)
         if which.all():
             return self.hidden
-        return union(select(self.detections, which), self.height, self.width, dilation)
+        names = ("boxes", "scores", "classes", "masks", "objects")
+        chosen = Detections(**{name: getattr(self.detections, name)[which] for name in names})
+        return self._union(chosen, dilation)
+
+    def _union(self, detections: Detections, dilation: int) -> NDArray[np.bool_]:
+        return np.asfortranarray(union(detections, self.height, self.width, dilation))
 
 
 class _Worst:

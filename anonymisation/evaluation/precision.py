@@ -14,7 +14,7 @@ from pycocotools.cocoeval import COCOeval
 
 from anonymisation.evaluation.truth import Rle, Truth
 from anonymisation.masking.detections import Detections
-from anonymisation.masking.geometry import union
+from anonymisation.masking.geometry import patches
 from anonymisation.masking.labels import CLASSES, label_of
 
 PRECISION_KEYS: Final = (
@@ -98,16 +98,13 @@ class PrecisionTally:
 def found_objects(detections: Detections, height: int, width: int) -> Iterator[FoundObject]:
     """The distinct objects with their best score and their pixels, without dilation, in a picture of that size."""
     for number in np.unique(detections.objects):
-        own = detections.objects == number
-        parts = select(detections, own)
-        label = label_of(int(parts.classes[0]))
-        yield FoundObject(label, float(parts.scores.max()), Rle.of(union(parts, height, width)))
-
-
-def select(detections: Detections, which: Any) -> Detections:
-    """The instances that an index along their axis chooses."""
-    names = ("boxes", "scores", "classes", "masks", "objects")
-    return Detections(**{name: getattr(detections, name)[which] for name in names})
+        own = np.flatnonzero(detections.objects == number)
+        pixels = np.zeros((height, width), np.bool_, order="F")
+        for index in own:
+            for patch in patches(detections.boxes[index], detections.masks[index], height, width):
+                pixels[patch.window] |= patch.marked
+        label = label_of(int(detections.classes[own[0]]))
+        yield FoundObject(label, float(detections.scores[own].max()), Rle.of(pixels))
 
 
 def _known(value: float) -> float | None:

@@ -87,14 +87,14 @@ def count(truth: Truth, hidden: Mask, hidden_as_labelled: Mask) -> Figures:
     figures = Figures()
     claimed: dict[Row, Mask] = {}
     for region in truth.regions:
-        pixels = region.pixels.mask()
+        window = region.pixels.window()  # most regions are small, and pictures are large
+        pixels = region.pixels.mask()[window]
         for row in _rows(region):
-            if row in claimed:
-                claimed[row] |= pixels
-            else:
-                claimed[row] = pixels.copy()
+            if row not in claimed:
+                claimed[row] = truth.nothing()
+            claimed[row][window] |= pixels
         if region.area is not None and pixels.any():
-            _count_instance(figures, region, pixels, hidden)
+            _count_instance(figures, region, Tally.of(pixels, hidden[window]))
     figures.pixels = {row: Tally.of(pixels, hidden) for row, pixels in claimed.items()}
     sought = truth.nothing()
     for label in GROUPS:
@@ -116,8 +116,7 @@ def _rows(region: Region) -> Iterator[Row]:
             yield label, size_of(region.area)
 
 
-def _count_instance(figures: Figures, region: Region, pixels: Mask, hidden: Mask) -> None:
-    covered = Tally.of(pixels, hidden)
+def _count_instance(figures: Figures, region: Region, covered: Tally) -> None:
     tally = Tally(1, int(covered.hidden >= INSTANCE_SHARE * covered.total))
     for row in _rows(region):
         figures.instances[row] = figures.instances.get(row, Tally())

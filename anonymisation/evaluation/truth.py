@@ -33,16 +33,21 @@ class Rle:
     @classmethod
     def of(cls, mask: Mask) -> Rle:
         """Encode a mask (H, W) bool."""
-        coded: dict[str, Any] = rle_codec.encode(np.asfortranarray(mask, np.uint8))
+        coded: dict[str, Any] = rle_codec.encode(np.asfortranarray(mask).view(np.uint8))
         return cls(mask.shape[0], mask.shape[1], coded["counts"])
 
     def mask(self) -> Mask:
         """(H, W) bool."""
-        return np.asarray(rle_codec.decode(self.as_coco()), np.bool_)
+        return np.asarray(rle_codec.decode(self.as_coco()).view(np.bool_))
 
     def area(self) -> int:
         """Number of pixels."""
         return int(rle_codec.area(self.as_coco()))
+
+    def window(self) -> tuple[slice, slice]:
+        """The rows and columns that hold all pixels of the mask."""
+        left, top, width, height = (int(value) for value in rle_codec.toBbox(self.as_coco()))
+        return slice(top, top + height), slice(left, left + width)
 
     def as_coco(self) -> dict[str, Any]:
         """As pycocotools takes it."""
@@ -81,8 +86,8 @@ class Truth:
                 raise ValueError(f"expected regions of {self.height} × {self.width}, got {rle.height} × {rle.width}")
 
     def nothing(self) -> Mask:
-        """(H, W) False."""
-        return np.zeros((self.height, self.width), np.bool_)
+        """(H, W) False, column by column in memory as run lengths are decoded: mixing the orders is slow."""
+        return np.zeros((self.height, self.width), np.bool_, order="F")
 
     def must_hide(self) -> Mask:
         """(H, W): every pixel that some region claims."""
