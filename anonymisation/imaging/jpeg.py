@@ -91,7 +91,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
         UnreadableImageError: no frame header in `data`, or one that cannot be decoded.
     """
     check_signature(data)
-    for item in segments_of(data):
+    for item in segments_of(data, header_only=True):
         if isinstance(item, Segment) and is_frame(item.marker):
             width, height, _ = parse_frame(item)
             return width, height

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from anonymisation.imaging.segments import APP1, SOS, segments_of
+from anonymisation.imaging.segments import APP1, segments_of
 from anonymisation.imaging.tiff import Tiff, read_tiff
 
 TAG_IMAGE_HISTORY: Final = 0x9213
@@ -58,11 +58,9 @@ def exif_tiff(data: bytes) -> Tiff | None:
     The first readable EXIF segment counts, continued by those behind it, as cameras write EXIF beyond 64 KiB.
     """
     found: list[bytes] = []
-    for item in segments_of(data) if data.startswith(b"\xff\xd8") else ():
+    for item in segments_of(data, header_only=True) if data.startswith(b"\xff\xd8") else ():
         if isinstance(item, int):
             continue
-        if item.marker == SOS:
-            break
         if item.marker == APP1 and item.payload.startswith(EXIF_MARK):
             found.append(item.payload[len(EXIF_MARK) :])
     for first in range(len(found)):

@@ -137,8 +137,10 @@ def is_frame(marker: int) -> bool:
     return marker in _FRAMES
 
 
-def segments_of(data: bytes) -> Iterator[Segment | int]:
+def segments_of(data: bytes, *, header_only: bool = False) -> Iterator[Segment | int]:
     """Walk through a JPEG file: its segments in order, and for every stretch of junk its length in bytes.
+
+    With `header_only` it ends before the first scan, for whose end the file is not searched.
 
     Ends at the end-of-image marker, which comes as a segment without payload, or where the data ends. A last segment
     that the data cuts short is left out. `data` must begin with the start-of-image marker.
@@ -162,13 +164,20 @@ def segments_of(data: bytes) -> Iterator[Segment | int]:
             yield Segment(marker, b"")
             if marker == EOI:
                 return
+        elif (header_only and marker == SOS) or (segment := _read_segment(data, marker, position)) is None:
+            return
         else:
-            end = position + int.from_bytes(data[position : position + 2], "big")
-            if end > len(data) or end < position + 2:
-                return
-            payload = data[position + 2 : end]
-            position = _scan_end(data, end) if marker == SOS else end
-            yield Segment(marker, payload, data[end:position])
+            yield segment
+            position += 2 + len(segment.payload) + len(segment.scan)
+
+
+def _read_segment(data: bytes, marker: int, position: int) -> Segment | None:
+    """The segment whose length field is at `position`; None where the data cuts it short."""
+    end = position + int.from_bytes(data[position : position + 2], "big")
+    if end > len(data) or end < position + 2:
+        return None
+    scan = data[end : _scan_end(data, end)] if marker == SOS else b""
+    return Segment(marker, data[position + 2 : end], scan)
 
 
 def _scan_end(data: bytes, start: int) -> int:

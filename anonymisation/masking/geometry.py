@@ -52,6 +52,15 @@ class PixelBox:
         """Columns."""
         return self.right - self.left
 
+    def hull(self, other: PixelBox) -> PixelBox:
+        """The smallest box that holds both."""
+        return PixelBox(
+            min(self.top, other.top),
+            min(self.left, other.left),
+            max(self.bottom, other.bottom),
+            max(self.right, other.right),
+        )
+
     def grown(self, margin: int, height: int, width: int) -> PixelBox:
         """The box with `margin` pixels added on each side, within a picture of that height and width."""
         return PixelBox(

@@ -108,11 +108,11 @@ def redact(pixels: NDArray[np.uint8], detections: Detections, appearance: Appear
     redacted = pixels.copy()
     side = appearance.blur_side(width)
     if side is not None:
-        _blur(pixels, redacted, mask, side, appearance)
+        _blur(pixels, redacted, mask, _boxes(detections, height, width, dilation), side, appearance)
     for index in _to_fill(detections, height, width, side):
         colour = appearance.fill_of(int(detections.classes[index]))
         for patch in geometry.patches(detections.boxes[index], detections.masks[index], height, width, dilation):
-            redacted[patch.window][patch.marked] = colour
+            _put(np.full((*patch.marked.shape, 3), colour, np.uint8), patch.marked, redacted[patch.window])
     return Redaction(redacted, mask)
 
 
@@ -131,37 +131,64 @@ def _blur(
     pixels: NDArray[np.uint8],
     redacted: NDArray[np.uint8],
     mask: NDArray[np.bool_],
+    boxes: list[geometry.PixelBox],
     side: int,
     appearance: Appearance,
 ) -> None:
-    """Put the blurred picture into `redacted` where `mask` is set, equal to blurring the whole picture."""
+    """Put the blurred picture into `redacted` where `mask` is set, equal to blurring the whole picture.
+
+    Every set pixel lies in one of the boxes at least; in several of them it gets the same value each time.
+    """
     height, width = mask.shape
     wide = int(_NORMALISED_WIDTH * side)
     halo = wide // 2 + 1
-    for box in _masked_boxes(mask):
+    for box in _blocks(boxes):
         outer = box.grown(halo, height, width)
         crop = pixels[outer.top : outer.bottom, outer.left : outer.right]
         blurred = _blurred(crop, side, wide, appearance)
         rows = slice(box.top - outer.top, box.bottom - outer.top)
         columns = slice(box.left - outer.left, box.right - outer.left)
         window = (slice(box.top, box.bottom), slice(box.left, box.right))
-        redacted[window][mask[window]] = blurred[rows, columns][mask[window]]
+        _put(blurred[rows, columns], mask[window], redacted[window])
 
 
-def _masked_boxes(mask: NDArray[np.bool_]) -> Iterator[geometry.PixelBox]:
-    """Disjoint boxes of at most _BLOCK_PIXELS a side that together hold every set pixel."""
-    for top in range(0, mask.shape[0], _BLOCK_PIXELS):
-        for left in range(0, mask.shape[1], _BLOCK_PIXELS):
-            block = mask[top : top + _BLOCK_PIXELS, left : left + _BLOCK_PIXELS]
-            rows, columns = np.flatnonzero(block.any(axis=1)), np.flatnonzero(block.any(axis=0))
-            if len(rows):
-                yield geometry.PixelBox(
-                    top + int(rows[0]), left + int(columns[0]), top + int(rows[-1]) + 1, left + int(columns[-1]) + 1
-                )
+def _put(pixels: NDArray[np.uint8], where: NDArray[np.bool_], target: NDArray[np.uint8]) -> None:
+    """Copy pixels (h, w, 3) into `target` where `where` (h, w) is set."""
+    # Given back as well, should OpenCV ever work on a copy of a part of a picture: nothing may stay unhidden then.
+    target[...] = cv2.copyTo(pixels, where.view(np.uint8), target)
+
+
+def _boxes(detections: Detections, height: int, width: int, dilation: int) -> list[geometry.PixelBox]:
+    """The dilated boxes of the instances; those whose common hull is no larger than both together are made one.
+
+    So crowds of overlapping instances cost no more than the place they take, and few far apart only their own.
+    """
+    boxes: list[geometry.PixelBox] = []
+    for corners in detections.boxes:
+        box = geometry.pixel_box(corners, height, width).grown(dilation, height, width)
+        while (found := next((other for other in boxes if _worth_joining(box, other)), None)) is not None:
+            boxes.remove(found)
+            box = box.hull(found)
+        boxes.append(box)
+    return boxes
+
+
+def _worth_joining(one: geometry.PixelBox, other: geometry.PixelBox) -> bool:
+    hull = one.hull(other)
+    return hull.height * hull.width <= one.height * one.width + other.height * other.width
+
+
+def _blocks(boxes: list[geometry.PixelBox]) -> Iterator[geometry.PixelBox]:
+    """The boxes in parts of at most _BLOCK_PIXELS a side."""
+    for box in boxes:
+        for top in range(box.top, box.bottom, _BLOCK_PIXELS):
+            for left in range(box.left, box.right, _BLOCK_PIXELS):
+                bottom, right = min(box.bottom, top + _BLOCK_PIXELS), min(box.right, left + _BLOCK_PIXELS)
+                yield geometry.PixelBox(top, left, bottom, right)
 
 
 def _blurred(crop: NDArray[np.uint8], side: int, wide: int, appearance: Appearance) -> NDArray[np.uint8]:
-    """(h, w, 3) or (h, w, 1): the crop blurred, the picture's edge mirrored without repeating the edge pixel."""
+    """(h, w, 3): the crop blurred, the picture's edge mirrored without repeating the edge pixel."""
     if not appearance.gray:
         return np.asarray(cv2.blur(crop, (side, side)), np.uint8)
     # OpenCV's weights are 0.299, 0.587, 0.114: the luma of ITU-R BT.601, which is also JFIF's Y.
@@ -170,4 +197,4 @@ def _blurred(crop: NDArray[np.uint8], side: int, wide: int, appearance: Appearan
     if appearance.normalised:
         level = blurred.astype(np.int16) - cv2.blur(luma, (wide, wide)) + _NORMALISED_LEVEL
         blurred = np.clip(level, 0, 255).astype(np.uint8)
-    return blurred[:, :, None]
+    return np.asarray(cv2.cvtColor(blurred, cv2.COLOR_GRAY2RGB), np.uint8)

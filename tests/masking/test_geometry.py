@@ -147,3 +147,7 @@ def test_nonsense_is_refused() -> None:
         next(patches(box, mask, 5, 5, -1))
     with pytest.raises(ValueError, match="at least one pixel"):
         PixelBox(3, 0, 3, 1)
+
+
+def test_hull_holds_both_boxes() -> None:
+    assert PixelBox(2, 3, 4, 9).hull(PixelBox(1, 5, 3, 6)) == PixelBox(1, 3, 4, 9)
