@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -20,14 +20,15 @@ MAX_FOLDERS: Final = 60  # rows of the table; mail programs cut messages that ar
 MAX_ITEMS: Final = 50  # items of a list
 
 GREEN, AMBER, RED, BLUE, PLAIN = "#1d7044", "#8a5a00", "#b3261e", "#1f5fa8", "#1d2530"
-_COLUMNS: Final = (
-    ("Found", "mask", "found"),
-    ("Masked", "mask", "masked"),
-    ("Done before", "mask", "already_done"),
-    ("Failed", "", ""),
-    ("Archived", "archive", "archived"),
-    ("Rows", "load", "inserted"),
-)
+# What a column says of a folder; None where its step did not run.
+_COLUMNS: Final[Mapping[str, Callable[[FolderReport], int | None]]] = {
+    "Found": lambda folder: folder.mask and folder.mask.found,
+    "Masked": lambda folder: folder.mask and folder.mask.masked,
+    "Done before": lambda folder: folder.mask and folder.mask.already_done,
+    "Failed": lambda folder: folder.failed_count,
+    "Archived": lambda folder: folder.archive and folder.archive.archived,
+    "Rows": lambda folder: folder.load and folder.load.inserted + folder.load.updated,
+}
 
 
 def finished_html(report: RunReport, context: MailContext, shown: Sequence[tuple[str, Thumbnail]]) -> str:
@@ -44,7 +45,7 @@ def finished_html(report: RunReport, context: MailContext, shown: Sequence[tuple
         broken=list(report.broken),
         **_cut("stopped", [Failure(folder.folder, folder.error) for folder in report.folders if folder.error]),
         **_cut("failures", [f for folder in report.folders for f in folder.failures], unlisted(report.folders)),
-        columns=[label for label, _, _ in _COLUMNS],
+        columns=list(_COLUMNS),
         folders=[_row(folder) for folder in ordered[:MAX_FOLDERS]],
         folders_more=max(0, len(ordered) - MAX_FOLDERS),
         thumbnails=[
@@ -94,12 +95,9 @@ def _tiles(report: RunReport) -> list[tuple[str, str, str]]:
 
 
 def _row(folder: FolderReport) -> dict[str, Any]:
-    counts = []
-    for label, step, count in _COLUMNS:
-        result = getattr(folder, step, None) if step else None
-        value = folder.failed_count if label == "Failed" else None if result is None else getattr(result, count)
-        counts.append("–" if value is None else str(value))
-    return {"name": folder.folder, "good": folder.succeeded, "counts": counts}
+    counts = (count(folder) for count in _COLUMNS.values())
+    told = ["–" if number is None else str(number) for number in counts]
+    return {"name": folder.folder, "good": folder.succeeded, "counts": told}
 
 
 def _cut(name: str, items: Iterable[Any], more: int = 0) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -72,7 +73,10 @@ class ProgressNote:
 
     def _write(self) -> None:
         self._progress = dataclasses.replace(self._progress, at=self._clock())
-        write_atomically(self._path, to_line(dataclasses.asdict(self._progress)))
+        try:
+            write_atomically(self._path, to_line(dataclasses.asdict(self._progress)))
+        except OSError as error:  # nothing depends on it: no reason to stop masking
+            logging.getLogger(__name__).warning("%s cannot be written: %s", self._path, error)
 
 
 def read_progress(state_root: Path, run: str) -> list[Progress]:

@@ -17,7 +17,7 @@ random() { head -c 32 /dev/urandom | base64 | tr -d '\n'; }
 hexadecimal() { head -c 32 /dev/urandom | od -An -v -tx1 | tr -d ' \n'; }
 absent() { [ ! -e "$1" ] && echo "made: $1"; }
 
-for name in postgres_password redis_password jwt_secret api_secret_key; do
+for name in postgres_password redis_password jwt_secret api_secret_key grafana_password; do
     if absent "$secrets/$name"; then hexadecimal >"$secrets/$name"; fi
 done
 if absent "$secrets/fernet_key"; then random | tr '+/' '-_' >"$secrets/fernet_key"; fi

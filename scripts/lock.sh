@@ -17,11 +17,11 @@ compile() {
 }
 
 compile requirements.lock pyproject.toml --extra airflow --extra samples --extra build
-compile requirements-test.lock pyproject.toml --extra airflow --extra samples --extra build --extra celery \
+compile requirements-test.lock pyproject.toml --extra airflow --extra samples --extra build --extra celery --extra metrics \
     --extra kubernetes --extra training --extra test
 
 # The containers install these on top of requirements.lock, so that they only need to hold what that does not.
-compile "$tools/workers.lock" pyproject.toml --extra airflow --extra celery --extra kubernetes --constraint requirements.lock
+compile "$tools/workers.lock" pyproject.toml --extra airflow --extra celery --extra metrics --extra kubernetes --constraint requirements.lock
 compile "$tools/gpu.lock" docker/requirements-gpu.in
 for name in workers gpu; do
     awk -f scripts/only_new.awk requirements.lock "$tools/$name.lock" >"docker/requirements-$name.lock"

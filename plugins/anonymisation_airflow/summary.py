@@ -11,6 +11,7 @@ from airflow.sdk import Context, get_current_context
 from anonymisation.outcomes import FolderReport, MaskReport, RunReport
 from anonymisation.report import render_summary
 from anonymisation.units import WorkUnit
+from anonymisation_airflow.metrics import count_run
 from anonymisation_airflow.notifier import RunFailedError, mail_folder, mail_summary
 from anonymisation_airflow.tasks import (
     DISCOVER,
@@ -45,6 +46,7 @@ def summarise() -> None:
             if folder.units > 1 and not folder.succeeded:
                 mail_folder(context, folder)
         mail_summary(context, report)
+        count_run(report)
     if not report.succeeded:
         raise RunFailedError(_verdict(report))
 

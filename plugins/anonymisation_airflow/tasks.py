@@ -19,6 +19,7 @@ from airflow.sdk import Context, conf, get_current_context
 from anonymisation.errors import AnonymisationError
 from anonymisation.outcomes import FolderReport, ImageOutcome
 from anonymisation.units import Shard, WorkUnit
+from anonymisation_airflow import metrics
 from anonymisation_airflow.deployment import Deployment
 from anonymisation_airflow.notifier import mail_folder
 from anonymisation_airflow.request import RunRequest, workspace_for
@@ -49,14 +50,17 @@ _UPSTREAM: Final = [f"{GROUP}.{step}" for step in STEPS[:-1]]
 def find_folders() -> list[dict[str, Any]]:
     """The work units of this run; what does not fit into it is left as the next run's form, see `next_part.py`.
 
-    A dry run takes none, and leaves its plan.
+    A dry run takes none, and leaves its plan. What reviewers marked while a folder was worked on is hidden first.
     """
     from anonymisation.discovery import discover
+    from anonymisation.review_remask import finish_outstanding
 
     context = get_current_context()
     with _explained(context, WorkUnit(".")):
         request = RunRequest.from_context(context)
         workspace = workspace_for(context)
+        if not request.dry_run:
+            finish_outstanding(workspace)
         found = discover(workspace, request.selection(), look_only=request.dry_run)
         _tell(found, request)
         context["ti"].xcom_push(FINDINGS_KEY, _findings(found, request))
@@ -66,6 +70,7 @@ def find_folders() -> list[dict[str, Any]]:
         largest = workspace.settings.max_pictures_per_work_unit
         units, remaining = share_of_run(found.folders, request.continue_after, largest, _limits())
         context["ti"].xcom_push(PICTURES_KEY, _pictures(found, units))
+        metrics.count_found(len(units), remaining)
         if remaining:
             form = {**request.next_part(after=units[-1].folder), "remaining": remaining}
             context["ti"].xcom_push(NEXT_PART_KEY, form)
@@ -76,35 +81,47 @@ def mask(unit: dict[str, Any]) -> dict[str, Any]:
     """Mask the unit's pictures; pictures that fail are in the report."""
     from anonymisation.masking.factory import load_detector
     from anonymisation.pipeline import mask_folder
+    from anonymisation.run_progress import ProgressNote
 
     run = get_current_context()["dag_run"].run_id
 
     def step(workspace: Workspace, folder: str, shard: Shard) -> Any:
-        progress = _Progress(WorkUnit(folder, shard).label)
-        return mask_folder(workspace, folder, lambda: load_detector(workspace.settings), progress, shard=shard, run=run)
+        note = ProgressNote(workspace.shares.state, run, folder, shard.number)
+        log = _ProgressLog(WorkUnit(folder, shard).label)
 
-    return _step(step, unit)
+        def progress(outcome: ImageOutcome) -> None:
+            note.count(outcome)
+            log(outcome)
+
+        try:
+            return mask_folder(
+                workspace, folder, lambda: load_detector(workspace.settings), progress, shard=shard, run=run
+            )
+        finally:
+            note.close()
+
+    return _step("mask", step, unit)
 
 
 def archive(unit: dict[str, Any]) -> dict[str, Any]:
     """Copy the originals to the archive and verify the copies."""
     from anonymisation.archive import archive_folder
 
-    return _step(archive_folder, unit)
+    return _step("archive", archive_folder, unit)
 
 
 def load(unit: dict[str, Any]) -> dict[str, Any]:
     """Bring the records into the database."""
     from anonymisation.loading import load_folder
 
-    return _step(load_folder, unit)
+    return _step("load", load_folder, unit)
 
 
 def check(unit: dict[str, Any]) -> dict[str, Any]:
     """Look whether everything expected is there and agrees."""
     from anonymisation.integrity import check_folder
 
-    return _step(check_folder, unit)
+    return _step("check", check_folder, unit)
 
 
 def release(unit: dict[str, Any]) -> None:
@@ -119,8 +136,9 @@ def release(unit: dict[str, Any]) -> None:
     from anonymisation.release import release_folder
 
     context = get_current_context()
-    report = _step(release_folder, unit)
+    report = _step("release", release_folder, unit)
     context["ti"].xcom_push("return_value", report)
+    metrics.count_ended_unit()
     whole = _folder_report(context, WorkUnit.from_value(unit), report)
     failed = failed_pictures_error(whole)
     if failed is not None:
@@ -134,12 +152,13 @@ def step_report(value: dict[str, Any]) -> dict[str, Any]:
     return {key: found for key, found in value.items() if key not in ("shard", "shards")}
 
 
-def _step(step: Step, value: dict[str, Any]) -> dict[str, Any]:
+def _step(name: str, step: Step, value: dict[str, Any]) -> dict[str, Any]:
     context, unit = get_current_context(), WorkUnit.from_value(value)
     context[FOLDER_NAME] = unit.label  # type: ignore[typeddict-unknown-key]
     with _explained(context, unit):
         report: dict[str, Any] = step(workspace_for(context), unit.folder, unit.shard).to_dict()
-    counts = ", ".join(f"{name} {count}" for name, count in report.items() if isinstance(count, int) and count)
+    metrics.count_step(name, report)
+    counts = ", ".join(f"{key} {count}" for key, count in report.items() if isinstance(count, int) and count)
     logging.getLogger(__name__).info("%s: %s", unit.label, counts or "nothing to do")
     return {**report, **unit.to_value()}
 
@@ -205,7 +224,7 @@ def _tell(found: Discovery, request: RunRequest) -> None:
         log.warning("%s", problem)
 
 
-class _Progress:
+class _ProgressLog:
     """Logs how far a folder is, and every picture that fails."""
 
     def __init__(self, folder: str) -> None:

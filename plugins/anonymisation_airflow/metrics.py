@@ -1,0 +1,78 @@
+"""Metrics, through Airflow's own: to StatsD or OpenTelemetry, as `[metrics]` of its configuration says, else nowhere.
+
+| name | kind | of |
+|---|---|---|
+| anonymisation.pictures.found | counter | pictures that a mask task looked at |
+| anonymisation.pictures.masked | counter | pictures masked |
+| anonymisation.pictures.failed | counter | pictures that failed anew |
+| anonymisation.mask.seconds_per_picture | timer | each mask task that masked something: its time, by picture |
+| anonymisation.bytes.archived | counter | bytes of originals copied to the archive |
+| anonymisation.rows.loaded | counter | rows inserted or updated |
+| anonymisation.rows.failed | counter | rows that the database refused |
+| anonymisation.check.gaps | counter | files and rows that the check missed |
+| anonymisation.originals.released | counter | originals removed from the input |
+| anonymisation.units.waiting | gauge | work units of the run that have not ended |
+| anonymisation.folders.waiting | gauge | folders found that the run leaves to the next |
+| anonymisation.folders.failed | counter | folders that failed, at the end of a run |
+| anonymisation.run.seconds | timer | each run, from its start to its summary |
+| anonymisation.runs.failed | counter | runs that are not complete |
+
+Airflow puts its `statsd_prefix` (`airflow`) before them. docker/monitoring makes them a dashboard.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, Final
+
+from airflow.sdk.observability.stats import gauge, incr, timing
+
+if TYPE_CHECKING:
+    from anonymisation.outcomes import RunReport
+
+_PREFIX: Final = "anonymisation"
+# For each step: the metric, and the counts of its report that are added to it.
+_COUNTERS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
+    "mask": {"pictures.found": ("found",), "pictures.masked": ("masked",), "pictures.failed": ("failed",)},
+    "archive": {"bytes.archived": ("size",)},
+    "load": {"rows.loaded": ("inserted", "updated"), "rows.failed": ("failed",)},
+    "check": {"check.gaps": ("missing",)},
+    "release": {"originals.released": ("released",)},
+}
+
+
+def count_step(step: str, report: Mapping[str, Any]) -> None:
+    """What a step of a work unit did."""
+    for name, counts in _COUNTERS[step].items():
+        _count(name, sum(report[count] for count in counts))
+    if step == "mask" and report["masked"]:
+        _time("mask.seconds_per_picture", report["seconds"] / report["masked"])
+
+
+def count_found(units: int, folders_left: int) -> None:
+    """How much a run takes, and how many folders it leaves to the next."""
+    gauge(f"{_PREFIX}.units.waiting", units)
+    gauge(f"{_PREFIX}.folders.waiting", folders_left)
+
+
+def count_ended_unit() -> None:
+    """One work unit less is waited for."""
+    gauge(f"{_PREFIX}.units.waiting", -1, delta=True)
+
+
+def count_run(report: RunReport) -> None:
+    """How a run ended. Units whose way ended early are not waited for any more."""
+    gauge(f"{_PREFIX}.units.waiting", 0)
+    _time("run.seconds", report.seconds)
+    _count("folders.failed", sum(not folder.succeeded for folder in report.folders))
+    _count("runs.failed", int(not report.succeeded))
+
+
+def _count(name: str, number: int) -> None:
+    if number:
+        incr(f"{_PREFIX}.{name}", number)
+
+
+def _time(name: str, seconds: float) -> None:
+    timing(f"{_PREFIX}.{name}", timedelta(seconds=seconds))
