@@ -13,6 +13,7 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 PREFIX: Final = "/anonymisation"
+TITLE: Final = "Masking"  # Airflow's navigation has no room for a longer one
 
 
 @cache
@@ -32,6 +33,9 @@ def _address(path: str) -> str:
     return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + PREFIX + path
 
 
+_ICONS: Final = {"icon": _address("/static/icon.svg"), "icon_dark_mode": _address("/static/icon-dark.svg")}
+
+
 class AnonymisationOperationsPage(AirflowPlugin):
     """The page, its item and its tab."""
 
@@ -41,14 +45,16 @@ class AnonymisationOperationsPage(AirflowPlugin):
     ]
     external_views: ClassVar[list[Any]] = [
         {
-            "name": "Anonymisation",
+            "name": TITLE,
+            **_ICONS,
             "href": _address("/"),
             "destination": "nav",
             "url_route": "operations",
             "nav_top_level": True,
         },
         {
-            "name": "Anonymisation",
+            "name": TITLE,
+            **_ICONS,
             "href": _address("/runs/{RUN_ID}?dag={DAG_ID}"),
             "destination": "dag_run",
             "url_route": "anonymisation",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
@@ -15,7 +15,7 @@ from anonymisation.run_progress import Progress, read_progress
 from anonymisation_airflow.operations.access import DAG_ID
 from anonymisation_airflow.operations.site import Site, folder_key
 from anonymisation_airflow.operations.stored_run import Night, StoredRun, Task, read_run, tasks_by_unit
-from anonymisation_airflow.tasks import DISCOVER, STEPS
+from anonymisation_airflow.tasks import DISCOVER, GROUP, STEPS
 
 PICTURES_KEY: Final = "pictures"  # of discover's XCom: the pictures and those pending of each folder
 WORKING: Final = frozenset({"running", "queued", "deferred", "up_for_retry", "restarting"})
@@ -52,6 +52,12 @@ class Totals:
             seconds=seconds,
         )
 
+    def with_progress(self, lines: Iterable[FolderLine]) -> Totals:
+        """The sums while the run goes on: what is known of a folder by its progress counts, too."""
+        counts = [line.counts for line in lines]
+        sums = {key: sum(count[key] for count in counts) for key in ("found", "masked", "failed")}
+        return replace(self, **sums)
+
 
 @dataclass(frozen=True, slots=True)
 class FolderLine:
@@ -64,6 +70,8 @@ class FolderLine:
     report: FolderReport
     units: int
     looked_at: int
+    masked: int
+    failed: int
     total: int
     per_second: float | None
     log: str | None
@@ -83,13 +91,13 @@ class FolderLine:
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Found, masked, already done, failed, known failed, rows; from the reports, else from the progress."""
+        """Found, masked, already done, failed, known failed, rows; by the reports, and the progress of what runs."""
         mask, load = self.report.mask, self.report.load
         return {
-            "found": mask.found if mask else self.total,
-            "masked": mask.masked if mask else self.looked_at,
+            "found": max(self.total, self.looked_at),
+            "masked": self.masked,
             "already_done": mask.already_done if mask else 0,
-            "failed": self.report.failed_count,
+            "failed": self.failed,
             "known_failed": mask.known_failed if mask else 0,
             "rows": load.inserted + load.updated if load else 0,
         }
@@ -116,7 +124,7 @@ class NightView:
 _totals: OrderedDict[tuple[str, str, datetime | None], Totals] = OrderedDict()
 
 
-def totals_of(night: Night) -> Totals | None:
+def totals_of(site: Site, night: Night) -> Totals | None:
     """The totals of a run; those of a run that has ended are remembered."""
     key = (night.run_id, night.state, night.end_date)
     if night.ended and key in _totals:
@@ -124,30 +132,28 @@ def totals_of(night: Night) -> Totals | None:
     run = read_run(night.run_id)
     if run is None:
         return None
-    totals = Totals.of(run.report(), _seconds(night))
-    if night.ended:
-        _totals[key] = totals
-        while len(_totals) > _REMEMBERED:
-            _totals.popitem(last=False)
+    if not night.ended:
+        return view_night(site, run).totals
+    totals = _totals[key] = Totals.of(run.report(), _seconds(night))
+    while len(_totals) > _REMEMBERED:
+        _totals.popitem(last=False)
     return totals
 
 
 def view_night(site: Site, run: StoredRun) -> NightView:
     """Everything about one run."""
     report = run.report()
-    progress: dict[str, list[Progress]] = {}
-    if not run.night.ended:
-        for item in read_progress(site.state_root, run.run_id):
-            progress.setdefault(item.folder, []).append(item)
+    progress = _unreported(site, run)
     units = _units_by_folder(run)
     expected = run.xcom_pull(DISCOVER, PICTURES_KEY) or {}
     lines = tuple(
         _line(site, run, folder, units.get(folder.folder, []), progress.get(folder.folder, []), expected)
         for folder in report.folders
     )
+    totals = Totals.of(report, _seconds(run.night))
     return NightView(
         run.night,
-        Totals.of(report, _seconds(run.night)),
+        totals if run.night.ended else totals.with_progress(lines),
         lines,
         (*report.broken, *(problem for problem in report.problems if problem not in report.broken)),
         _log(run, Task("summary", -1, "")),
@@ -172,26 +178,38 @@ def _line(
     progress: list[Progress],
     expected: Mapping[str, Any],
 ) -> FolderLine:
+    """`progress` is that of the units which have not reported yet."""
     tasks = [task for unit in units for task in unit]
-    state = _state(report, tasks, ended=run.night.ended)
-    looked_at = sum(item.looked_at for item in progress)
-    pace = sum(item.per_second or 0.0 for item in progress) or None
-    if report.mask is not None and state != "running":
-        looked_at = report.mask.found
-        pace = report.mask.masked / report.mask.seconds if report.mask.seconds and report.mask.masked else None
-    total = int(expected.get(report.folder, {}).get("pictures", 0)) or (report.mask.found if report.mask else 0)
+    mask = report.mask
+    total = int(expected.get(report.folder, {}).get("pictures", 0)) or (mask.found if mask else 0)
+    pace = sum(item.per_second or 0.0 for item in progress)
+    if not pace and mask is not None and mask.seconds:
+        pace = mask.masked / mask.seconds
     return FolderLine(
         folder=report.folder,
         key=folder_key(site, report.folder),
-        state=state,
+        state=_state(report, tasks, ended=run.night.ended),
         step=_step(tasks),
         report=report,
         units=len(units),
-        looked_at=looked_at,
+        looked_at=(mask.found if mask else 0) + sum(item.looked_at for item in progress),
+        masked=(mask.masked if mask else 0) + sum(item.masked for item in progress),
+        failed=report.failed_count + sum(item.failed for item in progress),
         total=total,
-        per_second=pace,
+        per_second=pace or None,
         log=_log(run, _telling(tasks)) if tasks else None,
     )
+
+
+def _unreported(site: Site, run: StoredRun) -> dict[str, list[Progress]]:
+    """The progress, by folder, of the units whose mask step has begun and not ended."""
+    reports = run.xcom_pull([f"{GROUP}.{STEPS[0]}"])
+    reported = {(report["folder"], report.get("shard", 1)) for report in reports if report}
+    found: dict[str, list[Progress]] = {}
+    for item in () if run.night.ended else read_progress(site.state_root, run.run_id):
+        if (item.folder, item.shard) not in reported:
+            found.setdefault(item.folder, []).append(item)
+    return found
 
 
 def _state(report: FolderReport, tasks: list[Task], *, ended: bool) -> str:

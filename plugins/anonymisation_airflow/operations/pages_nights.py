@@ -23,6 +23,8 @@ STATIC: Final = {
     "app.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
     "draw.js": "text/javascript; charset=utf-8",
+    "icon.svg": "image/svg+xml",
+    "icon-dark.svg": "image/svg+xml",
 }
 PageNumber = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
 
@@ -31,7 +33,7 @@ PageNumber = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
 def list_nights(request: Request, site: SiteDep, user: GetUserDep, number: PageNumber = 1) -> HTMLResponse:
     """Every run with its totals, the newest first."""
     paging = Paging(number, NIGHTS_A_PAGE, count_nights())
-    listed = [(night, totals_of(night)) for night in nights(paging.first, NIGHTS_A_PAGE)]
+    listed = [(night, totals_of(site, night)) for night in nights(paging.first, NIGHTS_A_PAGE)]
     return page(request, site, user, "nights.html", nights=listed, paging=paging)
 
 

@@ -68,6 +68,20 @@ def test_a_running_night_tells_progress_pace_and_what_is_left(page: Page) -> Non
     assert "20 %" in read
     assert "2.0/s" in read
     assert "3 min 20 s" in read
+    assert "500 100 0 0 0 2.0/s" in read
+    # The unit's report takes the place of its progress.
+    mask = {
+        "folder": FOLDER,
+        "found": 500,
+        "masked": 499,
+        "already_done": 0,
+        "failed": 1,
+        "known_failed": 0,
+        "seconds": 100,
+    }
+    add_xcom(run, run_id, "folder.mask", 0, "return_value", {**mask, "shard": 1, "shards": 1})
+    read = words(page.as_user("viewer").get(f"{PREFIX}/runs/{quote(run_id)}").text)
+    assert "500 499 0 1 0 5.0/s" in read
 
 
 def test_a_run_of_another_dag_is_none_of_ours(page: Page, night: str) -> None:
