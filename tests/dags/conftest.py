@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from email.message import EmailMessage
@@ -11,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 import yaml
 from aiosmtpd.controller import Controller
 
-from scripts.airflow_stack import AirflowStack, free_port, running
+from scripts.airflow_stack import AirflowStack, free_port, processes_of, running
 from tests.captures import CAR_BOX, capture
 from tests.smtp_catcher import Catcher
 
@@ -63,6 +66,25 @@ class Deployment:
         """The rows of the summary by folder."""
         return {row["folder"]: row for row in self.stack.api.xcom(DAG_ID, run_id, "summary", "table")}
 
+    def restart_scheduler(self) -> None:
+        """Kill the scheduler and all that runs below it, as a machine that goes down, and start another."""
+        (scheduler,) = [
+            process
+            for process in map(psutil.Process, processes_of(self.stack.home))
+            if {"scheduler"} & set(" ".join(process.cmdline()).split()) and not _is_scheduler(process.parent())
+        ]
+        for process in (scheduler, *scheduler.children(recursive=True)):
+            process.kill()
+        with self.stack.log_file.open("ab") as log:
+            subprocess.Popen(
+                [sys.executable, "-m", "airflow", "scheduler"],
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                env=self.stack._full_environment(),
+                cwd=self.stack.home,
+                start_new_session=True,  # stopped with the stack all the same, by its AIRFLOW_HOME
+            )
+
     def outputs(self, folder: str) -> list[str]:
         """The names of the masked pictures of a folder."""
         return sorted(path.name for path in (self.output / folder).glob("*.jpg"))
@@ -76,6 +98,10 @@ def text_of(mail: EmailMessage) -> str:
     """What a mail says in plain text."""
     part = mail.get_body(("plain",))
     return "" if part is None else str(part.get_content())
+
+
+def _is_scheduler(process: psutil.Process | None) -> bool:
+    return process is not None and "scheduler" in " ".join(process.cmdline()).split()
 
 
 @pytest.fixture(scope="session")
@@ -92,6 +118,7 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         "ANONYMISATION_CONFIG": str(_write_config(root, _save_model(root / "model"))),
         "ANONYMISATION_MAX_FOLDERS": str(MAX_FOLDERS),
         "ANONYMISATION_RETRY_SECONDS": "1",
+        "AIRFLOW__SCHEDULER__ORPHANED_TASKS_CHECK_INTERVAL": "10",
         "AIRFLOW_CONN_ANONYMISATION_DB": json.dumps({"conn_type": "sqlite", "host": str(root / "roads.db")}),
         "AIRFLOW_CONN_SMTP_DEFAULT": json.dumps(
             {"conn_type": "smtp", "host": "127.0.0.1", "port": server.port}
@@ -125,6 +152,7 @@ def _write_config(root: Path, model: Path) -> Path:
         "model_type": str(model),
         "model_dir": str(root / "models"),
         "tiles": False,
+        "max_pictures_per_work_unit": 100,
         "remote_json": True,
         "write_exif_to_db": True,
         "uncaught_exception_email": True,

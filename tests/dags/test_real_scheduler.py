@@ -25,6 +25,12 @@ def _rows(database: Path) -> list[str]:
         return [name for (name,) in connection.execute("SELECT Filnavn FROM PICTURES")]
 
 
+def _rows_of(airflow: Deployment, folder: str) -> list[str]:
+    """The pictures of a folder that have a row, as often as they have one; no two folders here share a name."""
+    names = set(airflow.outputs(folder))
+    return sorted(name for name in _rows(airflow.database) if name in names)
+
+
 def test_folders_with_any_name_go_through_and_a_bad_picture_reddens_its_folder_only(airflow: Deployment) -> None:
     good, bad = "mixed/100% {{ 7 * 7 }} #å/F1_2021_05_01", "mixed/F2_2021_05_02"
     airflow.put(good, 2)
@@ -41,7 +47,7 @@ def test_folders_with_any_name_go_through_and_a_bad_picture_reddens_its_folder_o
     assert states[""]["summary"] == "failed"
     assert airflow.outputs(good) == ["picture_0000.jpg", "picture_0001.jpg"]
     assert airflow.outputs(bad) == ["picture_0010.jpg", "picture_0011.jpg"]
-    counts = {"found": 3, "masked": 2, "already_done": 0, "failed": 1, "known_failed": 0, "rows": 2}
+    counts = {"found": 3, "masked": 2, "already_done": 0, "failed": 1, "known_failed": 0, "rows": 2, "units": 1}
     assert airflow.table("mixed")[bad] == {"folder": bad, **counts, "error": None}
     assert [len(airflow.mails_about("Processing error", f"{bad}/broken.jpg"))] == [1]
     (summary,) = airflow.mails_about("finished", f"{bad}/broken.jpg")
@@ -76,6 +82,7 @@ def test_a_hopeless_discovery_is_not_tried_again_and_fails_the_run_after_the_sum
 
 
 def test_a_killed_mask_task_is_taken_up_again_and_does_nothing_twice(airflow: Deployment) -> None:
+    """In a folder large enough to be worked on in two parts."""
     folder, count = "killed/F1_2021_06_01", 150
     airflow.put(folder, count, first=100)
 
@@ -86,8 +93,9 @@ def test_a_killed_mask_task_is_taken_up_again_and_does_nothing_twice(airflow: De
     assert 0 < len(before) < count
 
     assert airflow.wait("killed") == "success"
-    tries = {t["task_id"]: t["try_number"] for t in airflow.stack.api.task_instances(DAG_ID, "killed")}
-    assert tries["folder.mask"] == 2
+    tasks = airflow.stack.api.task_instances(DAG_ID, "killed")
+    assert sorted(task["try_number"] for task in tasks if task["task_id"] == "folder.mask") == [1, 2]
+    assert {label for label in airflow.states("killed") if label} == {f"{folder} [1/2]", f"{folder} [2/2]"}
     assert len(airflow.outputs(folder)) == count
     after = {name: (airflow.output / folder / name).stat().st_mtime_ns for name in before}
     assert after == before
@@ -97,7 +105,25 @@ def test_a_killed_mask_task_is_taken_up_again_and_does_nothing_twice(airflow: De
         assert frame.pixels.shape == (HEIGHT, WIDTH, 3)
     assert airflow.table("killed")[folder]["rows"] == count
     row = airflow.table("killed")[folder]
-    assert row["masked"] + row["already_done"] == count
+    assert row["masked"] + row["already_done"] == row["found"] == count
+    assert row["units"] == 2
+    assert _rows_of(airflow, folder) == airflow.outputs(folder)
+
+
+def test_a_restarted_scheduler_finishes_the_run_and_does_nothing_twice(airflow: Deployment) -> None:
+    folder, count = "restart/F1_2021_06_02", 90
+    airflow.put(folder, count, first=600)
+    airflow.trigger("restart", ["restart"])
+    _mask_process(airflow, "restart", folder)
+    airflow.restart_scheduler()
+    before = {path: path.stat().st_mtime_ns for path in (airflow.output / folder).glob("*.jpg")}
+    assert 0 < len(before) < count
+
+    assert airflow.wait("restart") == "success"
+    assert len(airflow.outputs(folder)) == count
+    assert {path: path.stat().st_mtime_ns for path in before} == before
+    assert {path.suffix for path in (airflow.output / folder).iterdir()} == {".jpg", ".json"}
+    assert _rows_of(airflow, folder) == airflow.outputs(folder)
 
 
 def _mask_process(airflow: Deployment, run_id: str, folder: str) -> int:
@@ -106,7 +132,9 @@ def _mask_process(airflow: Deployment, run_id: str, folder: str) -> int:
     while time.monotonic() < deadline:
         if len(airflow.outputs(folder)) >= 3:
             tasks = airflow.stack.api.task_instances(DAG_ID, run_id)
-            return next(int(task["pid"]) for task in tasks if task["task_id"] == "folder.mask")
+            return next(
+                int(task["pid"]) for task in tasks if (task["task_id"], task["state"]) == ("folder.mask", "running")
+            )
         time.sleep(0.05)
     raise TimeoutError("the mask task wrote nothing")
 
@@ -163,7 +191,15 @@ def _run_of_backfill(airflow: Deployment) -> str:
 
 @pytest.mark.parametrize(
     "form",
-    [{"model": "Slowest"}, {"delete_input": "maybe"}, {"capture_date": "5 May"}, {"folders": "one"}, {"part": 0}],
+    [
+        {"model": "Slowest"},
+        {"delete_input": "maybe"},
+        {"capture_date": "5 May"},
+        {"date_from": "May"},
+        {"dry_run": "perhaps"},
+        {"folders": "one"},
+        {"part": 0},
+    ],
 )
 def test_the_trigger_form_refuses_nonsense(airflow: Deployment, form: dict[str, object]) -> None:
     with pytest.raises(AirflowApiError) as refused:
