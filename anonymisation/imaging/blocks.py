@@ -17,11 +17,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.imaging.libjpeg import Blocks, Grid
+from anonymisation.imaging.libjpeg import GREATEST, Blocks, Grid
 from anonymisation.imaging.segments import Component, JpegStructure
 
 _SIDE: Final = 8
-_GREATEST: Final = 1023  # ten bits, the most that a baseline file holds
 _PIXELS_AT_ONCE: Final = 1 << 17  # bounds memory, and stays in the cache
 _ROWS_AT_ONCE: Final = 16  # times 192 × 64 are below the 2¹⁸ products from which OpenBLAS uses threads
 _FREQUENCIES: Final = np.arange(_SIDE)[:, None]
@@ -64,18 +63,29 @@ def redacted_blocks(
         tables: the quantisation table of each component, 64 steps row by row.
     """
     cells = _cells(mask)
-    found = []
-    for number, (component, grid) in enumerate(zip(structure.components, grids_of(structure), strict=True)):
-        down, across = _footprint(structure, component)
+    grids = grids_of(structure)
+    found: dict[int, Blocks] = {}
+    for (down, across), numbers in _by_footprint(structure).items():
+        grid = grids[numbers[0]]
         rows, columns = np.nonzero(_coarser(cells, down, across)[: grid.rows, : grid.columns])
-        transform, shift = _steps(structure.colour, number, tables[number])
-        coefficients = np.empty((len(rows), 64), np.int16)
+        steps = [_steps(structure.colour, number, tables[number]) for number in numbers]
+        coefficients = np.empty((len(numbers), len(rows), 64), np.int16)
         for part in _parts(len(rows), down * across):
-            steps = _product(_colours(pixels, rows[part], columns[part], down, across), transform)
-            steps[:, 0] -= shift
-            coefficients[part] = np.rint(steps, out=steps).clip(-_GREATEST, _GREATEST)
-        found.append(Blocks(rows, columns, coefficients))
-    return tuple(found)
+            colours = _colours(pixels, rows[part], columns[part], down, across)
+            for index, (transform, shift) in enumerate(steps):
+                values = _product(colours, transform)
+                values[:, 0] -= shift
+                coefficients[index, part] = np.rint(values, out=values).clip(-GREATEST, GREATEST)
+        found.update({n: Blocks(rows, columns, coefficients[index]) for index, n in enumerate(numbers)})
+    return tuple(found[number] for number in range(len(grids)))
+
+
+def _by_footprint(structure: JpegStructure) -> dict[tuple[int, int], list[int]]:
+    """Components by how many rows and columns of pixels one sample stands for; those of one kind share their blocks."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for number, component in enumerate(structure.components):
+        found.setdefault(_footprint(structure, component), []).append(number)
+    return found
 
 
 def _steps(colour: str, number: int, table: NDArray[np.int64]) -> tuple[NDArray[np.float32], float]:
@@ -91,10 +101,13 @@ def _steps(colour: str, number: int, table: NDArray[np.int64]) -> tuple[NDArray[
 
 def _product(colours: NDArray[np.float32], transform: NDArray[np.float32]) -> NDArray[np.float32]:
     """`colours` @ `transform`, in pieces so small that OpenBLAS wakes no further threads, which would only spin."""
-    number = len(colours)
-    pieces = np.zeros((-(-number // _ROWS_AT_ONCE), _ROWS_AT_ONCE, colours.shape[1]), np.float32)
-    pieces.reshape(-1, colours.shape[1])[:number] = colours
-    return np.asarray((pieces @ transform).reshape(-1, transform.shape[1])[:number], np.float32)
+    number, width = colours.shape
+    whole = number - number % _ROWS_AT_ONCE
+    product = np.empty((number, transform.shape[1]), np.float32)
+    pieces = colours[:whole].reshape(-1, _ROWS_AT_ONCE, width)
+    np.matmul(pieces, transform, out=product[:whole].reshape(-1, _ROWS_AT_ONCE, transform.shape[1]))
+    np.matmul(colours[whole:], transform, out=product[whole:])
+    return product
 
 
 def _greatest_factors(structure: JpegStructure) -> tuple[int, int]:
@@ -129,7 +142,11 @@ def _coarser(cells: NDArray[np.bool_], down: int, across: int) -> NDArray[np.boo
     rows, columns = -(-cells.shape[0] // down), -(-cells.shape[1] // across)
     whole = np.zeros((rows * down, columns * across), np.bool_)
     whole[: cells.shape[0], : cells.shape[1]] = cells
-    return np.asarray(whole.reshape(rows, down, columns, across).any(axis=(1, 3)), np.bool_)
+    groups = np.zeros((rows, columns), np.bool_)
+    for row in range(down):
+        for column in range(across):
+            groups |= whole[row::down, column::across]
+    return groups
 
 
 def _parts(number: int, cells_each: int) -> Iterator[slice]:

@@ -163,6 +163,10 @@ def _collapsed(mask: NDArray[np.float32], inner: PixelBox) -> NDArray[np.float32
 def _marks_anything(mask: NDArray[np.float32], inner: PixelBox) -> bool:
     if not np.any(mask > MASK_THRESHOLD):
         return False
+    # Mostly the row of pixels nearest to the greatest sample tells it.
+    peak = int(np.argmax(mask)) // mask.shape[1] * (inner.height - 1) // max(mask.shape[0] - 1, 1)
+    if _paste_rows(mask, inner, peak, peak + 1).any():
+        return True
     rows = max(_STRIP_PIXELS // inner.width, 1)
     starts = range(0, inner.height, rows)
     return any(_paste_rows(mask, inner, start, min(start + rows, inner.height)).any() for start in starts)

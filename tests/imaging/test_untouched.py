@@ -273,10 +273,22 @@ def _single(value: int, row: int = 0) -> Blocks:
 GRAY = jpeg(photograph(32, 32), mode="L")
 
 
-def test_values_that_no_file_can_hold_are_refused_with_either_kind_of_tables() -> None:
+@pytest.mark.parametrize("value", [-2000, -1024, 1024, 32767])
+def test_values_that_no_file_can_hold_are_refused_with_either_kind_of_tables(value: int) -> None:
     for optimise in (False, True):
-        with pytest.raises(BlocksUnusableError, match=r"reads back differently|out of range"):
-            replace_blocks(GRAY, [Grid(4, 4)], [_single(-2000)], optimise=optimise)
+        with pytest.raises(BlocksUnusableError, match="too large"):
+            replace_blocks(GRAY, [Grid(4, 4)], [_single(value)], optimise=optimise)
+
+
+def test_the_greatest_values_that_a_file_can_hold_are_written() -> None:
+    block = np.full((1, 64), 1023, np.int16)
+    block[0, 1::2] = -1023
+    for first in (-1024, 1023):
+        block[0, 0] = first
+        blocks = Blocks(np.array([1]), np.array([2]), block)
+        written = coefficients(replace_blocks(GRAY, [Grid(4, 4)], [blocks], optimise=False))[0][1, 2]
+        assert written[0] == first
+        assert sorted(written[1:]) == [-1023] * 32 + [1023] * 31
 
 
 @pytest.mark.parametrize("data", [GRAY[:-60], GRAY[:300], b"\xff\xd8\xff\xd9", b"", b"GIF89a"])
