@@ -242,6 +242,7 @@ def test_tiles_are_cut_as_configured(tmp_path: Path) -> None:
         """The real model, and what it was shown."""
 
         max_batch = 8
+        max_detections = None
 
         def __init__(self, inner: Any) -> None:
             self.inner = inner

@@ -36,6 +36,11 @@ class BatchModel(Protocol):
         """How many pictures one call of `predict` may carry, at least 1."""
         ...
 
+    @property
+    def max_detections(self) -> int | None:
+        """How many detections one picture can have (None: not known); what has as many may hold more."""
+        ...
+
     def predict(self, batch: NDArray[np.uint8]) -> list[Detections]:
         """Detections per picture of a batch (B, H, W, 3) uint8 RGB, B from 1 to `max_batch`; raises as `detect`."""
         ...

@@ -58,6 +58,15 @@ class SavedModel:
         """How many pictures one call of `predict` may carry."""
         return self._max_batch
 
+    @property
+    def max_detections(self) -> int | None:
+        """How many detections one picture can have; None where the model does not say.
+
+        Of a model with more classes than are kept here, rows of other classes count as well: it is full before this.
+        """
+        rows = self._signature.structured_outputs["detection_scores"].shape
+        return rows[1] if rows.rank == 2 else None
+
     def predict(self, batch: NDArray[np.uint8]) -> list[Detections]:
         """Detections per picture of a batch (B, H, W, 3) uint8 RGB, B from 1 to `max_batch`.
 

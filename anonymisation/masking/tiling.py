@@ -36,7 +36,8 @@ def scaled_down(pixels: NDArray[np.uint8], max_num_pixels: int) -> NDArray[np.ui
 class TilingDetector:
     """A detector that shows a model the whole picture and, with `tiles`, closer views, and puts the results together.
 
-    Every instance found in a view that is meant to find it is kept; instances of one object share a number.
+    Every instance found in a view that is meant to find it is kept; instances of one object share a number. A view in
+    which the model finds as many as it can give is looked at again in halves.
     `max_num_pixels` bounds what the model is shown; detections are in shares of the picture, so that they fit the
     picture as it was. `form` is the size at which the model sees, where it says so.
     """
@@ -53,12 +54,23 @@ class TilingDetector:
             raise ValueError(f"pixels: expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
         pixels = scaled_down(pixels, self.max_num_pixels)
         height, width = pixels.shape[:2]
+        found: list[tuple[View, Detections]] = []
         views = views_of(height, width, self.tiles, self.form)
-        found: list[Detections] = []
+        while views:
+            crowded: list[View] = []
+            for view, part in self._seen(views, pixels):
+                found.append((view, view.within_crop(part)))
+                # The model has no room for more than it gave: only its parts can tell that nothing is missing.
+                if self.model.max_detections is not None and len(part) >= self.model.max_detections:
+                    crowded.extend(view.halves(self.form))
+            views = tuple(crowded)
+        return _joined(found, height, width)
+
+    def _seen(self, views: Sequence[View], pixels: NDArray[np.uint8]) -> Iterator[tuple[View, Detections]]:
+        """Each view and what the model finds on its canvas."""
         for batch in self._batches(views):
             seen = self.model.predict(np.stack([view.of(pixels) for view in batch]))
-            found.extend(view.within_crop(part) for view, part in zip(batch, seen, strict=True))
-        return _joined(found, views, height, width)
+            yield from zip(batch, seen, strict=True)
 
     def _batches(self, views: Sequence[View]) -> Iterator[Sequence[View]]:
         """Views of one size that follow each other, as many at once as model and memory bear."""
@@ -71,11 +83,9 @@ class TilingDetector:
                 yield same[start : start + size]
 
 
-def _joined(found: Sequence[Detections], views: Sequence[View], height: int, width: int) -> Detections:
+def _joined(found: Sequence[tuple[View, Detections]], height: int, width: int) -> Detections:
     """The detections of all views in the coordinates of the picture, with one number per object."""
-    filled = [
-        (number, part, view.crop) for number, (part, view) in enumerate(zip(found, views, strict=True)) if len(part)
-    ]
+    filled = [(number, part, view.crop) for number, (view, part) in enumerate(found) if len(part)]
     if not filled:
         return Detections.empty()
     scale = np.array([height, width, height, width], np.float64)

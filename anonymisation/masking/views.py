@@ -36,6 +36,9 @@ _LEAST_STEP: Final = 1.1
 MOST_VIEW_PIXELS: Final = 1 << 21
 # A view shrinks by up to this share where that saves it half a row of blocks of padding.
 _SHRINK: Final = 1 / 32
+# Halves of a view overlap by a fifth of it; a view whose longer side is less is not halved.
+_HALF: Final = 0.6
+_LEAST_HALVED: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +106,21 @@ class View:
     def shape(self) -> tuple[int, int]:
         """Height and width of the canvas."""
         return self.height, self.width
+
+    def halves(self, form: InputForm | None) -> tuple[View, ...]:
+        """Two views of its halves, at the same scale; none where it is too small to halve."""
+        crop = self.crop
+        half = math.ceil(max(crop.height, crop.width) * _HALF)
+        if max(self.rows, self.columns) < _LEAST_HALVED:
+            return ()
+        if crop.height > crop.width:
+            parts = [Crop(crop.top + start, crop.left, half, crop.width) for start in (0, crop.height - half)]
+        else:
+            parts = [Crop(crop.top, crop.left + start, crop.height, half) for start in (0, crop.width - half)]
+        if form is None:
+            return tuple(View.as_is(part) for part in parts)
+        scale = max(self.rows, self.columns) / max(crop.height, crop.width)
+        return tuple(_fitted(part, scale, form, self.largest) for part in parts)
 
     def of(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
         """(height, width, 3) uint8: the part of `pixels`, (H, W, 3) uint8."""

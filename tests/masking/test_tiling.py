@@ -20,6 +20,7 @@ class WhiteSpotModel:
     """A batch model that marks the box around everything white, and remembers the sizes of what it was shown."""
 
     max_batch: int = 100
+    max_detections: int | None = None
     smallest: float = 0.0  # a spot below this share of the width is not seen
     shown: list[tuple[int, ...]] = field(default_factory=list)
 

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import math
 
+import cv2  # noqa: TID253 - finds the spots for a scripted model
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -177,6 +178,37 @@ def test_things_of_every_size_are_found_at_their_places_and_counted_once() -> No
         slack = (spot[2] - spot[0]) / 8 + 4
         assert np.abs(box * (2000, 3000, 2000, 3000) - spot).max() <= slack
         assert all(math.prod(shape[:3]) <= MOST_VIEW_PIXELS and shape[0] <= MAX_BATCH for shape in model.shown)
+
+
+class FewSpotsModel(WhiteSpotModel):
+    """Gives every white spot of its own, but no more than it has room for."""
+
+    def _find(self, pixels: NDArray[np.uint8]) -> Detections:
+        height, width = pixels.shape[:2]
+        _, _, boxes, _ = cv2.connectedComponentsWithStats((pixels.min(axis=2) > 200).astype(np.uint8))
+        spots = [[y / height, x / width, (y + h) / height, (x + w) / width] for x, y, w, h, _ in boxes[1:]]
+        spots = spots[: self.max_detections]
+        return Detections.of(spots, [0.9] * len(spots), [1] * len(spots))
+
+
+@pytest.mark.parametrize("form", [None, FORM])
+def test_a_crowd_beyond_what_the_model_can_give_is_found_all_the_same(form: InputForm | None) -> None:
+    spots = [(top, left, top + 30, left + 20) for top in range(20, 1000, 80) for left in range(20, 1500, 60)]
+    pixels = picture(1032, 1560, *spots)
+    hidden = union(
+        TilingDetector(FewSpotsModel(max_detections=40), "x", 10**9, TILES, form).detect(pixels), 1032, 1560, 2
+    )
+    assert all(hidden[top + 1 : bottom - 1, left + 1 : right - 1].all() for top, left, bottom, right in spots)
+
+
+def test_a_model_that_is_always_full_comes_to_an_end() -> None:
+    class Full(WhiteSpotModel):
+        def _find(self, pixels: NDArray[np.uint8]) -> Detections:
+            return Detections.of([[0.1, 0.1, 0.2, 0.2]] * 2, [0.9] * 2, [1, 1])
+
+    model = Full(max_detections=2)
+    assert len(TilingDetector(model, "x", 10**9, None, FORM).detect(picture(500, 1000))) > 2
+    assert len(model.shown) < 50
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4000), (3000, 2), (70, 60)])
