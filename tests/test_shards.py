@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from filelock import FileLock
 
 from anonymisation.archive import archive_folder
 from anonymisation.errors import FolderLockedError
@@ -188,3 +189,27 @@ def test_a_journal_that_shards_made_long_is_rewritten_once_it_has_doubled(tmp_pa
     journal.write_bytes(line * 3)
     compact_overgrown(journal)
     assert journal.read_bytes() == line * 3
+
+
+def test_what_cannot_be_folded_now_is_folded_by_the_next(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace = site.workspace()
+    place = state_folder(site.state, FOLDER)
+    monkeypatch.setattr("anonymisation.claims.GATE_SECONDS", 0.1)
+    gate = FileLock(place / "gate", thread_local=False)
+
+    def hold_gate(_: object) -> None:
+        if not gate.is_locked:
+            gate.acquire()
+
+    mask_folder(workspace, FOLDER, CountingDetector(before=hold_gate), shard=HALVES[0])
+    assert "its journals are folded in by the next run" in caplog.text
+    known = set(read_pictures(site.state, FOLDER))
+    assert known == {name for n in range(PICTURES) if HALVES[0].holds(name := f"p{n:03d}.jpg")}
+    with pytest.raises(FolderLockedError, match="was held for"), open_state(site.state, FOLDER):
+        raise AssertionError("the gate was held twice")
+    gate.release()
+    detector = CountingDetector()
+    assert mask_folder(workspace, FOLDER, detector).already_done == len(known)
+    assert not list(place.glob("shard-*"))

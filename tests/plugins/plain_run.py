@@ -22,6 +22,7 @@ class PlainRun:
     form: dict[str, Any] = field(default_factory=dict)
     run_id: str = "plain"
     run_type: str = "manual"
+    partition_key: str | None = None
     xcoms: dict[tuple[str, int, str], Any] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     errors: dict[str, BaseException] = field(default_factory=dict)
@@ -41,7 +42,11 @@ class PlainRun:
             get_task_states=lambda dag_id, run_ids: {run_ids[0]: self.states},
         )
         run = SimpleNamespace(
-            run_id=self.run_id, run_type=self.run_type, partition_key=None, start_date=datetime.now(UTC), conf=self.form
+            run_id=self.run_id,
+            run_type=self.run_type,
+            partition_key=self.partition_key,
+            start_date=datetime.now(UTC),
+            conf=self.form,
         )
         return {"ti": ti, "dag_run": run, "params": params}
 

@@ -41,11 +41,11 @@ def configure(site: Site, monkeypatch: pytest.MonkeyPatch, **settings: Any) -> N
     monkeypatch.setenv("ANONYMISATION_CONFIG", str(config))
 
 
-def run(**form: Any) -> Any:
-    """One run of everything."""
+def run(kind: str = "manual", key: str | None = None, **form: Any) -> Any:
+    """One whole run."""
     from tests.plugins.plain_run import PlainRun
 
-    plain = PlainRun(form)
+    plain = PlainRun(form, run_id=f"{kind}{len(form)}", run_type=kind, partition_key=key)
     plain.go()
     return plain
 
@@ -120,6 +120,28 @@ def test_a_form_takes_folders_and_days(site: Site) -> None:
     wrong = run(date_from="2021-05-02", date_to="2021-05-01")
     assert isinstance(wrong.errors["discover"], errors.ConfigurationError)
     assert "date_from: expected a day up to 2021-05-01" in str(wrong.errors["summary"])
+
+
+def test_a_backfill_takes_its_day_and_redoes_it_only_when_asked(site: Site) -> None:
+    site.fill(2)
+    site.fill(1, OTHER, first=20)
+    assert set(run("backfill", "20210501").table()) == {FOLDER}
+    assert run("backfill", "20210501").table() == {}
+    again = run("backfill", "20210501", force_remask=True).table()
+    assert (set(again), again[FOLDER]["masked"], again[FOLDER]["already_done"]) == ({FOLDER}, 2, 0)
+
+
+def test_a_night_takes_everything_that_is_not_done_and_late_arrivals(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.fill(2)
+    site.fill(1, OTHER, first=20)
+    assert run("scheduled", "20260101").table() == {}  # both changed within the last hour
+    configure(site, monkeypatch, capture_settle_seconds=0)
+    assert set(run("scheduled", "20260101").table()) == {FOLDER, OTHER}
+    site.put("late.jpg", capture(77))
+    night = run("scheduled", "20260102").table()
+    assert (set(night), night[FOLDER]["masked"], night[FOLDER]["already_done"]) == ({FOLDER}, 1, 2)
 
 
 def test_a_whole_folder_named_by_an_older_run_is_still_taken(site: Site) -> None:
