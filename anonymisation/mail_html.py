@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -20,14 +20,14 @@ MAX_FOLDERS: Final = 60  # rows of the table; mail programs cut messages that ar
 MAX_ITEMS: Final = 50  # items of a list
 
 GREEN, AMBER, RED, BLUE, PLAIN = "#1d7044", "#8a5a00", "#b3261e", "#1f5fa8", "#1d2530"
-# What a column says of a folder; None where its step did not run.
-_COLUMNS: Final[Mapping[str, Callable[[FolderReport], int | None]]] = {
-    "Found": lambda folder: folder.mask and folder.mask.found,
-    "Masked": lambda folder: folder.mask and folder.mask.masked,
-    "Done before": lambda folder: folder.mask and folder.mask.already_done,
-    "Failed": lambda folder: folder.failed_count,
-    "Archived": lambda folder: folder.archive and folder.archive.archived,
-    "Rows": lambda folder: folder.load and folder.load.inserted + folder.load.updated,
+# Each column of the table: its heading, the step, and the counts of the step's report that are added.
+_COLUMNS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
+    "Found": ("mask", ("found",)),
+    "Masked": ("mask", ("masked",)),
+    "Done before": ("mask", ("already_done",)),
+    "Failed": ("", ("failed_count",)),  # of the folder's own report: in all steps together
+    "Archived": ("archive", ("archived",)),
+    "Rows": ("load", ("inserted", "updated")),
 }
 
 
@@ -95,9 +95,13 @@ def _tiles(report: RunReport) -> list[tuple[str, str, str]]:
 
 
 def _row(folder: FolderReport) -> dict[str, Any]:
-    counts = (count(folder) for count in _COLUMNS.values())
-    told = ["–" if number is None else str(number) for number in counts]
+    told = [_cell(getattr(folder, step) if step else folder, counts) for step, counts in _COLUMNS.values()]
     return {"name": folder.folder, "good": folder.succeeded, "counts": told}
+
+
+def _cell(report: object | None, counts: Iterable[str]) -> str:
+    """The sum of the counts; a dash where the step did not run."""
+    return "–" if report is None else str(sum(getattr(report, count) for count in counts))
 
 
 def _cut(name: str, items: Iterable[Any], more: int = 0) -> dict[str, Any]:
