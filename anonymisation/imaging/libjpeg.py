@@ -208,6 +208,18 @@ class _Writer(ctypes.Structure):
     )
 
 
+def _stretches(rows: list[int], grid: Grid) -> list[tuple[int, int]]:
+    """Address and number of the values in rows that lie one behind the other, as they mostly all do."""
+    size = 64 * grid.columns
+    found: list[tuple[int, int]] = []
+    for row in rows:
+        if found and row == found[-1][0] + 2 * found[-1][1]:
+            found[-1] = (found[-1][0], found[-1][1] + size)
+        else:
+            found.append((row, size))
+    return found
+
+
 def _is_black(values: NDArray[np.int16]) -> bool:
     """Whether the only values below the range are first coefficients of -1024, one more than the others may have."""
     low = np.flatnonzero(values < -GREATEST)
@@ -287,9 +299,8 @@ class _Session:
         access = _ACCESS(reader.mem.contents.access_virt_barray)
         address = ctypes.addressof(reader)
         for array, grid in zip(arrays, grids, strict=False):
-            for row in range(grid.rows):
-                first = access(address, array, row, 1, 0)[0]
-                memory: Any = (c_short * (64 * grid.columns)).from_address(first)
+            for first, size in _stretches([access(address, array, row, 1, 0)[0] for row in range(grid.rows)], grid):
+                memory: Any = (c_short * size).from_address(first)
                 values = np.frombuffer(memory, np.int16)
                 if values.max() > GREATEST or (values.min() < -GREATEST and not _is_black(values)):
                     raise BlocksUnusableError("a coefficient is too large to be written")

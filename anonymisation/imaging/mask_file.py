@@ -42,9 +42,11 @@ def decode_mask(data: bytes) -> NDArray[np.bool_]:
     """
     try:
         with Image.open(io.BytesIO(data), formats=("WEBP",)) as picture:
-            values = np.asarray(picture.convert("RGB"))
+            red, green, blue = (channel.tobytes() for channel in picture.convert("RGB").split())
+            width, height = picture.size
     except (OSError, ValueError, SyntaxError, struct.error, Image.DecompressionBombError) as error:
         raise UnreadableImageError(f"the mask is not a whole WebP picture: {error}") from error
-    if values.max() > 1 or not (values == values[..., :1]).all():
+    values = np.frombuffer(red, np.uint8)
+    if values.max() > 1 or not red == green == blue:
         raise UnreadableImageError("the mask holds other values than 0 and 1 in three equal channels")
-    return values[..., 0].astype(np.bool_)
+    return values.reshape(height, width).astype(np.bool_)
