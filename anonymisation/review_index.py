@@ -5,75 +5,24 @@ Reading the state of 100 000 pictures takes seconds, so that no request does it 
 
 from __future__ import annotations
 
-import hashlib
-import json
 import threading
 import time
+from bisect import bisect_left
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from anonymisation.masking.labels import CLASSES
 from anonymisation.review import NOTHING, Review, read_reviews, reviews_file
-from anonymisation.state import FAILED, FileStamp, PictureState, read_detections, read_pictures, state_folder
+from anonymisation.review_rows import Row, read_rows
+from anonymisation.state import FileStamp, state_folder
 
 LABELS: Final = tuple(kind.label for kind in CLASSES)
-LOW_SCORE: Final = 0.5
-LARGE_SHARE: Final = 0.25  # of the picture
 TOP: Final = 200  # of a folder's least certain pictures, remembered longer than the folder itself
-MAX_PICTURES: Final = 200_000  # in memory at once, about 1 kB each
+MAX_PICTURES: Final = 200_000  # in memory at once, each about 1.6 kB
 _PATIENCE: Final = 20.0  # a folder that took a second to read is not read again for so many seconds
-
-
-@dataclass(frozen=True, slots=True)
-class Seen:
-    """One detected object; `box` is ymin, xmin, ymax, xmax as shares of the picture as its file stores it."""
-
-    label: str
-    score: float
-    box: tuple[float, float, float, float]
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One picture. `key` stands for its name in addresses; `doubt` grows with how little certain its masks are."""
-
-    name: str
-    key: str
-    failed: bool
-    reason: str
-    width: int
-    height: int
-    model: str
-    source: FileStamp
-    sha256: str
-    released: bool
-    labels: frozenset[str]
-    lowest: float
-    doubt: float
-    covered: float
-    found: bytes
-
-    @property
-    def objects(self) -> tuple[Seen, ...]:
-        """What was detected, the least certain first."""
-        seen = (Seen(str(o["label"]), float(o["score"]), tuple(o["box"])) for o in json.loads(self.found))
-        return tuple(sorted(seen, key=attrgetter("score")))
-
-    def why(self) -> list[str]:
-        """Why a person should look at it, in words."""
-        if self.failed:
-            return [f"failed: {self.reason}"]
-        low = [seen.score for seen in self.objects if seen.score < LOW_SCORE]
-        reasons = []
-        if low:
-            several = "1 object" if len(low) == 1 else f"{len(low)} objects"
-            reasons.append(f"{several} with a low score, the lowest {min(low):.2f}")
-        if self.covered >= LARGE_SHARE:
-            reasons.append(f"masks over about {self.covered:.0%} of the picture")
-        return reasons or [f"lowest score {self.lowest:.2f}" if self.labels else "nothing was found"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,8 +108,6 @@ class FolderIndex:
 
 
 def _around(places: Sequence[int], here: int) -> Iterable[int]:
-    from bisect import bisect_left
-
     at = bisect_left(places, here)
     return places[max(0, at - 1) : at + 2]
 
@@ -170,40 +117,8 @@ def _rank(row: Row) -> tuple[bool, float, str]:
 
 
 def read_index(state_root: Path, folder: str) -> FolderIndex:
-    """Read the state of a folder; takes no lock, and seconds for 100 000 pictures."""
-    detections = read_detections(state_root, folder)
-    pictures = read_pictures(state_root, folder)
-    return FolderIndex(folder, (_row(state, detections.get(name)) for name, state in pictures.items()))
-
-
-def picture_key(name: str) -> str:
-    """What stands for a picture's name in addresses: 16 hexadecimal digits."""
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
-def _row(state: PictureState, detected: Mapping[str, Any] | None) -> Row:
-    failed = state.status == FAILED
-    objects = [] if detected is None or failed else list(detected["detections"])
-    scores = [float(item["score"]) for item in objects]
-    covered = min(1.0, sum((b[2] - b[0]) * (b[3] - b[1]) for b in (item["box"] for item in objects)))
-    return Row(
-        name=state.name,
-        key=picture_key(state.name),
-        failed=failed,
-        reason=state.reason or "",
-        width=state.width,
-        height=state.height,
-        model=state.model,
-        source=state.source,
-        sha256=state.sha256,
-        released=state.released,
-        labels=frozenset(str(item["label"]) for item in objects),
-        lowest=min(scores, default=1.0),
-        # With scores that are chances, the number of objects expected to be wrong; large masks hide more of them.
-        doubt=sum(1 - score for score in scores) + (covered if covered >= LARGE_SHARE else 0.0),
-        covered=covered,
-        found=json.dumps(objects, separators=(",", ":")).encode(),
-    )
+    """Read the state of a folder; takes no lock, and some seconds for 100 000 pictures."""
+    return FolderIndex(folder, read_rows(state_folder(state_root, folder)))
 
 
 @dataclass(slots=True)

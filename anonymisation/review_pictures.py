@@ -22,7 +22,7 @@ from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.imaging.provenance import read_provenance
 from anonymisation.masking.detections import Detections
 from anonymisation.review import Box
-from anonymisation.review_index import Row
+from anonymisation.review_rows import Row
 from anonymisation.state import FileStamp, state_folder
 from anonymisation.workspace import Workspace
 

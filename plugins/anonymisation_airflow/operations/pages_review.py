@@ -14,7 +14,8 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from anonymisation import review_pictures
 from anonymisation.errors import AnonymisationError, FolderLockedError
 from anonymisation.review import NOTHING, Box, add_box, known_folders, mark_ok
-from anonymisation.review_index import Row, is_reviewed
+from anonymisation.review_index import is_reviewed
+from anonymisation.review_rows import Row
 from anonymisation_airflow.operations.access import reviewing
 from anonymisation_airflow.operations.pages_nights import PageNumber
 from anonymisation_airflow.operations.pages_pictures import PICTURE, tell
@@ -40,7 +41,7 @@ def queue(
     listed = waiting[paging.first : paging.last]
     return page(
         request, site, user, "review.html", pictures=listed, paging=paging, run=run, folder=folder,
-        most=QUEUE_LENGTH, latest=LATEST_FOLDERS,
+        latest=LATEST_FOLDERS,
     )  # fmt: skip
 
 

@@ -14,7 +14,8 @@ from fastapi import Path as PathParameter
 
 from anonymisation.errors import ConfigurationError
 from anonymisation.review import read_name
-from anonymisation.review_index import FolderIndex, IndexCache, Row
+from anonymisation.review_index import FolderIndex, IndexCache
+from anonymisation.review_rows import Row
 from anonymisation.state import FileStamp, state_folder
 from anonymisation.workspace import Workspace, open_workspace
 from anonymisation_airflow.deployment import Deployment

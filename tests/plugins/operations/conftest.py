@@ -48,7 +48,7 @@ class Page:
         return f"{PREFIX}/folders/{folder_key(current_site(), folder)}"
 
     def picture(self, name: str, folder: str = FOLDER) -> str:
-        from anonymisation.review_index import picture_key
+        from anonymisation.review_rows import picture_key
 
         return f"{self.folder(folder)}/pictures/{picture_key(name)}"
 
