@@ -31,7 +31,7 @@ from anonymisation.listing import PictureFile, list_pictures
 from anonymisation.masking.detector import Detector
 from anonymisation.masking.factory import load_detector
 from anonymisation.masking.tiling import TilingDetector
-from anonymisation.masking.views import views_of
+from anonymisation.masking.views import canvases, views_of
 from anonymisation.picture import PictureWorker
 from anonymisation.pipeline import mask_folder
 from anonymisation.workspace import Workspace, open_workspace
@@ -105,8 +105,7 @@ def staged(workspace: Workspace, detector: TilingDetector, files: list[PictureFi
             picture = worker.prepare(file, worker.read(file))
         pixels = picture.upright()
         with stages.stage("views, scaled"):
-            for view in views_of(pixels.shape[0], pixels.shape[1], detector.tiles, detector.form):
-                view.of(pixels)
+            list(canvases(views_of(pixels.shape[0], pixels.shape[1], detector.tiles, detector.form), pixels))
         with stages.stage("detect, with the views"):
             found = detector.detect(pixels)
         with stages.stage("redact, encode, write"):

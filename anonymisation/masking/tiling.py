@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import groupby
+from itertools import groupby, islice
 from typing import Final
 
 import cv2  # noqa: TID253 - one of the modules that use it
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import BatchModel
 from anonymisation.masking.merging import same_objects
-from anonymisation.masking.views import MOST_VIEW_PIXELS, InputForm, Tiles, View, views_of
+from anonymisation.masking.views import MOST_VIEW_PIXELS, InputForm, Tiles, View, canvases, views_of
 
 # Views given to the model at once: beyond a few the throughput no longer grows, while the memory for the network's
 # intermediate results does.
@@ -68,8 +68,9 @@ class TilingDetector:
 
     def _seen(self, views: Sequence[View], pixels: NDArray[np.uint8]) -> Iterator[tuple[View, Detections]]:
         """Each view and what the model finds on its canvas."""
+        shown = canvases(views, pixels)
         for batch in self._batches(views):
-            seen = self.model.predict(np.stack([view.of(pixels) for view in batch]))
+            seen = self.model.predict(np.stack(list(islice(shown, len(batch)))))
             yield from zip(batch, seen, strict=True)
 
     def _batches(self, views: Sequence[View]) -> Iterator[Sequence[View]]:

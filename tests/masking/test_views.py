@@ -21,6 +21,7 @@ from anonymisation.masking.views import (
     InputForm,
     Tiles,
     View,
+    canvases,
     views_of,
 )
 from tests.masking.test_tiling import WhiteSpotModel, picture
@@ -80,11 +81,11 @@ def test_nothing_falls_between_the_views(data: st.DataObject, height: int, width
 @pytest.mark.parametrize(
     ("height", "width", "blocks", "most"),
     [
-        (1032, 2692, 6.2, 2),
+        (1032, 2692, 8, 3),
         (360, 480, 3, 2),
         (4000, 6000, 80, 16),
         (1, 1, 1, 1),
-        (20, 5000, 1, 3),
+        (20, 5000, 1.5, 4),
         (9000, 12000, 400, 70),
     ],
 )
@@ -109,6 +110,19 @@ def test_without_a_form_the_model_gets_the_picture_and_its_tiles_as_they_are() -
     pixels = np.random.default_rng(0).integers(0, 256, (1000, 2000, 3), np.uint8)
     for view in views:
         assert np.array_equal(view.of(pixels), view.crop.of(pixels))
+
+
+@pytest.mark.parametrize(("height", "width"), [(1032, 2692), (300, 400), (2000, 3000)])
+def test_canvases_are_those_of_the_views(height: int, width: int) -> None:
+    coarse = np.random.default_rng(0).integers(0, 256, (height // 20 + 1, width // 20 + 1, 3), np.uint8)
+    pixels = np.ascontiguousarray(coarse.repeat(20, 0).repeat(20, 1)[:height, :width])
+    views = views_of(height, width, TILES, FORM)
+    shown = list(canvases(views, pixels))
+    assert len(shown) == len(views)
+    for view, canvas in zip(views, shown, strict=True):
+        assert canvas.shape == (*view.shape, 3)
+        # The coarser ones are averages of averages; the finest is made from the picture.
+        assert np.abs(canvas.astype(int) - view.of(pixels)).mean() < (4 if view in views[:-1] else 1e-9)
 
 
 def test_the_picture_lies_in_the_upper_left_on_gray() -> None:
