@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install what the tests use beside Python packages: PostgreSQL with PostGIS, GDAL's command-line tools, Redis.
+# Install what the tests use beside Python packages: PostgreSQL with PostGIS, GDAL's command-line tools, Redis, Chromium.
 # For Debian and its kin, as root; elsewhere it says what to install and does nothing. It never fails: tests that need
 # what is not there are skipped, and say so.
 set -u
@@ -11,25 +11,32 @@ has_postgis() {
     return 1
 }
 
-if has_postgis && command -v ogrinfo >/dev/null 2>&1 && command -v redis-server >/dev/null 2>&1; then
+has_browser() {
+    for name in chromium chromium-browser google-chrome google-chrome-stable; do
+        command -v "$name" >/dev/null 2>&1 && return 0
+    done
+    return 1
+}
+
+if has_browser && has_postgis && command -v ogrinfo >/dev/null 2>&1 && command -v redis-server >/dev/null 2>&1; then
     exit 0
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "not all installed: PostgreSQL with PostGIS, GDAL, Redis; some tests are skipped" >&2
-    echo "(Debian: postgresql postgresql-postgis gdal-bin redis-server)" >&2
+    echo "not all installed: PostgreSQL with PostGIS, GDAL, Redis, Chromium; some tests are skipped" >&2
+    echo "(Debian: postgresql postgresql-postgis gdal-bin redis-server chromium)" >&2
     exit 0
 fi
 
 export DEBIAN_FRONTEND=noninteractive
 log="$(mktemp)"
-echo "installing PostgreSQL with PostGIS, GDAL and Redis for the tests (once) …"
+echo "installing PostgreSQL with PostGIS, GDAL, Redis and Chromium for the tests (once) …"
 # The package postgresql-postgis follows Debian's own version of PostgreSQL.
 if apt-get update -qq >"$log" 2>&1 &&
-    apt-get install -y -qq --no-install-recommends postgresql postgresql-postgis gdal-bin redis-server \
+    apt-get install -y -qq --no-install-recommends postgresql postgresql-postgis gdal-bin redis-server chromium \
         >>"$log" 2>&1; then
     rm -f "$log"
 else
-    echo "PostgreSQL with PostGIS, GDAL and Redis could not be installed, some tests are skipped:" >&2
+    echo "PostgreSQL with PostGIS, GDAL, Redis and Chromium could not be installed, some tests are skipped:" >&2
     tail -n 3 "$log" >&2
     rm -f "$log"
 fi
