@@ -14,18 +14,29 @@ from numpy.typing import NDArray
 from training.data import Sample
 from training.network import PROTOTYPE_STRIDE
 
-MAX_OBJECTS: Final = 28
+MAX_OBJECTS: Final = 24
 MAX_IGNORED: Final = 28
 SMALLEST_SIDE: Final = 4.0
 """Pixels; an object smaller than this after scaling is neither taught nor held against the network."""
 VISIBLE_SHARE: Final = 0.25
 """An object of which less than this is left in the picture is not taught either."""
+MOSAIC_SHARE: Final = 0.35
+"""Share of the training pictures that are put together from four."""
+LONGER_SIDES: Final = (280.0, 1000.0)
+MOSAIC_LONGER_SIDES: Final = (150.0, 640.0)
+"""Between these the longer side of a picture is drawn (in network pixels, evenly in its logarithm): from less than what
+is seen of it at once to what is looked at closely."""
+PASTE_SHARE: Final = 0.35
+"""Share of the training pictures into which objects of others are pasted, small as on far roads."""
+PASTED_SIDES: Final = (8.0, 70.0)
+"""Network pixels, evenly in the logarithm: the longer side of what is pasted."""
+MOST_PASTED: Final = 5
 
 Target = dict[str, NDArray[np.generic]]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-    """Batches of float32 BGR pictures (batch, size, size, 3) and their targets.
+    """Batches of uint8 RGB pictures (batch, size, size, 3) and their targets.
 
     Batch n of epoch m is the same in every run with the same seed."""
 
@@ -34,6 +45,7 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     ):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
         self._samples = list(samples)
+        self._cutouts = cutouts(samples)
         self._chances = np.asarray(weights, np.float64) / np.sum(weights)
         self._size, self._batch, self._steps, self._seed, self._epoch = size, batch, steps, seed, 0
 
@@ -43,21 +55,24 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def on_epoch_end(self) -> None:
         self._epoch += 1
 
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], Target]:
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], Target]:
         rng = np.random.default_rng([self._seed, self._epoch, index])
         made = [self._one(rng) for _ in range(self._batch)]
         targets = {key: np.stack([target[key] for _, target in made]) for key in made[0][1]}
-        return np.stack([picture for picture, _ in made]).astype(np.float32), targets
+        return np.stack([picture for picture, _ in made]), targets
 
     def _one(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], Target]:
         canvas = Canvas(self._size)
-        if rng.random() < 0.4:
+        if rng.random() < MOSAIC_SHARE:
             middle = rng.uniform(0.3, 0.7, 2) * self._size
             for left, top in ((0, 0), (1, 0), (0, 1), (1, 1)):
-                window = _quarter(self._size, middle, left, top)
-                canvas.place(self._drawn(rng), window, rng, scales=(0.25, 1.0))
+                canvas.place(self._drawn(rng), _quarter(self._size, middle, left, top), rng, MOSAIC_LONGER_SIDES)
         else:
-            canvas.place(self._drawn(rng), (0, 0, self._size, self._size), rng, scales=(0.45, 1.8))
+            canvas.place(self._drawn(rng), (0, 0, self._size, self._size), rng, LONGER_SIDES)
+        if self._cutouts and rng.random() < PASTE_SHARE:
+            for _ in range(int(rng.integers(1, MOST_PASTED + 1))):
+                sample, row = self._cutouts[int(rng.integers(len(self._cutouts)))]
+                canvas.paste(sample, row, rng)
         return recolour(canvas.pixels, rng), canvas.target()
 
     def _drawn(self, rng: np.random.Generator) -> Sample:
@@ -81,12 +96,13 @@ class Canvas:
         self._ignore: list[NDArray[np.float32]] = []
 
     def place(
-        self, sample: Sample, window: tuple[int, int, int, int], rng: np.random.Generator, scales: tuple[float, float]
+        self, sample: Sample, window: tuple[int, int, int, int], rng: np.random.Generator, sides: tuple[float, float]
     ) -> None:
-        """Draw a random part of the sample into the window (x0, y0, x1, y1), scaled by a factor between `scales`."""
+        """Draw a random part of the sample into the window (x0, y0, x1, y1), its longer side (all of it) between
+        `sides` pixels."""
         source = sample.pixels()
         height, width = source.shape[:2]
-        factor = math.exp(rng.uniform(math.log(scales[0]), math.log(scales[1])))
+        factor = _between(rng, sides) / max(height, width)
         aspect = math.exp(rng.uniform(-0.1, 0.1))
         scale = np.array([factor * aspect, factor / aspect])
         mirror = rng.random() < 0.5
@@ -107,6 +123,31 @@ class Canvas:
         )
         self.pixels[y0:y1, x0:x1] = drawn[y0:y1, x0:x1]
         self._add(sample, matrix, np.array([x0, y0, x1, y1], np.float32))
+
+    def paste(self, sample: Sample, row: int, rng: np.random.Generator) -> None:
+        """Draw one object of a sample, small, somewhere in the picture, where it covers no other."""
+        box = sample.boxes[row]
+        factor = _between(rng, PASTED_SIDES) / float((box[2:] - box[:2]).max())
+        scale = np.array([factor if rng.random() < 0.5 else -factor, factor])
+        sides = (box[2:] - box[:2]) * factor
+        corner = rng.random(2) * (self.size - sides)
+        target = np.concatenate([corner, corner + sides]).astype(np.float32)
+        others = np.array(self._boxes + self._ignore, np.float32).reshape(-1, 4)
+        if sides.min() < SMALLEST_SIDE or _touch(target, others):
+            return
+        start = box[[0 if scale[0] > 0 else 2, 1]]
+        matrix = np.concatenate([np.diag(scale), (corner - start * scale)[:, None]], axis=1)
+        x0, y0, x1, y1 = (int(v) for v in (*np.floor(target[:2]), *np.ceil(target[2:]) + 1))
+        cut, alpha = _cut_out(sample, row, matrix - [[0, 0, x0], [0, 0, y0]], (x1 - x0, y1 - y0))
+        part = self.pixels[y0:y1, x0:x1]
+        alpha = alpha[: part.shape[0], : part.shape[1], None]
+        self.pixels[y0:y1, x0:x1] = (part * (1 - alpha) + cut[: part.shape[0], : part.shape[1]] * alpha).astype(
+            np.uint8
+        )
+        whole = np.array([0, 0, self.size, self.size], np.float32)
+        self._boxes.append(target)
+        self._classes.append(int(sample.classes[row]))
+        self._masks.append(self._mask(sample.polygons[row], matrix, whole))
 
     def _add(self, sample: Sample, matrix: NDArray[np.float64], window: NDArray[np.float32]) -> None:
         for box, name, outlines in zip(sample.boxes, sample.classes, sample.polygons, strict=True):
@@ -163,6 +204,50 @@ class Canvas:
         return {"boxes": boxes, "classes": classes, "masks": masks, "has_mask": has_mask, "ignore": ignore}
 
 
+def cutouts(samples: Sequence[Sample]) -> list[tuple[Sample, int]]:
+    """Objects with outlines that are worth pasting elsewhere: not small, not cut by their picture's edge."""
+    found = []
+    for sample in samples:
+        if not any(sample.polygons):
+            continue
+        height, width = sample.pixels().shape[:2]
+        for row, box in enumerate(sample.boxes):
+            inside = box[:2].min() > 1 and box[2] < width - 1 and box[3] < height - 1
+            if sample.polygons[row] and inside and (box[2:] - box[:2]).min() >= 24:
+                found.append((sample, row))
+    return found
+
+
+def _cut_out(
+    sample: Sample, row: int, matrix: NDArray[np.float64], size: tuple[int, int]
+) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+    """The scaled surroundings of an object (height, width, 3) and how much of each pixel is its (0 to 1)."""
+    x0, y0, x1, y1 = (int(v) for v in sample.boxes[row])
+    cut = sample.pixels()[y0 : y1 + 2, x0 : x1 + 2]
+    mask = np.zeros(cut.shape[:2], np.float32)
+    cv2.fillPoly(mask, [np.round(o - [x0, y0]).astype(np.int32) for o in sample.polygons[row]], 1.0)
+    factor = abs(matrix[0, 0])
+    if factor < 0.6:
+        side = round(0.8 / factor)
+        cut, mask = cv2.blur(cut, (side, side)), cv2.blur(mask, (side, side))
+    warp = matrix.copy()
+    warp[:, 2] += warp[:, :2] @ [x0 + 0.5, y0 + 0.5] - 0.5
+    return (
+        np.asarray(cv2.warpAffine(cut, warp, size, borderMode=cv2.BORDER_REPLICATE), np.uint8),
+        np.asarray(cv2.warpAffine(mask, warp, size), np.float32),
+    )
+
+
+def _between(rng: np.random.Generator, limits: tuple[float, float]) -> float:
+    """Evenly in the logarithm."""
+    return math.exp(rng.uniform(math.log(limits[0]), math.log(limits[1])))
+
+
+def _touch(box: NDArray[np.float32], others: NDArray[np.float32]) -> bool:
+    """Whether a box overlaps any of the others (n, 4)."""
+    return bool(np.any(np.all((box[:2] < others[:, 2:]) & (others[:, :2] < box[2:]), axis=1)))
+
+
 def _moved_box(box: NDArray[np.float32], matrix: NDArray[np.float64]) -> NDArray[np.float32]:
     corners = box.reshape(2, 2) @ matrix[:, :2].T + matrix[:, 2]
     return np.concatenate([corners.min(axis=0), corners.max(axis=0)]).astype(np.float32)
@@ -173,17 +258,24 @@ def _clipped(box: NDArray[np.float32], window: NDArray[np.float32]) -> NDArray[n
 
 
 def recolour(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Random hue, saturation, brightness and gamma, sometimes blur or JPEG noise: other cameras, other weather."""
-    hsv = cv2.cvtColor(pixels, cv2.COLOR_BGR2HSV).astype(np.float32)
-    gains = rng.uniform(-1, 1, 3) * [6, 0.5, 0.35]
-    hsv[..., 0] = (hsv[..., 0] + gains[0]) % 180
-    hsv[..., 1:] = np.clip(hsv[..., 1:] * (1 + gains[1:]), 0, 255)
-    out = np.asarray(cv2.cvtColor(hsv.astype(np.uint8), cv2.COLOR_HSV2BGR), np.uint8)
-    if rng.random() < 0.3:
-        gamma = math.exp(rng.uniform(-0.5, 0.5))
-        out = (np.linspace(0, 1, 256) ** gamma * 255).astype(np.uint8)[out]
+    """Random hue, saturation, brightness, contrast and gamma, sometimes blur, noise or none of the colour: other
+    cameras, other light, other weather."""
+    hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
+    values = np.arange(256)
+    shift, saturation = rng.integers(-6, 7), 1 + rng.uniform(-0.6, 0.5)
+    if rng.random() < 0.05:
+        saturation = 0.0
+    gain, gamma = 1 + rng.uniform(-0.35, 0.35), math.exp(rng.uniform(-0.6, 0.6)) if rng.random() < 0.4 else 1.0
+    contrast = rng.uniform(0.4, 1.0) if rng.random() < 0.2 else 1.0
+    bright = (values / 255) ** gamma * 255 * gain
+    tables = [(values + shift) % 180, values * saturation, (bright - 110) * contrast + 110]
+    table = np.stack([np.clip(t, 0, 255) for t in tables], axis=-1).astype(np.uint8)[None]
+    out = np.asarray(cv2.cvtColor(cv2.LUT(hsv, table), cv2.COLOR_HSV2RGB), np.uint8)
     if rng.random() < 0.15:
-        out = np.asarray(cv2.blur(out, (3, 3)), np.uint8)
+        out = np.asarray(cv2.GaussianBlur(out, (0, 0), rng.uniform(0.5, 1.6)), np.uint8)
+    if rng.random() < 0.1:
+        noise = rng.normal(0, rng.uniform(3, 12), out.shape).astype(np.float32)
+        out = np.clip(out + noise, 0, 255).astype(np.uint8)
     if rng.random() < 0.2:
         _, data = cv2.imencode(".jpg", out, [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(35, 85))])
         out = np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

@@ -2,7 +2,8 @@
 
     python -m training.calibrate --data DATA --weights FOLDER/final.npz '{"score_power": 0.8}' '{"mask_bias": 1}'
 
-Each argument is a JSON object of ExportOptions that differ from the defaults. What the export fixes is chosen here.
+Each argument is a JSON object of ExportOptions that differ from the defaults. What the export fixes is chosen here,
+never on the evaluation sets. The detector, its views and the geometry are the package's own, without dilation.
 """
 
 from __future__ import annotations
@@ -10,40 +11,56 @@ from __future__ import annotations
 import argparse
 import json
 import tempfile
-from itertools import chain
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from anonymisation.evaluation.coco import open_coco
+from anonymisation.evaluation.folders import open_empty
+from anonymisation.evaluation.measure import Evaluation, evaluate
+from anonymisation.evaluation.truth import Source
+from anonymisation.masking.detector import Detector
+from anonymisation.masking.factory import load_detector
+from anonymisation.settings import load_settings
 from training.data import Sample, read_coco, read_unlabelled, split
-from training.evaluate_recall import Hide, measure, package_hide, pictures
 from training.export import ExportOptions, export
 from training.network import build_network, load_weights
 
-
-def held_out_names(samples: list[Sample]) -> set[str]:
-    """File names of the tenth that is never trained on."""
-    return {sample.path.name for sample in split(samples)[1]}
+SIZES = ("large", "medium", "small")
 
 
-def figures(data: Path, hide: Hide) -> dict[str, float | None]:
-    """Recall on `coco` and (persons only) `coco_person`, clean pixels hidden on `coco`, anything hidden on `roads`."""
-    coco = held_out_names(read_coco(data / "coco"))
-    people = held_out_names(read_coco(data / "coco_person"))
-    roads = held_out_names(read_unlabelled(data / "roads"))
-    labelled = measure(pictures(data / "coco", only=coco), hide)
-    person = measure(chain(pictures(data / "coco", only=coco), pictures(data / "coco_person", only=people)), hide)[
-        "person_recall"
-    ]
-    empty = measure(pictures(data / "roads", only=roads), hide)["clean_hidden"]
+def held_out(source: Source, samples: Sequence[Sample]) -> Source:
+    """The pictures of `source` that are never trained on."""
+    names = {sample.path.name for sample in split(samples)[1]}
+    return replace(source, pictures=tuple(picture for picture in source.pictures if picture.name in names))
+
+
+def sources(data: Path) -> dict[str, Source]:
+    """The held-out pictures of each source that tells what is in its pictures."""
+    coco, people, roads = data / "coco", data / "coco_person", data / "roads"
     return {
-        "person_recall": person,
-        "vehicle_recall": labelled["vehicle_recall"],
-        "clean_hidden": labelled["clean_hidden"],
-        "roads_hidden": empty,
+        "coco": held_out(open_coco(coco / "images", coco / "instances.json"), read_coco(coco)),
+        "coco_person": held_out(open_coco(people / "images", people / "instances.json"), read_coco(people)),
+        "roads": held_out(open_empty(roads), read_unlabelled(roads)),
     }
 
 
+def shares(result: Evaluation) -> dict[str, float | None]:
+    """Pixels found of persons and vehicles, clean pixels hidden, instances hidden by size; 0 to 1."""
+    figures = result.figures
+    values = {kind: figures.recall(kind) for kind in ("person", "vehicle")} | {"clean": figures.clean.share}
+    for kind in ("person", "vehicle"):
+        values |= {f"{kind} {size}": figures.hidden_instances(kind, size) for size in SIZES}
+    return {name: round(value, 4) for name, value in values.items() if value is not None}
+
+
+def detector_of(model: Path) -> Detector:
+    """The package's detector with its default settings and the SavedModel in `model`."""
+    return load_detector(load_settings(overrides={"model_type": str(model)}).settings)
+
+
 def main() -> None:
-    """Print a line of JSON for each variant."""
+    """Print a line of JSON for each variant and source."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the training data")
     parser.add_argument("--weights", type=Path, required=True, help="weights (.npz) of the network with masks")
@@ -54,7 +71,9 @@ def main() -> None:
     for variant in options.variants:
         with tempfile.TemporaryDirectory() as folder:
             export(network, Path(folder) / "model", ExportOptions(**json.loads(variant)))
-            print(variant, json.dumps(figures(options.data, package_hide(Path(folder) / "model", None))), flush=True)
+            detector = detector_of(Path(folder) / "model")
+        for name, source in sources(options.data).items():
+            print(variant, name, json.dumps(shares(evaluate(detector, source, dilation=0))), flush=True)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ import json
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any, Final
 
@@ -40,14 +41,20 @@ class Sample:
             raise ValueError(f"{self.path}: expected as many boxes as classes and outlines")
 
     def pixels(self) -> NDArray[np.uint8]:
-        """(H, W, 3) BGR. Raises FileNotFoundError when the picture cannot be read."""
-        picture = cv2.imread(str(self.path), cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION)
-        if picture is None:
-            raise FileNotFoundError(f"{self.path}: expected a readable picture")
-        return np.asarray(picture, np.uint8)
+        """(H, W, 3) RGB, not to be written to. Raises FileNotFoundError when the picture cannot be read."""
+        return _decoded(self.path)
 
     def ignoring(self, boxes: NDArray[np.float32]) -> Sample:
         return replace(self, ignore=np.concatenate([self.ignore, boxes.astype(np.float32).reshape(-1, 4)]))
+
+
+@lru_cache(maxsize=1536)  # all of the pictures: about a gigabyte, read a hundred times over
+def _decoded(path: Path) -> NDArray[np.uint8]:
+    picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
+    if picture is None:
+        raise FileNotFoundError(f"{path}: expected a readable picture")
+    picture.setflags(write=False)
+    return np.asarray(picture, np.uint8)
 
 
 def read_coco(folder: Path) -> list[Sample]:

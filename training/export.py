@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +13,20 @@ import keras  # noqa: TID253 - TensorFlow is what is written here
 import tensorflow as tf  # noqa: TID253
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2  # noqa: TID253
 
-from training.network import COCO_IDS, anchor_grid, decode_boxes
+from training.network import COCO_IDS, PROTOTYPE_STRIDE, anchor_grid, decode_boxes
 
-MAX_DETECTIONS: Final = 100
-CANDIDATES: Final = 400
+MAX_DETECTIONS: Final = 300
+CANDIDATES: Final = 2000
 """Anchors per picture that reach non-maximum suppression."""
-PADDING: Final = 114.0
+PADDING: Final = 114
 """Grey level that YOLOX was trained with around the picture."""
+VIEW_FILE: Final = "assets.extra/view.json"
+"""Where, in the folder of the SavedModel, it is written at what size the network sees a picture:
+`{"side": 416, "multiple": 32, "most_pixels": 4194304}`."""
+PERSON_ROW: Final = COCO_IDS.index(1)
+MULTIPLE: Final = 32
+MOST_PIXELS: Final = 1 << 22
+"""A picture whose sides are multiples of MULTIPLE, with no more than MOST_PIXELS, is seen as it is."""
 
 _OUTPUTS: Final = ("detection_boxes", "detection_classes", "detection_masks", "detection_scores", "num_detections")
 """Sorted, as TensorFlow flattens a dictionary."""
@@ -29,52 +38,52 @@ Tensor = Any
 class ExportOptions:
     """What is fixed in the exported model.
 
-    - `scales`: the network sees the picture at each of these sizes: its longer side, and the longer side of the largest
-      box that is taken from there (both in network pixels);
-    - `score_floor`: detections below it are not given out, after scores were raised to `score_power`;
+    - `side`: of the square that pictures are letterboxed to which are not seen as they are;
+    - `score_floor`: detections below it are not given out, after scores were raised to a power that depends on the
+      longer side of the box in network pixels: `score_powers` at `sides` and beyond, even in its logarithm between
+      them. A wrong small box costs little, and the small are missed most; a wrong large one hides half a picture;
     - `nms_iou`: of two boxes of a class that overlap more, the better one stays;
     - `box_margin`: share of its side by which a box grows on each side, since masks reach beyond the predicted box;
     - `mask_side`: rows and columns of a mask; `mask_bias`: added to mask logits, so that doubt hides;
+      `mask_bias` is for persons, `vehicle_bias` for all else, which fills its box more;
       `mask_grow`: side of the square of mask cells by which masks are dilated, odd, 1 for none;
     - `solid_pixels`: boxes whose smaller side (network pixels) is below this are hidden whole.
     """
 
-    scales: tuple[tuple[int, float], ...] = ((640, 192.0), (416, 416.0))
+    side: int = 416
     score_floor: float = 0.05
-    score_power: float = 0.85
+    score_powers: tuple[float, float] = (0.63, 1.0)
+    sides: tuple[float, float] = (48.0, 200.0)
     nms_iou: float = 0.6
     box_margin: float = 0.1
     mask_side: int = 28
-    mask_bias: float = 0.0
-    mask_grow: int = 3
-    solid_pixels: float = 24.0
+    mask_bias: float = 1.5
+    vehicle_bias: float = 2.0
+    mask_grow: int = 1
+    solid_pixels: float = 20.0
 
     def __post_init__(self) -> None:
-        if not self.scales or any(size % 32 or size <= 0 or largest <= 0 for size, largest in self.scales):
-            raise ValueError(f"scales: expected positive multiples of 32 with a largest side each, got {self.scales}")
+        if self.side % 32 or self.side <= 0:
+            raise ValueError(f"side: expected a positive multiple of 32, got {self.side}")
+        if min(self.score_powers) <= 0:
+            raise ValueError(f"score_powers: expected positive numbers, got {self.score_powers}")
+        if not 0 < self.sides[0] < self.sides[1]:
+            raise ValueError(f"sides: expected two rising positive numbers, got {self.sides}")
         if not 0 < self.score_floor < 1:
             raise ValueError(f"score_floor: expected a value between 0 and 1, got {self.score_floor}")
         if self.mask_grow % 2 == 0:
             raise ValueError(f"mask_grow: expected an odd number of mask cells, got {self.mask_grow}")
 
 
-class Candidates(NamedTuple):
-    """The best anchors of a batch at one scale: `boxes` (batch, n, 4) y0, x0, y1, x1 as shares of the picture without
-    its padding, `scores` and class rows `classes` (batch, n), mask coefficients `mix` (batch, n, PROTOTYPES or 0)."""
+class Found(NamedTuple):
+    """Detections of a whole batch in one list: `picture` (n,) which of the batch, `boxes` (n, 4) y0, x0, y1, x1 in
+    network pixels, `scores` and class rows `classes` (n,), mask coefficients `mix` (n, PROTOTYPES or 0)."""
 
+    picture: Tensor
     boxes: Tensor
     scores: Tensor
     classes: Tensor
     mix: Tensor
-
-
-class Canvas(NamedTuple):
-    """What masks at one scale are cut from: `prototypes` (batch, rows, columns, PROTOTYPES) or None, and the (height,
-    width) of the network's picture and of the given one in it, in pixels."""
-
-    prototypes: Tensor | None
-    outer: Tensor
-    inner: Tensor
 
 
 class ObjectDetector(tf.Module):  # type: ignore[misc]
@@ -88,108 +97,114 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
     @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="input_tensor")])  # type: ignore[untyped-decorator]
     def __call__(self, input_tensor: Tensor) -> dict[str, Tensor]:
         """Boxes are ymin, xmin, ymax, xmax as shares of the given picture; masks are relative to their boxes."""
-        scales = [self._look(input_tensor, size, largest) for size, largest in self.options.scales]
-        found = Candidates(*(tf.concat(values, axis=1) for values in zip(*(c for c, _ in scales), strict=True)))
-        sources = tf.concat([tf.fill(tf.shape(c.scores), index) for index, (c, _) in enumerate(scales)], axis=1)
-        kept, counts = self._suppress(found)
-        boxes, scores, classes, mix = (tf.gather(values, kept, batch_dims=1) for values in found)
-        sources = tf.gather(sources, kept, batch_dims=1)
-        valid = tf.sequence_mask(counts, MAX_DETECTIONS, dtype=tf.float32)
-        masks = tf.add_n(
-            [
-                self._masks(boxes, mix, (valid > 0) & (sources == index), canvas)
-                for index, (_, canvas) in enumerate(scales)
-            ]
-        )
-        ids = tf.gather(tf.constant(COCO_IDS, tf.float32), classes)
+        picture, inner = self._prepared(input_tensor)
+        raw = self.network(picture, training=False)
+        found = self._suppressed(self._candidates(raw["anchors"], tf.shape(picture)[1:3], inner), inner[0])
+        masks = self._masks(found, raw.get("prototypes"))
+        batch = tf.shape(input_tensor)[0]
+        counts = tf.math.bincount(found.picture, minlength=batch, maxlength=batch)
+        place = tf.range(tf.size(found.picture)) - tf.gather(tf.cumsum(counts, exclusive=True), found.picture)
+        where = tf.stack([found.picture, place], axis=1)[..., None, :]
+
+        def padded(values: Tensor, filler: float = 0.0) -> Tensor:
+            shape = tf.concat([[batch, MAX_DETECTIONS], tf.shape(values)[1:]], axis=0)
+            return tf.tensor_scatter_nd_update(tf.fill(shape, filler), where, values[:, None])
+
         return {
-            "num_detections": tf.reduce_sum(valid, axis=1),
-            "detection_boxes": boxes * valid[..., None],
-            "detection_classes": tf.where(valid > 0, ids, 1.0),  # the zoo's models pad with class 1 too
-            "detection_scores": scores * valid,
-            "detection_masks": masks,
+            "num_detections": tf.cast(counts, tf.float32),
+            "detection_boxes": padded(found.boxes / tf.tile(inner, [2])),
+            # The zoo's models pad with class 1 too.
+            "detection_classes": padded(tf.gather(tf.constant(COCO_IDS, tf.float32), found.classes), 1.0),
+            "detection_scores": padded(found.scores),
+            "detection_masks": padded(masks),
         }
 
-    def _look(self, pixels: Tensor, size: int, largest: float) -> tuple[Candidates, Canvas]:
-        picture, inner = self._letterbox(pixels, size)
-        raw = self.network(picture, training=False)
-        outer = tf.shape(picture)[1:3]
-        found = self._candidates(raw["anchors"], outer, inner, largest)
-        return found, Canvas(raw.get("prototypes"), tf.cast(outer, tf.float32), inner)
+    def _prepared(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """Float pictures with sides that are multiples of 32, the given ones in their upper left corners, and the
+        (height, width) that these have there."""
+        sides = tf.shape(pixels)[1:3]
+        as_it_is = tf.reduce_all(sides % MULTIPLE == 0) & (tf.reduce_prod(sides) <= MOST_PIXELS)
+        x, inner = tf.cond(as_it_is, lambda: (tf.cast(pixels, tf.float32), sides), lambda: self._letterbox(pixels))
+        return tf.ensure_shape(x, (None, None, None, 3)), tf.cast(inner, tf.float32)
 
-    def _letterbox(self, pixels: Tensor, size: int) -> tuple[Tensor, Tensor]:
-        """BGR float pictures, each in the upper left corner of one whose sides are multiples of 32, and the (height,
-        width) they have there."""
+    def _letterbox(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         sides = tf.cast(tf.shape(pixels)[1:3], tf.float32)
-        scale = tf.cast(size, tf.float32) / tf.reduce_max(sides)
+        scale = self.options.side / tf.reduce_max(sides)
         inner = tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), 1)
-        outer = (inner + 31) // 32 * 32
         # Far smaller pictures are averaged over areas, so that nothing falls between the samples.
         x = tf.cond(
             scale < 0.6,
             lambda: tf.image.resize(pixels, inner, method="area"),
             lambda: tf.image.resize(pixels, inner, method="bilinear"),
         )
-        gap = outer - inner
-        x = tf.pad(x[..., ::-1], [[0, 0], [0, gap[0]], [0, gap[1]], [0, 0]], constant_values=PADDING)
-        return x, tf.cast(inner, tf.float32)
+        gap = self.options.side - inner
+        return tf.pad(x, [[0, 0], [0, gap[0]], [0, gap[1]], [0, 0]], constant_values=PADDING), inner
 
-    def _candidates(self, anchors: Tensor, outer: Tensor, inner: Tensor, largest: float) -> Candidates:
+    def _candidates(self, anchors: Tensor, outer: Tensor, inner: Tensor) -> Found:
+        """The best anchors that may reach the floor, boxes grown and cut at the edges of their pictures; `outer`
+        and `inner` are (height, width) of the network's picture and of the given one in it."""
+        floor = self.options.score_floor ** (1 / min(self.options.score_powers))
         cells, strides = anchor_grid(outer[0], outer[1])
-        likely = tf.sigmoid(anchors[..., 4:5]) * tf.sigmoid(anchors[..., 5 : 5 + len(COCO_IDS)])
-        best = tf.reduce_max(likely, axis=-1) ** self.options.score_power
-        scores, kept = tf.math.top_k(best, k=tf.minimum(CANDIDATES, tf.shape(best)[1]))
-        anchors = tf.gather(anchors, kept, batch_dims=1)
+        best_class = tf.reduce_max(anchors[..., 5 : 5 + len(COCO_IDS)], axis=-1)
+        scores = tf.sigmoid(anchors[..., 4]) * tf.sigmoid(best_class)
+        scores, rows = tf.math.top_k(scores, k=tf.minimum(CANDIDATES, tf.shape(scores)[1]))
+        where = tf.where(scores >= floor)
+        scores, rows = tf.gather_nd(scores, where), tf.gather_nd(rows, where)
+        picture = tf.cast(where[:, 0], tf.int32)
+        anchors = tf.gather_nd(anchors, tf.stack([picture, rows], axis=1))
         classes = tf.argmax(anchors[..., 5 : 5 + len(COCO_IDS)], axis=-1, output_type=tf.int32)
-        x0, y0, x1, y1 = tf.unstack(decode_boxes(anchors, tf.gather(cells, kept), tf.gather(strides, kept)), axis=-1)
-        scores = tf.where(tf.maximum(y1 - y0, x1 - x0) > largest, 0.0, scores)
-        margin_y, margin_x = (y1 - y0) * self.options.box_margin, (x1 - x0) * self.options.box_margin
-        boxes = tf.stack([y0 - margin_y, x0 - margin_x, y1 + margin_y, x1 + margin_x], axis=-1)
-        shares = tf.clip_by_value(boxes / tf.tile(inner, [2]), 0.0, 1.0)
-        return Candidates(shares, scores, classes, anchors[..., 5 + len(COCO_IDS) :])
+        boxes = decode_boxes(anchors, tf.gather(cells, rows), tf.gather(strides, rows))
+        scores = scores ** self._power(tf.reduce_max(boxes[:, 2:] - boxes[:, :2], axis=1))
+        margin = (boxes[:, 2:] - boxes[:, :2]) * self.options.box_margin
+        limit = tf.tile(inner[::-1], [2])
+        x0, y0, x1, y1 = tf.unstack(
+            tf.clip_by_value(tf.concat([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1), 0.0, limit), axis=1
+        )
+        boxes = tf.stack([y0, x0, y1, x1], axis=1)
+        return Found(picture, boxes, scores, classes, anchors[:, 5 + len(COCO_IDS) :])
 
-    def _suppress(self, found: Candidates) -> tuple[Tensor, Tensor]:
-        """Rows kept by non-maximum suppression within each class, best first, padded with 0; and how many count."""
-        apart = tf.cast(found.classes, tf.float32)[..., None] * 2.0  # no two classes overlap
+    def _power(self, longer: Tensor) -> Tensor:
+        """What the scores of boxes with these longer sides are raised to."""
+        (small, large), (first, last) = self.options.score_powers, self.options.sides
+        share = tf.math.log(tf.maximum(longer, 1.0) / first) / math.log(last / first)
+        return small + (large - small) * tf.clip_by_value(share, 0.0, 1.0)
 
-        def one(values: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
-            rows, count = tf.raw_ops.NonMaxSuppressionV4(
-                boxes=values[0],
-                scores=values[1],
-                max_output_size=MAX_DETECTIONS,
-                iou_threshold=self.options.nms_iou,
-                score_threshold=self.options.score_floor,
-                pad_to_max_output_size=True,
-            )
-            return rows, count
+    def _suppressed(self, found: Found, height: Tensor) -> Found:
+        """Non-maximum suppression within each class of each picture, at most MAX_DETECTIONS of each; by picture, best
+        first."""
+        # One call for all: boxes of each picture and class are moved down by whole pictures, apart from all others.
+        apart = tf.cast(found.picture * len(COCO_IDS) + found.classes, tf.float32) * (height + 1.0)
+        moved = found.boxes + tf.stack([apart, tf.zeros_like(apart)] * 2, axis=1)
+        rows = tf.image.non_max_suppression(
+            moved, found.scores, tf.size(found.scores), self.options.nms_iou, self.options.score_floor
+        )
+        rows = tf.gather(rows, tf.argsort(tf.gather(found.picture, rows), stable=True))
+        picture = tf.gather(found.picture, rows)
+        first = tf.searchsorted(picture, picture, side="left")
+        rows = tf.boolean_mask(rows, tf.range(tf.size(rows)) - first < MAX_DETECTIONS)
+        return Found(*(tf.gather(values, rows) for values in found))
 
-        signature = (tf.TensorSpec((MAX_DETECTIONS,), tf.int32), tf.TensorSpec((), tf.int32))
-        rows, counts = tf.map_fn(one, (found.boxes + apart, found.scores), fn_output_signature=signature)
-        return rows, counts
-
-    def _masks(self, boxes: Tensor, mix: Tensor, which: Tensor, canvas: Canvas) -> Tensor:
-        """(batch, MAX_DETECTIONS, side, side), 0..1 for the detections in `which`, 0 for the others, not worked out."""
+    def _masks(self, found: Found, prototypes: Tensor | None) -> Tensor:
+        """(n, side, side), 0..1, relative to the boxes."""
         side = self.options.mask_side
-        if canvas.prototypes is None:
-            return tf.ones((side, side)) * tf.cast(which, tf.float32)[..., None, None]
-        where = tf.where(which)
-        chosen = tf.gather_nd(boxes, where) * tf.tile(canvas.inner, [2])
-        patches = _crop(canvas.prototypes, chosen / tf.tile(canvas.outer, [2]), where[:, 0], side)
-        logits = tf.einsum("nhwk,nk->nhw", patches, tf.gather_nd(mix, where)) + self.options.mask_bias
+        if prototypes is None:
+            return tf.ones((tf.size(found.scores), side, side))
+        patches = _crop(prototypes, found.boxes, found.picture, side)
+        bias = tf.where(found.classes == PERSON_ROW, self.options.mask_bias, self.options.vehicle_bias)
+        logits = tf.einsum("nhwk,nk->nhw", patches, found.mix) + bias[:, None, None]
         if self.options.mask_grow > 1:
             logits = tf.nn.max_pool2d(logits[..., None], self.options.mask_grow, 1, "SAME")[..., 0]
-        small = tf.minimum(chosen[:, 2] - chosen[:, 0], chosen[:, 3] - chosen[:, 1]) < self.options.solid_pixels
-        masks = tf.where(small[:, None, None], 1.0, tf.sigmoid(logits))
-        return tf.scatter_nd(where, masks, tf.concat([tf.shape(which, tf.int64), [side, side]], axis=0))
+        small = tf.reduce_min(found.boxes[:, 2:] - found.boxes[:, :2], axis=1) < self.options.solid_pixels
+        return tf.where(small[:, None, None], 1.0, tf.sigmoid(logits))
 
 
 def _crop(prototypes: Tensor, boxes: Tensor, rows: Tensor, side: int) -> Tensor:
-    """Prototype values on a side × side grid in each box (shares of the network's picture), its outer samples on the
-    box's edges, which is how masks are resized into boxes (`resize_bilinear` with align_corners)."""
-    extent = tf.cast(tf.tile(tf.shape(prototypes)[1:3], [2]), tf.float32)
-    limit = tf.maximum(extent - 1.0, 1.0)
-    samples = tf.clip_by_value(boxes * extent - 0.5, 0.0, limit)  # a cell's value belongs to its centre
-    return tf.image.crop_and_resize(prototypes, samples / limit, tf.cast(rows, tf.int32), (side, side))
+    """Prototype values on a side × side grid in each box (network pixels), its outer samples on the box's edges, which
+    is how masks are resized into boxes (`resize_bilinear` with align_corners)."""
+    limit = tf.maximum(tf.cast(tf.tile(tf.shape(prototypes)[1:3], [2]), tf.float32) - 1.0, 1.0)
+    # A cell's value belongs to its centre. What rounding puts beyond the last cell would be read as nothing.
+    samples = tf.clip_by_value(boxes / PROTOTYPE_STRIDE - 0.5, 0.0, limit - 1e-3)
+    return tf.image.crop_and_resize(prototypes, samples / limit, rows, (side, side))
 
 
 def export(network: keras.Model, folder: Path, options: ExportOptions) -> int:
@@ -203,6 +218,9 @@ def export(network: keras.Model, folder: Path, options: ExportOptions) -> int:
     holder.serve = _reimported(frozen)
     shutil.rmtree(folder, ignore_errors=True)
     tf.saved_model.save(holder, str(folder), signatures={"serving_default": holder.serve})
+    view = {"side": options.side, "multiple": MULTIPLE, "most_pixels": MOST_PIXELS}
+    (folder / VIEW_FILE).parent.mkdir()
+    (folder / VIEW_FILE).write_text(json.dumps(view) + "\n")
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 

@@ -12,11 +12,11 @@ BEST: Final = 10
 """Anchors per object that SimOTA looks at (Ge and others, 2021, section 2.1)."""
 CENTRE_RADIUS: Final = 2.5
 """Cells around an object's centre whose anchors may answer for it."""
-MASK_ANCHORS: Final = 2
+MASK_ANCHORS: Final = 3
 """Anchors per object whose masks are taught; the others follow."""
 MASK_MARGIN: Final = 0.15
 """Share of its side by which a box grows on each side for the mask's loss, so that masks reach beyond tight boxes."""
-MASK_MISS_WEIGHT: Final = 3.0
+MASK_MISS_WEIGHT: Final = 1.5
 """A hidden pixel too few costs so much more than one too many."""
 BOX_WEIGHT: Final = 5.0
 FORBIDDEN: Final = 1e6

@@ -36,7 +36,7 @@ to tell one instance from the next. So a thousand pictures are enough for a usef
 
 
 def build_network(classes: int = len(COCO_IDS), *, masks: bool = True) -> keras.Model:
-    """The network for float32 pictures (batch, height, width, 3) in BGR, 0..255, sides multiples of 32.
+    """The network for float32 pictures (batch, height, width, 3) in RGB, 0..255, sides multiples of 32.
 
     Outputs: `anchors` (batch, anchors, 5 + classes [+ PROTOTYPES]) undecoded, in the order of STRIDES and row by row,
     each (x, y, log width, log height) in cells, objectness logit, class logits, mask coefficients; and with `masks`
@@ -87,12 +87,21 @@ def _sliced(key: str, weights: Mapping[str, NDArray[np.float32]], layer: keras.L
     kernel, bias = weights[f"{key}/kernel"], weights[f"{key}/bias"]
     if key.endswith("/cls") and len(bias) != layer.weights[-1].shape[0] == len(COCO80_ROWS):
         return [kernel[..., list(COCO80_ROWS)], bias[list(COCO80_ROWS)]]
+    if key == "stem" and kernel.shape[:2] == (3, 3):
+        return [_stem(kernel), bias]
     return [kernel, bias]
 
 
-def _conv(x: Tensor, name: str, filters: int, kernel: int = 1, *, act: bool = True) -> Tensor:
+def _stem(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
+    """The published stem (3, 3, 12, filters) as one for RGB pixels (6, 6, 3, filters). Its twelve channels are the
+    pixels of a 2 × 2 square, column by column, each in BGR."""
+    parts = kernel.reshape(3, 3, 2, 2, 3, -1)  # row, column, column in the square, row in the square, BGR
+    return np.ascontiguousarray(parts.transpose(0, 3, 1, 2, 4, 5).reshape(6, 6, 3, -1)[:, :, ::-1])
+
+
+def _conv(x: Tensor, name: str, filters: int, kernel: int = 1, *, act: str | None = "silu") -> Tensor:
     x = layers.Conv2D(filters, kernel, padding="same", name=name)(x)
-    return layers.Activation("silu", name=f"{name}.act")(x) if act else x
+    return layers.Activation(act, name=f"{name}.act")(x) if act else x
 
 
 def _separable(x: Tensor, name: str, filters: int, stride: int = 1) -> Tensor:
@@ -117,8 +126,9 @@ def _csp(x: Tensor, name: str, filters: int, repeats: int = 1, *, shortcut: bool
 
 def _backbone(picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Features at strides 4, 8, 16 and 32 with 32, 64, 128 and 256 channels."""
-    corners = [picture[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
-    x = _conv(layers.Concatenate(name="space_to_depth")(corners), "stem", 16, 3)
+    # The original puts each square of 2 × 2 pixels into channels and convolves 3 × 3: one convolution does the same.
+    x = layers.Conv2D(16, 6, strides=2, padding="same", name="stem")(picture)
+    x = layers.Activation("silu", name="stem.act")(x)
     c2 = _csp(_separable(x, "dark2.down", 32, 2), "dark2.csp", 32, 1, shortcut=True)
     c3 = _csp(_separable(c2, "dark3.down", 64, 2), "dark3.csp", 64, 3, shortcut=True)
     c4 = _csp(_separable(c3, "dark4.down", 128, 2), "dark4.csp", 128, 3, shortcut=True)
@@ -153,13 +163,12 @@ def _head(x: Tensor, stride: int, classes: int, masks: bool) -> Tensor:
     cls = _separable(_separable(x, f"{name}.cls0", 64), f"{name}.cls1", 64)
     reg = _separable(_separable(x, f"{name}.reg0", 64), f"{name}.reg1", 64)
     parts = [
-        _conv(reg, f"{name}.box", 4, act=False),
-        _conv(reg, f"{name}.obj", 1, act=False),
-        _conv(cls, f"{name}.cls", classes, act=False),
+        _conv(reg, f"{name}.box", 4, act=None),
+        _conv(reg, f"{name}.obj", 1, act=None),
+        _conv(cls, f"{name}.cls", classes, act=None),
     ]
     if masks:
-        both = layers.Concatenate(name=f"{name}.mask.concat")([cls, reg])
-        mix = _conv(both, f"{name}.mask0", 64)
+        mix = _conv(reg, f"{name}.mask0", 32, act="relu")
         parts.append(layers.Conv2D(PROTOTYPES, 1, **_FOREGROUND_FIRST, name=f"{name}.mask")(mix))
     x = layers.Concatenate(name=f"{name}.concat")(parts)
     return layers.Reshape((-1, int(x.shape[-1])), name=f"{name}.flat")(x)
@@ -167,20 +176,13 @@ def _head(x: Tensor, stride: int, classes: int, masks: bool) -> Tensor:
 
 def _prototypes(stride4: Tensor, p3: Tensor) -> Tensor:
     """Prototype masks at stride 4: the pyramid knows what, the early features know where the edges are."""
-    what = _doubled(_conv(p3, "proto.reduce", 32), "proto.up")
-    where = _conv(stride4, "proto.edges", 32)
-    x = layers.Add(name="proto.add")([what, where])
-    # Plain convolutions: at this stride they cost no more than separable ones, and their gradients far less.
-    x = _conv(x, "proto.conv", 32, 3)
-    return _conv(x, "proto.out", PROTOTYPES, act=False)
-
-
-def _doubled(x: Tensor, name: str) -> Tensor:
-    """Bilinear, twice the sides: each value four times, then a binomial 3×3 average (Keras' own wants known sides)."""
-    x = layers.UpSampling2D(name=name)(x)
-    x = ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]], mode="symmetric")
-    x = layers.AveragePooling2D(2, 1, name=f"{name}.average1")(x)
-    return layers.AveragePooling2D(2, 1, name=f"{name}.average2")(x)
+    what = layers.UpSampling2D(name="proto.up")(_conv(p3, "proto.reduce", 24, act=None))
+    where = _conv(stride4, "proto.edges", 24, act=None)
+    x = layers.Activation("relu", name="proto.act")(layers.Add(name="proto.add")([what, where]))
+    # Plain convolutions: at this stride they cost no more than separable ones, and their gradients far less. ReLU is
+    # worked out with the convolution, SiLU after it.
+    x = _conv(x, "proto.conv", 24, 3, act="relu")
+    return _conv(x, "proto.out", PROTOTYPES, act=None)
 
 
 def anchor_grid(height: Tensor, width: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import cv2  # noqa: TID253 - draws and reads pictures
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.augment import MAX_OBJECTS, Batches, Canvas
+from training.augment import MAX_OBJECTS, PASTED_SIDES, Batches, Canvas, cutouts, recolour
 from training.data import Sample, read_coco, read_unlabelled, split
 
 BLUE = (200, 40, 10)
@@ -32,9 +33,9 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
 @given(seed=st.integers(0, 2**32 - 1))
 def test_boxes_and_masks_lie_on_the_object(sample: Sample, seed: int) -> None:
     canvas = Canvas(256)
-    canvas.place(sample, (0, 0, 256, 256), np.random.default_rng(seed), (0.5, 1.5))
+    canvas.place(sample, (0, 0, 256, 256), np.random.default_rng(seed), (200, 600))
     target = canvas.target()
-    blue = (canvas.pixels.astype(int)[..., 0] > 160).astype(np.uint8)
+    blue = (canvas.pixels.astype(int)[..., 2] > 160).astype(np.uint8)
     for row in np.flatnonzero(target["classes"] >= 0):
         x0, y0, x1, y1 = target["boxes"][row]
         rows, columns = np.nonzero(blue)
@@ -45,6 +46,47 @@ def test_boxes_and_masks_lie_on_the_object(sample: Sample, seed: int) -> None:
         mask = cv2.resize(target["masks"][row], (256, 256), interpolation=cv2.INTER_NEAREST)
         assert (mask & blue).sum() >= 0.93 * blue.sum()
         assert (mask & (1 - blue)).sum() <= 0.05 * blue.sum() + 8 * (y1 - y0 + x1 - x0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_what_is_pasted_is_small_and_lies_where_its_target_says(sample: Sample, seed: int) -> None:
+    canvas = Canvas(256)
+    canvas.paste(sample, 0, np.random.default_rng(seed))
+    target = canvas.target()
+    rows, columns = np.nonzero(canvas.pixels.astype(int)[..., 2] > 157)  # half blue, half the ground of grey 114
+    assert (target["classes"] >= 0).sum() == 1
+    x0, y0, x1, y1 = target["boxes"][0]
+    assert PASTED_SIDES[0] - 0.01 <= max(x1 - x0, y1 - y0) <= PASTED_SIDES[1] + 0.01
+    np.testing.assert_allclose(
+        [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], [x0, y0, x1, y1], atol=1.6
+    )
+    assert target["masks"][0].any()
+
+
+def test_nothing_is_pasted_onto_another_object(sample: Sample) -> None:
+    canvas = Canvas(64)
+    for seed in range(30):
+        canvas.paste(sample, 0, np.random.default_rng(seed))
+    boxes = canvas.target()["boxes"][canvas.target()["classes"] >= 0]
+    for row, box in enumerate(boxes):
+        for other in boxes[row + 1 :]:
+            assert (np.minimum(box[2:], other[2:]) <= np.maximum(box[:2], other[:2])).any()
+
+
+def test_only_whole_objects_with_outlines_are_pasted(sample: Sample) -> None:
+    at_the_edge = replace(sample, boxes=np.array([[0, 60, 260, 180]], np.float32))
+    no_outline = replace(sample, polygons=((),))
+    assert cutouts([sample, at_the_edge, no_outline]) == [(sample, 0)]
+
+
+def test_recolouring_keeps_shape_and_depth() -> None:
+    rng = np.random.default_rng(2)
+    pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
+    for _ in range(40):
+        out = recolour(pixels, rng)
+        assert (out.shape, out.dtype) == (pixels.shape, np.uint8)
+        assert out.std() > 5
 
 
 def test_the_same_seed_gives_the_same_batches(sample: Sample) -> None:
@@ -66,7 +108,7 @@ def test_targets_have_fixed_shapes(sample: Sample) -> None:
 
 def test_what_is_too_small_is_ignored_rather_than_absent(sample: Sample) -> None:
     canvas = Canvas(256)
-    canvas.place(sample, (0, 0, 256, 256), np.random.default_rng(1), (0.02, 0.02))
+    canvas.place(sample, (0, 0, 256, 256), np.random.default_rng(1), (8, 8))
     target = canvas.target()
     assert (target["classes"] == -1).all()
     assert (target["ignore"][0, 2:] > target["ignore"][0, :2]).all()

@@ -2,28 +2,30 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf  # noqa: TID253 - runs the export
 
-from training.export import ExportOptions, ObjectDetector, _crop, export
-from training.network import build_network, load_weights
+from training.export import MAX_DETECTIONS, VIEW_FILE, ExportOptions, ObjectDetector, _crop, export
+from training.network import PROTOTYPE_STRIDE, build_network, load_weights
 
 
 @pytest.mark.parametrize(
     "options",
     [
-        {"scales": ((100, 99.0),)},
-        {"scales": ()},
-        {"scales": ((64, 0.0),)},
+        {"side": 100},
+        {"side": 0},
         {"score_floor": 0.0},
         {"score_floor": 1.0},
         {"mask_grow": 2},
+        {"score_powers": (0.0, 1.0)},
+        {"sides": (50.0, 50.0)},
     ],
 )
-def test_nonsense_is_refused(options: dict[str, float]) -> None:
+def test_nonsense_is_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         ExportOptions(**options)  # type: ignore[arg-type]
 
@@ -31,7 +33,7 @@ def test_nonsense_is_refused(options: dict[str, float]) -> None:
 def test_crop_samples_the_boxs_corners() -> None:
     rows, columns = np.meshgrid(np.arange(20), np.arange(30), indexing="ij")
     prototypes = np.stack([rows, columns], axis=-1)[None].astype(np.float32)
-    box = np.array([[0.25, 0.2, 0.75, 0.8]], np.float32)  # rows 5..15, columns 6..24 of the cells
+    box = np.array([[5, 6, 15, 24]], np.float32) * PROTOTYPE_STRIDE  # rows 5..15, columns 6..24 of the cells
     patch = _crop(tf.constant(prototypes), tf.constant(box), tf.constant([0]), 7).numpy()[0]
     np.testing.assert_allclose(patch[0, 0], [4.5, 5.5], atol=1e-3)
     np.testing.assert_allclose(patch[-1, -1], [14.5, 23.5], atol=1e-3)
@@ -41,7 +43,7 @@ def test_crop_samples_the_boxs_corners() -> None:
 def detector(shared: Path) -> ObjectDetector:
     network = build_network(masks=False)
     load_weights(network, shared / "training" / "yolox_nano_coco_weights.npz")
-    return ObjectDetector(network, ExportOptions(scales=((320, 100.0), (224, 224.0)), box_margin=0.0))
+    return ObjectDetector(network, ExportOptions(side=320, box_margin=0.0))
 
 
 def test_boxes_are_shares_of_the_given_picture(detector: ObjectDetector) -> None:
@@ -57,14 +59,45 @@ def test_boxes_are_shares_of_the_given_picture(detector: ObjectDetector) -> None
     np.testing.assert_allclose(halved * [1, 2, 1, 2], person, atol=0.08)
 
 
+def test_small_boxes_need_less_of_a_score(detector: ObjectDetector) -> None:
+    powers = detector._power(tf.constant([10.0, 48.0, (48 * 200) ** 0.5, 200.0, 300.0])).numpy()
+    np.testing.assert_allclose(powers, [0.63, 0.63, 0.815, 1.0, 1.0], atol=1e-5)
+
+
+def test_a_batch_gives_each_picture_its_own(detector: ObjectDetector) -> None:
+    from skimage import data
+
+    pixels = np.stack([data.astronaut(), np.zeros((512, 512, 3), np.uint8), data.astronaut()[:, ::-1]])
+    together = {name: value.numpy() for name, value in detector(pixels).items()}
+    assert together["num_detections"][0] >= 1
+    assert together["num_detections"][1] == 0
+    for row in range(len(pixels)):
+        alone = detector(pixels[row : row + 1])
+        for name, values in together.items():
+            np.testing.assert_allclose(values[row], alone[name].numpy()[0], atol=1e-3)
+
+
+def test_pictures_that_fit_are_seen_as_they_are(detector: ObjectDetector) -> None:
+    from skimage import data
+
+    pixels = np.asarray(data.astronaut(), np.float32)
+    raw = detector.network(pixels[None])["anchors"].numpy()[0]
+    best = (1 / (1 + np.exp(-raw[:, 4])) / (1 + np.exp(-raw[:, 5:11].max(axis=1)))).max()  # she fills the picture
+    found = detector(data.astronaut()[None])["detection_scores"].numpy()[0, 0]
+    assert found == pytest.approx(best, abs=1e-4)
+
+
 def test_the_written_model_gives_what_the_network_gives(detector: ObjectDetector, tmp_path: Path) -> None:
     from skimage import data
 
     size = export(detector.network, tmp_path / "model", detector.options)
     assert size == sum(path.stat().st_size for path in (tmp_path / "model").rglob("*") if path.is_file())
+    view = json.loads((tmp_path / "model" / VIEW_FILE).read_text())
+    assert view == {"side": 320, "multiple": 32, "most_pixels": 1 << 22}
     signature = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     pixels = data.astronaut()[None]
     written, direct = signature(input_tensor=tf.constant(pixels)), detector(pixels)
     assert set(written) == set(direct)
+    assert direct["detection_scores"].shape == (1, MAX_DETECTIONS)
     for name in direct:
         np.testing.assert_allclose(written[name].numpy(), direct[name].numpy(), atol=1e-4)

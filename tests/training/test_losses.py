@@ -7,7 +7,7 @@ import pytest
 from keras import ops  # noqa: TID253 - the losses are written in it
 
 from training.augment import MAX_IGNORED, MAX_OBJECTS
-from training.losses import assign, detection_loss, mask_loss, pairwise_iou, total_loss
+from training.losses import MASK_ANCHORS, assign, detection_loss, mask_loss, pairwise_iou, total_loss
 from training.network import COCO_IDS, PROTOTYPES, anchor_grid
 
 SIZE = 128
@@ -89,8 +89,8 @@ def test_a_mask_too_small_costs_more_than_one_too_large(right: float, wrong: flo
     side = SIZE // 4
     mix = np.zeros((1, len(anchors()[0]), PROTOTYPES), np.float32)
     mix[..., 0] = 1
-    rows = np.zeros((1, MAX_OBJECTS, 2), np.int32)
-    valid = np.zeros((1, MAX_OBJECTS, 2), np.float32)
+    rows = np.zeros((1, MAX_OBJECTS, MASK_ANCHORS), np.int32)
+    valid = np.zeros((1, MAX_OBJECTS, MASK_ANCHORS), np.float32)
     valid[0, 0] = 1
 
     def cost(low: int, high: int) -> float:

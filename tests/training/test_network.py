@@ -31,7 +31,7 @@ def sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
 def test_scores_and_boxes_are_those_of_the_tflite_file(shared: Path, start: Path, picture: NDArray[np.float32]) -> None:
     network = build_network(80, masks=False)
     assert load_weights(network, start) == []
-    mine = network(picture)["anchors"].numpy()
+    mine = network(picture[..., ::-1])["anchors"].numpy()
     interpreter = tf.lite.Interpreter(str(shared / "training" / "yolox_nano_coco_416_fp16.tflite"))
     interpreter.allocate_tensors()
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture.transpose(0, 3, 1, 2))
