@@ -2,6 +2,7 @@
 # make serve   Airflow with its UI on this machine (the same variables, and PORT=… SCHEDULE=… TIMEZONE=…)
 # make down    stop what `make serve` started
 # make test    linters, types and tests        make lint, make format: only those
+# make bench   what a picture costs on its way through the chain (BENCH="--quick --discover 1000000 --keep NAME")
 # make clean   remove what runs and tools left (not the installed packages: make distclean)
 
 SHELL := /bin/bash
@@ -9,7 +10,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run serve down test lint format lock clean distclean
+.PHONY: help run serve down test bench lint format lock clean distclean
 
 # Relative paths throughout: the checkout may lie below a folder with spaces in its name.
 VENV := .venv
@@ -38,6 +39,9 @@ down:
 test: lint
 	@./scripts/install_test_services.sh
 	$(PY) -m pytest $(TESTS)
+
+bench: $(TEST_STAMP)
+	@$(PY) -m benchmarks.chain $(BENCH)
 
 lint: $(TEST_STAMP)
 	$(PY) -m ruff check

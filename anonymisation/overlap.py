@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
-from typing import Any, ParamSpec, TypeVar
+from contextlib import contextmanager
+from typing import Any, Final, ParamSpec, TypeVar
 
+_SWITCH_SECONDS: Final = 0.0005
 P = ParamSpec("P")
 T = TypeVar("T")
 
@@ -40,6 +43,21 @@ class InlineExecutor(Executor):
         except Exception as error:  # noqa: BLE001 - it is handed on by the future, as by any executor
             future.set_exception(error)
         return future
+
+
+@contextmanager
+def prompt_switching() -> Iterator[None]:
+    """Let the thread that feeds the model go on soon after the model has answered, beside threads that compute.
+
+    Python leaves the interpreter to a computing thread for 5 ms at a time; a tenth of that costs nothing that can be
+    measured, and the model waits less. In force for the whole process while inside.
+    """
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(_SWITCH_SECONDS)
+    try:
+        yield
+    finally:
+        sys.setswitchinterval(before)
 
 
 def failed(error: BaseException) -> Future[Any]:

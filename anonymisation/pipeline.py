@@ -17,7 +17,7 @@ from anonymisation.files import sha256_of
 from anonymisation.listing import PictureFile, list_pictures
 from anonymisation.masking.detector import Detector
 from anonymisation.outcomes import ImageOutcome, MaskReport, Status
-from anonymisation.overlap import executor, failed, in_flight
+from anonymisation.overlap import executor, failed, in_flight, prompt_switching
 from anonymisation.picture import FinishedPicture, PictureWorker, PreparedPicture
 from anonymisation.review import mark_hidden
 from anonymisation.review_remask import hide_waiting
@@ -116,7 +116,7 @@ class _MaskStep:
         self._shadowed = shadowed_names([file.name for file in files], self._state.pictures, self._settings)
         self._state.has_record("")  # reads the records' places before threads ask for them
         threads = self._settings.max_num_async_workers if self._settings.enable_async else 0
-        with executor(threads) as pool:
+        with prompt_switching(), executor(threads) as pool:
             begun = in_flight(((file, pool.submit(self._begin, file)) for file in files), threads)
             ended = in_flight(((file, self._detect(pool, future)) for file, future in begun), threads)
             for file, future in ended:

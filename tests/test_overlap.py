@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import Future
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anonymisation.overlap import InlineExecutor, executor, failed, in_flight
+from anonymisation.overlap import InlineExecutor, executor, failed, in_flight, prompt_switching
 
 
 @settings(deadline=None)
@@ -52,3 +53,10 @@ def test_with_threads_work_goes_on_at_once() -> None:
 def test_a_failed_future_raises() -> None:
     with pytest.raises(KeyError, match="gone"):
         failed(KeyError("gone")).result()
+
+
+def test_threads_take_turns_promptly_inside_and_as_before_afterwards() -> None:
+    before = sys.getswitchinterval()
+    with prompt_switching():
+        assert sys.getswitchinterval() < before / 5
+    assert sys.getswitchinterval() == before

@@ -1,0 +1,203 @@
+"""The cases of `benchmarks.chain`, each measured in a process of its own: `python -m benchmarks.cases JSON`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import resource
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import simplejpeg
+
+from anonymisation.archive import archive_folder
+from anonymisation.discovery import discover
+from anonymisation.files import sha256_of, write_atomically
+from anonymisation.imaging.exif import Provenance, published_exif, read_exif
+from anonymisation.imaging.jpeg import decode_jpeg, encode_jpeg
+from anonymisation.imaging.mask_file import encode_mask
+from anonymisation.integrity import check_folder
+from anonymisation.masking.rendering import Appearance, redact
+from anonymisation.metadata.redaction import redact_tag
+from anonymisation.pipeline import mask_folder
+from anonymisation.state import MASKED, FileStamp, PictureState, open_state
+from anonymisation.workspace import Workspace, open_workspace
+from benchmarks.material import FOLDER, ScriptedModel, detections, photographs, write_empty_files, write_folder
+from tests.captures import capture
+
+Figures = dict[str, float]
+_FILES_PER_FOLDER: Final = 1000
+_ROUNDS: Final = 7
+
+
+class Stopwatch:
+    """Wall and CPU seconds of this process' threads since it was made."""
+
+    def __init__(self) -> None:
+        self._wall, self._cpu = time.perf_counter(), time.process_time()
+
+    @property
+    def wall(self) -> float:
+        """Seconds by the clock."""
+        return time.perf_counter() - self._wall
+
+    @property
+    def cpu(self) -> float:
+        """Seconds of computing."""
+        return time.process_time() - self._cpu
+
+
+def peak_memory() -> float:
+    """MB."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+
+
+@contextmanager
+def site(**settings: Any) -> Iterator[Workspace]:
+    """Base folders, removed afterwards; with mask files, records and an archive."""
+    with tempfile.TemporaryDirectory(prefix="bench-") as place:
+        root = Path(place)
+        model_folder = root / "model"  # read for its identity alone: the scripted model stands in for it
+        model_folder.mkdir()
+        (model_folder / "saved_model.pb").write_bytes(b"scripted")
+        values = {"remote_json": True, "remote_mask": True, "model_type": str(model_folder), **settings}
+        yield open_workspace(
+            input_dir=root / "in", output_dir=root / "out", archive_dir=root / "archive", overrides=values
+        )
+
+
+def once_through_turbo(data: list[bytes]) -> float:
+    """CPU seconds for decoding and encoding each picture once with libjpeg-turbo; the least of a few rounds."""
+    least = float("inf")
+    for _ in range(3):
+        watch = Stopwatch()
+        for picture in data:
+            simplejpeg.encode_jpeg(simplejpeg.decode_jpeg(picture), 85, colorsubsampling="420")
+        least = min(least, watch.cpu / len(data))
+    return least
+
+
+def pictures(size: str, objects: int, number: int) -> Figures:
+    """Mask, archive and check, with a model that costs nothing, in a process that has masked pictures before."""
+    data = photographs(size, number)
+    unit = once_through_turbo(data)
+    with site() as workspace:
+        write_folder(workspace.shares.input / "first", data, len(data))
+        mask_folder(workspace, "first", lambda: ScriptedModel(objects))  # what a process does once is not counted
+        write_folder(workspace.shares.input / FOLDER, data, number)
+        watch = Stopwatch()
+        report = mask_folder(workspace, FOLDER, lambda: ScriptedModel(objects))
+        archived = archive_folder(workspace, FOLDER)
+        wall, cpu = watch.wall / number, watch.cpu / number
+        if (report.masked, archived.archived) != (number, number):
+            raise RuntimeError(f"expected {number} pictures masked and archived: {report}, {archived}")
+        watch = Stopwatch()
+        if check_folder(workspace, FOLDER).gaps:
+            raise RuntimeError("the check found gaps")
+        check = watch.cpu / number
+    return {
+        "CPU ratio": cpu / unit, "CPU": 1e3 * cpu, "wall": 1e3 * wall, "check CPU": 1e3 * check, "unit": 1e3 * unit,
+        "MB": peak_memory(),
+    }  # fmt: skip
+
+
+def stages(size: str, objects: int) -> Figures:
+    """CPU of the parts of the mask step; the least of a few rounds each."""
+    (data,) = photographs(size, 1)
+    frame, found = decode_jpeg(data), detections(objects)
+    exif = read_exif(data)
+    with site() as workspace:
+        settings = workspace.settings
+        appearance = Appearance.from_settings(settings)
+        redaction = redact(frame.pixels, found, appearance, settings.mask_dilation_pixels)
+        provenance = Provenance(sha256_of(data), "v", "m", {})
+        texts = {"image_properties": redact_tag(exif.image_properties, source="ImageProperties"), "reflink_info": None}
+        published = published_exif(data, **texts, provenance=provenance)
+        workspace.shares.output.mkdir()
+        steps: Mapping[str, Callable[[], object]] = {
+            "checksum": lambda: sha256_of(data),
+            "decode": lambda: decode_jpeg(data),
+            "redact": lambda: redact(frame.pixels, found, appearance, settings.mask_dilation_pixels),
+            "EXIF": lambda: (
+                read_exif(data),
+                redact_tag(exif.image_properties, source="ImageProperties"),
+                published_exif(data, **texts, provenance=provenance),
+            ),
+            "encode": lambda: encode_jpeg(redaction.pixels, frame, quality="keep", exif=published, mask=redaction.mask),
+            "whole": lambda: encode_jpeg(redaction.pixels, frame, quality="keep", exif=published),
+            "mask file": lambda: encode_mask(redaction.mask),
+            "write": lambda: write_atomically(workspace.shares.output / "a.jpg", data),
+        }
+        return {name: 1e3 * min(_cpu(step) for _ in range(_ROUNDS)) for name, step in steps.items()}
+
+
+def _cpu(step: Callable[[], object]) -> float:
+    watch = Stopwatch()
+    step()
+    return watch.cpu
+
+
+def model(size: str, objects: int, number: int, seconds: float) -> Figures:
+    """Wall time of the mask step with a model that takes so long for each picture."""
+    with site() as workspace:
+        write_folder(workspace.shares.input / FOLDER, photographs(size, number), number)
+        watch = Stopwatch()
+        mask_folder(workspace, FOLDER, lambda: ScriptedModel(objects, seconds))
+        return {"wall / model": watch.wall / (number * seconds), "CPU": 1e3 * watch.cpu / number, "MB": peak_memory()}
+
+
+def scaling(number: int) -> Figures:
+    """Mask and archive of one folder of small pictures."""
+    data = [capture(index) for index in range(4)]
+    with site() as workspace:
+        write_folder(workspace.shares.input / FOLDER, data, number)
+        watch = Stopwatch()
+        mask_folder(workspace, FOLDER, lambda: ScriptedModel(1))
+        archive_folder(workspace, FOLDER)
+        return {"wall": 1e3 * watch.wall / number, "CPU": 1e3 * watch.cpu / number, "MB": peak_memory()}
+
+
+def discovery(number: int) -> Figures:
+    """A walk over pictures that are all done, with their output and archive known."""
+    with site(remote_json=False) as workspace:
+        shares = workspace.shares
+        write_empty_files(shares.input, number, _FILES_PER_FOLDER)
+        write_empty_files(shares.output, number, _FILES_PER_FOLDER)
+        for folder in sorted(path.name for path in shares.input.iterdir()):
+            _note_as_done(workspace, folder)
+        idle = peak_memory()
+        watch = Stopwatch()
+        if discover(workspace).folders:
+            raise RuntimeError("discovery found something to do")
+        return {"seconds": watch.wall, "CPU seconds": watch.cpu, "MB": peak_memory(), "MB more": peak_memory() - idle}
+
+
+def _note_as_done(workspace: Workspace, folder: str) -> None:
+    with open_state(workspace.shares.state, folder) as state:
+        for entry in os.scandir(workspace.shares.input / folder):
+            output = FileStamp.of(workspace.shares.output / folder / entry.name)
+            state.put(
+                PictureState(
+                    name=entry.name, status=MASKED, source=FileStamp.from_stat(entry.stat()), sha256="0" * 64,
+                    model="m", digest="d", version="v", width=1, height=1, output=output, archived=True,
+                )
+            )  # fmt: skip
+
+
+def main() -> None:
+    """Measure one case and print its figures as JSON."""
+    logging.basicConfig(level=logging.ERROR)
+    arguments = json.loads(sys.argv[1])
+    run = {"pictures": pictures, "stages": stages, "model": model, "scaling": scaling, "discovery": discovery}
+    figures = run[arguments.pop("case")](**arguments)
+    print(json.dumps({"figures": {name: float(f"{value:.4g}") for name, value in figures.items()}}))
+
+
+if __name__ == "__main__":
+    main()
