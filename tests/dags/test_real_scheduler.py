@@ -110,6 +110,7 @@ def test_a_killed_mask_task_is_taken_up_again_and_does_nothing_twice(airflow: De
     assert _rows_of(airflow, folder) == airflow.outputs(folder)
 
 
+@pytest.mark.slow
 def test_a_restarted_scheduler_finishes_the_run_and_does_nothing_twice(airflow: Deployment) -> None:
     folder, count = "restart/F1_2021_06_02", 90
     airflow.put(folder, count, first=600)
