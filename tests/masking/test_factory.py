@@ -76,20 +76,22 @@ def test_a_model_that_says_at_what_size_it_sees_is_shown_that(settings_with: Mak
     pixels = np.full((1000, 2000, 3), 120, np.uint8)
     pixels[610:626, 1200:1216] = RED
     settings = {"model_type": str(folder), "tile_pixels": 64}
-    assert load_detector(settings_with(**settings)).detect(pixels).counts() == {"person": 1}
+    assert set(load_detector(settings_with(**settings)).detect(pixels).counts()) == {"person"}
     assert load_detector(settings_with(**settings | {"tiles": False})).detect(pixels).counts() == {}
     assert load_detector(settings_with(**settings | {"tile_pixels": 2000})).detect(pixels).counts() == {}
 
 
 SAME = """
 import hashlib, sys
+from pathlib import Path
 import numpy as np
+import skimage
+from PIL import Image
 from anonymisation.masking.factory import load_detector
 from anonymisation.settings import load_settings
 detector = load_detector(load_settings(overrides={"score_threshold": 0.05}).settings, threads=int(sys.argv[1]))
-random = np.random.default_rng(1)
-coarse = random.integers(0, 256, (2, 10, 13, 3), np.uint8).repeat(32, 1).repeat(32, 2)
-batch = coarse // 2 + random.integers(0, 128, coarse.shape, np.uint8)
+astronaut = np.asarray(Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png"))[..., :3]
+batch = np.stack([astronaut, astronaut[:, ::-1]])
 together = detector.model.predict(batch)
 alone = [detector.model.predict(picture[None])[0] for picture in batch]
 found = detector.detect(np.concatenate(batch, axis=1))
