@@ -120,7 +120,7 @@ def measure(kind: str, url: str, count: int, batch: int, folder: Path) -> list[d
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--records", type=int, default=100_000)
-    parser.add_argument("--batch", type=int, default=100, help="db_max_n_accumulated_rows; shipped: 100")
+    parser.add_argument("--batch", type=int, default=LoadLimits().batch_rows, help="db_max_n_accumulated_rows")
     parser.add_argument("--database", choices=("sqlite", "postgresql"), action="append")
     parser.add_argument("--json", type=Path, help="write the results there")
     options = parser.parse_args()

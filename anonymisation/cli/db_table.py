@@ -60,7 +60,9 @@ def create_table_command(
 @print_option
 @dialect_option
 def insert_geom_metadata_command(options: DatabaseOptions, print_only: bool, dialect: str | None) -> None:
-    """Describe the geometry columns to the database: rows of USER_SDO_GEOM_METADATA in Oracle. Again does no harm."""
+    """Describe the geometry columns to the database, and index them: rows of USER_SDO_GEOM_METADATA and spatial indexes
+    in Oracle. Again does no harm.
+    """
     if print_only:
         layout, kind, _ = named_layout(options)
         kind = _kind(dialect, kind)
@@ -73,7 +75,9 @@ def insert_geom_metadata_command(options: DatabaseOptions, print_only: bool, dia
     require_owner(target)
     columns = insert_spatial_metadata(target)
     if columns:
-        session.out.print(f"{columns} geometry columns of table {target.layout.name} described in {target.place}")
+        session.out.print(
+            f"{columns} geometry columns of table {target.layout.name} described and indexed in {target.place}"
+        )
     else:
         session.out.print(f"{target.place}: nothing is needed, creating the table describes its geometry")
 

@@ -28,16 +28,17 @@ class WaitingRows:
 
 
 def spatial_metadata_sql(layout: TableLayout, dialect: Dialect, kind: str) -> list[str]:
-    """The statements that describe the geometry columns, with their values written out, to be read by a person."""
-    made = compiler(_DRIVERS[kind])
-    return [
+    """The statements that describe and index the geometry columns, with their values, to be read by a person."""
+    made, table = compiler(_DRIVERS[kind]), make_table(layout, dialect)
+    described = [
         str(
             sa.text(item.sql)
             .bindparams(**item.values)
             .compile(dialect=made, compile_kwargs={"literal_binds": True, "render_postcompile": True})
         )
-        for item in dialect.spatial_metadata(layout, make_table(layout, dialect))
+        for item in dialect.spatial_metadata(layout, table)
     ]
+    return [*described, *(index.create for index in dialect.spatial_indexes(layout, table))]
 
 
 def count_rows(target: DatabaseTarget) -> int | None:

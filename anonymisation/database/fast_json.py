@@ -22,6 +22,18 @@ def encode(value: object) -> bytes:
         return json.dumps(value, default=str).encode("ascii")
 
 
+def to_text(value: object) -> str:
+    """JSON on one line as the standard library spaces it, Unicode unescaped; NaN, for which JSON has no word, as null.
+
+    Raises:
+        TypeError, ValueError, OverflowError: a value has no form in JSON.
+    """
+    try:
+        return msgspec.json.format(msgspec.json.encode(value), indent=0).decode("utf-8")
+    except UnicodeEncodeError:  # half a surrogate pair, which the database refuses
+        return json.dumps(value, ensure_ascii=False)
+
+
 def decode(data: bytes) -> Any:
     """What `encode` made JSON of.
 

@@ -6,7 +6,6 @@ ValueError (or KeyError, TypeError) where the record does not hold what it needs
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Callable, Mapping
@@ -15,12 +14,12 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
+from anonymisation.database.fast_json import to_text
 from anonymisation.database.geometry import Point, parse_point
 
 Value = str | int | float | datetime | Point | None
 Formatter = Callable[[Mapping[str, Any]], Value]
 
-_JSON: Final = json.JSONEncoder(ensure_ascii=False)
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
@@ -75,7 +74,7 @@ def as_text(value: object) -> str | None:
 
 def as_json(value: object) -> str | None:
     """JSON text on one line, Unicode unescaped; None for None."""
-    return None if value is None else _JSON.encode(value)
+    return None if value is None else to_text(value)
 
 
 def as_time(value: object) -> datetime | None:

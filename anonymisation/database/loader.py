@@ -7,13 +7,12 @@ it. Batches of all loaders of one state folder go in one after the other, in the
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
 
-from anonymisation.database.columns import Row, row_from_record
-from anonymisation.database.dialects.base import Written, existing_keys
+from anonymisation.database.batches import Batch, Batches, make_batch
+from anonymisation.database.dialects.base import Written, existing_keys, nothing
 from anonymisation.database.identifiers import IdentifierRegistry
 from anonymisation.database.reports import (
     Collision,
@@ -24,7 +23,6 @@ from anonymisation.database.reports import (
     SourceRecord,
 )
 from anonymisation.database.spool import Segment, Spool, waiting_elsewhere
-from anonymisation.database.tables import TableLayout
 from anonymisation.database.target import (
     ConnectionLostError,
     DatabaseTarget,
@@ -33,8 +31,7 @@ from anonymisation.database.target import (
     open_target,
     transaction,
 )
-from anonymisation.errors import DatabaseUnavailableError
-from anonymisation.overlap import executor, in_flight
+from anonymisation.errors import ConfigurationError, DatabaseUnavailableError
 
 __all__ = [
     "Collision",
@@ -62,16 +59,14 @@ def load_records(
     Raises:
         LoadStoppedError: more rows than `limits` allows were refused, or wait; every row taken is in the database, in
             the spool or reported as refused, and loading the same again goes on from there.
-        ConfigurationError: the table is not there, or is not of this layout; rows taken wait.
+        ConfigurationError: the login is refused, or the table is not there or not of this layout; rows taken wait.
         ShareUnavailableError: the state folder cannot be used.
     """
-    loading = _Loading(target, state, limits)
     # A batch may all have to wait, so it is never larger than what may wait.
-    batches = _batches(records, min(limits.batch_rows, max(limits.max_waiting, 1)))
-    # The rows of the next batch are made while the database works on this one.
-    with executor(1) as maker:
-        for made in in_flight((maker.submit(_make, batch, target.layout) for batch in batches), 1):
-            loading.load(made.result())
+    batches = Batches(records, min(limits.batch_rows, max(limits.max_waiting, 1)), target.layout)
+    loading = _Loading(target, state, limits, meanwhile=batches.make_next)
+    while batch := batches.take():
+        loading.load(batch)
     return loading.report()
 
 
@@ -88,19 +83,6 @@ def send_spooled(target: DatabaseTarget, state: Path, limits: LoadLimits) -> Loa
         )  # fmt: skip
     loading = _Loading(target, state, limits)
     return loading.send_waiting()
-
-
-@dataclass(frozen=True, slots=True)
-class _Batch:
-    """Records and the rows made of them, in the order of paths: of two with one identifier the greater is the last."""
-
-    records: Sequence[SourceRecord]
-    rows: Sequence[Row]
-
-
-def _make(records: Iterable[SourceRecord], layout: TableLayout) -> _Batch:
-    ordered = sorted(records, key=lambda item: item.picture)
-    return _Batch(ordered, [row_from_record(layout, item.record) for item in ordered])
 
 
 @dataclass(slots=True)
@@ -124,8 +106,11 @@ class _Tally:
 class _Loading:
     """One call of `load_records` or `send_spooled`."""
 
-    def __init__(self, target: DatabaseTarget, state: Path, limits: LoadLimits) -> None:
+    def __init__(
+        self, target: DatabaseTarget, state: Path, limits: LoadLimits, meanwhile: Callable[[], None] = nothing
+    ) -> None:
         key = target.key(state)
+        self._meanwhile = meanwhile
         self._target = target
         self._limits = limits
         self._spool = Spool(state, key)
@@ -135,15 +120,15 @@ class _Loading:
         self._waiting = 0
         self._away = False
 
-    def load(self, batch: _Batch) -> None:
+    def load(self, batch: Batch) -> None:
         with self._spool.locked():
             self._send_segments()
             size = len(batch.records)
             room = self._limits.max_waiting - self._spool.waiting() if self._away else size
-            taken = _Batch(batch.records[: max(room, 0)], batch.rows[: max(room, 0)])
+            taken = batch if room >= size else batch.first(max(room, 0))
             count = len(taken.records)
             if count:
-                segment = self._spool.append(taken.records)
+                segment = self._spool.append(taken.lines)
                 if not self._send(segment, taken, self._new):
                     self._waiting += count
             waiting = self._spool.waiting()
@@ -180,9 +165,9 @@ class _Loading:
             if self._away:
                 return
             records, whole = self._spool.read(segment)
-            self._send(segment, _make(records, self._target.layout), self._old, whole=whole)
+            self._send(segment, make_batch(records, self._target.layout), self._old, whole=whole)
 
-    def _send(self, segment: Segment, batch: _Batch, tally: _Tally, *, whole: bool = True) -> bool:
+    def _send(self, segment: Segment, batch: Batch, tally: _Tally, *, whole: bool = True) -> bool:
         """Write a batch and forget its segment; False when the database is away, which ends all tries of this load."""
         if self._away:
             self._spool.keep(segment)
@@ -194,16 +179,21 @@ class _Loading:
             self._spool.keep(segment)
             logging.getLogger(__name__).warning("%s; rows wait in %s", error, segment.path.parent)
             return False
+        except ConfigurationError:
+            self._spool.keep(segment)
+            waiting = self._spool.waiting()
+            logging.getLogger(__name__).warning("%d rows wait in %s until that is mended", waiting, segment.path.parent)
+            raise
         self._spool.remove(segment, whole=whole)
         return True
 
-    def _write(self, batch: _Batch, tally: _Tally) -> None:
+    def _write(self, batch: Batch, tally: _Tally) -> None:
         """Write a batch; once more where the connection broke or another loader was in the way."""
         try:
-            _write(batch, self._target, self._registry, tally)
+            _write(batch, self._target, self._registry, tally, self._meanwhile)
         except ConnectionLostError as error:
             logging.getLogger(__name__).warning("%s; trying once more", error)
-            _write(batch, self._target, self._registry, tally)
+            _write(batch, self._target, self._registry, tally, self._meanwhile)
 
     def _check_failures(self) -> None:
         failures = [*self._old.failed, *self._new.failed]
@@ -215,7 +205,9 @@ class _Loading:
             )
 
 
-def _write(batch: _Batch, target: DatabaseTarget, registry: IdentifierRegistry, tally: _Tally) -> None:
+def _write(
+    batch: Batch, target: DatabaseTarget, registry: IdentifierRegistry, tally: _Tally, meanwhile: Callable[[], None]
+) -> None:
     """Upsert a batch in one transaction, then note whose rows stand; called with the spool's lock held."""
     ordered, rows = batch.records, batch.rows
     keys = [row[target.layout.pk_column] for row in rows]
@@ -233,7 +225,7 @@ def _write(batch: _Batch, target: DatabaseTarget, registry: IdentifierRegistry, 
         for index, item in enumerate(ordered):
             yields = standing.get(str(keys[index]), "") > item.picture
             (yielding if yields else writing).append(index)
-        written = target.writer.write(connection, [rows[index] for index in writing])
+        written = target.writer.write(connection, [rows[index] for index in writing], meanwhile)
     outcomes = dict(zip(writing, written, strict=True)) | dict.fromkeys(yielding, Written())
     loaded = [(str(keys[i]), item.picture) for i, item in enumerate(ordered) if outcomes[i].refused is None]
     registry.claim({name: max(picture, standing.get(name, "")) for name, picture in loaded})
@@ -250,9 +242,3 @@ def _collisions(loaded: Iterable[tuple[str, str]], standing: dict[str, str]) -> 
         stands = max(rivals)
         for picture in sorted(rivals - {stands}):
             yield Collision(name, stands, picture)
-
-
-def _batches(records: Iterable[SourceRecord], size: int) -> Iterator[list[SourceRecord]]:
-    iterator = iter(records)
-    while batch := list(islice(iterator, size)):
-        yield batch

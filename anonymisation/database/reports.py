@@ -25,7 +25,7 @@ class SourceRecord:
 class LoadLimits:
     """Rows per batch, refused rows that a load goes on with, and rows that may wait for a database that is away."""
 
-    batch_rows: int = 100
+    batch_rows: int = 500
     max_errors: int = 1000
     max_waiting: int = 1000
 

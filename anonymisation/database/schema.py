@@ -51,7 +51,7 @@ def drop_table(target: DatabaseTarget) -> bool:
 
 
 def insert_spatial_metadata(target: DatabaseTarget) -> int:
-    """Describe the geometry columns to the database where it wants that (Oracle), replacing what is there.
+    """Describe the geometry columns to the database where it wants that (Oracle), replacing what is there; index them.
 
     Returns how many columns were described; 0 where creating the table has told all.
 
@@ -63,6 +63,9 @@ def insert_spatial_metadata(target: DatabaseTarget) -> int:
     with transaction(target, creating=False) as connection:
         for statement in statements:
             connection.execute(sa.text(statement.sql), statement.values)
+        for index in target.dialect.spatial_indexes(target.layout, target.table):
+            if not connection.scalar(sa.text(index.count.sql), index.count.values):
+                connection.exec_driver_sql(index.create)
     return len(statements) // 2
 
 

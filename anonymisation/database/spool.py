@@ -72,15 +72,17 @@ class Spool:
         """How many rows wait."""
         return sum(segment.rows for segment in self.segments())
 
-    def append(self, batch: Sequence[SourceRecord]) -> Segment:
-        """Put a batch into a file behind all others; it outlasts the process at once, a power cut only when kept."""
+    def append(self, lines: Sequence[bytes]) -> Segment:
+        """Put a batch's `line`s into a file behind all others.
+
+        It outlasts the process at once, a power cut only when kept.
+        """
         turn = max((segment.turn for segment in self.segments()), default=0) + 1
-        path = self._folder / f"{turn:012d}-{len(batch)}.jsonl"
-        lines = b"".join(encode({"picture": item.picture, "record": item.record}) + b"\n" for item in batch)
+        path = self._folder / f"{turn:012d}-{len(lines)}.jsonl"
         part = self._folder / PART_NAME
-        part.write_bytes(lines)
+        part.write_bytes(b"".join(lines))
         part.replace(path)
-        return Segment(turn, len(batch), path)
+        return Segment(turn, len(lines), path)
 
     def keep(self, segment: Segment) -> None:
         """Flush a segment that has to wait, so that it outlasts a power cut as well.
@@ -110,6 +112,11 @@ class Spool:
             segment.path.unlink(missing_ok=True)
         else:
             segment.path.replace(segment.path.with_name(segment.path.name + DAMAGED_SUFFIX))
+
+
+def line(item: SourceRecord) -> bytes:
+    """A record as it stands in a segment."""
+    return encode({"picture": item.picture, "record": item.record}) + b"\n"
 
 
 def waiting_elsewhere(state: Path, key: str) -> dict[Path, int]:

@@ -31,6 +31,9 @@ EMBEDDED_NAME: Final = "pictures.gpkg"
 _NO_URL: Final = "cannot be used, expected an SQLAlchemy URL such as sqlite:////folder/file.gpkg"
 _PROBLEMS: Final[Mapping[Fault, str]] = MappingProxyType(
     {
+        Fault.LOGIN: "the database does not let this login in ({reason}). Waiting does not help: mend user, password, "
+        "name of the database or TLS options with `anonymise db configure`, in the URL or in Airflow's Connection, and "
+        "try it with `anonymise db status`",
         Fault.MISSING: "the table is not there ({reason}); create it with `anonymise db create-table`",
         Fault.EXISTS: "is there already ({reason})",
         Fault.SETUP: "the table does not fit its layout, or the login may not use it ({reason}); mend that, or choose "
@@ -156,7 +159,7 @@ def transaction(target: DatabaseTarget, *, creating: bool = True) -> Iterator[sa
     Raises:
         ConnectionLostError: the connection or the transaction was cut off; nothing is committed, or all is.
         DatabaseUnavailableError: the database cannot be reached or stopped answering; nothing is committed, or all is.
-        ConfigurationError: the table is not there, or is not of this layout.
+        ConfigurationError: the login is refused, or the table is not there or not of this layout.
     """
     try:
         with target.engine.begin() as connection:
@@ -167,10 +170,16 @@ def transaction(target: DatabaseTarget, *, creating: bool = True) -> Iterator[sa
     except DBAPIError as error:
         fault, reason = target.dialect.fault(error), target.dialect.reason(error)
         if fault in _PROBLEMS:
-            problem = ConfigProblem(target.place, target.layout.name, _PROBLEMS[fault].format(reason=reason))
+            about = _login(target) if fault is Fault.LOGIN else target.layout.name
+            problem = ConfigProblem(target.place, about, _PROBLEMS[fault].format(reason=reason))
             raise ConfigurationError([problem]) from error
         kind = ConnectionLostError if fault is Fault.AGAIN else DatabaseUnavailableError
         raise kind(f"{target.place}: the database cannot be used now: {reason}") from error
+
+
+def _login(target: DatabaseTarget) -> str:
+    user = target.engine.url.username
+    return f"user {user}" if user else "login"
 
 
 def _has_table(connection: sa.Connection, target: DatabaseTarget) -> bool:

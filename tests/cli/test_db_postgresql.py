@@ -113,7 +113,7 @@ def test_a_wrong_password_is_a_refused_login_and_shows_neither(
 ) -> None:
     configure(server, environment, password="hemmelig-7-wrong")
     done = run(environment, "status", "--connection", "pg")
-    assert done.returncode == 3
+    assert done.returncode == 2
     assert "password authentication failed" in done.stdout
 
 

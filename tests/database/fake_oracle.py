@@ -15,7 +15,7 @@ from typing import Any
 import oracledb
 from sqlglot import exp
 
-from tests.database.oracle_sql import Column, Merge, RowError, parse, read_column, read_merge
+from tests.database.oracle_sql import SPATIAL_INDEX, Column, Merge, RowError, parse, read_column, read_merge
 
 Row = dict[str, Any]
 
@@ -86,11 +86,15 @@ class Table:
 
 @dataclass
 class FakeOracle:
-    """The server. `rivals` are keys that another session commits in the middle of the next MERGE."""
+    """The server. `refuses` is what it says to whoever connects; `rivals` are keys that another session commits in the
+    middle of the next MERGE.
+    """
 
     tables: dict[str, Table] = field(default_factory=dict)
     spatial: list[Row] = field(default_factory=list)
+    indexes: dict[str, str] = field(default_factory=dict)
     away: bool = False
+    refuses: FakeError | None = None
     cut_before_commit: bool = False
     rivals: set[str] = field(default_factory=set)
     statements: list[str] = field(default_factory=list)
@@ -98,6 +102,8 @@ class FakeOracle:
     def connect(self, *_: object, **options: Any) -> FakeConnection:
         if self.away:
             raise oracledb.OperationalError(FakeError(6005, "DPY-6005: cannot connect to database", prefix="DPY"))
+        if self.refuses is not None:
+            raise oracledb.DatabaseError(self.refuses)
         return FakeConnection(self, options)
 
     def rows(self, table: str) -> list[Row]:
@@ -223,6 +229,8 @@ class FakeCursor:
             self.connection.savepoint(rest)
         elif first.upper() == "ROLLBACK":
             self.connection.rollback_to(rest.rpartition(" ")[2])
+        elif index := SPATIAL_INDEX.fullmatch(sql):
+            self._create_index(*index.groups())
         else:
             tree = parse(sql)
             _STATEMENTS[type(tree)](self, tree, dict(values or {}) | named)
@@ -291,8 +299,21 @@ class FakeCursor:
                 columns[item.name] = read_column(item)
         self.connection.server.tables[name] = Table(columns, key)
 
+    def _create_index(self, name: str, table: str, column: str) -> None:
+        server = self.connection.server
+        if name in server.indexes:
+            raise oracledb.DatabaseError(FakeError(955, "ORA-00955: name is already used by an existing object"))
+        if not any((row["TABLE_NAME"], row["COLUMN_NAME"]) == (table, column) for row in server.spatial):
+            raise oracledb.DatabaseError(
+                FakeError(29855, "ORA-29855: ORA-13203: failed to read USER_SDO_GEOM_METADATA")
+            )
+        server.indexes[name] = table
+
     def _drop(self, tree: exp.Drop, _: object) -> None:
-        del self.connection.server.tables[next(tree.find_all(exp.Table)).name]
+        name = next(tree.find_all(exp.Table)).name
+        server = self.connection.server
+        del server.tables[name]
+        server.indexes = {index: table for index, table in server.indexes.items() if table != name}
 
     def _insert(self, tree: exp.Insert, values: Mapping[str, Any]) -> None:
         assert tree.this.this.name == "USER_SDO_GEOM_METADATA"
@@ -314,6 +335,9 @@ class FakeCursor:
         source = tree.args["from_"].this.name
         if source.upper() == "DUAL":
             self._answer(["X"], [("ME",)])
+            return
+        if source == "USER_INDEXES":
+            self._answer(["N"], [(int(values["i"] in self.connection.server.indexes),)])
             return
         if source not in self.connection.server.tables:
             raise oracledb.DatabaseError(FakeError(942, f'ORA-00942: table or view "{source}" does not exist'))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
@@ -10,6 +11,9 @@ from typing import Any
 
 import sqlglot
 from sqlglot import exp
+
+# sqlglot's grammar does not know INDEXTYPE.
+SPATIAL_INDEX = re.compile(r'CREATE INDEX "(\w+)" ON "(\w+)" \("(\w+)"\) INDEXTYPE IS MDSYS\.SPATIAL_INDEX_V2')
 
 
 class RowError(Exception):

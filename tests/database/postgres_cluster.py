@@ -19,6 +19,8 @@ INSTALL: Final = "run scripts/install_test_services.sh as root (Debian: postgres
 
 _DATABASE: Final = "pictures"
 _USER: Final = "postgres"
+GUEST: Final = "guest"  # the one user who needs a password
+GUEST_PASSWORD: Final = "correct horse"
 
 
 class NotInstalledError(Exception):
@@ -57,11 +59,14 @@ class PostgresCluster:
         settings = ["listen_addresses = ''", f"unix_socket_directories = '{folder}'", "max_connections = 30"]
         settings += [] if durable else ["fsync = off"]
         self._run("sh", "-c", f'printf "%s\\n" "$@" >> {folder}/data/postgresql.conf', "sh", *settings)
+        rules = folder / "data" / "pg_hba.conf"
+        rules.write_text(f"local all {GUEST} scram-sha-256\n" + rules.read_text("utf-8"), "utf-8")
         self.start()
         with psycopg.connect(host=str(folder), user=_USER, dbname="postgres", autocommit=True) as connection:
             connection.execute(f"CREATE DATABASE {_DATABASE}")
         with self.connect() as connection:
             connection.execute("CREATE EXTENSION postgis")
+            connection.execute(f"CREATE ROLE {GUEST} LOGIN PASSWORD '{GUEST_PASSWORD}'".encode())
 
     @property
     def url(self) -> sa.URL:

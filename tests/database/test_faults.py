@@ -179,9 +179,9 @@ def test_a_connection_dropped_in_mid_batch_costs_nothing(
     write = type(target.writer).write
     dropped = []
 
-    def cut_off(writer: Any, connection: Any, rows: Any) -> Any:
+    def cut_off(writer: Any, connection: Any, rows: Any, meanwhile: Any) -> Any:
         if dropped:
-            return write(writer, connection, rows)
+            return write(writer, connection, rows, meanwhile)
         dropped.append(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
         written = write(writer, connection, rows) if step == "after" else None
         site.ask(f"SELECT pg_terminate_backend({dropped[0]}, 5000)")

@@ -18,6 +18,7 @@ from anonymisation.database.dialects.geopackage import decode_point, encode_poin
 from anonymisation.database.geometry import Point
 from anonymisation.database.loader import LoadLimits, SourceRecord, load_records, open_target
 from anonymisation.database.schema import create_table, drop_table, table_exists
+from anonymisation.database.statements import execute_sql
 from anonymisation.database.tables import load_layout
 from tests.database.sites import SqliteSite
 
@@ -108,6 +109,35 @@ def test_a_feature_keeps_its_number_when_its_row_is_loaded_again(
     before = site.ask(ask)
     load_records(captured, site.target(), state, limits)
     assert site.ask(ask) == before
+
+
+def test_the_spatial_index_follows_its_rows(
+    tmp_path: Path, state: Path, limits: LoadLimits, captured: list[SourceRecord]
+) -> None:
+    site = SqliteSite(tmp_path)
+    placed = [item for item in captured if item.record["exif_gpsposisjon"] is not None][:3]
+    moved, gone, kept = placed
+    stored = 'SELECT count(*) FROM "rtree_VEGBILDER_Posisjon"'
+    window = f"{stored} WHERE minx >= 9.9 AND maxx <= 10.1 AND miny >= 59.9 AND maxy <= 60.1"
+    bare = gone.record | {"exif_gpsposisjon": None}
+    load_records([moved, SourceRecord(gone.picture, bare), kept], site.target("VEGBILDER"), state, limits)
+    assert (site.ask(stored), site.ask(window)) == ([(2,)], [(0,)])
+    there = moved.record | {"exif_gpsposisjon": "srid=4326;POINT Z( 10 60 5 )"}
+    load_records([SourceRecord(moved.picture, there), gone], site.target("VEGBILDER"), state, limits)
+    assert (site.ask(stored), site.ask(window)) == ([(3,)], [(1,)])
+    load_records([SourceRecord(gone.picture, bare)], site.target("VEGBILDER"), state, limits)
+    assert site.ask(stored) == [(2,)]
+    execute_sql(site.target("VEGBILDER"), ['DELETE FROM "VEGBILDER"'])
+    assert site.ask(stored) == [(0,)]
+
+
+def test_gdal_knows_the_spatial_index_and_finds_with_it(file: Path) -> None:
+    asked = ogrinfo("-q", "-sql", "SELECT HasSpatialIndex('VEGBILDER', 'Posisjon')", str(file))
+    assert "= 1" in asked
+    [point] = re.findall(r"POINT \((\S+) (\S+)\)", ogrinfo("-q", "-fid", "1", str(file), "VEGBILDER"))
+    x, y = (float(number) for number in point)
+    window = [str(number) for number in (x - 1e-6, y - 1e-6, x + 1e-6, y + 1e-6)]
+    assert "POINT" in ogrinfo("-q", "-spat", *window, str(file), "VEGBILDER")
 
 
 def test_two_tables_share_a_file_and_dropping_one_leaves_the_other(

@@ -15,7 +15,6 @@ from anonymisation.database.dialects.base import Fault
 from anonymisation.database.loader import LoadLimits, LoadReport, SourceRecord, load_records, send_spooled
 from anonymisation.database.schema import ddl, drop_table, insert_spatial_metadata
 from anonymisation.database.tables import load_layout
-from anonymisation.errors import ConfigurationError, DatabaseUnavailableError
 from tests.database.fake_oracle import FakeError, FakeOracle
 from tests.database.oracle_sql import parse
 from tests.database.sites import FakeOracleSite, oracle_url
@@ -165,8 +164,9 @@ def test_spatial_metadata_describes_each_geometry_column_once(oracle: FakeOracle
     ]
     assert server.spatial[0]["DIMINFO"] == [("Longitude", -180, 180, 0.5), ("Latitude", -90, 90, 0.5)]
     assert server.spatial[1]["DIMINFO"] == [("X", -100000, 1120000, 0.01), ("Y", 6430000, 7960000, 0.01)]
+    assert set(server.indexes) == {"VEGBILDER_POSISJON_SX", "VEGBILDER_SENTERLINJEPOSISJON_SX"}
     assert drop_table(target)
-    assert server.spatial == []
+    assert (server.spatial, server.indexes) == ([], {})
 
 
 @pytest.mark.parametrize(
@@ -176,26 +176,11 @@ def test_spatial_metadata_describes_each_geometry_column_once(oracle: FakeOracle
         (12899, Fault.ROW),
         (60, Fault.AGAIN),
         (942, Fault.MISSING),
-        (1017, Fault.SETUP),
+        (1031, Fault.SETUP),
+        (1017, Fault.LOGIN),
         (1653, Fault.AWAY),
     ],
 )
 def test_errors_are_told_apart(code: int, fault: Fault) -> None:
     error = DBAPIError("x", None, oracledb.DatabaseError(FakeError(code, f"ORA-{code:05d}: said")))
     assert OracleDialect().fault(error) is fault
-
-
-def test_a_refused_login_is_a_mistake_of_configuration_not_an_absence(
-    oracle: FakeOracleSite, state: Path, limits: LoadLimits, make_records: Make, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    target = oracle.target()
-
-    def refuse(*_: object, **__: object) -> None:
-        raise oracledb.DatabaseError(FakeError(1017, "ORA-01017: invalid credential or not authorized; logon denied"))
-
-    monkeypatch.setattr(target.dialect, "_connect", refuse)
-    target.engine.dispose()
-    with pytest.raises(ConfigurationError, match="ORA-01017") as caught:
-        load_records(make_records(1), target, state, limits)
-    assert not isinstance(caught.value, DatabaseUnavailableError)
-    assert "hunter2" not in str(caught.value)

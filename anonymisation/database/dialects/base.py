@@ -30,6 +30,7 @@ class Fault(Enum):
     ROW = auto()  # this row is refused; another may go in
     AGAIN = auto()  # the connection or transaction was cut off; the same at once may succeed
     AWAY = auto()  # the database does not answer, or not now; the same later may succeed
+    LOGIN = auto()  # the login, or the way of connecting, is refused; the same later will be refused too
     MISSING = auto()  # the table is not there
     EXISTS = auto()  # the table is there already
     SETUP = auto()  # the table is not of this layout, or the login may not do this; nothing will go in
@@ -51,6 +52,14 @@ class Statement:
     values: dict[str, object] = field(default_factory=dict)
 
 
+@dataclass(frozen=True, slots=True)
+class SpatialIndex:
+    """An index of a geometry column: the statement that makes it, and one that counts it, 0 where it is not there."""
+
+    create: str
+    count: Statement
+
+
 class SpelledType(UserDefinedType[Any]):
     """A column type that is written as it stands here, and whose values pass as they are."""
 
@@ -63,11 +72,20 @@ class SpelledType(UserDefinedType[Any]):
         return self.spelling
 
 
+def nothing() -> None:
+    """What there is to do meanwhile, where there is nothing."""
+
+
 class RowWriter(Protocol):
     """Writes rows into one table."""
 
-    def write(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
-        """Insert `rows` in order, or update where the primary key exists; a row that is refused costs only itself."""
+    def write(
+        self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None] = nothing
+    ) -> list[Written]:
+        """Insert `rows` in order, or update where the primary key exists; a row that is refused costs only itself.
+
+        `meanwhile` is called while the database works, any number of times, where the driver lets one do so.
+        """
 
 
 class Dialect(Protocol):
@@ -101,6 +119,9 @@ class Dialect(Protocol):
     def spatial_metadata(self, layout: TableLayout, table: Table) -> Sequence[Statement]:
         """The statements that describe the geometry columns where `create` does not; running them twice is harmless."""
 
+    def spatial_indexes(self, layout: TableLayout, table: Table) -> Sequence[SpatialIndex]:
+        """The indexes of the geometry columns that can be made only after `spatial_metadata`."""
+
     def fault(self, error: DBAPIError) -> Fault:
         """Whose fault an error of the driver is."""
 
@@ -126,21 +147,15 @@ def compiler(driver: str) -> Compiler:
 _Sent = TypeVar("_Sent")
 
 
-def isolate(
-    connection: Connection,
-    dialect: Dialect,
-    rows: Sequence[_Sent],
-    send: Callable[[Sequence[_Sent]], list[Written]],
-) -> list[Written]:
+def isolate(dialect: Dialect, rows: Sequence[_Sent], send: Callable[[Sequence[_Sent]], list[Written]]) -> list[Written]:
     """Send `rows` in order, all at once; when one is refused, in halves, until the refused ones stand alone.
 
-    `send` either writes all rows it is given or raises; what it did is then undone by a savepoint.
+    `send` either writes all rows it is given, or raises with all undone that it did: it uses a savepoint.
     """
     if not rows:
         return []
     try:
-        with connection.begin_nested():
-            return send(rows)
+        return send(rows)
     except DBAPIError as error:
         if dialect.fault(error) is not Fault.ROW:
             raise
@@ -150,10 +165,7 @@ def isolate(
     if len(rows) == 1:
         return [Written(refused=reason)]
     middle = len(rows) // 2
-    return [
-        *isolate(connection, dialect, rows[:middle], send),
-        *isolate(connection, dialect, rows[middle:], send),
-    ]
+    return [*isolate(dialect, rows[:middle], send), *isolate(dialect, rows[middle:], send)]
 
 
 def told_by_seen(there: set[str], keys: Sequence[object]) -> list[Written]:

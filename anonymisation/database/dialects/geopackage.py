@@ -6,6 +6,7 @@ reference systems, 2.1.3 for the geometry format). Version 1.4 is the first that
 A feature table has one geometry column. The first of a layout is that of the table itself; every other one is stored
 in the table as a BLOB of the same format, and shown by a view `<table>_<column>`, which is a layer of its own. (A
 strict validator notes that the view's column is declared BLOB; GDAL refuses a table with two columns declared POINT.)
+The first has an R-tree index (`rtree`); a view can have none.
 """
 # ruff: noqa: S608 - the statements are made of a layout's checked names and of this module's own texts
 
@@ -15,6 +16,7 @@ import struct
 from typing import Final
 
 from anonymisation.database.datatypes import Kind
+from anonymisation.database.dialects import rtree
 from anonymisation.database.geometry import Point
 from anonymisation.database.tables import ColumnLayout, TableLayout
 
@@ -83,7 +85,8 @@ _UTM_NORTH: Final = ((32600, 4326, range(1, 61)), (25800, 4258, range(28, 39))) 
 def setup_statements(layout: TableLayout, table: str, key: str) -> list[str]:
     """What makes the file a GeoPackage and `table`, whose integer key is `key`, and its views layers of it."""
     geometries = [column for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
-    systems = [*_UNDEFINED, _system(4326), *(_system(_srid(column)) for column in geometries)]
+    known = dict.fromkeys([4326, *(_srid(column) for column in geometries)])
+    systems = [*_UNDEFINED, *(_system(srid) for srid in known)]
     statements = [f"PRAGMA application_id = {APPLICATION_ID}", f"PRAGMA user_version = {USER_VERSION}", *_TABLES]
     for values in systems:
         columns = "srs_name, srs_id, organization, organization_coordsys_id, definition"
@@ -96,6 +99,8 @@ def setup_statements(layout: TableLayout, table: str, key: str) -> list[str]:
             statements.append(_view(layout, table, key, column))
         statements.append(_contents(layer, "features", _srid(column)))
         statements.append(_geometry(layer, column))
+    if geometries and rtree.is_available():
+        statements += rtree.create_statements(table, geometries[0].name, key)
     return statements
 
 
@@ -105,6 +110,7 @@ def drop_statements(layout: TableLayout, table: str) -> list[str]:
     layers = [table, *(view_name(table, column) for column in geometries[1:])]
     names = _literals(layers)
     return [
+        *(rtree.drop_statements(table, geometries[0].name) if geometries else ()),
         *(f"DELETE FROM {name} WHERE table_name IN ({names})" for name in ("gpkg_geometry_columns", "gpkg_contents")),
         *(f'DROP VIEW IF EXISTS "{layer}"' for layer in layers[1:]),
     ]

@@ -28,12 +28,14 @@ from anonymisation.database.dialects.base import (
     CONNECT_TIMEOUT_SECONDS,
     Dialect,
     Fault,
+    SpatialIndex,
     SpelledType,
     Statement,
     Written,
     compiler,
     existing_keys,
     isolate,
+    nothing,
     told_by_seen,
 )
 from anonymisation.database.formatters import Value
@@ -66,12 +68,25 @@ _CODES: Final = {
     955: Fault.EXISTS,
     904: Fault.SETUP,  # no such column
     932: Fault.SETUP,  # the column is of another type
-    1017: Fault.SETUP,  # login refused; trying again would lock the account
     1031: Fault.SETUP,  # the login may not do this
-    28000: Fault.SETUP,  # account locked
-    28001: Fault.SETUP,  # password expired
+    1017: Fault.LOGIN,  # login refused; trying again would lock the account
+    1045: Fault.LOGIN,  # the user may not log in
+    12154: Fault.LOGIN,  # no such TNS alias
+    28000: Fault.LOGIN,  # account locked
+    28001: Fault.LOGIN,  # password expired
+    28040: Fault.LOGIN,  # no common way to prove the password
 }
 _VALUE_PREFIXES: Final = ("DPY-2", "DPY-3", "DPY-4003", "DPY-4004")  # the driver cannot send a value of this kind
+
+# What the driver says itself of a connection that it cannot make, python-oracledb's errors.py: no wallet; server or
+# proof of the password too old; no such TNS alias; no credentials; a descriptor or connect string that cannot be read;
+# no tnsnames.ora or folder for it; a certificate of another server.
+_REFUSED: Final = frozenset(
+    f"DPY-{number}" for number in (2018, 3010, 3015, 4000, 4001, 4017, 4018, 4026, 4027, 6002, 6006)
+)
+_TLS: Final = ("[SSL: ", "[SSL]")  # Python's own words, within DPY-6005
+# The listener knows no such service (or SID): its name is wrong, or the database is only now starting.
+_UNKNOWN_SERVICE: Final = frozenset(("ORA-12505", "ORA-12514", "DPY-6001", "DPY-6003"))
 
 _POINT_TYPES: Final = {2: 2001, 3: 3001}  # SDO_GTYPE: dimension × 1000 + 1 for a point
 
@@ -83,6 +98,7 @@ class OracleDialect:
 
     def __init__(self, connect: Callable[..., Any] = oracledb.connect) -> None:
         self._connect = connect
+        self._was_there = False
 
     def engine(self, url: URL) -> Engine:
         engine = create_engine(
@@ -100,6 +116,7 @@ class OracleDialect:
             connection = self._connect(*args, **options)
         except OSError as error:  # the driver passes on what looking up the host's name raises
             raise oracledb.OperationalError(str(error)) from error
+        self._was_there = True
         connection.call_timeout = ANSWER_TIMEOUT_SECONDS * 1000
         return connection
 
@@ -155,18 +172,37 @@ class OracleDialect:
             statements.append(Statement(sql, place | values | {"s": column.spatial_metadata.srid}))
         return statements
 
+    def spatial_indexes(self, layout: TableLayout, table: Table) -> Sequence[SpatialIndex]:
+        preparer = compiler(DRIVER).identifier_preparer
+        indexes = []
+        for column in layout.columns:
+            if column.dtype.kind is Kind.GEOMETRY:
+                name = self.identifier(column.name)
+                index = f"{table.name}_{name}_SX"
+                create = (
+                    f"CREATE INDEX {preparer.quote(index)} ON {preparer.format_table(table)} ({preparer.quote(name)}) "
+                    "INDEXTYPE IS MDSYS.SPATIAL_INDEX_V2"
+                )
+                count = Statement("SELECT COUNT(*) FROM USER_INDEXES WHERE INDEX_NAME = :i", {"i": index})
+                indexes.append(SpatialIndex(create, count))
+        return indexes
+
     def fault(self, error: DBAPIError) -> Fault:
         told = error.orig.args[0] if error.orig is not None and error.orig.args else None
         code, name = getattr(told, "code", 0), str(getattr(told, "full_code", ""))
         if name.startswith("ORA-") and code in _CODES:
             return _CODES[code]
+        if name in _UNKNOWN_SERVICE:
+            return Fault.AWAY if self._was_there else Fault.LOGIN
+        if name in _REFUSED or any(words in str(error.orig) for words in _TLS):
+            return Fault.LOGIN
         if name.startswith(_VALUE_PREFIXES):
             return Fault.ROW
         lost = error.connection_invalidated or bool(getattr(told, "isrecoverable", False))
         return Fault.AGAIN if lost else Fault.AWAY
 
     def reason(self, error: DBAPIError) -> str:
-        return str(error.orig).partition("\n")[0]
+        return _in_one_line(str(error.orig))
 
 
 class OracleWriter:
@@ -179,7 +215,9 @@ class OracleWriter:
         self._columns = [(f"b{index}", column.name, column.dtype) for index, column in enumerate(layout.columns)]
         self._sql = merge_sql(table)
 
-    def write(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
+    def write(
+        self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None] = nothing
+    ) -> list[Written]:
         if not rows:
             return []
         keys = [str(row[self._key]) for row in rows]
@@ -187,10 +225,16 @@ class OracleWriter:
         bind = _Binder(connection, [dtype for _, _, dtype in self._columns])
         sent = [{name: bind(row[column]) for name, column, _ in self._columns} for row in rows]
         sizes = dict(zip((name for name, _, _ in self._columns), bind.sizes, strict=True))
-        refused = isolate(connection, self._dialect, sent, lambda part: self._send(connection, part, sizes, again=True))
+        refused = isolate(self._dialect, sent, lambda part: self._send_undoing(connection, part, sizes))
         in_order = [index for index, outcome in enumerate(refused) if outcome.refused is None]
         told = dict(zip(in_order, told_by_seen(there, [keys[index] for index in in_order]), strict=True))
         return [told.get(index, outcome) for index, outcome in enumerate(refused)]
+
+    def _send_undoing(
+        self, connection: Connection, rows: Sequence[dict[str, object]], sizes: dict[str, Any]
+    ) -> list[Written]:
+        with connection.begin_nested():
+            return self._send(connection, rows, sizes, again=True)
 
     def _send(
         self, connection: Connection, rows: Sequence[dict[str, object]], sizes: dict[str, Any], *, again: bool
@@ -202,7 +246,7 @@ class OracleWriter:
             if again and error.code == DUPLICATE_KEY:
                 twice.append(offset)
             elif _CODES.get(error.code) is Fault.ROW:
-                written[offset] = Written(refused=str(error.message).partition("\n")[0])
+                written[offset] = Written(refused=_in_one_line(str(error.message)))
             else:
                 raise _wrapped(oracledb.DatabaseError(error))
         if twice:
@@ -283,6 +327,11 @@ def merge_sql(table: Table) -> str:
         f"MERGE INTO {preparer.format_table(table)} t USING DUAL ON (t.{names[key]} = {binds[key]}) {matched}"  # noqa: S608
         f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) VALUES ({', '.join(binds)})"
     )
+
+
+def _in_one_line(message: str) -> str:
+    """Without the address of Oracle's help, which is the last line."""
+    return " ".join(line for line in message.splitlines() if line and not line.startswith("Help: "))
 
 
 def _wrapped(error: oracledb.Error) -> DBAPIError:

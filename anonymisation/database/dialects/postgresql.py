@@ -12,10 +12,12 @@ Names are in lower case, as PostgreSQL folds them, so that they can be written w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import TransactionStatus
 from sqlalchemy import URL, CheckConstraint, Connection, Engine, Table, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable, DropTable
@@ -28,11 +30,13 @@ from anonymisation.database.dialects.base import (
     CONNECT_TIMEOUT_SECONDS,
     Dialect,
     Fault,
+    SpatialIndex,
     SpelledType,
     Statement,
     Written,
     compiler,
     isolate,
+    nothing,
 )
 from anonymisation.database.fast_json import encode
 from anonymisation.database.formatters import Value
@@ -43,7 +47,8 @@ DRIVER: Final = "postgresql+psycopg"
 
 # Classes of SQLSTATE and single codes, https://www.postgresql.org/docs/current/errcodes-appendix.html
 _ROW_CLASSES: Final = ("22", "23", "54")  # data exception, integrity violation, limit exceeded
-_SETUP_CLASSES: Final = ("28", "3D", "3F", "42")  # login, no such database, no such schema, syntax or access
+_LOGIN_CLASSES: Final = ("28", "3D")  # login refused, no such database
+_SETUP_CLASSES: Final = ("3F", "42")  # no such schema, syntax or access
 _CODES: Final = {
     "42P01": Fault.MISSING,
     "42P07": Fault.EXISTS,
@@ -51,12 +56,25 @@ _CODES: Final = {
     "40P01": Fault.AGAIN,  # deadlock
     "57P01": Fault.AGAIN,  # terminated by an administrator
 }
+# A connection that is refused has no SQLSTATE, only words: the server's, which follow a severity and two spaces, and
+# those of the client's library (libpq's fe-auth.c, fe-secure.c, fe-secure-openssl.c).
+_SERVER_SPOKE: Final = re.compile(r"\b[^\W\d_]{3,}:  ")
+_NOT_NOW: Final = re.compile(r"the database system is|too many (clients|connections)|connection slots|terminating")
+_REFUSED: Final = re.compile(
+    r"authentication failed|authentication method|pg_hba\.conf|(role|database) \".*\" does not exist|"
+    r"not permitted to log in|permission denied for database|no password supplied|valid client certificate|"
+    r"SSL error: (?!unexpected eof)|SSL was required|root certificate file|(server|client) certificate|"
+    r"certificate file|private key file|sslmode|sslrootcert|invalid connection option"
+)
 _JSON_TYPES: Final = {
     Kind.TEXT: "text",
     Kind.NUMBER: "numeric",
     Kind.TIME: "timestamp with time zone",
     Kind.GEOMETRY: "geometry",
 }
+
+_INSERTED: Final = Written(inserted=True)
+_UPDATED: Final = Written()
 
 
 class PostgresqlDialect:
@@ -113,7 +131,14 @@ class PostgresqlDialect:
         return PostgresqlWriter(self, layout, table)
 
     def create(self, layout: TableLayout, table: Table) -> Sequence[str]:
-        return (_text(CreateTable(table)),)
+        shown = [column for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
+        return (_text(CreateTable(table)), *(self._spatial_index(table, column) for column in shown))
+
+    def _spatial_index(self, table: Table, column: ColumnLayout) -> str:
+        preparer = compiler(DRIVER).identifier_preparer
+        name = self.identifier(column.name)
+        index = preparer.quote(f"{table.name}_{name}_gist"[:63])
+        return f"CREATE INDEX {index} ON {preparer.format_table(table)} USING gist ({preparer.quote(name)})"
 
     def drop(self, layout: TableLayout, table: Table) -> Sequence[str]:
         return (_text(DropTable(table, if_exists=True)),)
@@ -121,22 +146,43 @@ class PostgresqlDialect:
     def spatial_metadata(self, layout: TableLayout, table: Table) -> Sequence[Statement]:
         return ()  # PostGIS reads dimension and SRID from the column's type
 
+    def spatial_indexes(self, layout: TableLayout, table: Table) -> Sequence[SpatialIndex]:
+        return ()  # made when the table is created
+
     def fault(self, error: DBAPIError) -> Fault:
         code = getattr(error.orig, "sqlstate", None)
         if code is None:  # raised by the driver, or the connection broke
             if isinstance(error.orig, psycopg.DataError):
                 return Fault.ROW
+            if _is_refusal(error.orig):
+                return Fault.LOGIN
             return Fault.AGAIN if error.connection_invalidated else Fault.AWAY
         if code in _CODES:
             return _CODES[code]
         if code[:2] in _ROW_CLASSES:
             return Fault.ROW
+        if code[:2] in _LOGIN_CLASSES:
+            return Fault.LOGIN
         return Fault.SETUP if code[:2] in _SETUP_CLASSES else Fault.AWAY
 
     def reason(self, error: DBAPIError) -> str:
         # The detail beside the primary message quotes the whole row.
         told = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else None
         return told or str(error.orig).strip()
+
+
+def _is_refusal(error: BaseException | None) -> bool:
+    """Whether a connection could not be made for what was asked, and not because the server is away."""
+    if isinstance(error, psycopg.ProgrammingError):
+        return True  # by the driver, of an option in the URL that there is not
+    if not isinstance(error, psycopg.Error) or error.pgconn is None:
+        return False  # not from connecting
+    said = str(error)
+    if _REFUSED.search(said):
+        return True
+    # In whatever language: a server that speaks after it took the password, and is not just full or starting.
+    refused = _SERVER_SPOKE.search(said) and not _NOT_NOW.search(said)
+    return bool(refused and error.pgconn.used_password)
 
 
 class PostgresqlWriter:
@@ -150,24 +196,45 @@ class PostgresqlWriter:
         self._geometries = [column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
         self._sql = _upsert_sql(layout, table)
 
-    def write(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
+    def write(
+        self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None] = nothing
+    ) -> list[Written]:
         written: list[Written | None] = [None] * len(rows)
         for wave in _waves([row[self._key] for row in rows]):
             # Every loader locks rows in the same order, so that two of them do not wait for each other.
             wave.sort(key=lambda index: str(rows[index][self._key]))
             told = isolate(
-                connection, self._dialect, [rows[index] for index in wave], lambda part: self._send(connection, part)
+                self._dialect, [rows[index] for index in wave], lambda part: self._send(connection, part, meanwhile)
             )
             for index, outcome in zip(wave, told, strict=True):
                 written[index] = outcome
         return [outcome for outcome in written if outcome is not None]
 
-    def _send(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
+    def _send(self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None]) -> list[Written]:
         long = [[row[name] for row in rows] for name in self._long]
         short = encode([self._plain(row) for row in rows]).decode("utf-8")
-        result = connection.exec_driver_sql(self._sql, (short, *long))
-        inserted: dict[Any, bool] = {key: new for key, new in result}  # noqa: C416 - mypy takes rows for no pairs
-        return [Written(inserted=inserted[row[self._key]]) for row in rows]
+        inserted = self._upsert(connection, (short, *long), meanwhile)
+        return [_INSERTED if inserted[row[self._key]] else _UPDATED for row in rows]
+
+    def _upsert(
+        self, connection: Connection, values: Sequence[object], meanwhile: Callable[[], None]
+    ) -> dict[Any, bool]:
+        """Send the statement, and undo it when it fails; keys → whether they were inserted."""
+        driver: Any = connection.connection.driver_connection
+        first = driver.info.transaction_status is TransactionStatus.IDLE
+        try:
+            # With nothing before it to keep, it goes in one message with the BEGIN. It is not prepared in the server,
+            # which would be a state of the session.
+            with driver.pipeline() if first else driver.transaction():
+                told = driver.execute(self._sql, values, prepare=False)
+                meanwhile()  # in a pipeline nothing has been waited for yet
+            return dict(told)
+        except psycopg.Error as error:
+            if first and not driver.closed:
+                driver.rollback()
+            raise DBAPIError(
+                "INSERT", None, error, hide_parameters=True, connection_invalidated=driver.closed
+            ) from error
 
     def _plain(self, row: Row) -> dict[str, object]:
         """The columns that go as JSON, points as text."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sqlite3
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
 
@@ -33,16 +33,18 @@ from sqlalchemy.types import TypeEngine
 
 from anonymisation.database.columns import Row
 from anonymisation.database.datatypes import Kind
-from anonymisation.database.dialects import geopackage
+from anonymisation.database.dialects import geopackage, rtree
 from anonymisation.database.dialects.base import (
     Dialect,
     Fault,
+    SpatialIndex,
     SpelledType,
     Statement,
     Written,
     compiler,
     existing_keys,
     isolate,
+    nothing,
     told_by_seen,
 )
 from anonymisation.database.formatters import Value
@@ -73,7 +75,7 @@ class SqliteDialect:
         )
         # The driver would begin and commit by itself, which breaks savepoints; and a transaction that reads before it
         # writes must hold the write lock from its start, or two loaders could both take an identifier for new.
-        event.listen(engine, "connect", _no_implicit_transactions)
+        event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
 
@@ -138,6 +140,9 @@ class SqliteDialect:
     def spatial_metadata(self, layout: TableLayout, table: Table) -> Sequence[Statement]:
         return ()  # written when the table is created
 
+    def spatial_indexes(self, layout: TableLayout, table: Table) -> Sequence[SpatialIndex]:
+        return ()  # made when the table is created
+
     def fault(self, error: DBAPIError) -> Fault:
         code = getattr(error.orig, "sqlite_errorcode", None)
         if code is None:  # raised by the driver before SQLite saw anything: a value of a type it cannot bind
@@ -166,17 +171,20 @@ class SqliteWriter:
         self._names = [column.name for column in layout.columns]
         self._sql = _upsert_sql(table)
 
-    def write(self, connection: Connection, rows: Sequence[Row]) -> list[Written]:
+    def write(
+        self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None] = nothing
+    ) -> list[Written]:
         keys = [str(row[self._key]) for row in rows]
         there = existing_keys(connection, self._table, keys)
         sent = [tuple(_bind(row[name]) for name in self._names) for row in rows]
-        refused = isolate(connection, self._dialect, sent, lambda part: self._send(connection, part))
+        refused = isolate(self._dialect, sent, lambda part: self._send(connection, part))
         in_order = [index for index, outcome in enumerate(refused) if outcome.refused is None]
         told = dict(zip(in_order, told_by_seen(there, [keys[index] for index in in_order]), strict=True))
         return [told.get(index, outcome) for index, outcome in enumerate(refused)]
 
     def _send(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> list[Written]:
-        connection.exec_driver_sql(self._sql, list(rows))
+        with connection.begin_nested():
+            connection.exec_driver_sql(self._sql, list(rows))
         return [Written()] * len(rows)
 
 
@@ -208,5 +216,6 @@ def _feature_key(layout: TableLayout) -> str:
     return free
 
 
-def _no_implicit_transactions(connection: sqlite3.Connection, _: object) -> None:
+def _prepare(connection: sqlite3.Connection, _: object) -> None:
     connection.isolation_level = None
+    rtree.register_functions(connection)
