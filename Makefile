@@ -19,6 +19,8 @@ PIP := $(PY) -m pip install -qq --disable-pip-version-check
 TESTS ?= tests
 export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON
 
+# The lock is given as constraints too: older versions of pip overlook a pin where a package asks for the same one with
+# an extra, as in celery[redis].
 # What is installed is remembered by the checksum of what was asked for, so that nothing is installed twice.
 sum = $(shell cat $(1) pyproject.toml | cksum | tr -d ' ')
 RUN_STAMP := $(VENV)/.run-$(call sum,requirements.lock)
@@ -70,12 +72,12 @@ $(VENV)/.made:
 
 $(RUN_STAMP): | $(VENV)/.made
 	@echo "installing what requirements.lock names (once, a few minutes) …"
-	@$(PIP) --require-hashes -r requirements.lock
+	@$(PIP) --require-hashes -r requirements.lock -c requirements.lock
 	@$(PIP) --no-build-isolation --no-deps -e .
 	@rm -f $(VENV)/.run-* && touch $@
 
 $(TEST_STAMP): | $(VENV)/.made
 	@echo "installing what requirements-test.lock names (once, a few minutes) …"
-	@$(PIP) --require-hashes -r requirements-test.lock
+	@$(PIP) --require-hashes -r requirements-test.lock -c requirements-test.lock
 	@$(PIP) --no-build-isolation --no-deps -e .
 	@rm -f $(VENV)/.run-* $(VENV)/.test-* && touch $(RUN_STAMP) $@

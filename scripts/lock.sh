@@ -12,7 +12,7 @@ compile() {
     local lock="$1" source="$2"
     shift 2
     "$tools/bin/python" -m uv pip compile "$source" "$@" --python "$python" --generate-hashes --quiet \
-        --no-header --no-annotate --no-emit-index-url --no-strip-extras --output-file "$lock"
+        --no-header --no-annotate --no-emit-index-url --output-file "$lock"
     echo "$lock is made anew"
 }
 
