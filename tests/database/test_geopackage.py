@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 import shutil
 import sqlite3
+import struct
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -15,6 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymisation.database.dialects.geopackage import decode_point, encode_point
+from anonymisation.database.dialects.rtree import register_functions
 from anonymisation.database.geometry import Point
 from anonymisation.database.loader import LoadLimits, SourceRecord, load_records, open_target
 from anonymisation.database.schema import create_table, drop_table, table_exists
@@ -185,3 +188,15 @@ def test_points_survive_the_binary_format(srid: int, coordinates: tuple[float, .
 def test_other_bytes_are_no_point(data: bytes) -> None:
     with pytest.raises(ValueError, match="expected a point"):
         decode_point(data)
+
+
+def test_the_index_reads_points_of_other_programs() -> None:
+    connection = sqlite3.connect(":memory:")
+    register_functions(connection)
+    big_endian = b"GP\x00\x03" + struct.pack("<i4d", 4326, 9, 9, 59, 59) + struct.pack(">BI2d", 0, 1, 9, 59)
+    empty = b"GP\x00\x11" + struct.pack("<iBI2d", 4326, 1, 1, math.nan, math.nan)
+    ask = "SELECT ST_IsEmpty(?1), ST_MinX(?1), ST_MaxX(?1), ST_MinY(?1), ST_MaxY(?1)"
+    assert connection.execute(ask, (big_endian,)).fetchone() == (0, 9, 9, 59, 59)
+    assert connection.execute(ask, (empty,)).fetchone() == (1, None, None, None, None)
+    assert connection.execute(ask, (None,)).fetchone() == (None,) * 5
+    connection.close()

@@ -25,6 +25,8 @@ EXTENSIONS_TABLE: Final = """CREATE TABLE IF NOT EXISTS gpkg_extensions (
 _DEFINITION: Final = "http://www.geopackage.org/spec140/#extension_rtree"
 _ENVELOPES: Final = (0, 32, 48, 48, 64)  # bytes, by the three bits of the header's flags that tell its kind (2.1.3.1)
 _EMPTY: Final = 0b10000
+_LITTLE: Final = struct.Struct("<2d").unpack_from
+_BIG: Final = struct.Struct(">2d").unpack_from
 
 
 @cache
@@ -108,6 +110,5 @@ def _place(data: bytes) -> tuple[float, float] | None:
     """X and Y of a point as GeoPackage stores it, by whatever program it was written; None for an empty one."""
     flags = data[3]
     start = 8 + _ENVELOPES[flags >> 1 & 0b111]
-    order = "<" if data[start] else ">"
-    x, y = struct.unpack_from(f"{order}2d", data, start + 5)
+    x, y = (_LITTLE if data[start] else _BIG)(data, start + 5)
     return None if flags & _EMPTY or math.isnan(x) or math.isnan(y) else (x, y)
