@@ -43,7 +43,7 @@ def scale_of(view: View) -> float:
 def test_every_view_is_one_that_the_model_takes_as_it_is(height: int, width: int) -> None:
     views = views_of(height, width, TILES, FORM)
     assert (views[0].crop, views[0].largest) == (Crop(0, 0, height, width), math.inf)
-    assert max(views[0].shape) == FORM.side
+    assert FORM.side <= max(views[0].shape) <= 1.7 * FORM.side + FORM.multiple
     for view in views:
         assert view.height % FORM.multiple == view.width % FORM.multiple == 0
         assert view.height * view.width <= MOST_VIEW_PIXELS
@@ -81,7 +81,7 @@ def test_nothing_falls_between_the_views(data: st.DataObject, height: int, width
 @pytest.mark.parametrize(
     ("height", "width", "blocks", "most"),
     [
-        (1032, 2692, 8, 3),
+        (1032, 2692, 6.5, 2),
         (360, 480, 3, 2),
         (4000, 6000, 80, 16),
         (1, 1, 1, 1),
@@ -98,7 +98,7 @@ def test_views_are_few(height: int, width: int, blocks: float, most: int) -> Non
 
 def test_finer_tiles_give_finer_views_and_none_the_coarsest_alone() -> None:
     coarse = views_of(1032, 2692, None, FORM)
-    assert [view.shape for view in coarse] == [(160, 416)]
+    assert [view.shape for view in coarse] == [(224, 576)]
     finest = [views_of(1032, 2692, Tiles(side, 0), FORM)[-1] for side in (500, 700, 900)]
     assert [scale_of(view) for view in finest] == pytest.approx([416 / 500, 416 / 700, 416 / 900], rel=0.04)
 
