@@ -1,0 +1,135 @@
+"""The deployment of the compose file on this machine, brought up once, and its capture folders."""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+import yaml
+
+from anonymisation.database.schema import create_table
+from anonymisation.database.tables import load_layout
+from anonymisation.database.target import open_target
+from tests.captures import CAR_BOX, capture, require_whole_files
+from tests.database.postgres_cluster import NotInstalledError, PostgresCluster, running_cluster
+from tests.masking.scripted_models import save_constant
+from tests.multi_machine.celery_stack import CeleryStack
+
+DAG_ID = "anonymise_captures"
+RUN_SECONDS = 1800.0  # a busy machine; a quiet one needs a tenth
+
+
+@dataclass(frozen=True)
+class Deployment:
+    """The stack and what a test asks of it."""
+
+    stack: CeleryStack
+    cluster: PostgresCluster
+
+    def put(self, folder: str, count: int) -> list[str]:
+        """Lay so many pictures into a capture folder; their names."""
+        place = self.stack.captures / folder
+        place.mkdir(parents=True)
+        names = [f"{folder.replace('/', '_')}_{number:04d}.jpg" for number in range(count)]
+        for number, name in enumerate(names):
+            (place / name).write_bytes(capture(number, name))
+        return names
+
+    def written(self, share: str, folder: str) -> dict[str, int]:
+        """The pictures of a folder on a share, each with the time at which it was written (ns)."""
+        place = self.stack.captures.parent / share / folder
+        return {path.name: path.stat().st_mtime_ns for path in place.glob("*.jpg")}
+
+    def trigger(self, run_id: str) -> None:
+        """Start a run that takes the folders below the folder of its own name."""
+        self.stack.api.trigger(DAG_ID, run_id, {"folders": [run_id]})
+
+    def tries(self, run_id: str, task: str) -> list[int]:
+        """How often each of the tasks of that name was tried."""
+        found = self.stack.api.task_instances(DAG_ID, run_id)
+        return [int(item["try_number"]) for item in found if item["task_id"].endswith(task)]
+
+    def require_done(self, run_id: str, folders: dict[str, list[str]]) -> None:
+        """The run ends well, and every picture is whole, in each place once, and as it was in the archive."""
+        assert self.stack.api.wait_for_run(DAG_ID, run_id, RUN_SECONDS) == "success"
+        shares = self.stack.captures.parent
+        require_whole_files(shares / "masked", shares / "archive")
+        table = {row["folder"]: row for row in self.stack.api.xcom(DAG_ID, run_id, "summary", "table")}
+        for folder, names in folders.items():
+            assert sorted(self.written("masked", folder)) == names
+            assert sorted(self.written("archive", folder)) == names
+            for name in names:
+                original = (self.stack.captures / folder / name).read_bytes()
+                assert (shares / "archive" / folder / name).read_bytes() == original
+            assert self.rows(names) == names
+            row = table[folder]
+            assert (row["found"], row["masked"] + row["already_done"]) == (len(names), len(names))
+            assert (row["failed"], row["error"]) == (0, None)
+        assert not list((shares / "masked_error").rglob("*.jpg"))
+
+    def rows(self, names: list[str]) -> list[str]:
+        """The file names of these pictures as often as they stand in the database, sorted."""
+        with self.cluster.connect() as connection:
+            asked = 'SELECT Filnavn FROM PICTURES WHERE Filnavn = ANY(%s) ORDER BY Filnavn COLLATE "C"'
+            return [str(name) for (name,) in connection.execute(asked, [names]).fetchall()]
+
+
+def wait_until(happened: Callable[[], bool], what: str, seconds: float = RUN_SECONDS) -> None:
+    """Look until it happened.
+
+    Raises:
+        TimeoutError: it did not.
+    """
+    deadline = time.monotonic() + seconds
+    while not happened():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"{what}: not within {seconds:.0f} s")
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="session")
+def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
+    """Airflow with a worker `gpu-1` on the queue of the GPU and `default-1` on the other."""
+    if not shutil.which("redis-server"):
+        pytest.skip("needs redis-server: run scripts/install_test_services.sh as root (Debian: redis-server)")
+    root = tmp_path_factory.mktemp("machines") / "stack"
+    config = root.parent / "config.yml"
+    model = save_constant(root.parent / "model", _one_car())
+    content = {"model_type": str(model), "tiles": False, "remote_json": True, "write_exif_to_db": True}
+    config.write_text(yaml.safe_dump(content), encoding="utf-8")
+    try:
+        with running_cluster() as cluster:
+            _allow_connections(cluster)
+            create_table(open_target(cluster.url, load_layout("PICTURES")))
+            stack = CeleryStack(root, cluster, {"ANONYMISATION_CONFIG": str(config)})
+            try:
+                stack.start(DAG_ID)
+                stack.api.unpause(DAG_ID)
+                stack.start_worker("gpu-worker", "gpu-1")
+                stack.start_worker("worker", "default-1")
+                yield Deployment(stack, cluster)
+            finally:
+                stack.stop()
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+
+
+def _allow_connections(cluster: PostgresCluster) -> None:
+    with cluster.connect() as connection:
+        connection.execute("ALTER SYSTEM SET max_connections = 150")
+    cluster.stop()
+    cluster.start()
+
+
+def _one_car() -> dict[str, np.ndarray]:
+    return {
+        "num_detections": np.array([1.0], np.float32),
+        "detection_boxes": np.array([[CAR_BOX]], np.float32),
+        "detection_scores": np.array([[0.9]], np.float32),
+        "detection_classes": np.array([[3.0]], np.float32),
+        "detection_masks": np.ones((1, 1, 15, 15), np.float32),
+    }
