@@ -88,6 +88,8 @@ BAD_VALUES = [
     ("bildeid", None, "(?i)null.*ID"),
     ("exif_filnavn", "", "(?i)null.*FILNAVN"),
     ("exif_vegkat", "Ø" * 5, "(?i)VEGKATEGORI.*8"),
+    ("exif_vegkat", "E" + " " * 8, "(?i)VEGKATEGORI.*8"),
+    ("bildeid", "2021-06-02T" + " " * 600, "(?i)ID.*512"),
     ("exif_vegnr", "1" + "0" * 130, "(?i)VEGNUMMER|DPY-4003"),
     ("exif_meter", "9" * 400, "(?i)large|METER|DPY-4003"),
     ("exif_strekningsnavn", "\udce5", "surrogate|json"),

@@ -194,6 +194,7 @@ class PostgresqlWriter:
         self._long = [column.name for column in layout.columns if column.dtype.kind is Kind.LONG_TEXT]
         self._short = [column.name for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
         self._geometries = [column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
+        self._lengths = [(c.name, c.dtype.length) for c in layout.columns if c.dtype.length is not None]
         self._sql = _upsert_sql(layout, table)
 
     def write(
@@ -237,8 +238,16 @@ class PostgresqlWriter:
             ) from error
 
     def _plain(self, row: Row) -> dict[str, object]:
-        """The columns that go as JSON, points as text."""
+        """The columns that go as JSON, points as text.
+
+        Raises:
+            ValueError: a text is too long by blanks alone, which VARCHAR would cut off without a word.
+        """
         plain: dict[str, object] = {name: row[name] for name in self._short}
+        for name, length in self._lengths:
+            text = plain[name]
+            if isinstance(text, str) and len(text) > length and not text[length:].strip(" "):
+                raise ValueError(f"{self._dialect.identifier(name)}: value too long for type character varying({length})")
         for name in self._geometries:
             if isinstance(point := row[name], Point):
                 plain[name] = point.ewkt()
