@@ -89,6 +89,10 @@ class PictureWorker:
         """Every file of the picture."""
         return ImagePaths(self._workspace.shares, PurePosixPath(self._folder), file.name)
 
+    def has_boxes(self, file: PictureFile) -> bool:
+        """Whether people have added regions to hide on it."""
+        return bool(self._reviewed.of(file.name))
+
     def read(self, file: PictureFile) -> bytes:
         """The original's bytes.
 

@@ -192,7 +192,8 @@ class _MaskStep:
             return result
         adopted = result.detections is None
         self._state.put_masked(result.state, result.record, result.detections)
-        if result.boxes:
+        # What is adopted may come from before a box was hidden: all of them are hidden again before this step ends.
+        if result.boxes or (adopted and self._worker.has_boxes(file)):
             mark_hidden(self._workspace.shares.state, self._folder, file.name, result.boxes)
         forget_failure(paths, result.state.sha256)
         status = Status.ALREADY_DONE if adopted else Status.MASKED

@@ -22,6 +22,7 @@ from anonymisation.imaging.segments import APP1, Segment, segments_of
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.paths import ImagePaths
+from anonymisation.plain_text import one_line
 from anonymisation.review import Box, ReviewedBoxes, known_folders, mark_hidden, with_boxes
 from anonymisation.state import MASKED, FileStamp, FolderState, PictureState, open_state
 from anonymisation.workspace import Workspace
@@ -30,13 +31,22 @@ from anonymisation.workspace import Workspace
 def remask_folder(workspace: Workspace, folder: str) -> list[str]:
     """Hide every box of `folder` that waits for it; the names of the pictures that were masked again.
 
-    A picture that cannot be masked again keeps its boxes waiting, with the reason in the log.
+    A picture that cannot be masked again keeps its boxes waiting, with the reason in the log. Who is refused because
+    this is at work has kept the box before: it is hidden here, after a look whether something waits by now.
 
     Raises:
         FolderLockedError: another run works on the folder; its mask step hides the boxes before it ends.
     """
     with open_state(workspace.shares.state, folder) as state:
-        return hide_waiting(workspace, folder, state)
+        hidden = newly = hide_waiting(workspace, folder, state)
+    while newly and any(ReviewedBoxes(workspace.shares.state, folder).waiting()):
+        try:
+            with open_state(workspace.shares.state, folder) as state:
+                newly = hide_waiting(workspace, folder, state)
+        except FolderLockedError:
+            break
+        hidden = [*hidden, *newly]
+    return hidden
 
 
 def finish_outstanding(workspace: Workspace) -> list[str]:
@@ -63,14 +73,18 @@ def hide_waiting(workspace: Workspace, folder: str, state: FolderState) -> list[
             continue  # nothing of it is published; its first masking hides the boxes
         paths = workspace.picture(folder, name)
         try:
-            mask = _hide(workspace, paths, known, review.waiting)
+            # A file that is not the one that was written last may come from before the other boxes were hidden.
+            same = known.output == FileStamp.of(paths.masked)
+            boxes = review.waiting if same else review.boxes
+            mask = _hide(workspace, paths, known, boxes)
             state.put(replace(known, output=FileStamp.of(paths.masked)))
             _add_to_masks(workspace, paths, mask)
         except (AnonymisationError, OSError) as error:
-            log.error("%s: what a reviewer marked is not hidden everywhere yet: %s", paths.relative, error)
+            told = one_line(paths.relative), one_line(str(error))
+            log.error("%s: what a reviewer marked is not hidden everywhere yet: %s", *told)
             continue
         mark_hidden(workspace.shares.state, folder, name, len(review.boxes))
-        log.info("%s: hid %d more boxes", paths.relative, len(review.waiting))
+        log.info("%s: hid %d more boxes", one_line(paths.relative), len(boxes))
         hidden.append(name)
     return hidden
 

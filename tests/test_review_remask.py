@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from anonymisation import review_remask
 from anonymisation.chain import run_folder
 from anonymisation.errors import FolderLockedError
 from anonymisation.files import sha256_of_file
@@ -14,7 +15,7 @@ from anonymisation.imaging.jpeg import decode_jpeg, to_upright
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.imaging.provenance import read_provenance
 from anonymisation.pipeline import mask_folder
-from anonymisation.review import Box, add_box, read_reviews
+from anonymisation.review import Box, add_box, mark_hidden, read_reviews
 from anonymisation.review_pictures import stored
 from anonymisation.review_remask import finish_outstanding, remask_folder
 from anonymisation.state import open_state
@@ -169,3 +170,44 @@ def test_a_kill_between_picture_and_state_is_made_good_by_the_next_run(site: Sit
 
     assert mask_once(site, workspace).calls == 0
     assert hides(masked(site), BOX)
+
+
+@pytest.mark.parametrize("next_box", [None, Box(0.85, 0.0, 0.95, 0.2)])
+def test_what_is_brought_back_from_before_a_box_was_hidden_is_hidden_again(site: Site, next_box: Box | None) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(1)
+    mask_once(site, workspace)
+    published = site.output / FOLDER / NAME
+    before = published.read_bytes()
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    remask_folder(workspace, FOLDER)
+    published.write_bytes(before)  # from a back-up of the output share
+    assert not hides(masked(site), BOX)
+
+    if next_box is not None:
+        add_box(site.state, FOLDER, NAME, next_box, "kari")
+        assert remask_folder(workspace, FOLDER) == [NAME]
+        assert hides(masked(site), next_box)
+    assert mask_once(site, workspace).calls == 0
+    assert hides(masked(site), BOX)
+    assert read_reviews(site.state, FOLDER)[NAME].waiting == ()
+
+
+def test_a_box_of_a_second_reviewer_who_is_refused_is_hidden_by_the_first(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(2)
+    mask_once(site, workspace)
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+
+    def meanwhile(*arguments: object) -> None:
+        mark_hidden(*arguments)  # type: ignore[arg-type]
+        if "p001.jpg" not in read_reviews(site.state, FOLDER):
+            add_box(site.state, FOLDER, "p001.jpg", BOX, "ola")
+            with pytest.raises(FolderLockedError):
+                remask_folder(workspace, FOLDER)
+
+    monkeypatch.setattr(review_remask, "mark_hidden", meanwhile)
+    assert remask_folder(workspace, FOLDER) == [NAME, "p001.jpg"]
+    assert hides(masked(site, "p001.jpg"), BOX)
