@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from anonymisation import review_pictures
+from anonymisation.plain_text import one_line
 from anonymisation.review import NOTHING
 from anonymisation.review_audit import newest_looks, note_look
 from anonymisation.review_index import Wanted
@@ -116,7 +117,8 @@ def mask(it: PictureDep) -> Response:
 @router.get(f"{PICTURE}/compare", dependencies=[seeing_originals])
 def compare(request: Request, it: PictureDep, user: GetUserDep) -> HTMLResponse:
     """Before and after, side by side; the original itself is noted when it is sent."""
-    return page(request, it.of.site, user, "compare.html", it=it, row=it.row)
+    review = it.of.site.cache.reviews(it.folder)[1].get(it.row.name, NOTHING)
+    return page(request, it.of.site, user, "compare.html", it=it, row=it.row, review=review)
 
 
 @router.get(f"{PICTURE}/original", dependencies=[seeing_originals])
@@ -148,9 +150,10 @@ def tell(it: OpenPicture, by: str, did: str) -> None:
     except OSError as error:
         logging.getLogger(__name__).error("the audit log cannot be written: %s", error)
         raise HTTPException(503, "The audit log cannot be written, so nothing is shown or changed") from None
-    logging.getLogger(__name__).info("%s %s %s", by, did, it.path)
+    picture = one_line(it.path)  # a name must not forge a line of the log, nor be one that the database refuses
+    logging.getLogger(__name__).info("%s %s %s", one_line(by), did, picture)
     with create_session() as session:
-        session.add(Log(event=f"anonymisation: {did}", owner=by, extra=it.path, dag_id=DAG_ID))
+        session.add(Log(event=f"anonymisation: {did}", owner=by, extra=picture, dag_id=DAG_ID))
 
 
 def _webp(it: OpenPicture, size: Size) -> Response:

@@ -13,6 +13,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 
 from anonymisation import review_pictures
 from anonymisation.errors import AnonymisationError, FolderLockedError
+from anonymisation.plain_text import one_line
 from anonymisation.review import NOTHING, Box, add_box, known_folders, mark_ok
 from anonymisation.review_index import is_reviewed
 from anonymisation.review_rows import Row
@@ -77,7 +78,8 @@ def mark_more(
     except FolderLockedError:
         done = False
     except (AnonymisationError, OSError) as error:
-        logging.getLogger(__name__).error("%s: the region is kept, but not hidden yet: %s", it.path, error)
+        told = one_line(it.path), one_line(str(error))
+        logging.getLogger(__name__).error("%s: the region is kept, but not hidden yet: %s", *told)
         done = False
     return _onwards(request, it, queue, "hidden" if done else "waiting", stay=True)
 

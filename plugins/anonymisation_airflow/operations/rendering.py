@@ -15,6 +15,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
+from anonymisation.plain_text import encodable
 from anonymisation.review_index import LABELS
 from anonymisation_airflow.operations.access import form_token, originals_allowed, reviews_allowed
 from anonymisation_airflow.operations.site import Site
@@ -50,7 +51,7 @@ def page(request: Request, site: Site, user: BaseUser, template: str, **values: 
         "site": site,
         "labels": LABELS,
     }
-    return HTMLResponse(_environment.get_template(template).render(context))
+    return HTMLResponse(encodable(_environment.get_template(template).render(context)))
 
 
 def airflow_root() -> str:

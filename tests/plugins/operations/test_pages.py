@@ -219,3 +219,18 @@ def test_folders_are_found_by_their_path(page: Page) -> None:
     client = page.as_user("viewer")
     assert FOLDER in client.get(f"{PREFIX}/folders", params={"find": "ev6"}).text
     assert "No folder with that" in client.get(f"{PREFIX}/folders", params={"find": "<script>"}).text
+
+
+def test_no_page_leads_to_a_copy_that_the_browser_kept_from_before_a_region_was_hidden(page: Page) -> None:
+    client = page.as_user("admin")
+    masked = re.compile(rf"{page.picture('p000.jpg')}/(?:small|large|masked|mask)[^\"]*")
+    places = (page.folder(), page.picture("p000.jpg"), f"{page.picture('p000.jpg')}/compare")
+
+    def addresses() -> set[str]:
+        return {found for place in places for found in masked.findall(client.get(place).text)}
+
+    before = addresses()
+    assert len(before) >= 4
+    answer = client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, "csrf_token": page.token(client)})
+    assert answer.headers["location"].endswith("said=hidden")
+    assert not before & addresses()
