@@ -247,7 +247,8 @@ class PostgresqlWriter:
         for name, length in self._lengths:
             text = plain[name]
             if isinstance(text, str) and len(text) > length and not text[length:].strip(" "):
-                raise ValueError(f"{self._dialect.identifier(name)}: value too long for type character varying({length})")
+                column = self._dialect.identifier(name)
+                raise ValueError(f"{column}: value too long for type character varying({length})")
         for name in self._geometries:
             if isinstance(point := row[name], Point):
                 plain[name] = point.ewkt()
