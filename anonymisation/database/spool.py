@@ -110,8 +110,13 @@ class Spool:
         """Forget a segment whose rows are in the database; one with damaged lines is set aside, not removed."""
         if whole:
             segment.path.unlink(missing_ok=True)
-        else:
-            segment.path.replace(segment.path.with_name(segment.path.name + DAMAGED_SUFFIX))
+        else:  # turns begin anew when nothing waits: an older one may have the name
+            aside = segment.path.with_name(segment.path.name + DAMAGED_SUFFIX)
+            number = 1
+            while aside.exists():
+                number += 1
+                aside = segment.path.with_name(f"{segment.path.name}.{number}{DAMAGED_SUFFIX}")
+            segment.path.rename(aside)
 
 
 def line(item: SourceRecord) -> bytes:

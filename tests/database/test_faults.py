@@ -312,6 +312,21 @@ def test_a_torn_last_line_costs_only_itself(
     assert load_records(make_records(5), target, state, limits) == LoadReport(1, 4, (), 0, ())
 
 
+def test_a_damaged_batch_is_set_aside_beside_earlier_ones(
+    database: Path, state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make
+) -> None:
+    for number in range(3):
+        database.mkdir()
+        load_records(make_records(2), target, state, limits)
+        [segment] = spooled(state)
+        segment.write_bytes(b"torn %d" % number)
+        database.rmdir()
+        send_spooled(target, state, limits)
+        database.unlink()
+    damaged = [path for path in segment.parent.iterdir() if path.suffix == ".damaged"]
+    assert sorted(path.read_bytes() for path in damaged) == [b"torn 0", b"torn 1", b"torn 2"]
+
+
 def test_the_spool_is_plain_json_and_runs_no_code(
     database: Path, state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make
 ) -> None:
