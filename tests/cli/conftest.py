@@ -21,15 +21,15 @@ from tests.captures import CAR_BOX, Site
 
 @pytest.fixture(scope="session")
 def car_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SavedModel that finds the same car in every picture."""
+    """A SavedModel that finds the same car in every picture, and could find one more."""
     from tests.masking.scripted_models import save_constant
 
     outputs = {
         "num_detections": np.array([1], np.float32),
-        "detection_boxes": np.array([[CAR_BOX]], np.float32),
-        "detection_scores": np.array([[0.9]], np.float32),
-        "detection_classes": np.array([[3]], np.float32),
-        "detection_masks": np.ones((1, 1, 15, 15), np.float32),
+        "detection_boxes": np.array([[CAR_BOX, CAR_BOX]], np.float32),
+        "detection_scores": np.array([[0.9, 0]], np.float32),
+        "detection_classes": np.array([[3, 3]], np.float32),
+        "detection_masks": np.ones((1, 2, 15, 15), np.float32),
     }
     return save_constant(tmp_path_factory.mktemp("models") / "cars", outputs)
 
