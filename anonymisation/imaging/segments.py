@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Final, Literal
 
 from anonymisation.errors import UnreadableImageError
@@ -28,6 +29,7 @@ APP14: Final = 0xEE
 _TABLES: Final = frozenset((DHT, 0xCC, DQT, DRI))  # 0xCC: DAC
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _READABLE_FRAMES: Final = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))  # baseline, extended, progressive; then arithmetic
+_PROGRESSIVE: Final = frozenset((0xC2, 0xCA))
 _RESTARTS: Final = frozenset(range(0xD0, 0xD8))
 _STANDALONE: Final = frozenset((0x01, SOI, EOI)) | _RESTARTS
 _IGNORED: Final = frozenset((*range(APP0, 0xF0), 0xFE, DNL))  # APPn, COM; DNL only repeats a height that stands already
@@ -105,16 +107,33 @@ class JpegStructure:
         return b"\xff\xd8" + jfif + body + b"\xff\xd9"
 
     @property
+    def is_complete(self) -> bool:
+        """Whether the scans give every bit of every coefficient; those of a progressive file may end before that.
+
+        A scan's header names its components, the first and last coefficient, and the lowest bit (T.81, B.2.3, G.1.1.1).
+        """
+        if self.frame.marker not in _PROGRESSIVE:
+            return True
+        whole = {(component.number, place) for component in self.components for place in range(64)}
+        for payload in (segment.payload for segment in self.segments if segment.marker == SOS):
+            first, last, bits = payload[-3:]
+            if not bits & 15:
+                numbers = payload[1:-3:2]
+                whole -= {(number, place) for number in numbers for place in range(first, last + 1)}
+        return not whole
+
+    @property
     def has_jfif(self) -> bool:
         return any(s.marker == APP0 and s.payload.startswith(b"JFIF\0") for s in self.metadata)
 
     @property
     def adobe_transform(self) -> int | None:
-        """The colour transform of the Adobe segment (0 none, 1 YCbCr, 2 YCCK); None without one."""
-        for segment in self.segments:
-            if _is_adobe(segment):
-                return segment.payload[11]
-        return None
+        """The colour transform of the Adobe segment (0 none, 1 YCbCr, 2 YCCK); None without one.
+
+        Of several the last one before the first scan counts, as in libjpeg (jdmarker.c, examine_app14).
+        """
+        header = takewhile(lambda segment: segment.marker != SOS, self.segments)
+        return next((segment.payload[11] for segment in reversed([*header]) if _is_adobe(segment)), None)
 
     @property
     def colour(self) -> Literal["gray", "ycc", "rgb", "cmyk"]:

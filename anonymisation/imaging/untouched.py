@@ -35,6 +35,8 @@ def keep_untouched(
     """
     if structure.colour == "cmyk":
         raise BlocksUnusableError("its four-channel colours are converted")
+    if not structure.is_complete:  # a decoder smooths what is missing: blocks would show more than was looked at
+        raise BlocksUnusableError("its scans end before all of the detail")
     if structure.colour == "gray" and not is_gray(pixels):
         raise BlocksUnusableError("its single channel cannot hold colours")
     tables = quantisation_tables(structure)

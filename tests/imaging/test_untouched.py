@@ -17,7 +17,7 @@ from PIL import Image
 from anonymisation.imaging import libjpeg, untouched
 from anonymisation.imaging.jpeg import Frame, decode_jpeg, encode_jpeg
 from anonymisation.imaging.libjpeg import Blocks, BlocksUnusableError, Grid, replace_blocks
-from tests.imaging.builders import jpeg, psnr, scene
+from tests.imaging.builders import jpeg, psnr, scene, segment
 from tests.imaging.coefficients import Planes, coefficients
 
 FILL = (100, 100, 100)
@@ -186,6 +186,22 @@ def test_other_forms_of_coding(options: dict[str, object]) -> None:
         assert "progressive" not in picture.info
 
 
+@pytest.mark.parametrize("before", [(0, 1), (1, 0)])
+@pytest.mark.parametrize("after", [(), (0,), (1,)])
+def test_of_several_adobe_segments_the_decoders_one_says_what_the_colours_are(
+    before: tuple[int, ...], after: tuple[int, ...]
+) -> None:
+    def adobe(transform: int) -> bytes:
+        return segment(0xEE, b"Adobe" + bytes((0, 100, 0, 0, 0, 0, transform)))
+
+    coded = jpeg(photograph(), quality=90)[20:-2]  # without the JFIF segment
+    header, rest = b"\xff\xd8" + b"".join(map(adobe, before)), b"".join(map(adobe, after))
+    frame = decode_jpeg(header + coded + rest + b"\xff\xd9")
+    assert frame.colour == ("rgb" if before[-1] == 0 else "ycc")
+    _, written = masked(frame, np.zeros((90, 141), np.bool_))
+    assert (decode_jpeg(written).pixels == frame.pixels).all()
+
+
 def test_padding_before_restart_markers_is_dropped_and_blocks_are_kept() -> None:
     data = jpeg(photograph(), restart_marker_rows=1)
     padded = data.replace(b"\xff\xd1", b"\xff\0\xff\xd1", 1)
@@ -219,14 +235,21 @@ def _redefined() -> bytes:
     return data[:end] + b"\xff\xdb\x00\x43\x00" + other + data[end:]
 
 
+def _unfinished() -> bytes:
+    """A progressive file without its last scan, which refines the luma."""
+    data = jpeg(photograph(), quality=90, progressive=True)
+    return data[: data.rindex(b"\xff\xda")] + b"\xff\xd9"
+
+
 @pytest.mark.parametrize(
     ("data", "fill", "words"),
     [
         (jpeg(photograph(), mode="CMYK"), FILL, "four-channel"),
         (jpeg(photograph(), mode="L"), (255, 0, 0), "cannot hold colours"),
         (_redefined(), FILL, "quantisation tables change"),
+        (_unfinished(), FILL, "scans end before all of the detail"),
     ],
-    ids=["cmyk", "colour on gray", "tables defined anew"],
+    ids=["cmyk", "colour on gray", "tables defined anew", "unfinished"],
 )
 def test_where_the_form_forbids_it_the_picture_is_encoded_whole_and_the_log_says_so(
     data: bytes, fill: tuple[int, int, int], words: str, caplog: pytest.LogCaptureFixture
