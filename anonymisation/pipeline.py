@@ -191,9 +191,11 @@ class _MaskStep:
         if isinstance(result, ImageOutcome):
             return result
         adopted = result.detections is None
+        if adopted and self._worker.has_boxes(file):
+            # It may come from before a box was hidden: all of them are hidden again before this step ends.
+            mark_hidden(self._workspace.shares.state, self._folder, file.name, 0)
         self._state.put_masked(result.state, result.record, result.detections)
-        # What is adopted may come from before a box was hidden: all of them are hidden again before this step ends.
-        if result.boxes or (adopted and self._worker.has_boxes(file)):
+        if result.boxes:
             mark_hidden(self._workspace.shares.state, self._folder, file.name, result.boxes)
         forget_failure(paths, result.state.sha256)
         status = Status.ALREADY_DONE if adopted else Status.MASKED
