@@ -28,6 +28,8 @@ from anonymisation_airflow.tasks import (
 TABLE_KEY: Final = "table"
 MAX_ROWS: Final = 200  # folders listed in the XCom; the totals are exact
 SILENT: Final = "ended without a word (killed, or out of memory?); see the log of its task"
+# Of a task that will not run by itself any more: what went before it was cleared alone, or a person skipped it.
+NOT_RUN: Final = ("upstream_failed", "skipped", "removed")
 
 
 def summarise() -> None:
@@ -88,7 +90,10 @@ def _unit_error(
     states: dict[str, Any], errors: dict[str, dict[WorkUnit, Any]], values: dict[str, Any], unit: WorkUnit, index: int
 ) -> str | None:
     for step in STEPS:
-        if states.get(f"{GROUP}.{step}_{index}") == "failed":
+        state = states.get(f"{GROUP}.{step}_{index}")
+        if state in NOT_RUN:
+            return f"{step}: did not run ({state}); clear its task"
+        if state == "failed":
             if unit in errors[step]:
                 return f"{step}: {errors[step][unit]['message']}"
             # The release task is red when pictures failed; it has done its work all the same.

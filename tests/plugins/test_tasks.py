@@ -96,6 +96,21 @@ def test_what_stops_parts_of_a_folder_is_told_once_and_stops_no_other(
     assert run().table()[FOLDER]["masked"] == 6 - row["masked"]
 
 
+@pytest.mark.parametrize("state", ["upstream_failed", "skipped", "removed"])
+def test_a_step_that_never_ran_is_no_success(site: Site, state: str) -> None:
+    """As when a red task is cleared without those behind it, and the summary after it."""
+    from anonymisation_airflow import summary, tasks
+
+    site.fill(2)
+    plain = run()
+    assert plain.states["summary"] == "success"
+    for step in tasks.STEPS[1:]:
+        plain.states[f"{tasks.GROUP}.{step}_0"] = state
+        del plain.xcoms[f"{tasks.GROUP}.{step}", 0, "return_value"]
+    assert not plain.call("summary", summary.summarise)
+    assert plain.table()[FOLDER]["error"] == f"archive: did not run ({state}); clear its task"
+
+
 def test_a_dry_run_lists_and_touches_nothing(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.fill(3)
     before = names_below(site.root)
