@@ -139,10 +139,10 @@ def _save_model(folder: Path) -> Path:
 
     outputs = {
         "num_detections": np.array([1.0], np.float32),
-        "detection_boxes": np.array([[CAR_BOX]], np.float32),
-        "detection_scores": np.array([[0.9]], np.float32),
-        "detection_classes": np.array([[3.0]], np.float32),
-        "detection_masks": np.ones((1, 1, 15, 15), np.float32),
+        "detection_boxes": np.array([[CAR_BOX, CAR_BOX]], np.float32),
+        "detection_scores": np.array([[0.9, 0]], np.float32),
+        "detection_classes": np.array([[3.0, 3.0]], np.float32),
+        "detection_masks": np.ones((1, 2, 15, 15), np.float32),  # room for another, so that it is not looked for,
     }
     return save_constant(folder, outputs)
 
