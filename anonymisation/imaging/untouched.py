@@ -16,6 +16,7 @@ from anonymisation.imaging.segments import ADOBE_RGB, APP0, DHT, DQT, JFIF, Jpeg
 
 # Order of a quantisation table in a file (ITU-T T.81, figure A.6): diagonal by diagonal, turning each time.
 _ZIGZAG: Final = sorted(range(64), key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8))
+_MOST_BLOCKS: Final = 10  # of a coded unit, where a scan holds several components (ITU-T T.81, B.2.3)
 _ALL_SYMBOLS: Final = 162  # of a Huffman table for AC coefficients that lacks none, as the standard ones
 
 
@@ -37,6 +38,9 @@ def keep_untouched(
         raise BlocksUnusableError("its four-channel colours are converted")
     if not structure.is_complete:  # a decoder smooths what is missing: blocks would show more than was looked at
         raise BlocksUnusableError("its scans end before all of the detail")
+    # Asked before libjpeg is, whose errors cost a thread each and end its use after a few.
+    if len(structure.components) > 1 and sum(c.horizontal * c.vertical for c in structure.components) > _MOST_BLOCKS:
+        raise BlocksUnusableError("its coded units would be too large for one scan")
     if structure.colour == "gray" and not is_gray(pixels):
         raise BlocksUnusableError("its single channel cannot hold colours")
     tables = quantisation_tables(structure)

@@ -241,6 +241,26 @@ def _unfinished() -> bytes:
     return data[: data.rindex(b"\xff\xda")] + b"\xff\xd9"
 
 
+def _one_by_one() -> bytes:
+    """A gray picture of 90 × 141 pixels whose components stand in scans of their own, 16 blocks to a coded unit."""
+    data = jpeg(np.full((90, 141, 3), 128, np.uint8), quality=90)
+    frame, scan = data.index(b"\xff\xc0"), data.index(b"\xff\xda")
+    header = bytearray(data[:scan])
+    for number, factors in enumerate((0x42, 0x22, 0x22)):
+        header[frame + 11 + 3 * number] = factors
+    scans = [
+        segment(0xDA, bytes((1, number, tables, 0, 63, 0)))
+        + int(("1" + bits * blocks).ljust(1 + size, "1"), 2).to_bytes(size // 8 + 1, "big")[1:]
+        for number, tables, bits, blocks in (
+            (1, 0, "001010", 12 * 18),
+            (2, 0x11, "0000", 12 * 9),
+            (3, 0x11, "0000", 12 * 9),
+        )
+        if (size := -(-len(bits) * blocks // 8) * 8)
+    ]
+    return bytes(header) + b"".join(scans) + b"\xff\xd9"
+
+
 @pytest.mark.parametrize(
     ("data", "fill", "words"),
     [
@@ -248,8 +268,9 @@ def _unfinished() -> bytes:
         (jpeg(photograph(), mode="L"), (255, 0, 0), "cannot hold colours"),
         (_redefined(), FILL, "quantisation tables change"),
         (_unfinished(), FILL, "scans end before all of the detail"),
+        (_one_by_one(), FILL, "too large for one scan"),
     ],
-    ids=["cmyk", "colour on gray", "tables defined anew", "unfinished"],
+    ids=["cmyk", "colour on gray", "tables defined anew", "unfinished", "large units"],
 )
 def test_where_the_form_forbids_it_the_picture_is_encoded_whole_and_the_log_says_so(
     data: bytes, fill: tuple[int, int, int], words: str, caplog: pytest.LogCaptureFixture
