@@ -137,12 +137,12 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 def _save_model(folder: Path) -> Path:
     from tests.masking.scripted_models import save_constant
 
-    outputs = {
+    outputs = {  # one car, and room for another: a picture that is full of finds would be looked at again in parts
         "num_detections": np.array([1.0], np.float32),
         "detection_boxes": np.array([[CAR_BOX, CAR_BOX]], np.float32),
         "detection_scores": np.array([[0.9, 0]], np.float32),
         "detection_classes": np.array([[3.0, 3.0]], np.float32),
-        "detection_masks": np.ones((1, 2, 15, 15), np.float32),  # room for another, so that it is not looked for,
+        "detection_masks": np.ones((1, 2, 15, 15), np.float32),
     }
     return save_constant(folder, outputs)
 
