@@ -52,9 +52,9 @@ class Deployment:
         return str(json.loads((self.stack.home / PASSWORD_FILE).read_text())[user])
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Any]:
-    """A browser; skipped where there is none."""
+    """A browser; skipped where there is none. Not kept for longer: it has an event loop running in this thread."""
     sync_api = pytest.importorskip("playwright.sync_api", reason="needs the Python package playwright")
     found = next(filter(None, map(shutil.which, BROWSERS)), None)
     if found is None:
@@ -67,7 +67,7 @@ def chromium() -> Iterator[Any]:
         browser.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def airflow(chromium: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     """The API server over what `prepare` makes. Nothing is to run here, so no scheduler and no worker is started."""
     root = tmp_path_factory.mktemp("page")
