@@ -26,7 +26,7 @@ def _rows(database: Path) -> list[str]:
 
 
 def _rows_of(airflow: Deployment, folder: str) -> list[str]:
-    """The pictures of a folder that have a row, as often as they have one; their rows are named after the folder too."""
+    """The pictures of a folder that have a row, as often as they have one; rows are named after it too."""
     prefix = f"{folder.replace('/', '_')}_"
     return sorted(name.removeprefix(prefix) for name in _rows(airflow.database) if name.startswith(prefix))
 
