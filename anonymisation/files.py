@@ -40,6 +40,11 @@ def sha256_of(data: bytes) -> str:
     return hashlib.sha256(data).hexdigest()
 
 
+def name_digest(name: str) -> str:
+    """What stands for a name in paths and addresses, whatever characters it is of: 16 hexadecimal digits."""
+    return sha256_of(name.encode("utf-8", "surrogateescape"))[:16]
+
+
 def sha256_of_file(path: Path) -> str:
     """The SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces."""
     with path.open("rb") as stream:

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any, Final
 
 from anonymisation.discovery import EVERYTHING, Discovery, FoundFolder, Selection, discover
 from anonymisation.plain_text import one_line
+from anonymisation.report import duration
 from anonymisation.timing import seconds_per_picture
 from anonymisation.workspace import Workspace
 
@@ -110,7 +110,7 @@ def render_plan(plan: Plan) -> str:
 def _duration(plan: Plan) -> str:
     if plan.seconds is None:
         return "unknown, since no earlier run with this model has told how long a picture takes"
-    about = timedelta(seconds=round(plan.seconds))
+    about = duration(plan.seconds)
     if plan.seconds_per_picture is None:
         return f"about {about}"
     return f"about {about}, at {plan.seconds_per_picture:.2g} s a picture as in the last runs with this model"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import sys
 from collections.abc import Iterator
@@ -14,6 +13,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from anonymisation.claims import DETECTIONS, PICTURES, shard_folders
+from anonymisation.files import name_digest
 from anonymisation.state import FAILED, FileStamp
 
 T = TypeVar("T")
@@ -122,11 +122,6 @@ def read_rows(place: Path) -> Iterator[Row]:
         yield _row(picture, found.get(name, _NOTHING_FOUND))
 
 
-def picture_key(name: str) -> str:
-    """What stands for a picture's name in addresses: 16 hexadecimal digits."""
-    return hashlib.sha256(name.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-
-
 def _newest(place: Path, journal: str, kind: type[T]) -> Iterator[T]:
     """The lines of the folder's journal, then those of its shards, which count more (see `state.read_pictures`).
 
@@ -170,7 +165,7 @@ def _row(picture: _Picture, found: _Found) -> Row:
         found = _NOTHING_FOUND
     return Row(
         name=picture.name,
-        key=picture_key(picture.name),
+        key=name_digest(picture.name),
         failed=failed,
         reason=picture.reason or "",
         width=picture.width,

@@ -8,7 +8,6 @@ They are of no use once the unit has its report; nothing depends on them.
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import logging
 import time
@@ -17,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from anonymisation.files import write_atomically
+from anonymisation.files import name_digest, write_atomically
 from anonymisation.journal import to_line
 from anonymisation.outcomes import ImageOutcome, Status
 
@@ -49,7 +48,7 @@ class ProgressNote:
     def __init__(
         self, state_root: Path, run: str, folder: str, shard: int = 1, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self._path = _run_folder(state_root, run) / f"{_digest(folder)}-{shard}.json"
+        self._path = _run_folder(state_root, run) / f"{name_digest(folder)}-{shard}.json"
         self._clock = clock
         now = clock()
         self._progress = Progress(folder, shard, 0, 0, 0, now, now)
@@ -92,8 +91,4 @@ def read_progress(state_root: Path, run: str) -> list[Progress]:
 
 
 def _run_folder(state_root: Path, run: str) -> Path:
-    return state_root / "runs" / _digest(run)
-
-
-def _digest(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogateescape")).hexdigest()[:16]
+    return state_root / "runs" / name_digest(run)

@@ -14,7 +14,6 @@ Losing it loses no picture: the mask step adopts what the shares hold (see `pipe
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -24,7 +23,7 @@ from pathlib import Path
 from typing import Any, Final, Self, TypeVar
 
 from anonymisation.claims import DETECTIONS, PICTURES, RECORDS, claimed, shard_folders
-from anonymisation.files import write_atomically
+from anonymisation.files import name_digest, write_atomically
 from anonymisation.journal import JournalWriter, compact, parse_line, read_lines, to_line
 from anonymisation.units import WHOLE, Shard
 
@@ -90,8 +89,7 @@ class PictureState:
 def state_folder(state_root: Path, folder: str) -> Path:
     """Where the state of the capture folder `folder` (path below the input folder, with `/`) is kept."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "_", folder)[-_READABLE_NAME_LENGTH:].strip("._") or "input"
-    digest = hashlib.sha256(folder.encode("utf-8", "surrogateescape")).hexdigest()[:16]
-    return state_root / "folders" / f"{readable}-{digest}"
+    return state_root / "folders" / f"{readable}-{name_digest(folder)}"
 
 
 def read_pictures(state_root: Path, folder: str, shard: Shard = WHOLE) -> dict[str, PictureState]:

@@ -48,9 +48,9 @@ class Page:
         return f"{PREFIX}/folders/{folder_key(current_site(), folder)}"
 
     def picture(self, name: str, folder: str = FOLDER) -> str:
-        from anonymisation.review_rows import picture_key
+        from anonymisation.files import name_digest
 
-        return f"{self.folder(folder)}/pictures/{picture_key(name)}"
+        return f"{self.folder(folder)}/pictures/{name_digest(name)}"
 
     def token(self, client: Any, name: str = "p000.jpg") -> str:
         """The token of the forms on a picture's page."""

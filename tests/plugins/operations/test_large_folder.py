@@ -8,9 +8,9 @@ import re
 import pytest
 
 from anonymisation import review_index
+from anonymisation.files import name_digest
 from anonymisation.journal import JournalWriter
 from anonymisation.review_index import IndexCache, Wanted
-from anonymisation.review_rows import picture_key
 from anonymisation.state import read_pictures, state_folder
 from tests.browser.large_folder import write_large_folder
 from tests.captures import FOLDER
@@ -37,9 +37,9 @@ def test_100_000_pictures_are_read_once_and_paged(page: Page, monkeypatch: pytes
     assert names(page="1667") == [f"p{number:06d}.jpg" for number in range(99_960, COUNT)]
     assert names(page="900000") == names(page="1667")
     assert len(names(label="bus", below="0.4")) == 60
-    assert "p050000.jpg" in client.get(f"{gallery}/pictures/{picture_key('p050000.jpg')}").text
+    assert "p050000.jpg" in client.get(f"{gallery}/pictures/{name_digest('p050000.jpg')}").text
     for number in (0, 59, 99_940, 99_999):
-        place = f"{gallery}/pictures/{picture_key(f'p{number:06d}.jpg')}"
+        place = f"{gallery}/pictures/{name_digest(f'p{number:06d}.jpg')}"
         assert client.get(f"{place}/small").headers["content-type"] == "image/webp"
         assert client.get(f"{place}/small").status_code == 200
     queue = client.get("/anonymisation/review", params={"folder": gallery.rpartition("/")[2]})
