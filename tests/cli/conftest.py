@@ -9,29 +9,21 @@ from typing import Any
 
 import keyring
 import keyring.backends.fail
-import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner, Result
 
 from anonymisation.cli import cli
 from anonymisation.database.keys import make_key
-from tests.captures import CAR_BOX, Site
+from tests.captures import Site
 
 
 @pytest.fixture(scope="session")
 def car_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SavedModel that finds the same car in every picture, and could find one more."""
-    from tests.masking.scripted_models import save_constant
+    """A SavedModel that finds the same car in every picture."""
+    from tests.masking.scripted_models import save_one_car
 
-    outputs = {
-        "num_detections": np.array([1], np.float32),
-        "detection_boxes": np.array([[CAR_BOX, CAR_BOX]], np.float32),
-        "detection_scores": np.array([[0.9, 0]], np.float32),
-        "detection_classes": np.array([[3, 3]], np.float32),
-        "detection_masks": np.ones((1, 2, 15, 15), np.float32),
-    }
-    return save_constant(tmp_path_factory.mktemp("models") / "cars", outputs)
+    return save_one_car(tmp_path_factory.mktemp("models") / "cars")
 
 
 @dataclass(frozen=True)

@@ -12,14 +12,13 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import psutil
 import pytest
 import yaml
 from aiosmtpd.controller import Controller
 
 from scripts.airflow_stack import AirflowStack, free_port, processes_of, running
-from tests.captures import CAR_BOX, capture
+from tests.captures import capture
 from tests.smtp_catcher import Catcher
 
 DAG_ID = "anonymise_captures"
@@ -135,16 +134,9 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
 
 
 def _save_model(folder: Path) -> Path:
-    from tests.masking.scripted_models import save_constant
+    from tests.masking.scripted_models import save_one_car
 
-    outputs = {  # one car, and room for another: a picture that is full of finds would be looked at again in parts
-        "num_detections": np.array([1.0], np.float32),
-        "detection_boxes": np.array([[CAR_BOX, CAR_BOX]], np.float32),
-        "detection_scores": np.array([[0.9, 0]], np.float32),
-        "detection_classes": np.array([[3.0, 3.0]], np.float32),
-        "detection_masks": np.ones((1, 2, 15, 15), np.float32),
-    }
-    return save_constant(folder, outputs)
+    return save_one_car(folder)
 
 
 def _write_config(root: Path, model: Path) -> Path:

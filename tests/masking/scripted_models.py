@@ -10,6 +10,8 @@ import numpy as np
 import tensorflow as tf  # noqa: TID253 - nothing here works without it
 from numpy.typing import NDArray
 
+from tests.captures import CAR_BOX
+
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
 COLOURS = {1: RED, 3: GREEN, 8: BLUE}  # COCO id → colour of the squares that the model takes for such a thing
 SCORES = {1: 0.9, 3: 0.6, 8: 0.1}
@@ -96,3 +98,18 @@ def save_constant(folder: Path, outputs: Mapping[str, NDArray[Any]], *, spec: An
     module = _Constant(outputs, spec or tf.TensorSpec((1, None, None, 3), tf.uint8, "input_tensor"))
     tf.saved_model.save(module, str(folder), {signature or "serving_default": module.serve})
     return folder
+
+
+def save_one_car(folder: Path) -> Path:
+    """A model that finds the car of `tests.captures` in every picture.
+
+    It has room for another: a picture that is full of finds would be looked at again in parts.
+    """
+    outputs = {
+        "num_detections": np.array([1], np.float32),
+        "detection_boxes": np.array([[CAR_BOX, CAR_BOX]], np.float32),
+        "detection_scores": np.array([[0.9, 0]], np.float32),
+        "detection_classes": np.array([[3, 3]], np.float32),
+        "detection_masks": np.ones((1, 2, 15, 15), np.float32),
+    }
+    return save_constant(folder, outputs)

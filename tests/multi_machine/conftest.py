@@ -7,16 +7,15 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-import numpy as np
 import pytest
 import yaml
 
 from anonymisation.database.schema import create_table
 from anonymisation.database.tables import load_layout
 from anonymisation.database.target import open_target
-from tests.captures import CAR_BOX, capture, require_whole_files
+from tests.captures import capture, require_whole_files
 from tests.database.postgres_cluster import NotInstalledError, PostgresCluster, running_cluster
-from tests.masking.scripted_models import save_constant
+from tests.masking.scripted_models import save_one_car
 from tests.multi_machine.celery_stack import CeleryStack
 
 DAG_ID = "anonymise_captures"
@@ -98,7 +97,7 @@ def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
         pytest.skip("needs redis-server: run scripts/install_test_services.sh as root (Debian: redis-server)")
     root = tmp_path_factory.mktemp("machines") / "stack"
     config = root.parent / "config.yml"
-    model = save_constant(root.parent / "model", _one_car())
+    model = save_one_car(root.parent / "model")
     content = {"model_type": str(model), "tiles": False, "remote_json": True, "write_exif_to_db": True}
     config.write_text(yaml.safe_dump(content), encoding="utf-8")
     try:
@@ -123,13 +122,3 @@ def _allow_connections(cluster: PostgresCluster) -> None:
         connection.execute("ALTER SYSTEM SET max_connections = 150")
     cluster.stop()
     cluster.start()
-
-
-def _one_car() -> dict[str, np.ndarray]:
-    return {
-        "num_detections": np.array([1.0], np.float32),
-        "detection_boxes": np.array([[CAR_BOX]], np.float32),
-        "detection_scores": np.array([[0.9]], np.float32),
-        "detection_classes": np.array([[3.0]], np.float32),
-        "detection_masks": np.ones((1, 1, 15, 15), np.float32),
-    }
