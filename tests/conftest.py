@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -17,6 +18,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "slow: takes minutes all together, and runs with --run-slow alone")
     config.addinivalue_line("markers", "db: needs a real Oracle, and runs with --run-db alone")
+    # The ordinary run tries the same examples on every machine, so that a failure is always the change's own;
+    # --run-slow looks for new ones. No deadline: how fast a machine is says nothing about what is right.
+    searches = bool(config.getoption("--run-slow"))
+    hypothesis.settings.register_profile("project", derandomize=not searches, deadline=None, print_blob=True)
+    hypothesis.settings.load_profile("project")
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

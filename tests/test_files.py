@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymisation.errors import ShareUnavailableError
@@ -39,7 +39,6 @@ def patient(tmp_path: Path) -> Settings:
     return Site(tmp_path).workspace(file_access_timeout_seconds=60).settings
 
 
-@settings(deadline=None)
 @given(st.binary(max_size=3000))
 def test_checksums_of_bytes_and_files_agree(tmp_path_factory: pytest.TempPathFactory, data: bytes) -> None:
     path = tmp_path_factory.mktemp("sums") / "file"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymisation.journal import JournalWriter, parse_line, read_lines, to_line
@@ -27,7 +27,6 @@ def written(path: Path, lines: list[dict[str, object]]) -> list[int]:
     return offsets
 
 
-@settings(deadline=None)
 @given(lines=LINES)
 def test_what_is_appended_is_read_with_its_offset(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]]
@@ -37,7 +36,6 @@ def test_what_is_appended_is_read_with_its_offset(
     assert list(read_lines(path)) == list(zip(offsets, lines, strict=True))
 
 
-@settings(deadline=None)
 @given(lines=LINES, data=st.data())
 def test_a_journal_torn_at_any_byte_keeps_all_whole_lines_and_goes_on(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]], data: st.DataObject
@@ -56,7 +54,6 @@ def test_a_journal_torn_at_any_byte_keeps_all_whole_lines_and_goes_on(
     assert path.read_bytes()[offset:] == to_line({"after": 1})
 
 
-@settings(deadline=None)
 @given(lines=LINES, junk=st.binary(max_size=60))
 def test_damage_in_the_middle_costs_its_own_line_alone(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]], junk: bytes

@@ -6,7 +6,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymisation.database.reports import Collision
@@ -58,13 +58,11 @@ FOLDERS = st.builds(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(FOLDERS)
 def test_reports_come_back_from_json_as_they_were(report: FolderReport) -> None:
     assert FolderReport.from_dict(json.loads(json.dumps(report.to_dict()))) == report
 
 
-@settings(deadline=None)
 @given(OUTCOMES)
 def test_a_mask_report_accounts_for_every_outcome(outcomes: list[ImageOutcome]) -> None:
     report = MaskReport.of("f", outcomes, 0.0)

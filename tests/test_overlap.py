@@ -8,19 +8,17 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymisation.overlap import InlineExecutor, executor, failed, in_flight, prompt_switching
 
 
-@settings(deadline=None)
 @given(st.lists(st.integers()), st.integers(0, 5))
 def test_order_and_number_stay(items: list[int], number: int) -> None:
     assert list(in_flight(items, number)) == items
 
 
-@settings(deadline=None)
 @given(st.integers(0, 10), st.integers(0, 5))
 def test_so_many_are_drawn_ahead_and_no_more(length: int, number: int) -> None:
     drawn = 0

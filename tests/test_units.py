@@ -7,11 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymisation.units import WHOLE, Shard, WorkUnit, units_of
+from tests.file_names import file_names
 
-NAMES = st.text(st.characters(codec=None, exclude_characters="\0/"), min_size=1, max_size=20)
 
-
-@given(NAMES, st.integers(1, 40))
+@given(file_names, st.integers(1, 40))
 def test_a_picture_is_in_one_part(name: str, count: int) -> None:
     assert sum(Shard(number, count).holds(name) for number in range(1, count + 1)) == 1
 

@@ -11,7 +11,7 @@ from pycocotools import mask as rle_codec
 from anonymisation.evaluation.outlines import CodedMask, Outline, outline_rle
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.integers(1, 40), st.integers(1, 40), st.integers(0, 2**32 - 1), st.floats(0, 1))
 def test_run_lengths_as_text_and_as_numbers(height: int, width: int, seed: int, share: float) -> None:
     mask = np.random.default_rng(seed).random((height, width)) < share

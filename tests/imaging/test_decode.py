@@ -207,7 +207,7 @@ def test_upright_refuses_other_orientations() -> None:
         to_upright(scene(), 9)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     kind=st.sampled_from(sorted(KINDS)),
     changes=st.lists(st.tuples(st.integers(2, 4000), st.integers(0, 255)), min_size=1, max_size=8),

@@ -156,7 +156,7 @@ def test_provenance_is_json_in_image_history() -> None:
     }  # fmt: skip
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(
     version=st.text(max_size=40),
     model=st.text(max_size=40),

@@ -185,7 +185,7 @@ FULL = with_exif(
 END = FULL.index(b"\xff\xdb")
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(changes=st.lists(st.tuples(st.integers(20, END - 1), st.integers(0, 255)), min_size=1, max_size=12))
 def test_corrupt_exif_never_raises(changes: list[tuple[int, int]]) -> None:
     data = bytearray(FULL)

@@ -15,7 +15,7 @@ from anonymisation.errors import ImageWriteError, UnreadableImageError
 from anonymisation.imaging.mask_file import MAX_SIDE, decode_mask, encode_mask
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(mask=arrays.arrays(np.bool_, st.tuples(st.integers(1, 70), st.integers(1, 70))))
 def test_mask_comes_back(mask: np.ndarray) -> None:
     assert np.array_equal(decode_mask(encode_mask(mask)), mask)

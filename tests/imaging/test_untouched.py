@@ -88,7 +88,7 @@ def test_untouched_blocks_are_identical_and_touched_ones_are_redacted(sampling: 
     assert psnr(found.pixels[mask], pixels[mask]) > 30
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     height=st.integers(1, 70),
     width=st.integers(1, 70),

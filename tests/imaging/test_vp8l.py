@@ -31,7 +31,7 @@ def written(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
     return values.astype(np.bool_)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     height=st.integers(1, 60),
     width=st.integers(1, 60),

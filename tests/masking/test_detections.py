@@ -93,7 +93,7 @@ def test_as_json_joins_the_instances_of_an_object() -> None:
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_to_stored_undoes_what_a_viewer_does(orientation: int, seed: int) -> None:
     """Redacting the stored picture and turning it upright hides what was found upright; Pillow does the turning."""

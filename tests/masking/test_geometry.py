@@ -49,7 +49,7 @@ def scattered(random: np.random.Generator, count: int, side: int, smallest: floa
     return Detections.of(boxes, random.random(count), classes, smooth_masks(random, count, side))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     seed=st.integers(0, 2**32 - 1),
     height=st.integers(40, 400),

@@ -44,7 +44,7 @@ def picture(height: int, width: int, *spots: tuple[int, int, int, int]) -> NDArr
     return pixels
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(height=st.integers(1, 900), width=st.integers(1, 900), side=st.integers(64, 500), overlap=st.floats(0, 0.9))
 def test_crops_are_equal_cover_everything_and_overlap_enough(
     height: int, width: int, side: int, overlap: float
@@ -120,7 +120,6 @@ def test_large_pictures_are_scaled_down_for_the_model_only() -> None:
     assert found.boxes[0] == pytest.approx([0.25, 0.2, 0.75, 0.8], abs=0.01)
 
 
-@settings(deadline=None)
 @given(height=st.integers(1, 300), width=st.integers(1, 300), limit=st.integers(1, 5000))
 def test_scaling_keeps_the_limit_and_the_aspect(height: int, width: int, limit: int) -> None:
     scaled = scaled_down(picture(height, width), limit)

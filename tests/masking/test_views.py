@@ -38,7 +38,7 @@ def scale_of(view: View) -> float:
     return view.rows / view.crop.height if rows_longer else view.columns / view.crop.width
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(height=SIDES, width=SIDES)
 def test_every_view_is_one_that_the_model_takes_as_it_is(height: int, width: int) -> None:
     views = views_of(height, width, TILES, FORM)
@@ -56,7 +56,7 @@ def test_every_view_is_one_that_the_model_takes_as_it_is(height: int, width: int
         assert abs(view.columns - scale_of(view) * view.crop.width) <= 1
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(data=st.data(), height=st.integers(200, 12_000), width=st.integers(200, 12_000))
 def test_nothing_falls_between_the_views(data: st.DataObject, height: int, width: int) -> None:
     """A thing of any size anywhere lies whole in a view that takes boxes of its length, and is not much smaller there
@@ -141,7 +141,7 @@ def test_shrinking_averages_so_that_nothing_falls_between_the_samples() -> None:
     assert shrunk[50, 50, 0] == pytest.approx(30 + 225 * 4 / 100, abs=1)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(289, 320), columns=st.integers(449, 480))
 def test_boxes_and_masks_end_where_the_picture_does(seed: int, rows: int, columns: int) -> None:
     """What is hidden on the canvas is hidden on the picture."""

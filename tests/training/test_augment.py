@@ -29,7 +29,7 @@ def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
     return Sample(path, box, np.array([2]), ((outline,),), np.zeros((0, 4), np.float32))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_boxes_and_masks_lie_on_the_object(sample: Sample, seed: int) -> None:
     canvas = Canvas(256)
@@ -48,7 +48,7 @@ def test_boxes_and_masks_lie_on_the_object(sample: Sample, seed: int) -> None:
         assert (mask & (1 - blue)).sum() <= 0.05 * blue.sum() + 8 * (y1 - y0 + x1 - x0)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_what_is_pasted_is_small_and_lies_where_its_target_says(sample: Sample, seed: int) -> None:
     canvas = Canvas(256)
