@@ -27,6 +27,14 @@ BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stab
 CONFIG = "remote_mask: True\nmask_color: [0, 0, 255]\nblur: null\nmodel_type: {model}\n"
 
 
+def expect(what: Any) -> Any:
+    """Playwright's assertions of a locator or page, which wait for what they say as long as everything here does."""
+    from playwright import sync_api
+
+    sync_api.expect.set_options(timeout=PATIENCE)
+    return sync_api.expect(what)
+
+
 @dataclass
 class Deployment:
     """The running Airflow and its folders; `as_user` opens a browser window in which that user has signed in."""
@@ -109,9 +117,12 @@ def _windows(chromium: Any, deployment: Deployment) -> Iterator[None]:
 
     def as_user(user: str) -> Any:
         if user not in contexts:
-            contexts[user] = chromium.new_context(viewport={"width": 1400, "height": 900}, locale="en-GB")
+            look = {"viewport": {"width": 1400, "height": 900}, "locale": "en-GB", "reduced_motion": "reduce"}
+            contexts[user] = chromium.new_context(**look)
             if user in ROLES:
                 _sign_in(contexts[user].new_page(), deployment, user)
+        for older in contexts[user].pages:
+            older.close()  # Airflow's own pages ask the server for news as long as they are open
         window = contexts[user].new_page()
         window.set_default_timeout(PATIENCE)
         return window
@@ -128,7 +139,7 @@ def _sign_in(window: Any, deployment: Deployment, user: str) -> None:
     window.fill("input[name=username]", user)
     window.fill("input[name=password]", deployment.password(user))
     window.click("button[type=submit]")
-    window.wait_for_url(lambda url: "/auth/login" not in url)
+    window.wait_for_url(lambda url: "/auth/login" not in url, wait_until="commit")
     window.close()
 
 
