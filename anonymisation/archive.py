@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 from typing import TypeVar
+
+from msgspec.structs import replace
 
 from anonymisation.errors import ArchiveConflictError, ImageError
 from anonymisation.files import copy_atomically, sha256_of_file, with_access

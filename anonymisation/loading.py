@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from typing import Final
+
+from msgspec.structs import replace
 
 from anonymisation.database.columns import row_from_record
 from anonymisation.database.loader import load_records, send_spooled

@@ -10,6 +10,8 @@ from dataclasses import replace
 from pathlib import PurePosixPath
 from typing import Any, Final
 
+import msgspec
+
 from anonymisation.discovery import is_done, is_known_failed
 from anonymisation.errors import AnonymisationError, ImageError
 from anonymisation.failures import forget_failure, keep_failure
@@ -156,7 +158,7 @@ class _MaskStep:
         if found is None or known is None or known.status != MASKED or known.sha256 != sha256_of(data):
             return found
         record = self._state.record(file.name)
-        state = replace(known, source=file.stamp, output=found.state.output)
+        state = msgspec.structs.replace(known, source=file.stamp, output=found.state.output)
         return replace(found, state=state, record=record or found.record)
 
     def _detect(

@@ -8,9 +8,9 @@ finds less than the one before uncovers nothing. The next masking from the origi
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from anonymisation.errors import AnonymisationError, FolderLockedError, UnreadableImageError

@@ -13,28 +13,30 @@ Losing it loses no picture: the mask step adopts what the shares hold (see `pipe
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from contextlib import contextmanager
 from pathlib import Path
+from sys import intern
 from typing import Any, Final, Self, TypeVar
+
+import msgspec
+from msgspec.structs import force_setattr
 
 from anonymisation.claims import DETECTIONS, PICTURES, RECORDS, claimed, shard_folders
 from anonymisation.files import name_digest, write_atomically
-from anonymisation.journal import JournalWriter, compact, parse_line, read_lines, to_line
+from anonymisation.journal import JournalWriter, compact, parse_line, read_as, read_lines, to_line
 from anonymisation.units import WHOLE, Shard
 
 T = TypeVar("T")
 MASKED: Final = "masked"
 FAILED: Final = "failed"
+_STATUSES: Final = frozenset((MASKED, FAILED))
 _READABLE_NAME_LENGTH: Final = 60
 
 
-@dataclass(frozen=True, slots=True)
-class FileStamp:
+class FileStamp(msgspec.Struct, frozen=True, gc=False):
     """Size in bytes and modification time (ns): enough to see that a file is still the one that was looked at."""
 
     size: int
@@ -49,12 +51,13 @@ class FileStamp:
         return cls(stat.st_size, stat.st_mtime_ns)
 
 
-@dataclass(frozen=True, slots=True)
-class PictureState:
+class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
     """What is known of one picture. `source` and `sha256` are of the original, `output` is of the masked picture.
 
     `model` and `digest` (of the picture settings) say what it was masked, or failed, with; `run` which run did it;
     `loaded` is the key of the table that holds its row (see `DatabaseTarget.key`).
+
+    A struct of msgspec, which reads a million of them from their journals in a few seconds.
     """
 
     name: str
@@ -74,16 +77,17 @@ class PictureState:
     released: bool = False
 
     def __post_init__(self) -> None:
-        if self.status not in {MASKED, FAILED}:
+        if self.status not in _STATUSES:
             raise ValueError(f"{self.name}: expected the status {MASKED} or {FAILED}, got {self.status!r}")
-
-    @classmethod
-    def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        content = dict(values)
-        for name in ("source", "output"):
-            if content.get(name) is not None:
-                content[name] = FileStamp(**content[name])
-        return cls(**content)
+        # Texts that many pictures share are kept once: half of the memory that a picture takes.
+        force_setattr(self, "status", intern(self.status))
+        force_setattr(self, "model", intern(self.model))
+        force_setattr(self, "digest", intern(self.digest))
+        force_setattr(self, "version", intern(self.version))
+        if self.run is not None:
+            force_setattr(self, "run", intern(self.run))
+        if self.loaded is not None:
+            force_setattr(self, "loaded", intern(self.loaded))
 
 
 def state_folder(state_root: Path, folder: str) -> Path:
@@ -94,31 +98,31 @@ def state_folder(state_root: Path, folder: str) -> Path:
 
 def read_pictures(state_root: Path, folder: str, shard: Shard = WHOLE) -> dict[str, PictureState]:
     """The last known state of each picture (of the shard) by name; empty when nothing is known. Takes no lock."""
-    return _newest(state_folder(state_root, folder), PICTURES, shard, PictureState.from_dict)
+
+    def read(place: Path) -> dict[str, PictureState]:
+        pictures = read_as(place / PICTURES, PictureState)
+        return {picture.name: picture for picture in pictures if shard.holds(picture.name)}
+
+    return _newest(state_folder(state_root, folder), read)
 
 
 def read_detections(state_root: Path, folder: str) -> dict[str, dict[str, Any]]:
     """What was detected on each picture, by name: {"width", "height", "model", "detections": […]}. Takes no lock."""
-    return _newest(state_folder(state_root, folder), DETECTIONS, WHOLE, dict)
+
+    def read(place: Path) -> dict[str, dict[str, Any]]:
+        return {str(values["name"]): values for _, values in read_lines(place / DETECTIONS) if "name" in values}
+
+    return _newest(state_folder(state_root, folder), read)
 
 
-def _newest(place: Path, journal: str, shard: Shard, read: Callable[[Mapping[str, Any]], T]) -> dict[str, T]:
+def _newest(place: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, T]:
     """The last line of each picture. The shards' own journals are read before the folder's, so that nothing is missed
     while one is folded in, and count more: what is in them happened later."""
-    fresh = [_last_lines(path / journal, shard, read) for path in shard_folders(place)]
-    newest = _last_lines(place / journal, shard, read)
+    fresh = [read(path) for path in shard_folders(place)]
+    newest = read(place)
     for lines in fresh:
         newest.update(lines)
     return newest
-
-
-def _last_lines(path: Path, shard: Shard, read: Callable[[Mapping[str, Any]], T]) -> dict[str, T]:
-    lines = {}
-    for _, values in read_lines(path):
-        with suppress(TypeError, ValueError, KeyError):  # a line of another version of the software tells nothing
-            if shard.holds(name := str(values["name"])):
-                lines[name] = read(values)
-    return lines
 
 
 class FolderState:
@@ -142,7 +146,7 @@ class FolderState:
     def put(self, picture: PictureState) -> None:
         """Keep what is known of a picture now."""
         self._pictures[picture.name] = picture
-        self._pictures_journal.append(dataclasses.asdict(picture))
+        self._pictures_journal.append(msgspec.to_builtins(picture))
 
     def put_masked(
         self, picture: PictureState, record: Mapping[str, Any], detections: Sequence[Mapping[str, Any]] | None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import random
 from pathlib import Path
+
+import msgspec
 
 from anonymisation.masking.labels import CLASSES
 from anonymisation.state import read_detections, read_pictures, state_folder
@@ -24,7 +25,7 @@ def write_large_folder(state_root: Path, output: Path, folder: str, like: tuple[
     names = [f"p{number:06d}.jpg" for number in range(count)]
     with (place / "pictures.jsonl").open("w") as pictures, (place / "detections.jsonl").open("w") as detections:
         for name in names:
-            pictures.write(json.dumps({**dataclasses.asdict(known), "name": name}) + "\n")
+            pictures.write(json.dumps({**msgspec.to_builtins(known), "name": name}) + "\n")
             objects = [_object(dice) for _ in range(dice.randrange(8))]
             detections.write(json.dumps({**seen, "name": name, "detections": objects}) + "\n")
     (output / folder).mkdir(parents=True)

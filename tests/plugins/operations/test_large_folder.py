@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import dataclasses
 import re
 
+import msgspec
 import pytest
 
 from anonymisation import review_index
@@ -54,7 +54,7 @@ def test_an_index_is_read_again_when_its_folder_changed_and_some_time_went_by(pa
     assert cache.index(FOLDER) is first
     known = read_pictures(page.site.state, FOLDER)["p000.jpg"]
     journal = JournalWriter(state_folder(page.site.state, FOLDER) / "pictures.jsonl")
-    journal.append({**dataclasses.asdict(known), "name": "p009.jpg"})
+    journal.append({**msgspec.to_builtins(known), "name": "p009.jpg"})
     journal.close()
     assert len(cache.index(FOLDER)) == len(first) + 1
 
