@@ -63,8 +63,9 @@ class _Report:
     folder: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values."""
-        return dataclasses.asdict(self)
+        """Plain JSON values: what JSON would change, as it does a tuple, is not among them."""
+        values: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -83,6 +84,13 @@ class _Report:
         if "sights" in content:
             content["sights"] = _most(sight for item in reports for sight in getattr(item, "sights"))  # noqa: B009
         return cls(reports[0].folder, **content)
+
+
+def _plain(value: Any) -> Any:
+    """Tuples become lists."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
 def _most(sights: Iterable[Sight]) -> tuple[Sight, ...]:
@@ -253,7 +261,8 @@ class FolderReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        return dataclasses.asdict(self)
+        values: dict[str, Any] = _plain(dataclasses.asdict(self))
+        return values
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FolderReport:

@@ -10,6 +10,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from airflow.sdk.execution_time.context import set_current_context
+from airflow.sdk.serde import deserialize, serialize
 
 STEPS = ("mask", "archive", "load", "check", "release")
 RETURN = "return_value"
@@ -81,7 +82,7 @@ class PlainRun:
 
     def _push(self, task_id: str, map_index: int, key: str, value: Any) -> None:
         if value is not None:  # as Airflow: an XCom is JSON, and None is none
-            self.xcoms[task_id, map_index, key] = json.loads(json.dumps(value))
+            self.xcoms[task_id, map_index, key] = deserialize(json.loads(json.dumps(serialize(value))))
 
     def _pull(self, task_ids: Any, key: str = RETURN, map_indexes: int | None = None) -> Any:
         if isinstance(task_ids, str):

@@ -14,6 +14,7 @@ from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
 from airflow.models.xcom import XComModel
 from airflow.sdk import Context
+from airflow.sdk.serde import deserialize
 from airflow.utils.session import create_session
 from sqlalchemy import func, select
 
@@ -108,7 +109,9 @@ def read_run(run_id: str) -> StoredRun | None:
         )
         xcoms: dict[tuple[str, str], dict[int, Any]] = {}
         for row in session.scalars(select(XComModel).where(XComModel.dag_id == DAG_ID, XComModel.run_id == run_id)):
-            xcoms.setdefault((row.task_id, row.key), {})[row.map_index] = XComModel.deserialize_value(row)
+            # As tasks read it: what JSON does not know, as a tuple, was written with the name of its class.
+            value = deserialize(XComModel.deserialize_value(row))
+            xcoms.setdefault((row.task_id, row.key), {})[row.map_index] = value
         return StoredRun(_night(run), tasks, xcoms)
 
 

@@ -25,11 +25,12 @@ def add_task(run_id: str, task_id: str, map_index: int, state: str) -> None:
 
 
 def add_xcom(run: int, run_id: str, task_id: str, map_index: int, key: str, value: Any) -> None:
-    """An XCom of a task instance."""
+    """An XCom of a task instance, in the form in which tasks send them."""
     from airflow.models.xcom import XComModel
+    from airflow.sdk.serde import serialize
 
     place = {"dag_id": DAG_ID, "run_id": run_id, "task_id": task_id, "map_index": map_index}
-    _insert(XComModel, dag_run_id=run, key=key, value=value, **place)
+    _insert(XComModel, dag_run_id=run, key=key, value=serialize(value), **place)
 
 
 def _insert(model: Any, **values: Any) -> Any:
