@@ -1,6 +1,6 @@
 """A night with 50 capture folders, three of them bad: `python -m benchmarks.night FOLDER [--folders 50]`.
 
-Below FOLDER, which must not exist, it makes small captures and runs the real DAG on an Airflow of its own (SQLite,
+Below FOLDER, which must not exist, it draws captures and runs the real DAG on an Airflow of its own (SQLite,
 LocalExecutor, the built-in model) with a mail server that keeps what it gets:
 
     first night     one folder holds a torn picture, of one the archive holds another picture under the same name, and
@@ -10,7 +10,8 @@ LocalExecutor, the built-in model) with a mail server that keeps what it gets:
 
 Exit code 1 where a night goes otherwise. The figures go to FOLDER/night.json and the terminal: states, mails, and what
 a folder costs beyond the work itself; for that the same pictures are also worked on without Airflow, by one process
-that loads the model once. benchmarks/NOTES.md holds what was measured.
+that loads the model once. FOLDER/seen gets the mails, and pictures of them and of the operations page, where there is a
+browser. `--keep NAME` writes the record to results/night-NAME.json; benchmarks/NOTES.md tells what was measured.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
-from email.message import EmailMessage
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -38,11 +39,16 @@ from anonymisation.chain import run_all
 from anonymisation.masking.factory import load_detector
 from anonymisation.state import open_state
 from anonymisation.workspace import open_workspace
+from benchmarks.night_captures import write_captures
+from benchmarks.night_seen import Seen, text_of, write_mails
 from scripts.airflow_stack import AirflowStack, free_port, running
 from tests.captures import capture, pixels_of
 from tests.smtp_catcher import Catcher
 
 DAG_ID: Final = "anonymise_captures"
+RESULTS: Final = Path(__file__).parent / "results"
+FIRST: Final = "first_night"
+SECOND: Final = "second_night"
 STEPS: Final = ("mask", "archive", "load", "check", "release")
 NIGHT_SECONDS: Final = 8 * 3600
 RUN_SECONDS: Final = 3 * 3600.0
@@ -79,12 +85,9 @@ class Place:
         return f"picture_{number:04d}.jpg"
 
     def fill(self) -> None:
-        """Write the captures; no two pictures are alike."""
-        for number, folder in enumerate(self.folders):
-            (self.input / folder).mkdir(parents=True)
-            for index in range(self.pictures):
-                data = capture(number * self.pictures + index, self.name(index))
-                (self.input / folder / self.name(index)).write_bytes(data)
+        """Write the captures; no two files are alike."""
+        names = [f"{folder}/{self.name(index)}" for folder in self.folders for index in range(self.pictures)]
+        write_captures(self.input, names)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +148,11 @@ def night(stack: AirflowStack, catcher: Catcher, run_id: str) -> dict[str, Any]:
     units = stack.api.xcom(DAG_ID, run_id, "discover") or []
     states: dict[str, dict[str, str]] = {unit["folder"]: {} for unit in units}
     seconds: dict[str, list[float]] = {}
+    masks: list[datetime] = []
     for task in stack.api.task_instances(DAG_ID, run_id):
         step = task["task_id"].rpartition(".")[2]
+        if step == "mask" and task["state"] == "success":
+            masks.append(_time(task["start_date"]))
         seconds.setdefault(step, []).append(task["duration"] or 0.0)
         if task["map_index"] >= 0:
             states[units[task["map_index"]]["folder"]][step] = task["state"]
@@ -156,7 +162,8 @@ def night(stack: AirflowStack, catcher: Catcher, run_id: str) -> dict[str, Any]:
         "folders": states,
         "task_seconds": {step: round(statistics.median(values), 2) for step, values in seconds.items()},
         "tasks": sum(map(len, seconds.values())),
-        "mails": [(mail["Subject"], _text(mail)) for mail in catcher.mails[before:]],
+        "mask_to_mask": _median_gap(sorted(masks)),
+        "mails": [(mail["Subject"].partition(" : ")[2], text_of(mail)) for mail in catcher.mails[before:]],
     }
 
 
@@ -188,6 +195,8 @@ def problems(place: Place, broken: tuple[Fault, ...], first: dict[str, Any], sec
     yield from (f"the summary does not tell {fault.told!r}" for fault in broken if fault.told not in "".join(summaries))
     if second["state"] != "success" or second["folders"] != {fault.folder: GREEN for fault in broken}:
         yield f"second night: {second['state']}, {second['folders']}"
+    missing = [*first["missing_pages"], *second["missing_pages"]]
+    yield from (f"the operations page does not show: {name}" for name in missing)
     for share in ("masked", "archive"):
         there = len(list((place.root / share).rglob("*.jpg")))
         if there != len(place.folders) * place.pictures:
@@ -200,6 +209,7 @@ def main() -> int:
     parser.add_argument("root", type=Path, metavar="FOLDER")
     parser.add_argument("--folders", type=int, default=50)
     parser.add_argument("--pictures", type=int, default=4)
+    parser.add_argument("--keep", metavar="NAME", help="write results/night-NAME.json, too; names sort by age")
     given = parser.parse_args()
     names = tuple(f"TilSladding/2021/EV6/S1D1/F1_2021_05_{1 + i % 28:02d}_{i:03d}" for i in range(given.folders))
     place = Place(given.root.absolute(), names, given.pictures)
@@ -212,7 +222,9 @@ def main() -> int:
     figures = _figures(place, first, second, work(place, place.root / "config.yml"))
     wrong = list(problems(place, broken, first, second))
     content = {"figures": figures, "problems": wrong, "first": first, "second": second}
-    (place.root / "night.json").write_text(json.dumps(content, indent=1, ensure_ascii=False), encoding="utf-8")
+    _write_json(place.root / "night.json", content)
+    if given.keep:
+        _write_json(RESULTS / f"night-{given.keep}.json", _record(broken, content))
     print(json.dumps(figures, indent=1))
     print("\n".join(wrong) or "both nights went as they should")
     return 1 if wrong else 0
@@ -234,11 +246,16 @@ def _two_nights(place: Place, broken: tuple[Fault, ...]) -> tuple[dict[str, Any]
     try:
         with running(stack, DAG_ID):
             stack.api.unpause(DAG_ID)
-            first = night(stack, catcher, "first_night")
+            first = night(stack, catcher, FIRST)
+            looked_at = [*(fault.folder for fault in broken), place.folders[0]]
+            first["missing_pages"] = Seen(stack, place.root / "seen", FIRST).look(looked_at)
             for fault in broken:
                 fault.repairs()
-            return first, night(stack, catcher, "second_night")
+            second = night(stack, catcher, SECOND)
+            second["missing_pages"] = Seen(stack, place.root / "seen", SECOND).look([])
+            return first, second
     finally:
+        write_mails(catcher.mails, place.root / "seen")
         server.stop()
 
 
@@ -253,16 +270,33 @@ def _figures(place: Place, first: dict[str, Any], second: dict[str, Any], done: 
         "the work without Airflow, s": done["seconds"],
         "loading the model, s": done["load_model"],
         "beyond the work, s a folder": round((first["seconds"] - done["seconds"]) / folders, 2),
+        "from one mask task to the next, s": first["mask_to_mask"],
         "folders in eight hours": round(NIGHT_SECONDS / each),
         "median task, s": first["task_seconds"],
-        "mails": dict(Counter(subject.partition(" : ")[2] for subject, _ in first["mails"])),
+        "mails": dict(Counter(subject for subject, _ in first["mails"])),
+        "processors": os.cpu_count(),
         "load average": [round(value, 1) for value in os.getloadavg()],
     }
 
 
-def _text(mail: EmailMessage) -> str:
-    body = mail.get_body(("plain",))
-    return body.get_content() if body else ""
+def _record(broken: tuple[Fault, ...], content: dict[str, Any]) -> dict[str, Any]:
+    """What is worth keeping of the two nights: not what each of the green folders was alike in."""
+    nights = {}
+    for name in ("first", "second"):
+        folders = content[name]["folders"]
+        green = sum(states == GREEN for states in folders.values())
+        bad = {fault.folder: folders.get(fault.folder) for fault in broken}
+        nights[f"{name} night"] = {"state": content[name]["state"], "green folders": green, "the three": bad}
+    return {"figures": content["figures"], "problems": content["problems"], **nights}
+
+
+def _write_json(path: Path, content: dict[str, Any]) -> None:
+    path.write_text(json.dumps(content, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def _median_gap(moments: list[datetime]) -> float | None:
+    gaps = [(after - before).total_seconds() for before, after in pairwise(moments)]
+    return round(statistics.median(gaps), 2) if gaps else None
 
 
 def _time(text: str) -> datetime:

@@ -155,6 +155,8 @@ class AirflowStack:
             "AIRFLOW__API__WORKERS": "1",
             # The default of 5 s is too short for one SQLite server on a busy machine: the task would be lost.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
+            # The default of 30 s is too short for a machine that stands still for a while: the task would begin later.
+            "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
