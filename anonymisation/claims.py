@@ -98,7 +98,8 @@ def _require_free(place: Path, folder: str, shard: Shard) -> bool:
         if _is_held(other / "lock"):
             alone = False
             if shard.meets(held):
-                raise FolderLockedError(f"{folder}: {_holder(other)} is working on this folder; try again later")
+                what = "this folder" if held.is_whole else f"part {held.number} of {held.count} of this folder"
+                raise FolderLockedError(f"{folder}: {_holder(other)} is working on {what}; try again later")
     return alone
 
 

@@ -52,14 +52,14 @@ class PreparedPicture:
 class FinishedPicture:
     """A picture whose files are all written: its state, its record and what was detected (None: not known).
 
-    `boxes` is how many regions that people added are hidden on it.
+    `boxes` are the numbers of the regions added by people that are hidden on it, as far as that is known.
     """
 
     state: PictureState
     record: Record
     detections: list[dict[str, Any]] | None
     objects: Mapping[str, int]
-    boxes: int = 0
+    boxes: tuple[int, ...] = ()
 
 
 class ArchivedNameError(ImageError):
@@ -90,8 +90,8 @@ class PictureWorker:
         return ImagePaths(self._workspace.shares, PurePosixPath(self._folder), file.name)
 
     def has_boxes(self, file: PictureFile) -> bool:
-        """Whether people have added regions to hide on it."""
-        return bool(self._reviewed.of(file.name))
+        """Whether people have ever added regions to hide on it."""
+        return bool(self._reviewed.of(file.name).boxes)
 
     def read(self, file: PictureFile) -> bytes:
         """The original's bytes.
@@ -172,8 +172,8 @@ class PictureWorker:
         stored = detections.to_stored(picture.exif.orientation)
         objects = stored.counts()
         record = build_record(paths.original, picture.exif, self._context, objects=objects)
-        boxes = self._reviewed.of(picture.file.name)
-        hidden = with_boxes(stored, boxes)
+        review = self._reviewed.of(picture.file.name)
+        hidden = with_boxes(stored, review.active)
         redaction = redact(picture.frame.pixels, hidden, self._appearance, self._settings.mask_dilation_pixels)
         exif = self._published_exif(picture, objects)
         masked = encode_jpeg(
@@ -191,7 +191,8 @@ class PictureWorker:
         if self._settings.draw_mask:
             files.append((paths.masked, masked))
         self._write_all(files)
-        return FinishedPicture(self._state(picture, paths), record, stored.as_json(), objects, len(boxes))
+        boxes = tuple(added.number for added in review.active) if self._settings.draw_mask else tuple(review.hidden)
+        return FinishedPicture(self._state(picture, paths), record, stored.as_json(), objects, boxes)
 
     def adopt(self, file: PictureFile, data: bytes) -> FinishedPicture | None:
         """What the output share holds of this very picture when its state was lost; None if there is nothing to adopt.
@@ -215,7 +216,9 @@ class PictureWorker:
             return None
         state = self._state(picture, paths, provenance)
         record = self._known_record(paths) or self._rebuilt_record(paths, picture.exif, provenance)
-        return FinishedPicture(state, record, None, provenance.objects)
+        # The file may come from before a box was hidden: of those that are to be, none is taken for hidden.
+        remaining = tuple(self._reviewed.of(file.name).remaining)
+        return FinishedPicture(state, record, None, provenance.objects, remaining)
 
     def _state(self, picture: PreparedPicture, paths: ImagePaths, provenance: Provenance | None = None) -> PictureState:
         height, width = picture.frame.pixels.shape[:2]

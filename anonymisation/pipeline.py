@@ -193,12 +193,10 @@ class _MaskStep:
         if isinstance(result, ImageOutcome):
             return result
         adopted = result.detections is None
-        if adopted and self._worker.has_boxes(file):
-            # It may come from before a box was hidden: all of them are hidden again before this step ends.
-            mark_hidden(self._workspace.shares.state, self._folder, file.name, 0)
-        self._state.put_masked(result.state, result.record, result.detections)
-        if result.boxes:
+        if self._worker.has_boxes(file):
+            # First, since no kill must leave a box that counts as hidden and is not; what waits is hidden in the end.
             mark_hidden(self._workspace.shares.state, self._folder, file.name, result.boxes)
+        self._state.put_masked(result.state, result.record, result.detections)
         forget_failure(paths, result.state.sha256)
         status = Status.ALREADY_DONE if adopted else Status.MASKED
         return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects)

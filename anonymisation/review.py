@@ -3,18 +3,19 @@
     <state>/folders/<folder>/reviews.jsonl      one line per finding, appended; nothing is ever taken out
 
 The boxes are hidden at every later masking of their picture, whatever the model finds by then: the mask step asks
-`ReviewedBoxes`, `review_remask` hides them on the masked picture that stands. No pixel is touched here.
+`ReviewedBoxes`, `review_remask` hides them on the masked picture that stands. A box that was withdrawn is hidden at no
+later masking, and that is all: on the masked picture that stands it stays hidden. No pixel is touched here.
 """
 
 from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Final
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -23,71 +24,14 @@ from anonymisation.errors import FolderLockedError
 from anonymisation.journal import JournalWriter, read_lines
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS
+from anonymisation.review_findings import NOTHING, AddedBox, Box, Review
 from anonymisation.state import FileStamp, state_folder
 
 FILE_NAME: Final = "reviews.jsonl"
 NAME_FILE: Final = "folder.json"  # which folder a state belongs to
 MAX_BOXES: Final = 200  # on one picture; more of them than this is no review
-SMALLEST_SIDE: Final = 1e-4  # of the picture; less is a slip of the hand
+MAX_REASON: Final = 300  # characters
 _LOCK_SECONDS: Final = 10.0
-
-
-@dataclass(frozen=True, slots=True)
-class Box:
-    """A region to hide: edges as shares (0 to 1) of the height and width of the picture as its file stores it.
-
-    Raises:
-        ValueError: on making, when an edge lies outside the picture, or nothing lies between two of them.
-    """
-
-    top: float
-    left: float
-    bottom: float
-    right: float
-
-    def __post_init__(self) -> None:
-        if not all(0 <= side <= 1 for side in self.as_tuple()):  # NaN fails the comparison as well
-            raise ValueError(f"expected edges from 0 to 1, got {self.as_tuple()}")
-        if self.bottom - self.top < SMALLEST_SIDE or self.right - self.left < SMALLEST_SIDE:
-            raise ValueError(f"expected top < bottom and left < right, got {self.as_tuple()}")
-
-    def as_tuple(self) -> tuple[float, float, float, float]:
-        """Top, left, bottom, right."""
-        return self.top, self.left, self.bottom, self.right
-
-
-@dataclass(frozen=True, slots=True)
-class Review:
-    """What is known of one picture: the boxes in the order they were drawn, and how many of them are hidden by now.
-
-    `ok_model` is the model whose work a person called ok; with another model the picture is to be looked at again.
-    """
-
-    boxes: tuple[Box, ...] = ()
-    hidden: int = 0
-    ok_model: str | None = None
-    by: str = ""
-    at: str = ""
-
-    @property
-    def waiting(self) -> tuple[Box, ...]:
-        """The boxes that the masked picture does not hide yet."""
-        return self.boxes[self.hidden :]
-
-    def with_line(self, line: Mapping[str, Any]) -> Self:
-        """The review after one more line of the journal.
-
-        Raises:
-            KeyError, TypeError, ValueError: the line is of another version of the software.
-        """
-        if "box" in line:
-            return replace(self, boxes=(*self.boxes, Box(*line["box"])), ok_model=None, by=line["by"], at=line["at"])
-        if "hidden" in line:
-            return replace(self, hidden=min(int(line["hidden"]), len(self.boxes)))
-        return replace(self, ok_model=str(line["ok"]), by=line["by"], at=line["at"])
-
-
-NOTHING: Final = Review()
 
 
 def reviews_file(state_root: Path, folder: str) -> Path:
@@ -120,46 +64,69 @@ def read_name(place: Path) -> str | None:
     return name if isinstance(name, str) and state_folder(place.parent.parent, name) == place else None
 
 
-def add_box(state_root: Path, folder: str, name: str, box: Box, by: str) -> Review:
-    """Keep a box that `by` drew; it stays whatever happens to the picture. The picture's review with it.
+def add_box(state_root: Path, folder: str, name: str, box: Box, by: str, seen: str = "") -> AddedBox:
+    """Keep a box that `by` drew on what `seen` stands for; it stays whatever happens to the picture.
 
     Raises:
         ValueError: the picture has MAX_BOXES already.
         FolderLockedError: the journal is being written by others all the time.
     """
-    if len(read_reviews(state_root, folder).get(name, NOTHING).boxes) >= MAX_BOXES:
-        raise ValueError(f"{name} has {MAX_BOXES} added boxes already")
-    _append(state_root, folder, {"name": name, "box": list(box.as_tuple()), "by": by, "at": _now()})
-    return read_reviews(state_root, folder)[name]
+    with _journal(state_root, folder) as journal:
+        review = read_reviews(state_root, folder).get(name, NOTHING)
+        if len(review.active) >= MAX_BOXES:
+            raise ValueError(f"{name} has {MAX_BOXES} added boxes already")
+        line = {"name": name, "box": list(box.as_tuple()), "of": seen, "by": by, "at": _now()}
+        journal.append(line)
+        return review.with_line(line).boxes[-1]
 
 
-def mark_ok(state_root: Path, folder: str, name: str, model: str, by: str) -> None:
-    """Keep that `by` looked at what `model` masked and found nothing missing."""
-    _append(state_root, folder, {"name": name, "ok": model, "by": by, "at": _now()})
+def withdraw_box(state_root: Path, folder: str, name: str, number: int, by: str, reason: str) -> AddedBox:
+    """Keep that `by` took the box back: it is hidden at no later masking, and stays where it is hidden by now.
+
+    Raises:
+        ValueError: there is no such box, it is withdrawn already, or no reason (of MAX_REASON characters) is given.
+        FolderLockedError: the journal is being written by others all the time.
+    """
+    reason = " ".join(reason.split())
+    if not reason or len(reason) > MAX_REASON:
+        raise ValueError(f"expected a reason of 1 to {MAX_REASON} characters, got {len(reason)}")
+    with _journal(state_root, folder) as journal:
+        review = read_reviews(state_root, folder).get(name, NOTHING)
+        if number not in {added.number for added in review.active}:
+            raise ValueError(f"{name} has no region {number + 1} that is not withdrawn")
+        line = {"name": name, "withdrawn": number, "reason": reason, "by": by, "at": _now()}
+        journal.append(line)
+        return review.with_line(line).boxes[number]
 
 
-def mark_hidden(state_root: Path, folder: str, name: str, count: int) -> None:
-    """Keep that the masked picture hides the first `count` boxes."""
-    _append(state_root, folder, {"name": name, "hidden": count})
+def mark_ok(state_root: Path, folder: str, name: str, seen: str, by: str) -> None:
+    """Keep that `by` looked at what `seen` stands for and found nothing missing."""
+    with _journal(state_root, folder) as journal:
+        journal.append({"name": name, "ok": seen, "by": by, "at": _now()})
 
 
-def with_boxes(detections: Detections, boxes: tuple[Box, ...]) -> Detections:
+def mark_hidden(state_root: Path, folder: str, name: str, numbers: Iterable[int]) -> None:
+    """Keep which boxes the masked picture hides now: these, and no other. For who holds the lock of the picture."""
+    with _journal(state_root, folder) as journal:
+        journal.append({"name": name, "hidden": sorted(numbers)})
+
+
+def with_boxes(detections: Detections, added: Iterable[AddedBox]) -> Detections:
     """The detections and, as whole boxes, what people added; both in the orientation of the stored picture.
 
     What a person marks has no class of its own: it is drawn as a person, the class on top of all others.
     """
+    boxes = [one.box.as_tuple() for one in added]
     if not boxes:
         return detections
     size = detections.masks.shape[1:] if len(detections) else (1, 1)
     count = len(boxes)
-    added = Detections.of(
-        [box.as_tuple() for box in boxes], np.ones(count), [KEPT_IDS[0]] * count, np.ones((count, *size), np.float32)
-    )
-    return Detections.concatenate([detections, added])
+    whole = Detections.of(boxes, np.ones(count), [KEPT_IDS[0]] * count, np.ones((count, *size), np.float32))
+    return Detections.concatenate([detections, whole])
 
 
 class ReviewedBoxes:
-    """The boxes of one folder's pictures as they stand now, read again when somebody added one; for many threads."""
+    """The reviews of one folder's pictures as they stand now, read again when somebody added one; for many threads."""
 
     def __init__(self, state_root: Path, folder: str) -> None:
         self._state_root = state_root
@@ -169,9 +136,9 @@ class ReviewedBoxes:
         self._stamp: FileStamp | None = None
         self._reviews: dict[str, Review] = {}
 
-    def of(self, name: str) -> tuple[Box, ...]:
-        """Every box that was ever added to the picture."""
-        return self._current().get(name, NOTHING).boxes
+    def of(self, name: str) -> Review:
+        """What people found on the picture."""
+        return self._current().get(name, NOTHING)
 
     def waiting(self) -> Iterator[tuple[str, Review]]:
         """Pictures with boxes that are not hidden yet."""
@@ -189,16 +156,22 @@ class ReviewedBoxes:
             return self._reviews
 
 
-def _append(state_root: Path, folder: str, line: Mapping[str, Any]) -> None:
+@contextmanager
+def _journal(state_root: Path, folder: str) -> Iterator[JournalWriter]:
+    """The journal of the folder, while no one else writes to it; flushed to disk in the end."""
     path = reviews_file(state_root, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
     try:
-        with FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS):
-            journal = JournalWriter(path)
-            journal.append(line)
-            journal.close()
+        lock.acquire()
     except Timeout:
         raise FolderLockedError(f"{folder}: its reviews are being written; try again") from None
+    journal = JournalWriter(path)
+    try:
+        yield journal
+    finally:
+        journal.close()
+        lock.release()
 
 
 def _now() -> str:

@@ -18,21 +18,25 @@ _TAIL_BYTES: Final = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one person did with one picture, named by its path below the input folder; `at` is ISO 8601 in UTC."""
+    """What one person did with one picture, named by its path below the input folder; `at` is ISO 8601 in UTC.
+
+    `reason` is what the person gave as such, where one was asked for.
+    """
 
     at: str
     by: str
     did: str
     picture: str
+    reason: str = ""
 
 
-def note_look(state_root: Path, by: str, did: str, picture: str) -> Look:
+def note_look(state_root: Path, by: str, did: str, picture: str, reason: str = "") -> Look:
     """Keep that `by` did it, before it happens; on disk when this returns.
 
     Raises:
         OSError: it cannot be kept, so it must not happen.
     """
-    look = Look(datetime.now(UTC).isoformat(timespec="seconds"), by, did, picture)
+    look = Look(datetime.now(UTC).isoformat(timespec="seconds"), by, did, picture, reason)
     path = _file(state_root)
     path.parent.mkdir(parents=True, exist_ok=True)
     descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)

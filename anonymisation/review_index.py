@@ -14,8 +14,10 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Final
 
+from anonymisation.files import name_digest
 from anonymisation.masking.labels import CLASSES
-from anonymisation.review import NOTHING, Review, read_reviews, reviews_file
+from anonymisation.review import read_reviews, reviews_file
+from anonymisation.review_findings import NOTHING, Review
 from anonymisation.review_rows import Row, read_rows
 from anonymisation.state import FileStamp, state_folder
 
@@ -41,7 +43,7 @@ class Wanted:
         """Whether the picture is wanted."""
         if self.show == "failed" and not row.failed:
             return False
-        if self.show == "marked" and not review.boxes:
+        if self.show == "marked" and not review.active:
             return False
         if self.show == "reviewed" and not is_reviewed(row, review):
             return False
@@ -58,8 +60,13 @@ SHOWS: Final = ("all", "failed", "marked", "reviewed")
 
 
 def is_reviewed(row: Row, review: Review) -> bool:
-    """Whether a person has looked at what this model made of the picture: called it ok, or marked more."""
-    return review.ok_model == row.model or bool(review.boxes)
+    """Whether a person has looked at what this model made of these bytes: called it ok, or marked more on it."""
+    return bool(review.seen) and review.is_judged(row.version)  # few are; a row's version takes a checksum to make
+
+
+def edition(row: Row, review: Review) -> str:
+    """What stands for the masked picture as it is now, added boxes and all; 16 hexadecimal digits."""
+    return name_digest(f"{row.version} {sorted(review.hidden)}")
 
 
 class FolderIndex:

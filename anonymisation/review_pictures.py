@@ -1,7 +1,7 @@
 """Pictures for people to look at: small copies of masked pictures made once, masks as overlays, originals for a few.
 
 Every file is opened below its base folder, links resolved, and a masked picture is shown only when it says itself that
-it was made from the original that the state knows.
+it was made from the original that the state knows. Of a picture whose last masking failed it is the one from before.
 """
 
 from __future__ import annotations
@@ -15,15 +15,16 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from anonymisation.errors import AnonymisationError, ImageError
-from anonymisation.files import sha256_of, write_atomically
+from anonymisation.files import sha256_of
 from anonymisation.imaging.exif import read_exif
 from anonymisation.imaging.jpeg import to_upright
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.imaging.provenance import read_provenance
 from anonymisation.masking.detections import Detections
-from anonymisation.review import Box
+from anonymisation.review_copies import copy_path, keep_copy, read_copy
+from anonymisation.review_findings import Box
 from anonymisation.review_rows import Row
-from anonymisation.state import FileStamp, state_folder
+from anonymisation.state import FileStamp
 from anonymisation.workspace import Workspace
 
 _OVERLAY: Final = (255, 0, 200, 120)  # red, green, blue, opacity; a colour that roads do not have
@@ -75,16 +76,12 @@ def thumbnail(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
         NotShownError: as `masked_picture`.
     """
     path = _masked_path(workspace, folder, row)
-    stamp = FileStamp.of(path)
-    place = state_folder(workspace.shares.state, folder) / "thumbnails" / row.key[:2]
-    kept = place / f"{row.key}-{size.value}-{stamp.size:x}-{stamp.mtime_ns:x}.webp"
-    try:
-        return kept.read_bytes()
-    except FileNotFoundError:
-        made = _reduced(_masked(path, row), size)
-    for older in place.glob(f"{row.key}-{size.value}-*.webp"):
-        older.unlink(missing_ok=True)
-    write_atomically(kept, made)
+    place = copy_path(workspace.shares.state, folder, row.key, size.value, FileStamp.of(path))
+    kept = read_copy(place)
+    if kept is not None:
+        return kept
+    made = _reduced(_masked(path, row), size)
+    keep_copy(place, made)
     return made
 
 
@@ -131,9 +128,12 @@ def original(workspace: Workspace, folder: str, row: Row) -> bytes:
 
 
 def orientation_of(workspace: Workspace, folder: str, row: Row) -> int:
-    """The EXIF orientation, 1 to 8, that the masked picture is published with."""
-    with _masked_path(workspace, folder, row).open("rb") as stream:
-        return read_exif(stream.read(1 << 17), source=row.name).orientation
+    """The EXIF orientation, 1 to 8, that the masked picture is published with.
+
+    Raises:
+        NotShownError: as `masked_picture`.
+    """
+    return read_exif(masked_picture(workspace, folder, row), source=row.name).orientation
 
 
 def upright(boxes: list[tuple[float, float, float, float]], orientation: int) -> list[tuple[float, ...]]:
@@ -149,15 +149,13 @@ def stored(box: Box, orientation: int) -> Box:
 
 
 def _masked_path(workspace: Workspace, folder: str, row: Row) -> Path:
-    if row.failed:
-        raise NotShownError("the picture is not masked")
     return inside(workspace.shares.output, workspace.picture(folder, row.name).masked)
 
 
 def _masked(path: Path, row: Row) -> bytes:
     data = path.read_bytes()
     provenance = read_provenance(data)
-    if provenance is None or provenance.source_sha256 != row.sha256:
+    if provenance is None or not (row.failed or provenance.source_sha256 == row.sha256):
         raise NotShownError("the file in the output folder is not the masked picture")
     return data
 

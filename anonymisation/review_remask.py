@@ -8,6 +8,8 @@ finds less than the one before uncovers nothing. The next masking from the origi
 from __future__ import annotations
 
 import logging
+from collections.abc import Iterable
+from pathlib import Path
 
 import numpy as np
 from msgspec.structs import replace
@@ -23,8 +25,10 @@ from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.paths import ImagePaths
 from anonymisation.plain_text import one_line
-from anonymisation.review import Box, ReviewedBoxes, known_folders, mark_hidden, with_boxes
-from anonymisation.state import MASKED, FileStamp, FolderState, PictureState, open_state
+from anonymisation.review import ReviewedBoxes, known_folders, mark_hidden, with_boxes
+from anonymisation.review_copies import forget_copies
+from anonymisation.review_findings import AddedBox, Review
+from anonymisation.state import FileStamp, FolderState, PictureState, open_state
 from anonymisation.workspace import Workspace
 
 
@@ -35,10 +39,14 @@ def remask_folder(workspace: Workspace, folder: str) -> list[str]:
     this is at work has kept the box before: it is hidden here, after a look whether something waits by now.
 
     Raises:
-        FolderLockedError: another run works on the folder; its mask step hides the boxes before it ends.
+        FolderLockedError: another run works on the folder, or on a part of it. Its mask step hides the boxes of its
+            own pictures before it ends, `finish_outstanding` all others.
     """
-    with open_state(workspace.shares.state, folder) as state:
-        hidden = newly = hide_waiting(workspace, folder, state)
+    try:
+        with open_state(workspace.shares.state, folder) as state:
+            hidden = newly = hide_waiting(workspace, folder, state)
+    except FolderLockedError as error:
+        raise FolderLockedError(f"the marked regions are kept, and hidden when this work has ended: {error}") from None
     while newly and any(ReviewedBoxes(workspace.shares.state, folder).waiting()):
         try:
             with open_state(workspace.shares.state, folder) as state:
@@ -49,17 +57,20 @@ def remask_folder(workspace: Workspace, folder: str) -> list[str]:
     return hidden
 
 
-def finish_outstanding(workspace: Workspace) -> list[str]:
-    """Hide all boxes of all folders that wait, such as those drawn while their folder was worked on; the folders."""
+def finish_outstanding(workspace: Workspace, folders: Iterable[str] | None = None) -> list[str]:
+    """Hide all boxes that wait, such as those drawn while their folder was worked on; the folders where any was hidden.
+
+    Called before a run looks for its folders, and again when its steps have ended, for its `folders` alone: the shards
+    of a folder hide what was marked on their own pictures while they were at it, and no other shard's.
+    A folder in which nothing can be hidden now is told in the log, and stops no other.
+    """
     done = []
-    for folder in known_folders(workspace.shares.state):
-        if not any(ReviewedBoxes(workspace.shares.state, folder).waiting()):
-            continue
+    for folder in known_folders(workspace.shares.state) if folders is None else dict.fromkeys(folders):
         try:
-            if remask_folder(workspace, folder):
+            if any(ReviewedBoxes(workspace.shares.state, folder).waiting()) and remask_folder(workspace, folder):
                 done.append(folder)
-        except FolderLockedError as error:
-            logging.getLogger(__name__).warning("what a reviewer marked is not hidden yet: %s", error)
+        except (AnonymisationError, OSError) as error:
+            logging.getLogger(__name__).warning("%s: not everything that is marked is hidden: %s", folder, error)
     return done
 
 
@@ -69,27 +80,57 @@ def hide_waiting(workspace: Workspace, folder: str, state: FolderState) -> list[
     hidden = []
     for name, review in list(ReviewedBoxes(workspace.shares.state, folder).waiting()):
         known = state.pictures.get(name)
-        if known is None or known.status != MASKED or known.output is None:
+        if known is None:
             continue  # nothing of it is published; its first masking hides the boxes
         paths = workspace.picture(folder, name)
         try:
-            # A file that is not the one that was written last may come from before the other boxes were hidden.
-            same = known.output == FileStamp.of(paths.masked)
-            boxes = review.waiting if same else review.boxes
-            mask = _hide(workspace, paths, known, boxes)
-            state.put(replace(known, output=FileStamp.of(paths.masked)))
-            _add_to_masks(workspace, paths, mask)
+            count = _hide_boxes(workspace, paths, known, review, state)
         except (AnonymisationError, OSError) as error:
             told = one_line(paths.relative), one_line(str(error))
             log.error("%s: what a reviewer marked is not hidden everywhere yet: %s", *told)
             continue
-        mark_hidden(workspace.shares.state, folder, name, len(review.boxes))
-        log.info("%s: hid %d more boxes", one_line(paths.relative), len(boxes))
+        if not count:
+            continue
+        numbers = review.hidden.union(added.number for added in review.active)
+        mark_hidden(workspace.shares.state, folder, name, numbers)
+        forget_copies(workspace.shares.state, folder, name)
+        log.info("%s: hid %d more boxes", one_line(paths.relative), count)
         hidden.append(name)
     return hidden
 
 
-def _hide(workspace: Workspace, paths: ImagePaths, known: PictureState, boxes: tuple[Box, ...]) -> NDArray[np.bool_]:
+def _hide_boxes(
+    workspace: Workspace, paths: ImagePaths, known: PictureState, review: Review, state: FolderState
+) -> int:
+    """Hide what waits on the masked picture and its mask files; how many boxes, 0 where no masked picture is wanted.
+
+    A picture whose last masking failed has one from before, if any: it is published still, so that it hides them, too.
+
+    Raises:
+        AnonymisationError, OSError: not everything could be hidden.
+    """
+    masked = with_access(workspace.settings, f"looking at {paths.masked}", lambda: _stamp_of(paths.masked))
+    if masked is None and known.output is None:
+        return 0
+    # A file that is not the one that was written last may come from before the other boxes were hidden.
+    boxes = review.waiting if masked == known.output else review.active
+    mask = _hide(workspace, paths, known, boxes)
+    if known.output is not None:
+        state.put(replace(known, output=FileStamp.of(paths.masked)))
+    _add_to_masks(workspace, paths, mask)
+    return len(boxes)
+
+
+def _stamp_of(path: Path) -> FileStamp | None:
+    try:
+        return FileStamp.of(path)
+    except FileNotFoundError:
+        return None
+
+
+def _hide(
+    workspace: Workspace, paths: ImagePaths, known: PictureState, boxes: tuple[AddedBox, ...]
+) -> NDArray[np.bool_]:
     """Hide the boxes on the masked picture; the pixels (H, W) that they take.
 
     Raises:
@@ -98,7 +139,8 @@ def _hide(workspace: Workspace, paths: ImagePaths, known: PictureState, boxes: t
     settings = workspace.settings
     data = with_access(settings, f"reading {paths.masked}", paths.masked.read_bytes)
     provenance = read_provenance(data)
-    if provenance is None or provenance.source_sha256 != known.sha256:
+    # Of a picture that failed no checksum is known; whatever was published under its name hides the boxes.
+    if provenance is None or known.sha256 not in {provenance.source_sha256, ""}:
         raise UnreadableImageError(f"{paths.masked} was not made from this picture; mask it again")
     frame = decode_jpeg(data, source=paths.relative)
     added = with_boxes(Detections.empty(), boxes)
@@ -111,15 +153,26 @@ def _hide(workspace: Workspace, paths: ImagePaths, known: PictureState, boxes: t
 
 
 def _add_to_masks(workspace: Workspace, paths: ImagePaths, added: NDArray[np.bool_]) -> None:
-    """Mark the pixels in the mask files that the settings want and that are there."""
+    """Mark the pixels in the mask files that the settings want and that are there.
+
+    Raises:
+        UnreadableImageError: a mask file is damaged, or of another size.
+        ShareUnavailableError: its share is away.
+    """
     copies = [target for _, target in paths.archive_copies(workspace.settings) if target.suffix == ".webp"]
     for place in (*paths.masks(workspace.settings), *copies):
-        if not place.exists():
+        try:
+            data = with_access(workspace.settings, f"reading {place}", place.read_bytes)
+        except FileNotFoundError:
             continue
-        mask = decode_mask(place.read_bytes())
+        mask = decode_mask(data)
         if mask.shape != added.shape:
             raise UnreadableImageError(f"the mask {place} is of {mask.shape}, the picture of {added.shape}")
-        write_atomically(place, encode_mask(mask | added))
+        _write_mask(workspace, place, encode_mask(mask | added))
+
+
+def _write_mask(workspace: Workspace, place: Path, data: bytes) -> None:
+    with_access(workspace.settings, f"writing {place}", lambda: write_atomically(place, data))
 
 
 def _exif_of(data: bytes) -> bytes:

@@ -34,7 +34,7 @@ class Row:
     """One picture. `key` stands for its name in addresses; `doubt` grows with how little certain its masks are.
 
     `lowest` is the lowest score of its objects (1 without any), `covered` the share of the picture in their boxes;
-    `source` is known of failed pictures alone, whose original has no checksum.
+    `source` is known of failed pictures alone, whose original has no checksum; `digest` is that of the settings.
     """
 
     name: str
@@ -44,6 +44,7 @@ class Row:
     width: int
     height: int
     model: str
+    digest: str
     source: FileStamp | None
     sha256: str
     released: bool
@@ -52,6 +53,12 @@ class Row:
     doubt: float
     covered: float
     found: bytes
+
+    @property
+    def version(self) -> str:
+        """What stands for what a person looks at: these bytes of the original, masked (or not) in this very way."""
+        original = self.sha256 or (f"{self.source.size} {self.source.mtime_ns}" if self.source else "")
+        return name_digest(f"{original} {self.failed} {self.model} {self.digest}")
 
     @property
     def objects(self) -> tuple[Seen, ...]:
@@ -85,6 +92,7 @@ class _Picture(msgspec.Struct):
     source: _Stamp
     sha256: str
     model: str
+    digest: str = ""
     width: int = 0
     height: int = 0
     reason: str | None = None
@@ -171,6 +179,7 @@ def _row(picture: _Picture, found: _Found) -> Row:
         width=picture.width,
         height=picture.height,
         model=sys.intern(picture.model),
+        digest=sys.intern(picture.digest),
         source=FileStamp(picture.source.size, picture.source.mtime_ns) if failed else None,
         sha256=picture.sha256,
         released=picture.released,

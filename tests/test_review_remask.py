@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 
 import numpy as np
@@ -10,15 +11,17 @@ import pytest
 from anonymisation import review_remask
 from anonymisation.chain import run_folder
 from anonymisation.errors import FolderLockedError
-from anonymisation.files import sha256_of_file
+from anonymisation.files import sha256_of_file, write_atomically
 from anonymisation.imaging.jpeg import decode_jpeg, to_upright
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.imaging.provenance import read_provenance
 from anonymisation.pipeline import mask_folder
-from anonymisation.review import Box, add_box, mark_hidden, read_reviews
+from anonymisation.review import add_box, mark_hidden, read_reviews, withdraw_box
+from anonymisation.review_findings import Box
 from anonymisation.review_pictures import stored
 from anonymisation.review_remask import finish_outstanding, remask_folder
-from anonymisation.state import open_state
+from anonymisation.state import FAILED, open_state, state_folder
+from anonymisation.units import Shard
 from anonymisation.workspace import Workspace
 from tests.captures import FOLDER, FULL, CountingDetector, Site, capture
 
@@ -152,7 +155,7 @@ def test_what_is_no_masked_picture_is_left_alone_and_the_box_waits(
     assert remask_folder(workspace, FOLDER) == []
     assert (site.output / FOLDER / NAME).read_bytes() == stranger
     assert "not hidden" in caplog.text
-    assert read_reviews(site.state, FOLDER)[NAME].waiting == (BOX,)
+    assert [added.box for added in read_reviews(site.state, FOLDER)[NAME].waiting] == [BOX]
     mask_once(site, workspace)
     assert hides(masked(site), BOX)
 
@@ -211,3 +214,156 @@ def test_a_box_of_a_second_reviewer_who_is_refused_is_hidden_by_the_first(
     monkeypatch.setattr(review_remask, "mark_hidden", meanwhile)
     assert remask_folder(workspace, FOLDER) == [NAME, "p001.jpg"]
     assert hides(masked(site, "p001.jpg"), BOX)
+
+
+def test_a_withdrawn_box_uncovers_nothing_until_the_picture_is_masked_again_from_its_original(site: Site) -> None:
+    other = Box(0.85, 0.0, 0.95, 0.2)
+    workspace = site.workspace(**KEEP)
+    site.fill(1)
+    mask_once(site, workspace)
+    for box in (BOX, other):
+        add_box(site.state, FOLDER, NAME, box, "kari")
+    remask_folder(workspace, FOLDER)
+    published = (site.output / FOLDER / NAME).read_bytes()
+
+    withdraw_box(site.state, FOLDER, NAME, 0, "kari", "a sign")
+    assert remask_folder(workspace, FOLDER) == []
+    assert mask_once(site, workspace).calls == 0
+    assert (site.output / FOLDER / NAME).read_bytes() == published
+    assert hides(masked(site), BOX)
+    assert read_reviews(site.state, FOLDER)[NAME].remaining == {0}
+
+    mask_once(site, site.workspace(force_remask=True, **KEEP))
+    assert not hides(masked(site), BOX)
+    assert hides(masked(site), other)
+    assert read_reviews(site.state, FOLDER)[NAME].hidden == {1}
+
+
+def test_a_box_that_is_withdrawn_while_it_waits_is_not_hidden(site: Site) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(1)
+    mask_once(site, workspace)
+    before = (site.output / FOLDER / NAME).read_bytes()
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    withdraw_box(site.state, FOLDER, NAME, 0, "kari", "a slip of the hand")
+    assert finish_outstanding(workspace) == []
+    assert (site.output / FOLDER / NAME).read_bytes() == before
+
+
+def test_what_stays_hidden_of_a_withdrawn_box_stays_known_when_the_state_is_rebuilt(site: Site) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(1)
+    mask_once(site, workspace)
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    remask_folder(workspace, FOLDER)
+    withdraw_box(site.state, FOLDER, NAME, 0, "kari", "a sign")
+    add_box(site.state, FOLDER, NAME, Box(0.85, 0.0, 0.95, 0.2), "kari")
+    (state_folder(site.state, FOLDER) / "pictures.jsonl").unlink()
+    mask_once(site, workspace)
+    review = read_reviews(site.state, FOLDER)[NAME]
+    assert (review.hidden, review.remaining) == ({0, 1}, {0})
+    assert hides(masked(site), BOX)
+
+
+def test_a_box_is_hidden_on_what_stands_published_when_masking_it_again_failed(site: Site) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(1)
+    mask_once(site, workspace)
+    site.put(NAME, capture(7, NAME)[:900])  # other bytes, and no whole picture
+    mask_once(site, workspace)
+    with open_state(site.state, FOLDER) as state:
+        assert state.pictures[NAME].status == FAILED
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+
+    assert remask_folder(workspace, FOLDER) == [NAME]
+    assert hides(masked(site), BOX)
+    assert read_reviews(site.state, FOLDER)[NAME].waiting == ()
+    mask = decode_mask((site.output / FOLDER / NAME).with_suffix(".webp").read_bytes())
+    assert mask[window(mask, BOX)].all()
+    with open_state(site.state, FOLDER) as state:
+        assert state.pictures[NAME].status == FAILED
+
+
+def test_a_box_waits_quietly_for_the_first_masked_picture_of_one_that_failed(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    workspace = site.workspace(**KEEP)
+    site.put(NAME, capture(0, NAME)[:900])
+    mask_once(site, workspace)
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    caplog.clear()
+    assert finish_outstanding(workspace) == []
+    assert caplog.records == []
+    site.put(NAME, capture(0, NAME))
+    mask_once(site, workspace)
+    assert hides(masked(site), BOX)
+
+
+class Away:
+    """A share that answers so many writes of mask files, or none, with the error of one that is away."""
+
+    def __init__(self, times: int) -> None:
+        self.left = times
+
+    def __call__(self, path: Path, data: bytes) -> None:
+        if path.suffix == ".webp" and self.left:
+            self.left -= 1
+            raise OSError(errno.EHOSTDOWN, "Host is down")
+        write_atomically(path, data)
+
+
+def test_a_share_that_blinks_while_a_mask_file_is_written_is_waited_for(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = site.workspace(**{**KEEP, "file_access_timeout_seconds": 60})
+    site.fill(1)
+    mask_once(site, workspace)
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    monkeypatch.setattr(review_remask, "write_atomically", Away(times=2))
+    assert remask_folder(workspace, FOLDER) == [NAME]
+    mask = decode_mask((site.output / FOLDER / NAME).with_suffix(".webp").read_bytes())
+    assert mask[window(mask, BOX)].all()
+
+
+def test_a_box_waits_while_its_mask_file_cannot_be_written(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(1)
+    mask_once(site, workspace)
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    with monkeypatch.context() as patch:
+        patch.setattr(review_remask, "write_atomically", Away(times=1_000_000))
+        assert remask_folder(workspace, FOLDER) == []
+    assert len(read_reviews(site.state, FOLDER)[NAME].waiting) == 1
+    assert hides(masked(site), BOX)  # the picture itself came first
+    assert finish_outstanding(workspace) == [FOLDER]
+    mask = decode_mask((site.output / FOLDER / NAME).with_suffix(".webp").read_bytes())
+    assert mask[window(mask, BOX)].all()
+
+
+def test_who_is_refused_reads_who_works_on_what_and_what_becomes_of_the_regions(site: Site) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(2)
+    mask_once(site, workspace)
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    with open_state(site.state, FOLDER, Shard(2, 5)), pytest.raises(FolderLockedError) as refused:
+        remask_folder(workspace, FOLDER)
+    assert "the marked regions are kept, and hidden when this work has ended" in str(refused.value)
+    assert "is working on part 2 of 5 of this folder" in str(refused.value)
+
+
+def test_what_was_marked_on_a_part_that_has_ended_is_hidden_at_the_end_of_the_run(site: Site) -> None:
+    workspace = site.workspace(**KEEP)
+    site.fill(8)
+    first, second = Shard(1, 2), Shard(2, 2)
+    name = next(f"p{n:03d}.jpg" for n in range(8) if first.holds(f"p{n:03d}.jpg"))
+    mask_folder(workspace, FOLDER, CountingDetector(), shard=first)
+
+    def draw(_: object) -> None:
+        if not read_reviews(site.state, FOLDER):
+            add_box(site.state, FOLDER, name, BOX, "kari")
+
+    mask_folder(workspace, FOLDER, CountingDetector(before=draw), shard=second)
+    assert not hides(masked(site, name), BOX)
+    assert finish_outstanding(workspace, ["another folder"]) == []
+    assert finish_outstanding(workspace, ["another folder", FOLDER, FOLDER]) == [FOLDER]
+    assert hides(masked(site, name), BOX)

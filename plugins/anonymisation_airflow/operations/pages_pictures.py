@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import dataclass
 from typing import Annotated, Final
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.models.log import Log
 from airflow.utils.session import create_session
-from fastapi import APIRouter, Depends, HTTPException, Query, Request
+from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from anonymisation import review_pictures
 from anonymisation.plain_text import one_line
-from anonymisation.review import NOTHING
+from anonymisation.review import MAX_REASON
 from anonymisation.review_audit import newest_looks, note_look
+from anonymisation.review_findings import NOTHING, AddedBox, Review
 from anonymisation.review_index import Wanted
 from anonymisation.review_pictures import NotShownError, Size
 from anonymisation_airflow.operations.access import DAG_ID, seeing_originals
@@ -78,20 +80,44 @@ def picture(
         before=before, after=after, problem=problem, said=said,
         size=(it.row.height, it.row.width) if orientation >= 5 else (it.row.width, it.row.height),
         found=list(zip(it.row.objects, boxes, strict=True)),
-        added=review_pictures.upright([box.as_tuple() for box in review.boxes], orientation),
+        regions=regions_of(review, orientation), max_reason=MAX_REASON,
     )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Region:
+    """A box that a person added, as it is shown: its edges on the upright picture, and what became of it.
+
+    `state` is hidden, waiting, withdrawn, or remaining (withdrawn, and hidden in the published picture all the same).
+    """
+
+    added: AddedBox
+    edges: tuple[float, ...]
+    state: str
+
+
+def regions_of(review: Review, orientation: int) -> list[Region]:
+    """Every box that was ever added, in the order in which they were drawn."""
+    edges = review_pictures.upright([added.box.as_tuple() for added in review.boxes], orientation)
+    states = {
+        **dict.fromkeys(range(len(review.boxes)), "withdrawn"),
+        **dict.fromkeys(review.remaining, "remaining"),
+        **{added.number: "hidden" for added in review.active},
+        **{added.number: "waiting" for added in review.waiting},
+    }
+    return [Region(added, sides, states[added.number]) for added, sides in zip(review.boxes, edges, strict=True)]
+
+
 @router.get(f"{PICTURE}/small")
-def small(it: PictureDep) -> Response:
+def small(it: PictureDep, later: BackgroundTasks) -> Response:
     """The thumbnail."""
-    return _webp(it, Size.SMALL)
+    return _webp(it, Size.SMALL, later)
 
 
 @router.get(f"{PICTURE}/large")
-def large(it: PictureDep) -> Response:
+def large(it: PictureDep, later: BackgroundTasks) -> Response:
     """The masked picture at the size of a screen."""
-    return _webp(it, Size.LARGE)
+    return _webp(it, Size.LARGE, later)
 
 
 @router.get(f"{PICTURE}/masked")
@@ -139,14 +165,16 @@ def audit(request: Request, site: SiteDep, user: GetUserDep) -> HTMLResponse:
     return page(request, site, user, "audit.html", looks=looks)
 
 
-def tell(it: OpenPicture, by: str, did: str) -> None:
+def tell(it: OpenPicture, by: str, did: str, reason: str = "") -> None:
     """Write down who did what with a picture: in the audit file, in Airflow's audit log and in the server's log.
+
+    The reason is in the audit file alone: what people write about a picture is for those who may see originals.
 
     Raises:
         HTTPException: 503, when it cannot be written down; then it must not happen.
     """
     try:
-        note_look(it.of.site.state_root, by, did, it.path)
+        note_look(it.of.site.state_root, by, did, it.path, reason)
     except OSError as error:
         logging.getLogger(__name__).error("the audit log cannot be written: %s", error)
         raise HTTPException(503, "The audit log cannot be written, so nothing is shown or changed") from None
@@ -156,9 +184,11 @@ def tell(it: OpenPicture, by: str, did: str) -> None:
         session.add(Log(event=f"anonymisation: {did}", owner=by, extra=picture, dag_id=DAG_ID))
 
 
-def _webp(it: OpenPicture, size: Size) -> Response:
+def _webp(it: OpenPicture, size: Size, later: BackgroundTasks) -> Response:
     try:
         data = review_pictures.thumbnail(it.workspace, it.folder, it.row, size)
     except (NotShownError, OSError):
         raise HTTPException(404, "There is no such picture") from None
+    if it.of.site.sweeper.is_due():
+        later.add_task(it.of.site.sweeper.sweep)
     return Response(data, media_type="image/webp", headers={"Cache-Control": KEPT})

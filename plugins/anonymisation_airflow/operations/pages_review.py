@@ -9,13 +9,15 @@ from typing import Annotated, Final
 
 from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, Form, HTTPException, Request
+from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from anonymisation import review_pictures
 from anonymisation.errors import AnonymisationError, FolderLockedError
 from anonymisation.plain_text import one_line
-from anonymisation.review import NOTHING, Box, add_box, known_folders, mark_ok
-from anonymisation.review_index import is_reviewed
+from anonymisation.review import MAX_REASON, add_box, known_folders, mark_ok, withdraw_box
+from anonymisation.review_findings import NOTHING, Box, Review
+from anonymisation.review_index import edition, is_reviewed
 from anonymisation.review_rows import Row
 from anonymisation_airflow.operations.access import reviewing
 from anonymisation_airflow.operations.pages_nights import PageNumber
@@ -30,6 +32,9 @@ QUEUE_A_PAGE: Final = 30
 QUEUE_LENGTH: Final = 500
 LATEST_FOLDERS: Final = 50
 Percent = Annotated[float, Form(ge=0, le=100, allow_inf_nan=False)]
+QueueForm = Annotated[str, Form(alias="queue")]
+ShownForm = Annotated[str, Form(alias="shown")]  # which edition of the picture the page showed
+Answer = RedirectResponse
 
 
 @router.get("/review")
@@ -47,9 +52,11 @@ def queue(
 
 
 @router.post(f"{PICTURE}/ok", dependencies=[*reviewing])
-def call_ok(request: Request, it: PictureDep, user: GetUserDep, queue: Annotated[str, Form()] = "") -> RedirectResponse:
+def call_ok(request: Request, it: PictureDep, user: GetUserDep, shown: ShownForm = "", queue: QueueForm = "") -> Answer:
     """Keep that nothing is missing on the picture, and go on to the next one of the queue."""
-    mark_ok(it.of.site.state_root, it.folder, it.row.name, it.row.model, user.get_name())
+    if shown != edition(it.row, _review(it)):
+        raise HTTPException(409, "The picture is not the one that was shown any more; go back and look at it again")
+    mark_ok(it.of.site.state_root, it.folder, it.row.name, it.row.version, user.get_name())
     return _onwards(request, it, queue, "ok")
 
 
@@ -62,15 +69,18 @@ def mark_more(
     left: Percent,
     bottom: Percent,
     right: Percent,
-    queue: Annotated[str, Form()] = "",
-) -> RedirectResponse:
+    shown: ShownForm = "",
+    queue: QueueForm = "",
+) -> Answer:
     """Keep a box, given in percent of the upright picture, and hide it at once unless its folder is worked on."""
     from anonymisation.review_remask import remask_folder  # OpenCV; not before somebody marks something
 
     box = _box(it, top, left, bottom, right)
     tell(it, user.get_name(), "marked a region to hide")
+    # A box drawn on what is no longer there is hidden all the same, but does not say that a person saw what is.
+    seen = it.row.version if shown == edition(it.row, _review(it)) else ""
     try:
-        add_box(it.of.site.state_root, it.folder, it.row.name, box, user.get_name())
+        add_box(it.of.site.state_root, it.folder, it.row.name, box, user.get_name(), seen)
     except ValueError as error:
         raise HTTPException(422, str(error)) from None
     try:
@@ -82,6 +92,28 @@ def mark_more(
         logging.getLogger(__name__).error("%s: the region is kept, but not hidden yet: %s", *told)
         done = False
     return _onwards(request, it, queue, "hidden" if done else "waiting", stay=True)
+
+
+@router.post(f"{PICTURE}/boxes/{{number}}/withdraw", dependencies=[*reviewing])
+def withdraw(
+    request: Request,
+    it: PictureDep,
+    user: GetUserDep,
+    number: Annotated[int, PathParameter(ge=0)],
+    reason: Annotated[str, Form(min_length=1, max_length=MAX_REASON)],
+    queue: QueueForm = "",
+) -> Answer:
+    """Keep that no later masking is to hide a box. Nothing is uncovered by this: what is hidden by now stays hidden."""
+    if not reason.strip():
+        raise HTTPException(422, "Say why the region is withdrawn")
+    if number not in {added.number for added in _review(it).active}:
+        raise HTTPException(409, "There is no such region, or it is withdrawn already")
+    tell(it, user.get_name(), "withdrew a marked region", " ".join(reason.split()))
+    try:
+        withdraw_box(it.of.site.state_root, it.folder, it.row.name, number, user.get_name(), reason)
+    except ValueError as error:  # someone else was faster
+        raise HTTPException(409, str(error)) from None
+    return _onwards(request, it, queue, "withdrawn", stay=True)
 
 
 def folders_in_question(site: Site, run: str, key: str) -> list[str]:
@@ -113,18 +145,24 @@ def latest_folders(site: Site) -> list[str]:
     return [folder for _, folder in heapq.nlargest(LATEST_FOLDERS, changed)]
 
 
-def least_certain(site: Site, folders: Iterable[str]) -> list[tuple[str, str, Row]]:
-    """The pictures that no one has looked at yet, as (folder, its key, picture), the least certain first."""
+def least_certain(site: Site, folders: Iterable[str]) -> list[tuple[str, str, Row, Review]]:
+    """The pictures that no one has looked at yet, as (folder, its key, picture, what is known of it by people), the
+    least certain first."""
 
-    def rows() -> Iterable[tuple[str, Row]]:
+    def rows() -> Iterable[tuple[str, Row, Review]]:
         for folder in folders:
             reviews = site.cache.reviews(folder)[1]
             for row in site.cache.doubtful(folder):
-                if not is_reviewed(row, reviews.get(row.name, NOTHING)):
-                    yield folder, row
+                review = reviews.get(row.name, NOTHING)
+                if not is_reviewed(row, review):
+                    yield folder, row, review
 
     found = heapq.nsmallest(QUEUE_LENGTH, rows(), key=lambda item: (not item[1].failed, -item[1].doubt, *item[:1]))
-    return [(folder, folder_key(site, folder), row) for folder, row in found]
+    return [(folder, folder_key(site, folder), row, review) for folder, row, review in found]
+
+
+def _review(it: OpenPicture) -> Review:
+    return it.of.site.cache.reviews(it.folder)[1].get(it.row.name, NOTHING)
 
 
 def _box(it: OpenPicture, top: float, left: float, bottom: float, right: float) -> Box:
@@ -137,7 +175,7 @@ def _box(it: OpenPicture, top: float, left: float, bottom: float, right: float) 
         raise HTTPException(409, "There is no masked picture to mark anything on") from None
 
 
-def _onwards(request: Request, it: OpenPicture, queue: str, said: str, *, stay: bool = False) -> RedirectResponse:
+def _onwards(request: Request, it: OpenPicture, queue: str, said: str, *, stay: bool = False) -> Answer:
     """Back to the picture, or on to the next one of the queue that the person is working through."""
     base = request.scope.get("root_path", "").rstrip("/")
     key, row = it.of.key, it.row
@@ -146,7 +184,7 @@ def _onwards(request: Request, it: OpenPicture, queue: str, said: str, *, stay: 
         following = next(iter(least_certain(it.of.site, folders)), None)
         if following is None:
             return RedirectResponse(f"{base}/review", 303)
-        _, key, row = following
+        _, key, row, _ = following
     kind = queue if queue in {"folder", "all"} else ""
     query = f"said={said}" + (f"&queue={kind}" if kind else "")
     return RedirectResponse(f"{base}/folders/{key}/pictures/{row.key}?{query}", 303)

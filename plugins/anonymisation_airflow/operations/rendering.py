@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from anonymisation.plain_text import encodable
-from anonymisation.review_index import LABELS
+from anonymisation.review_index import LABELS, edition
 from anonymisation_airflow.operations.access import form_token, originals_allowed, reviews_allowed
 from anonymisation_airflow.operations.site import Site
 
@@ -124,4 +124,4 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters.update(count=count, size=size, duration=duration, pace=pace, moment=moment)
-_environment.globals.update(link=link, states=states)
+_environment.globals.update(link=link, states=states, edition=edition)

@@ -14,6 +14,7 @@ from fastapi import Path as PathParameter
 
 from anonymisation.errors import ConfigurationError
 from anonymisation.review import read_name
+from anonymisation.review_copies import Sweeper
 from anonymisation.review_index import FolderIndex, IndexCache
 from anonymisation.review_rows import Row
 from anonymisation.state import FileStamp, state_folder
@@ -27,10 +28,12 @@ PictureKey = Annotated[str, PathParameter(pattern=KEY_PATTERN)]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One deployment: its workspace, the indexes of its folders, and the time zone that times are shown in."""
+    """One deployment: its workspace, the indexes of its folders, what clears its thumbnails away, and the time zone
+    that times are shown in."""
 
     workspace: Workspace
     cache: IndexCache
+    sweeper: Sweeper
     zone: ZoneInfo
 
     @property
@@ -68,7 +71,8 @@ def _site(deployment: Deployment, stamp: FileStamp | None) -> Site:  # noqa: ARG
         config=deployment.config,
         overrides={} if deployment.state is None else {"state_dir": str(deployment.state)},
     )
-    return Site(workspace, IndexCache(workspace.shares.state), ZoneInfo(deployment.timezone))
+    cache, sweeper = IndexCache(workspace.shares.state), Sweeper(workspace.shares)
+    return Site(workspace, cache, sweeper, ZoneInfo(deployment.timezone))
 
 
 SiteDep = Annotated[Site, Depends(current_site)]

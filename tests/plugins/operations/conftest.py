@@ -54,8 +54,13 @@ class Page:
 
     def token(self, client: Any, name: str = "p000.jpg") -> str:
         """The token of the forms on a picture's page."""
+        return self.form(client, name)["csrf_token"]
+
+    def form(self, client: Any, name: str = "p000.jpg") -> dict[str, str]:
+        """What the forms of a picture's page hold besides what people fill in."""
         text = client.get(self.picture(name)).text
-        return text.partition('name="csrf_token" value="')[2].partition('"')[0]
+        fields = ("csrf_token", "shown")
+        return {field: text.partition(f'name="{field}" value="')[2].partition('"')[0] for field in fields}
 
 
 @pytest.fixture

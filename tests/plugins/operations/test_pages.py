@@ -5,19 +5,22 @@ from __future__ import annotations
 import io
 import re
 from datetime import UTC, datetime
+from typing import Any
 from urllib.parse import quote
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from anonymisation.chain import run_folder
 from anonymisation.imaging.jpeg import decode_jpeg
 from anonymisation.outcomes import ImageOutcome, Status
 from anonymisation.review import read_reviews
+from anonymisation.review_audit import newest_looks
 from anonymisation.run_progress import ProgressNote
 from anonymisation.state import open_state
-from tests.captures import FOLDER
-from tests.plugins.operations.conftest import PREFIX, Page
+from tests.captures import FOLDER, CountingDetector, capture
+from tests.plugins.operations.conftest import FOUND, PREFIX, SETTINGS, Page
 from tests.plugins.operations.rows import add_run, add_task, add_xcom
 
 BOX = {"top": "1", "left": "50", "bottom": "20", "right": "90"}
@@ -141,14 +144,16 @@ def test_the_queue_begins_with_failures_and_forgets_what_is_ok(page: Page) -> No
     assert names == ["p003.jpg", "p000.jpg", "p001.jpg", "p002.jpg"]
     assert "1 object with a low score, the lowest 0.31" in words(client.get(f"{PREFIX}/review").text)
 
-    data = {"csrf_token": page.token(client), "queue": "all"}
-    answer = client.post(f"{page.picture('p003.jpg')}/ok", data=data)
+    def call_ok(name: str) -> Any:
+        return client.post(f"{page.picture(name)}/ok", data={**page.form(client, name), "queue": "all"})
+
+    answer = call_ok("p003.jpg")
     assert answer.status_code == 303
     assert answer.headers["location"] == f"{page.picture('p000.jpg')}?said=ok&queue=all"
     names = re.findall(r'class="name">([^<]+)<', client.get(f"{PREFIX}/review").text)
     assert names == ["p000.jpg", "p001.jpg", "p002.jpg"]
     for name in names:
-        answer = client.post(f"{page.picture(name)}/ok", data=data)
+        answer = call_ok(name)
     assert answer.headers["location"] == f"{PREFIX}/review"
     assert "Nothing is waiting" in client.get(f"{PREFIX}/review").text
 
@@ -170,7 +175,7 @@ def test_a_marked_region_is_hidden_at_once(page: Page) -> None:
     assert review.waiting == ()
     text = client.get(answer.headers["location"]).text
     assert "The region is hidden now" in text
-    assert "1 added by reviewers" in words(text)
+    assert "Region 1 hidden left 50, top 1, right 90, bottom 20 %; by operator" in words(text)
     # The thumbnail is of the picture as it is now, and the old one is gone.
     thumbnail = client.get(f"{page.picture('p000.jpg')}/small").content
     small = np.asarray(Image.open(io.BytesIO(thumbnail)).convert("RGB")).astype(int)
@@ -234,3 +239,167 @@ def test_no_page_leads_to_a_copy_that_the_browser_kept_from_before_a_region_was_
     answer = client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, "csrf_token": page.token(client)})
     assert answer.headers["location"].endswith("said=hidden")
     assert not before & addresses()
+
+
+def test_what_was_called_ok_is_looked_at_again_when_it_is_another_picture(page: Page) -> None:
+    client = page.as_user("operator")
+
+    def waiting() -> list[str]:
+        return re.findall(r'class="name">([^<]+)<', client.get(f"{PREFIX}/review").text)
+
+    def mask(**settings: Any) -> None:
+        run_folder(page.site.workspace(archive=True, **SETTINGS, **settings), FOLDER, CountingDetector(FOUND))
+
+    for name in ("p000.jpg", "p001.jpg", "p002.jpg", "p003.jpg"):
+        client.post(f"{page.picture(name)}/ok", data=page.form(client, name))
+    assert waiting() == []
+    mask(force_remask=True)  # the same bytes in the same way
+    assert waiting() == []
+
+    (page.site.archive / FOLDER / "p001.jpg").unlink()
+    page.site.put("p001.jpg", capture(8, "p001.jpg"))  # other bytes under the name
+    page.site.put("p003.jpg", capture(9)[:700])  # it fails again, with other bytes
+    mask()
+    assert waiting() == ["p003.jpg", "p001.jpg"]
+    text = words(client.get(page.picture("p001.jpg")).text)
+    assert "Called ok by operator" in text
+    assert "it has changed since" in text
+    client.post(f"{page.picture('p001.jpg')}/ok", data=page.form(client, "p001.jpg"))
+    assert waiting() == ["p003.jpg"]
+
+    mask(force_remask=True, mask_dilation_pixels=3)  # the same bytes in another way
+    assert waiting() == ["p003.jpg", "p000.jpg", "p001.jpg", "p002.jpg"]
+
+
+def test_ok_is_not_taken_for_what_the_person_did_not_see(page: Page) -> None:
+    client = page.as_user("operator")
+    form = page.form(client)
+    answer = client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **form})
+    assert answer.status_code == 303
+    answer = client.post(f"{page.picture('p000.jpg')}/ok", data=form)  # from a page of before
+    assert answer.status_code == 409
+    assert "look at it again" in answer.text
+    assert not read_reviews(page.site.state, FOLDER)["p000.jpg"].ok
+    # A box that is drawn on such a page is hidden, and the picture looked at again.
+    answer = client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **form})
+    assert answer.headers["location"].endswith("said=hidden")
+    assert "p000.jpg" in client.get(f"{PREFIX}/review").text
+    assert client.post(f"{page.picture('p000.jpg')}/ok", data=page.form(client)).status_code == 303
+    assert "p000.jpg" not in client.get(f"{PREFIX}/review").text
+
+
+def withdraw(page: Page, client: Any, number: int = 0, reason: str = "It is a sign, not a face") -> Any:
+    data = {**page.form(client), "reason": reason}
+    return client.post(f"{page.picture('p000.jpg')}/boxes/{number}/withdraw", data=data)
+
+
+def test_a_region_is_withdrawn_before_it_is_hidden(page: Page) -> None:
+    client = page.as_user("operator")
+    masked = page.site.output / FOLDER / "p000.jpg"
+    before = masked.read_bytes()
+    with open_state(page.site.state, FOLDER):  # so that it waits
+        client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **page.form(client)})
+    assert "It is not going to be hidden." in client.get(page.picture("p000.jpg")).text
+    answer = withdraw(page, client)
+    assert answer.headers["location"] == f"{page.picture('p000.jpg')}?said=withdrawn"
+    text = words(client.get(answer.headers["location"]).text)
+    assert "no later masking of this picture hides it" in text
+    assert "Nothing is uncovered" not in text
+    assert "Region 1 withdrawn" in text
+    assert "It is a sign, not a face" in text
+    assert "still hidden" not in text.lower()
+    run_folder(page.workspace, FOLDER, CountingDetector(FOUND))
+    assert masked.read_bytes() == before
+    assert "p000.jpg" in client.get(f"{PREFIX}/review").text  # nobody has judged it
+
+
+def test_a_withdrawn_region_stays_hidden_in_what_is_published_and_the_page_says_so(page: Page) -> None:
+    client = page.as_user("operator")
+    masked = page.site.output / FOLDER / "p000.jpg"
+    client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **page.form(client)})
+    published = masked.read_bytes()
+    assert "It stays hidden in the published picture." in client.get(page.picture("p000.jpg")).text
+    answer = withdraw(page, client)
+    assert masked.read_bytes() == published
+    text = words(client.get(answer.headers["location"]).text)
+    assert "Nothing is uncovered by that" in text
+    assert "Still hidden in the published picture, until that is masked again from its original" in text
+    assert "put back from the archive" not in text  # it is in the input folder
+    assert withdraw(page, client).status_code == 409
+    # Masked again from the original, the region is not hidden, and the page no longer says that it is.
+    again = page.site.workspace(archive=True, force_remask=True, **SETTINGS)
+    run_folder(again, FOLDER, CountingDetector(FOUND))
+    assert masked.read_bytes() != published
+    text = words(client.get(page.picture("p000.jpg")).text)
+    assert "Still hidden" not in text
+    assert "Region 1 withdrawn" in text
+
+
+def test_who_withdrew_what_and_why_is_written_down_first(page: Page, caplog: pytest.LogCaptureFixture) -> None:
+    client = page.as_user("operator")
+    client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **page.form(client)})
+    caplog.set_level("INFO")
+    withdraw(page, client, reason="  Kari's <b>car</b>\nis gone ")
+    look = newest_looks(page.site.state, 1)[0]
+    assert (look.by, look.did, look.picture) == ("operator", "withdrew a marked region", f"{FOLDER}/p000.jpg")
+    assert look.reason == "Kari's <b>car</b> is gone"
+    assert "operator withdrew a marked region" in caplog.text
+    assert "Kari" not in caplog.text  # the reason is for those who may see originals
+    audit = page.as_user("admin").get(f"{PREFIX}/audit").text
+    assert "is gone" in audit
+    assert "<b>car" not in audit
+    # What cannot be written down does not happen.
+    client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **page.form(client)})
+    file = page.site.state / "audit" / "originals.jsonl"
+    file.unlink()
+    file.mkdir()
+    assert withdraw(page, client, number=1).status_code == 503
+    assert len(read_reviews(page.site.state, FOLDER)["p000.jpg"].active) == 1
+
+
+@pytest.mark.parametrize(
+    ("number", "reason", "status"),
+    [("0", "", 422), ("0", "  ", 422), ("0", "x" * 301, 422), ("1", "why", 409), ("-1", "why", 422), ("x", "why", 422)],
+)
+def test_what_cannot_be_withdrawn_is_refused(page: Page, number: str, reason: str, status: int) -> None:
+    client = page.as_user("operator")
+    client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **page.form(client)})
+    data = {**page.form(client), "reason": reason}
+    address = f"{page.picture('p000.jpg')}/boxes/{number}/withdraw"
+    assert client.post(address, data=data).status_code == status
+    assert len(read_reviews(page.site.state, FOLDER)["p000.jpg"].active) == 1
+    assert "withdrew" not in page.as_user("admin").get(f"{PREFIX}/audit").text.partition("<tbody>")[2]
+
+
+def test_a_picture_whose_masking_failed_later_is_shown_as_it_is_published_and_can_be_marked(page: Page) -> None:
+    client = page.as_user("operator")
+    page.site.put("p001.jpg", capture(1, "p001.jpg")[:900])
+    run_folder(page.workspace, FOLDER, CountingDetector(FOUND))
+    text = client.get(page.picture("p001.jpg")).text
+    assert "Masking it failed" in text
+    assert "which is still in the output folder" in text
+    assert client.get(f"{page.picture('p001.jpg')}/large").status_code == 200
+    answer = client.post(f"{page.picture('p001.jpg')}/boxes", data={**BOX, **page.form(client, "p001.jpg")})
+    assert answer.headers["location"].endswith("said=hidden")
+    pixels = decode_jpeg((page.site.output / FOLDER / "p001.jpg").read_bytes()).pixels.astype(int)
+    height, width = pixels.shape[:2]
+    region = pixels[2 : int(0.18 * height), int(0.52 * width) : int(0.88 * width)]
+    assert np.abs(region - np.array([0, 0, 255])).mean() < 8
+    # What is no masked picture of ours is not shown, whatever became of the original.
+    (page.site.output / FOLDER / "p001.jpg").write_bytes(capture(1, "p001.jpg"))
+    assert "There is no masked picture" in client.get(page.picture("p001.jpg")).text
+    for file in ("small", "large", "masked"):
+        assert client.get(f"{page.picture('p001.jpg')}/{file}").status_code == 404
+
+
+def test_looking_at_many_pictures_does_not_fill_the_disk(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+    from anonymisation_airflow.operations.site import current_site
+
+    monkeypatch.setattr(current_site().sweeper, "_limit", 0)
+    monkeypatch.setattr(current_site().sweeper, "_every", 3)
+    client = page.as_user("viewer")
+    kept = []
+    for name in ("p000.jpg", "p001.jpg", "p002.jpg"):
+        assert client.get(f"{page.picture(name)}/small").status_code == 200
+        kept.append(len(list((page.site.state / "folders").glob("*/thumbnails/*/*.webp"))))
+    assert kept == [1, 2, 0]

@@ -15,6 +15,10 @@ from tests.captures import FOLDER, capture
 from tests.plugins.operations.conftest import PREFIX, Page
 
 BOX = {"top": "1", "left": "50", "bottom": "20", "right": "90"}
+FORM = {**BOX, "reason": "a sign"}
+VERBS = ("ok", "boxes", "boxes/0/withdraw")
+WRITTEN = ("ok", "boxes", "boxes/{number}/withdraw")  # the routes that change something
+PICTURE = "/folders/{folder_key}/pictures/{picture_key}/"
 FOR_ADMINS = ("/compare", "/original", "/audit")
 ESCAPES = (
     "../", "..%2f", "%2e%2e/", "%2e%2e%2f", "..%5c", "..\\", "....//", "%252e%252e%252f", "..%00/", "%c0%ae%c0%ae/",
@@ -41,6 +45,7 @@ def address(page: Page, path: str, run_id: str = "none") -> str:
     """A route's address with keys of things that are there."""
     folder, picture = page.folder().rpartition("/")[2], page.picture("p000.jpg").rpartition("/")[2]
     keys = {"{folder_key}": folder, "{picture_key}": picture, "{run_id}": quote(run_id, safe=""), "{name}": "app.css"}
+    keys["{number}"] = "0"
     for name, value in keys.items():
         path = path.replace(name, value)
     assert "{" not in path
@@ -51,11 +56,12 @@ def address(page: Page, path: str, run_id: str = "none") -> str:
 def test_who_has_no_permission_gets_nothing_from_any_route(page: Page, night: str, role: str, status: int) -> None:
     client = page.as_user(role)
     for method, path in routes():
-        answer = client.request(method, address(page, path, night), data=BOX if method == "POST" else None)
+        answer = client.request(method, address(page, path, night), data=FORM if method == "POST" else None)
         assert answer.status_code == status, (method, path)
         for secret in (FOLDER, "p000", "PIC", "RIFF", "sha256"):
             assert secret not in answer.text, (method, path)
     assert read_reviews(page.site.state, FOLDER) == {}
+    assert {path for method, path in routes() if method == "POST"} == {PICTURE + verb for verb in WRITTEN}
 
 
 def test_everyone_else_gets_what_is_theirs_and_no_more(page: Page, night: str) -> None:
@@ -78,8 +84,8 @@ def test_viewers_change_nothing(page: Page) -> None:
     client = page.as_user("viewer")
     token = page.token(page.as_user("operator"))
     assert 'name="csrf_token"' not in client.get(page.picture("p000.jpg")).text
-    for verb in ("ok", "boxes"):
-        answer = client.post(f"{page.picture('p000.jpg')}/{verb}", data={**BOX, "csrf_token": token})
+    for verb in VERBS:
+        answer = client.post(f"{page.picture('p000.jpg')}/{verb}", data={**FORM, "csrf_token": token})
         assert answer.status_code == 403
     assert read_reviews(page.site.state, FOLDER) == {}
 
@@ -91,8 +97,8 @@ def test_viewers_change_nothing(page: Page) -> None:
 )  # fmt: skip
 def test_forms_of_other_sites_are_refused(page: Page, headers: dict[str, str]) -> None:
     client = page.as_user("operator")
-    data = {**BOX, "csrf_token": page.token(client)}
-    for verb in ("ok", "boxes"):
+    data = {**FORM, "csrf_token": page.token(client)}
+    for verb in VERBS:
         assert client.post(f"{page.picture('p000.jpg')}/{verb}", data=data, headers=headers).status_code == 403
     assert read_reviews(page.site.state, FOLDER) == {}
 
@@ -103,8 +109,8 @@ def test_a_form_without_its_token_or_with_another_s_is_refused(page: Page) -> No
     # Not its last character, some of whose bits mean nothing.
     forged = token[:-2] + ("B" if token[-2] == "A" else "A") + token[-1]
     tokens = ["", "made up", page.token(page.as_user("admin")), forged]
-    for token, verb in itertools.product(tokens, ("ok", "boxes")):
-        answer = client.post(f"{page.picture('p000.jpg')}/{verb}", data={**BOX, "csrf_token": token})
+    for token, verb in itertools.product(tokens, VERBS):
+        answer = client.post(f"{page.picture('p000.jpg')}/{verb}", data={**FORM, "csrf_token": token})
         assert answer.status_code == 403, token
     assert client.post(f"{page.picture('p000.jpg')}/ok", data=BOX).status_code == 403
     assert read_reviews(page.site.state, FOLDER) == {}

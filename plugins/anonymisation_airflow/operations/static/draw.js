@@ -139,7 +139,19 @@ function keyboard() {
   });
 }
 
+// Which region of the list is which on the picture: shown while the pointer or the focus is on it.
+function choosing() {
+  for (const item of document.querySelectorAll("[data-region]")) {
+    const region = document.getElementById(item.dataset.region);
+    if (!region) continue;
+    const choose = (on) => () => region.classList.toggle("chosen", on);
+    for (const event of ["pointerenter", "focusin"]) item.addEventListener(event, choose(true));
+    for (const event of ["pointerleave", "focusout"]) item.addEventListener(event, choose(false));
+  }
+}
+
 if (canvas) {
+  choosing();
   bind("show-boxes", "boxes");
   bind("show-mask", "mask");
   document.getElementById("zoom-in").addEventListener("click", () => zoomTo(zoom + 1));

@@ -1,0 +1,129 @@
+"""What people found on a picture, as values: the boxes that they added or withdrew, and whether they called it ok."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Final, Self
+
+SMALLEST_SIDE: Final = 1e-4  # of the picture; less is a slip of the hand
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A region to hide: edges as shares (0 to 1) of the height and width of the picture as its file stores it.
+
+    Raises:
+        ValueError: on making, when an edge lies outside the picture, or nothing lies between two of them.
+    """
+
+    top: float
+    left: float
+    bottom: float
+    right: float
+
+    def __post_init__(self) -> None:
+        if not all(0 <= side <= 1 for side in self.as_tuple()):  # NaN fails the comparison as well
+            raise ValueError(f"expected edges from 0 to 1, got {self.as_tuple()}")
+        if self.bottom - self.top < SMALLEST_SIDE or self.right - self.left < SMALLEST_SIDE:
+            raise ValueError(f"expected top < bottom and left < right, got {self.as_tuple()}")
+
+    def as_tuple(self) -> tuple[float, float, float, float]:
+        """Top, left, bottom, right."""
+        return self.top, self.left, self.bottom, self.right
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """Who took a box back, when (ISO 8601 in UTC), and why."""
+
+    by: str
+    at: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class AddedBox:
+    """A box, who drew it and when; `number` is its place among all that were ever drawn on the picture, from 0."""
+
+    number: int
+    box: Box
+    by: str
+    at: str
+    withdrawn: Withdrawal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    """What is known of one picture: the boxes in the order they were drawn, and which of them its masked file hides.
+
+    `seen` stands for what the last person who judged it was looking at (see `review_rows.Row.version`), and `ok` says
+    that they found nothing missing; of anything else under that name neither tells anything.
+    """
+
+    boxes: tuple[AddedBox, ...] = ()
+    hidden: frozenset[int] = frozenset()
+    ok: bool = False
+    seen: str = ""
+    by: str = ""
+    at: str = ""
+
+    @property
+    def active(self) -> tuple[AddedBox, ...]:
+        """The boxes that every masking hides: those that were not withdrawn."""
+        return tuple(added for added in self.boxes if added.withdrawn is None)
+
+    @property
+    def waiting(self) -> tuple[AddedBox, ...]:
+        """The active boxes that the masked picture does not hide yet."""
+        return tuple(added for added in self.active if added.number not in self.hidden)
+
+    @property
+    def remaining(self) -> frozenset[int]:
+        """The numbers of withdrawn boxes that the masked picture hides all the same: no one uncovers a region of it."""
+        return self.hidden.difference(added.number for added in self.active)
+
+    def is_ok(self, version: str) -> bool:
+        """Whether someone found nothing missing on what `version` stands for."""
+        return self.ok and self.seen == version
+
+    def is_judged(self, version: str) -> bool:
+        """Whether someone called ok what `version` stands for, or marked more on it."""
+        return self.seen == version and (self.ok or bool(self.active))
+
+    def with_line(self, line: Mapping[str, Any]) -> Self:
+        """The review after one more line of the journal.
+
+        Raises:
+            KeyError, TypeError, ValueError: the line is of another version of the software.
+        """
+        if "box" in line:
+            added = AddedBox(len(self.boxes), Box(*line["box"]), line["by"], line["at"])
+            return self._judged(line, boxes=(*self.boxes, added), ok=False, seen=str(line.get("of", "")))
+        if "hidden" in line:
+            return self._hiding(line["hidden"])
+        if "withdrawn" in line:
+            return self._judged(line, boxes=self._without(int(line["withdrawn"]), line), ok=False)
+        # Where `ok` names a model, as in journals of earlier versions, it is no version: someone looks again.
+        return self._judged(line, ok=True, seen=str(line["ok"]))
+
+    def _judged(self, line: Mapping[str, Any], **changes: Any) -> Self:
+        return replace(self, **changes, by=line["by"], at=line["at"])
+
+    def _hiding(self, numbers: int | list[int]) -> Self:
+        """With what the masked picture hides now: these boxes, or so many from the first, as earlier versions wrote."""
+        known = range(len(self.boxes))
+        hidden = frozenset(known[:numbers] if isinstance(numbers, int) else (n for n in numbers if n in known))
+        if self.hidden <= hidden:
+            return replace(self, hidden=hidden)
+        return replace(self, hidden=hidden, ok=False, seen="")  # less is hidden than was looked at
+
+    def _without(self, number: int, line: Mapping[str, Any]) -> tuple[AddedBox, ...]:
+        if not 0 <= number < len(self.boxes):
+            raise ValueError(f"expected the number of one of {len(self.boxes)} boxes, got {number}")
+        withdrawal = Withdrawal(line["by"], line["at"], str(line["reason"]))
+        taken = replace(self.boxes[number], withdrawn=withdrawal)
+        return (*self.boxes[:number], taken, *self.boxes[number + 1 :])
+
+
+NOTHING: Final = Review()
