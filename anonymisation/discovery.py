@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import os
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from anonymisation.files import is_leftover
+from anonymisation.finished import FinishedPictures, is_known_failed
 from anonymisation.imaging.exif import read_exif
 from anonymisation.listing import Listing, PictureFile, Problem, join, list_folder
 from anonymisation.loading import table_key
@@ -20,7 +20,7 @@ from anonymisation.metadata.capture_date import date_in_path
 from anonymisation.outcomes import MAX_LISTED, Failure, MaskReport
 from anonymisation.release import companions
 from anonymisation.shadowing import is_known_shadowed, shadowed_names
-from anonymisation.state import FAILED, MASKED, FileStamp, PictureState, read_pictures
+from anonymisation.state import MASKED, read_pictures
 from anonymisation.workspace import Workspace
 
 
@@ -163,32 +163,13 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
                 yield _look(workspace, folder, listing.pictures, table)
 
 
-def is_done(workspace: Workspace, folder: str, picture: PictureFile, known: PictureState | None) -> bool:
-    """Whether the masked output stands and was made from these input bytes, as far as sizes and times tell."""
-    if known is None or known.status != MASKED or known.source != picture.stamp:
-        return False
-    if not workspace.settings.draw_mask:
-        return True
-    try:
-        return known.output == FileStamp.of(workspace.picture(folder, picture.name).masked)
-    except OSError:
-        return False
-
-
-def is_known_failed(picture: PictureFile, known: PictureState | None, model: str, digest: str) -> bool:
-    """Whether the picture failed before with the same bytes, model and configuration."""
-    if known is None or known.status != FAILED or known.source != picture.stamp:
-        return False
-    return known.model == model and known.digest == digest
-
-
 def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], table: str | None) -> FoundFolder:
     """Compare the pictures with what is known of them; `table` is the key of the table that wants their rows."""
     states = read_pictures(workspace.shares.state, folder)
     settings = workspace.settings
     model, digest = workspace.model_identity(), settings.picture_digest()
-    shadowed = shadowed_names([picture.name for picture in pictures], states, settings)
-    outputs = _names_in(workspace.shares.output / folder) if settings.remote_json else None
+    shadowed = shadowed_names((picture.name for picture in pictures), states, settings)
+    finished = FinishedPictures(workspace, folder, pictures, states, table)
     pending: list[PictureFile] = []
     to_mask = 0
     failures: list[Failure] = []
@@ -201,9 +182,9 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
             picture.name in shadowed and is_known_shadowed(picture, known)
         ):
             failures.append(Failure(join(folder, picture.name), known.reason or "", known=True))
-        elif not _is_finished(workspace, folder, picture, known, table) or _lacks_record(picture, outputs):
+        elif not finished.is_finished(picture, known):
             pending.append(picture)
-            to_mask += not is_done(workspace, folder, picture, known)
+            to_mask += not finished.is_done(picture, known)
     # The row of a picture whose original is released already can still be missing.
     row_missing = table is not None and any(s.status == MASKED and s.loaded != table for s in states.values())
     return FoundFolder(
@@ -215,32 +196,6 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
         to_mask=to_mask,
         pending_bytes=sum(picture.stamp.size for picture in pending),
     )
-
-
-def _is_finished(
-    workspace: Workspace, folder: str, picture: PictureFile, state: PictureState, table: str | None
-) -> bool:
-    """Whether the whole chain is through with a picture, not only the mask step."""
-    if not is_done(workspace, folder, picture, state):
-        return False
-    settings = workspace.settings
-    if settings.delete_input or (workspace.shares.archive is not None and not state.archived):
-        return False  # with delete_input, a picture still in the input is not released yet
-    return table is None or state.loaded == table
-
-
-def _lacks_record(picture: PictureFile, outputs: frozenset[str] | None) -> bool:
-    """Whether the record is wanted among the `outputs` and is not there; the mask step writes it again."""
-    return outputs is not None and f"{PurePosixPath(picture.name).stem}.json" not in outputs
-
-
-def _names_in(folder: Path) -> frozenset[str]:
-    """The names in an output folder; none when it is not there."""
-    try:
-        with os.scandir(folder) as entries:
-            return frozenset(entry.name for entry in entries)
-    except FileNotFoundError:
-        return frozenset()
 
 
 def _is_left_behind(workspace: Workspace, folder: str, listing: Listing) -> bool:

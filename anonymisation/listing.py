@@ -9,14 +9,15 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+import msgspec
+
 from anonymisation.errors import ShareUnavailableError
 from anonymisation.paths import is_picture_name
 from anonymisation.state import MASKED, FileStamp, PictureState
 from anonymisation.units import WHOLE, Shard
 
 
-@dataclass(frozen=True, slots=True)
-class PictureFile:
+class PictureFile(msgspec.Struct, frozen=True, gc=False):
     """A picture in the input folder, as the directory shows it."""
 
     name: str
@@ -84,7 +85,9 @@ def _read_folder(path: Path, folder: str) -> Listing:
 
 
 def _sort_entry(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
-    if entry.is_dir(follow_symlinks=False):
+    if is_picture_name(entry.name) and entry.is_file(follow_symlinks=False):
+        _add_picture(entry, folder, listing)
+    elif entry.is_dir(follow_symlinks=False):
         _sort_folder(entry, folder, listing)
     elif entry.is_symlink() and Path(entry.path).is_dir():
         reason = "is a link to a folder and is not followed"

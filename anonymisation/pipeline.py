@@ -12,10 +12,10 @@ from typing import Any, Final
 
 import msgspec
 
-from anonymisation.discovery import is_done, is_known_failed
 from anonymisation.errors import AnonymisationError, ImageError
 from anonymisation.failures import forget_failure, keep_failure
 from anonymisation.files import sha256_of
+from anonymisation.finished import is_done, is_known_failed
 from anonymisation.listing import PictureFile, list_pictures
 from anonymisation.masking.detector import Detector
 from anonymisation.outcomes import ImageOutcome, MaskReport, Status

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from pathlib import PurePosixPath
 from typing import Final
 
 from anonymisation.listing import PictureFile
+from anonymisation.names import stem_of
 from anonymisation.settings import Settings
 from anonymisation.state import MASKED, PictureState
 
@@ -21,8 +21,8 @@ def shadowed_names(names: Iterable[str], known: Mapping[str, PictureState], sett
     """
     if not any((settings.local_json, settings.remote_json, settings.local_mask, settings.remote_mask)):
         return {}
-    owners = {PurePosixPath(name).stem: name for name, picture in known.items() if picture.status == MASKED}
-    return {name: owner for name in names if (owner := owners.setdefault(PurePosixPath(name).stem, name)) != name}
+    owners = {stem_of(name): name for name, picture in known.items() if picture.status == MASKED}
+    return {name: owner for name in names if (owner := owners.setdefault(stem_of(name), name)) != name}
 
 
 def is_known_shadowed(file: PictureFile, known: PictureState) -> bool:

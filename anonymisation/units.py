@@ -6,8 +6,9 @@ import hashlib
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import PurePosixPath
 from typing import Any, Final
+
+from anonymisation.names import stem_of
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -34,7 +35,7 @@ class Shard:
         """Whether the picture of this file name is in it."""
         if self.is_whole:
             return True
-        stem = PurePosixPath(name).stem.casefold().encode("utf-8", "surrogateescape")
+        stem = stem_of(name).casefold().encode("utf-8", "surrogateescape")
         return int.from_bytes(hashlib.sha256(stem).digest()[:8]) % self.count == self.number - 1
 
     def meets(self, other: Shard) -> bool:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymisation.journal import JournalWriter, parse_line, read_lines, to_line
+from anonymisation.journal import JournalWriter, parse_line, read_as, read_lines, to_line
 
 # Any text, lone surrogates included: that is how Python shows names that are not valid UTF-8.
 TEXT = st.text(st.characters(codec=None), max_size=12)
@@ -96,3 +97,31 @@ def test_what_is_not_a_line(line: bytes) -> None:
 
 def test_lines_are_ascii() -> None:
     assert to_line({"name": "bl\udce5bær"}) == b'{"name":"bl\\udce5b\\u00e6r"}\n'
+
+
+class Line(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    number: int = 0
+
+
+@given(names=st.lists(TEXT, max_size=6))
+def test_lines_are_read_as_what_they_are(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    path = tmp_path_factory.mktemp("j") / "journal.jsonl"
+    written(path, [{"name": name, "number": number} for number, name in enumerate(names)])
+    assert list(read_as(path, Line)) == [Line(name, number) for number, name in enumerate(names)]
+
+
+def test_lines_of_another_form_are_skipped_and_damaged_ones_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert list(read_as(path, Line)) == []
+    others: list[dict[str, object]] = [
+        {"name": 5},
+        {"name": "b", "new": 1},
+        {"number": 1},
+        {"name": "\udce5", "new": 1},
+    ]
+    written(path, [{"name": "a"}, *others, {"name": "z"}])
+    assert list(read_as(path, Line)) == [Line("a"), Line("z")]
+    assert caplog.text == ""
+    path.write_bytes(path.read_bytes() + b'{"name":"\xff"}\n\n{"name":"t')
+    assert list(read_as(path, Line)) == [Line("a"), Line("z")]
+    assert caplog.text.count("is damaged and is skipped") == 2

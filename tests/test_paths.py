@@ -6,9 +6,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from anonymisation.paths import ImagePaths, Shares, is_picture_name
+from anonymisation.names import stem_of
+from anonymisation.paths import PICTURE_SUFFIXES, ImagePaths, Shares, is_picture_name
 from tests.captures import Site
+from tests.file_names import file_names
 
 VALUES: dict[str, Any] = {
     "error_output_dir": "", "state_dir": "", "delete_input": False, "archive_json": False, "archive_mask": False,
@@ -26,6 +30,15 @@ SOURCES = dict.fromkeys(VALUES, "default")
 )  # fmt: skip
 def test_names_of_pictures(name: str, taken: bool) -> None:
     assert is_picture_name(name) is taken
+
+
+@given(st.text("aİ.jpegJPEGK", min_size=1, max_size=9) | file_names)
+def test_names_are_parted_as_by_pathlib(name: str) -> None:
+    if name == ".":  # not a name
+        return
+    path = PurePosixPath(name)
+    assert stem_of(name) == path.stem
+    assert is_picture_name(name) == (path.suffix.lower() in PICTURE_SUFFIXES and not name.startswith("."))
 
 
 def shares(tmp_path: Path, archive: str | None = "arch", **values: Any) -> Shares:
