@@ -174,7 +174,8 @@ class PictureWorker:
         record = build_record(paths.original, picture.exif, self._context, objects=objects)
         review = self._reviewed.of(picture.file.name)
         hidden = with_boxes(stored, review.active)
-        redaction = redact(picture.frame.pixels, hidden, self._appearance, self._settings.mask_dilation_pixels)
+        margin = self._settings.mask_dilation_pixels
+        redaction = redact(picture.frame.yield_pixels(), hidden, self._appearance, margin, in_place=True)
         exif = self._published_exif(picture, objects)
         masked = encode_jpeg(
             redaction.pixels,

@@ -103,7 +103,7 @@ class CountingDetector:
         return ScriptedDetector(self._detect)
 
     def _detect(self, pixels: NDArray[np.uint8]) -> Detections:
-        self.seen.append(pixels)
+        self.seen.append(pixels.copy())
         if self.before is not None:
             self.before(pixels)
         return self.detections

@@ -12,27 +12,57 @@ takes them from ITU-R BT.601.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.imaging.libjpeg import GREATEST, Blocks, Grid
-from anonymisation.imaging.segments import Component, JpegStructure
+from anonymisation.imaging.segments import JpegStructure
 
 _SIDE: Final = 8
 _PIXELS_AT_ONCE: Final = 1 << 17  # bounds memory, and stays in the cache
-_ROWS_AT_ONCE: Final = 16  # times 192 × 64 are below the 2¹⁸ products from which OpenBLAS uses threads
+_ROWS_AT_ONCE: Final = 48  # times 64 × 64 are below the 2¹⁸ products from which OpenBLAS uses threads
+_CENTRE: Final = 128  # samples are centred on zero before the transform
 _FREQUENCIES: Final = np.arange(_SIDE)[:, None]
 _COSINES: Final = np.cos((2 * np.arange(_SIDE) + 1) * _FREQUENCIES * np.pi / 16) * np.where(
     _FREQUENCIES, 0.5, np.sqrt(0.125)
 )
-# Of each component: the shares of red, green and blue.
-_WEIGHTS: Final = {
-    "ycc": ((0.299, 0.587, 0.114), (-0.168735892, -0.331264108, 0.5), (0.5, -0.418687589, -0.081312411)),
-    "rgb": ((1.0, 0.0, 0.0), (0.0, 1.0, 0.0), (0.0, 0.0, 1.0)),
-    "gray": ((1.0, 0.0, 0.0),),
-}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Units:
+    """Coded units (MCU; T.81, A.2) by row and column (n,), each of `high` × `wide` squares of 8 × 8 pixels."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    high: int
+    wide: int
+
+    def parts(self) -> Iterator[slice]:
+        """All of them, so many at once that their pixels stay in the cache."""
+        step = max(1, _PIXELS_AT_ONCE // (_SIDE * _SIDE * self.high * self.wide))
+        return (slice(start, start + step) for start in range(0, len(self.rows), step))
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What a component has of each coded unit: rows and columns of blocks, a sample for `down` × `across` pixels.
+
+    Decoders refuse files in which these are no whole numbers.
+    """
+
+    rows: int
+    columns: int
+    down: int
+    across: int
+
+    def places(self, units: _Units) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the blocks in the component, each (n, rows, columns)."""
+        rows = units.rows[:, None, None] * self.rows + np.arange(self.rows)[:, None]
+        columns = units.columns[:, None, None] * self.columns + np.arange(self.columns)
+        return np.broadcast_arrays(rows, columns)  # type: ignore[return-value]  # a pair for a pair
 
 
 def grids_of(structure: JpegStructure) -> tuple[Grid, ...]:
@@ -63,64 +93,27 @@ def redacted_blocks(
         tables: the quantisation table of each component, 64 steps row by row.
     """
     cells = _cells(mask)
-    grids = grids_of(structure)
-    found: dict[int, Blocks] = {}
-    for (down, across), numbers in _by_footprint(structure).items():
-        grid = grids[numbers[0]]
-        rows, columns = np.nonzero(_coarser(cells, down, across)[: grid.rows, : grid.columns])
-        steps = [_steps(structure.colour, number, tables[number]) for number in numbers]
-        coefficients = np.empty((len(numbers), len(rows), 64), np.int16)
-        for part in _parts(len(rows), down * across):
-            colours = _colours(pixels, rows[part], columns[part], down, across)
-            for index, (transform, shift) in enumerate(steps):
-                values = _product(colours, transform)
-                values[:, 0] -= shift
-                coefficients[index, part] = np.rint(values, out=values).clip(-GREATEST, GREATEST)
-        found.update({n: Blocks(rows, columns, coefficients[index]) for index, n in enumerate(numbers)})
-    return tuple(found[number] for number in range(len(grids)))
-
-
-def _by_footprint(structure: JpegStructure) -> dict[tuple[int, int], list[int]]:
-    """Components by how many rows and columns of pixels one sample stands for; those of one kind share their blocks."""
-    found: dict[tuple[int, int], list[int]] = {}
-    for number, component in enumerate(structure.components):
-        found.setdefault(_footprint(structure, component), []).append(number)
-    return found
-
-
-def _steps(colour: str, number: int, table: NDArray[np.int64]) -> tuple[NDArray[np.float32], float]:
-    """From the 8 × 8 × 3 colours of a block to its 64 coefficients in steps of the table: all of it is linear.
-
-    (192, 64), and what to take from the first coefficient, since samples are centred on zero beforehand.
-    """
-    transform = np.kron(_COSINES, _COSINES) / table[:, None]
-    mixed = np.einsum("ij,c->jci", transform, np.array(_WEIGHTS[colour][number]))
-    shift = 8 * 128 / table[0] if sum(_WEIGHTS[colour][number]) > 0.5 else 0.0  # chroma is centred by its weights
-    return np.ascontiguousarray(mixed.reshape(192, 64), np.float32), float(shift)
-
-
-def _product(colours: NDArray[np.float32], transform: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`colours` @ `transform`, in pieces so small that OpenBLAS wakes no further threads, which would only spin."""
-    number, width = colours.shape
-    whole = number - number % _ROWS_AT_ONCE
-    product = np.empty((number, transform.shape[1]), np.float32)
-    pieces = colours[:whole].reshape(-1, _ROWS_AT_ONCE, width)
-    np.matmul(pieces, transform, out=product[:whole].reshape(-1, _ROWS_AT_ONCE, transform.shape[1]))
-    np.matmul(colours[whole:], transform, out=product[whole:])
-    return product
+    high, wide = _greatest_factors(structure)
+    unit_rows, unit_columns = np.nonzero(_coarser(cells, high, wide))
+    units = _Units(unit_rows, unit_columns, high, wide)
+    shares = [_Share(c.vertical, c.horizontal, high // c.vertical, wide // c.horizontal) for c in structure.components]
+    hits = [_hits(cells, units, share, grid) for share, grid in zip(shares, grids_of(structure), strict=True)]
+    steps = [_steps(table) for table in tables]
+    made: list[list[NDArray[np.int16]]] = [[np.empty((0, 64), np.int16)] for _ in shares]
+    for part in units.parts():
+        planes = _planes(_colours(pixels, units, part), structure.colour)
+        for number, (plane, share) in enumerate(zip(planes, shares, strict=True)):
+            blocks = _quantised(_blocks(plane, share), steps[number])
+            made[number].append(blocks[hits[number][part].ravel()])
+    places = [share.places(units) for share in shares]
+    return tuple(
+        Blocks(rows[hit], columns[hit], np.concatenate(blocks))
+        for (rows, columns), hit, blocks in zip(places, hits, made, strict=True)
+    )
 
 
 def _greatest_factors(structure: JpegStructure) -> tuple[int, int]:
     return max(c.vertical for c in structure.components), max(c.horizontal for c in structure.components)
-
-
-def _footprint(structure: JpegStructure, component: Component) -> tuple[int, int]:
-    """How many rows and columns of pixels one sample of the component stands for.
-
-    Decoders refuse files in which these are no whole numbers.
-    """
-    high, wide = _greatest_factors(structure)
-    return -(-high // component.vertical), -(-wide // component.horizontal)
 
 
 def _cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -149,37 +142,76 @@ def _coarser(cells: NDArray[np.bool_], down: int, across: int) -> NDArray[np.boo
     return groups
 
 
-def _parts(number: int, cells_each: int) -> Iterator[slice]:
-    step = max(1, _PIXELS_AT_ONCE // (_SIDE * _SIDE * cells_each))
-    for start in range(0, number, step):
-        yield slice(start, min(start + step, number))
+def _hits(cells: NDArray[np.bool_], units: _Units, share: _Share, grid: Grid) -> NDArray[np.bool_]:
+    """(n, rows, columns): which blocks of the units hold a set cell; those that only fill up units hold none."""
+    touched = _coarser(cells, share.down, share.across)[: grid.rows, : grid.columns]
+    rows, columns = share.places(units)
+    inside = (rows < touched.shape[0]) & (columns < touched.shape[1])
+    hits = np.zeros(rows.shape, np.bool_)
+    hits[inside] = touched[rows[inside], columns[inside]]
+    return hits
 
 
-def _colours(
-    pixels: NDArray[np.uint8], rows: NDArray[np.int64], columns: NDArray[np.int64], down: int, across: int
-) -> NDArray[np.float32]:
-    """(n, 192): the colours below the 8 × 8 samples; the picture's last row and column go on beyond its edge."""
-    high, wide = _SIDE * down, _SIDE * across
+def _colours(pixels: NDArray[np.uint8], units: _Units, part: slice) -> NDArray[np.uint8]:
+    """(n, 8 · high, 8 · wide, 3): the pixels of the units; the picture's last row and column go on beyond its edge."""
+    rows, columns = units.rows[part], units.columns[part]
+    high, wide = _SIDE * units.high, _SIDE * units.wide
     whole = (pixels.shape[0] // high, pixels.shape[1] // wide)
     inside = (rows < whole[0]) & (columns < whole[1])
     found = np.empty((len(rows), high, wide, 3), np.uint8)
-    blocks = pixels[: whole[0] * high, : whole[1] * wide].reshape(whole[0], high, whole[1], wide, 3).swapaxes(1, 2)
-    found[inside] = blocks[rows[inside], columns[inside]]
+    every = pixels[: whole[0] * high, : whole[1] * wide].reshape(whole[0], high, whole[1], wide, 3).swapaxes(1, 2)
+    found[inside] = every[rows[inside], columns[inside]]
     below = np.minimum(rows[~inside, None] * high + np.arange(high), pixels.shape[0] - 1)
     beside = np.minimum(columns[~inside, None] * wide + np.arange(wide), pixels.shape[1] - 1)
     found[~inside] = pixels[below[:, :, None], beside[:, None, :]]
-    return _means(found, down, across).reshape(len(rows), 192)
+    return found
 
 
-def _means(colours: NDArray[np.uint8], down: int, across: int) -> NDArray[np.float32]:
-    """(n, 8, 8, 3) from (n, 8 · down, 8 · across, 3)."""
-    if (down, across) == (1, 1):
-        return colours.astype(np.float32)
-    sums = colours[:, ::down].astype(np.uint16)
-    for row in range(1, down):
-        sums += colours[:, row::down]
-    means = sums[:, :, ::across].astype(np.float32)
-    for column in range(1, across):
-        means += sums[:, :, column::across]
-    means /= down * across
-    return means
+def _planes(colours: NDArray[np.uint8], colour: str) -> Sequence[NDArray[np.uint8]]:
+    """The components of (n, h, w, 3) RGB at full size, each (n, h, w), rounded as encoders do it."""
+    import cv2  # here, since most who read pictures never redact any
+
+    number, high, wide, _ = colours.shape
+    if colour == "gray":
+        return [np.ascontiguousarray(colours[..., 0])]
+    flat = colours.reshape(number, high * wide, 3)  # long rows: each costs OpenCV something
+    if colour == "ycc":
+        flat = np.asarray(cv2.cvtColor(flat, cv2.COLOR_RGB2YCrCb), np.uint8)
+    first, second, third = (np.asarray(plane, np.uint8).reshape(number, high, wide) for plane in cv2.split(flat))
+    return (first, third, second) if colour == "ycc" else (first, second, third)
+
+
+def _blocks(plane: NDArray[np.uint8], share: _Share) -> NDArray[np.uint8]:
+    """(m, 64): the samples of the blocks of one component, unit by unit, from its plane of full size (n, h, w)."""
+    number, high, wide = plane.shape
+    if (share.down, share.across) != (1, 1):
+        import cv2  # see above
+
+        high, wide = high // share.down, wide // share.across
+        tall = plane.reshape(-1, plane.shape[2])
+        plane = np.asarray(cv2.resize(tall, (wide, number * high), interpolation=cv2.INTER_AREA), np.uint8)
+    rows = plane.reshape(-1).view(np.uint64).reshape(number, share.rows, _SIDE, share.columns)
+    return np.ascontiguousarray(rows.swapaxes(2, 3)).view(np.uint8).reshape(-1, _SIDE * _SIDE)
+
+
+def _steps(table: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(64, 64): from the samples of a block to its coefficients in steps of the table."""
+    return np.ascontiguousarray((np.kron(_COSINES, _COSINES) / table[:, None]).T, np.float32)
+
+
+def _quantised(samples: NDArray[np.uint8], steps: NDArray[np.float32]) -> NDArray[np.int16]:
+    """(n, 64) coefficients of blocks (n, 64)."""
+    values = _product(samples.astype(np.float32) - _CENTRE, steps)
+    np.rint(values, out=values)
+    return np.clip(values, -GREATEST, GREATEST, out=values).astype(np.int16)
+
+
+def _product(samples: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.float32]:
+    """`samples` @ `steps`, in pieces so small that OpenBLAS wakes no further threads, which would only spin."""
+    number, width = samples.shape
+    whole = number - number % _ROWS_AT_ONCE
+    product = np.empty((number, steps.shape[1]), np.float32)
+    pieces = samples[:whole].reshape(-1, _ROWS_AT_ONCE, width)
+    np.matmul(pieces, steps, out=product[:whole].reshape(-1, _ROWS_AT_ONCE, steps.shape[1]))
+    np.matmul(samples[whole:], steps, out=product[whole:])
+    return product

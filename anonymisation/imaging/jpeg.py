@@ -62,6 +62,11 @@ class Frame:
             raise ValueError(f"pixels: expected (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}")
         self.pixels.setflags(write=False)
 
+    def yield_pixels(self) -> NDArray[np.uint8]:
+        """The pixels themselves, writable: for whom needs the picture as it was no longer, and spares a copy."""
+        self.pixels.setflags(write=True)
+        return self.pixels
+
 
 def decode_jpeg(data: bytes, *, source: str = "a picture") -> Frame:
     """Decode a whole, sound JPEG file; `source` names it in the log.

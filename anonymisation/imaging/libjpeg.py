@@ -15,8 +15,8 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from collections.abc import Sequence
-from ctypes import c_char_p, c_int, c_short, c_size_t, c_ubyte, c_uint, c_ulong, c_void_p
+from collections.abc import Iterator, Sequence
+from ctypes import c_char_p, c_int, c_size_t, c_ubyte, c_uint, c_ulong, c_void_p
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from queue import SimpleQueue
@@ -31,6 +31,7 @@ MAX_ERRORS: Final = 16
 GREATEST: Final = 1023  # ten bits: the greatest coefficient for which baseline files have codes (ITU-T T.81, table F.2)
 _VERSION: Final = 62  # JPEG_LIB_VERSION of the interface
 _BLOCK_BYTES: Final = 128  # 64 coefficients of 16 bits
+_CHECKED_AT_ONCE: Final = 1 << 16  # coefficients: looked at twice, they stay in the cache
 _MESSAGE_BYTES: Final = 200  # JMSG_LENGTH_MAX
 _WARNING: Final = -1  # level of a warning; greater ones are traces
 _ACCESS: Final = ctypes.CFUNCTYPE(ctypes.POINTER(c_void_p), c_void_p, c_void_p, c_uint, c_uint, c_int)
@@ -74,22 +75,6 @@ class Blocks:
             min(self.rows.min(), self.columns.min()) >= 0
             and self.rows.max() < grid.rows
             and self.columns.max() < grid.columns
-        )
-
-    def runs(self) -> list[tuple[int, int, int, int]]:
-        """Neighbours taken together: row, first column, index of the first block, and how many there are."""
-        number = len(self.rows)
-        breaks = np.flatnonzero((np.diff(self.rows) != 0) | (np.diff(self.columns) != 1)) + 1
-        starts = np.concatenate(([0], breaks)) if number else np.zeros(0, np.int64)
-        lengths = np.diff(np.concatenate((starts, [number])))
-        return list(
-            zip(
-                self.rows[starts].tolist(),
-                self.columns[starts].tolist(),
-                starts.tolist(),
-                lengths.tolist(),
-                strict=True,
-            )
         )
 
 
@@ -208,22 +193,52 @@ class _Writer(ctypes.Structure):
     )
 
 
-def _stretches(rows: list[int], grid: Grid) -> list[tuple[int, int]]:
-    """Address and number of the values in rows that lie one behind the other, as they mostly all do."""
-    size = 64 * grid.columns
-    found: list[tuple[int, int]] = []
-    for row in rows:
-        if found and row == found[-1][0] + 2 * found[-1][1]:
-            found[-1] = (found[-1][0], found[-1][1] + size)
+def _stretches(addresses: list[int]) -> Iterator[tuple[int, int, int]]:
+    """Index of the first, number and distance in bytes of addresses at even distances, as they mostly all are."""
+    steps = np.diff(np.array(addresses, np.int64))
+    first = 0
+    while first < len(addresses):
+        others = np.flatnonzero(steps[first:] != steps[first]) if first < len(steps) else np.zeros(1, np.int64)
+        number = int(others[0]) + 1 if len(others) else len(addresses) - first
+        yield first, number, int(steps[first]) if number > 1 else 0
+        first += number
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Some rows of a component: coefficients (rows, columns, 64) in libjpeg's own memory, from row `first` on."""
+
+    first: int
+    coefficients: NDArray[np.int16]
+
+    @classmethod
+    def at(cls, addresses: list[int], columns: int, first: int, number: int, step: int) -> _Rows:
+        """The rows at so many of the addresses, which are `step` bytes apart."""
+        memory: Any = (c_ubyte * (step * (number - 1) + _BLOCK_BYTES * columns)).from_address(addresses[first])
+        strides = (step, _BLOCK_BYTES, 2)
+        return cls(first, np.ndarray((number, columns, 64), np.int16, memory, strides=strides))
+
+    def put(self, blocks: Blocks) -> None:
+        """Replace those of the blocks that lie in these rows."""
+        rows = blocks.rows - self.first
+        mine = (rows >= 0) & (rows < len(self.coefficients))
+        if mine.all():
+            self.coefficients[rows, blocks.columns] = blocks.coefficients
         else:
-            found.append((row, size))
-    return found
+            self.coefficients[rows[mine], blocks.columns[mine]] = blocks.coefficients[mine]
+
+    def check_range(self) -> None:
+        """Refuse values for which there are no codes: the encoder would write something else in their place."""
+        at_once = max(1, _CHECKED_AT_ONCE // self.coefficients[0].size)
+        for start in range(0, len(self.coefficients), at_once):
+            values = self.coefficients[start : start + at_once]
+            if values.max() > GREATEST or (values.min() < -GREATEST and not _is_black(values)):
+                raise BlocksUnusableError("a coefficient is too large to be written")
 
 
 def _is_black(values: NDArray[np.int16]) -> bool:
     """Whether the only values below the range are first coefficients of -1024, one more than the others may have."""
-    low = np.flatnonzero(values < -GREATEST)
-    return bool((low % 64 == 0).all() and (values[low] == -GREATEST - 1).all())
+    return bool((values[..., 1:] >= -GREATEST).all() and (values[..., 0] >= -GREATEST - 1).all())
 
 
 class _Session:
@@ -247,9 +262,10 @@ class _Session:
         try:
             reader = self._create(_Reader(), self._library.create_reader)
             arrays = self._read(reader, stream)
-            for array, part in zip(arrays, blocks, strict=False):
-                self._put(reader, array, part)
-            self._check_range(reader, arrays, grids)
+            for stretches, part in zip(self._rows(reader, arrays, grids), blocks, strict=True):
+                for stretch in stretches:
+                    stretch.put(part)
+                    stretch.check_range()
             written = self._write(reader, arrays, optimise)
         finally:
             self._destroy()
@@ -272,12 +288,15 @@ class _Session:
         self._library.read_header(address, 1)
         return self._library.read_coefficients(address)
 
-    def _put(self, reader: Any, array: int, blocks: Blocks) -> None:
+    def _rows(self, reader: Any, arrays: Any, grids: Sequence[Grid]) -> list[list[_Rows]]:
+        """Of each component its coefficients where they lie, to read and to change."""
         access = _ACCESS(reader.mem.contents.access_virt_barray)
-        source = blocks.coefficients.ctypes.data
-        for row, column, first, number in blocks.runs():
-            target = access(ctypes.addressof(reader), array, row, 1, 1)[0]
-            ctypes.memmove(target + _BLOCK_BYTES * column, source + _BLOCK_BYTES * first, _BLOCK_BYTES * number)
+        address = ctypes.addressof(reader)
+        found = []
+        for array, grid in zip(arrays, grids, strict=False):
+            addresses = [access(address, array, row, 1, 1)[0] for row in range(grid.rows)]
+            found.append([_Rows.at(addresses, grid.columns, *stretch) for stretch in _stretches(addresses)])
+        return found
 
     def _write(self, reader: Any, arrays: Any, optimise: bool) -> bytes:
         writer = self._create(_Writer(), self._library.create_writer)
@@ -293,17 +312,6 @@ class _Session:
             return ctypes.string_at(memory, size.value)
         finally:
             self._library.free(memory)
-
-    def _check_range(self, reader: Any, arrays: Any, grids: Sequence[Grid]) -> None:
-        """Refuse values for which there are no codes: the encoder would write something else in their place."""
-        access = _ACCESS(reader.mem.contents.access_virt_barray)
-        address = ctypes.addressof(reader)
-        for array, grid in zip(arrays, grids, strict=False):
-            for first, size in _stretches([access(address, array, row, 1, 0)[0] for row in range(grid.rows)], grid):
-                memory: Any = (c_short * size).from_address(first)
-                values = np.frombuffer(memory, np.int16)
-                if values.max() > GREATEST or (values.min() < -GREATEST and not _is_black(values)):
-                    raise BlocksUnusableError("a coefficient is too large to be written")
 
     def _destroy(self) -> None:
         while self._open:

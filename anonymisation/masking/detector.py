@@ -21,6 +21,8 @@ class Detector(Protocol):
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
         """Detections in an upright picture, (H, W, 3) uint8 RGB; the same picture gives the same detections.
 
+        The pixels stay as they are until it returns, and not longer.
+
         Raises:
             ImageError: the model cannot process this picture.
             ModelUnavailableError: the model gives something else than detections.

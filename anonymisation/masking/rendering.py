@@ -86,17 +86,25 @@ class Redaction:
             raise ValueError(f"expected pixels and mask of one size, got {self.pixels.shape} and {self.mask.shape}")
 
 
-def redact(pixels: NDArray[np.uint8], detections: Detections, appearance: Appearance, dilation: int) -> Redaction:
+def redact(
+    pixels: NDArray[np.uint8],
+    detections: Detections,
+    appearance: Appearance,
+    dilation: int,
+    *,
+    in_place: bool = False,
+) -> Redaction:
     """Hide `detections` in a picture.
 
     An object against which the blur is too small to hide it (see MAX_BOXES_PER_OBJECT) is filled. Fills lie over blur,
     and where fills of different classes overlap, the class with the lower COCO id is on top.
 
     Args:
-        pixels: (H, W, 3) uint8 RGB, oriented as the detections are; not changed.
+        pixels: (H, W, 3) uint8 RGB, oriented as the detections are; not changed unless `in_place`.
         detections: what to hide.
         appearance: how.
         dilation: margin around every mask, in pixels.
+        in_place: hide them in `pixels` itself, which must be writable, instead of in a copy.
 
     Raises:
         ValueError: pixels of another shape or dtype.
@@ -105,7 +113,7 @@ def redact(pixels: NDArray[np.uint8], detections: Detections, appearance: Appear
         raise ValueError(f"pixels: expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
     height, width = pixels.shape[:2]
     mask = geometry.union(detections, height, width, dilation)
-    redacted = pixels.copy()
+    redacted = pixels if in_place else pixels.copy()
     side = appearance.blur_side(width)
     if side is not None:
         _blur(pixels, redacted, mask, _boxes(detections, height, width, dilation), side, appearance)
@@ -137,9 +145,19 @@ def _blur(
 ) -> None:
     """Put the blurred picture into `redacted` where `mask` is set, equal to blurring the whole picture.
 
-    Every set pixel lies in one of the boxes at least; in several of them it gets the same value each time.
+    Every set pixel lies in one of the boxes at least; in several of them it gets the same value each time. All is
+    blurred before anything is put: `redacted` may be `pixels`.
     """
-    height, width = mask.shape
+    for window, blurred in [*_blurs(pixels, boxes, side, appearance)]:
+        colours = blurred if blurred.ndim == 3 else np.asarray(cv2.cvtColor(blurred, cv2.COLOR_GRAY2RGB), np.uint8)
+        _put(colours, mask[window], redacted[window])
+
+
+def _blurs(
+    pixels: NDArray[np.uint8], boxes: list[geometry.PixelBox], side: int, appearance: Appearance
+) -> Iterator[tuple[tuple[slice, slice], NDArray[np.uint8]]]:
+    """Where to put what was blurred, block by block."""
+    height, width = pixels.shape[:2]
     wide = int(_NORMALISED_WIDTH * side)
     halo = wide // 2 + 1
     for box in _blocks(boxes):
@@ -148,14 +166,14 @@ def _blur(
         blurred = _blurred(crop, side, wide, appearance)
         rows = slice(box.top - outer.top, box.bottom - outer.top)
         columns = slice(box.left - outer.left, box.right - outer.left)
-        window = (slice(box.top, box.bottom), slice(box.left, box.right))
-        _put(blurred[rows, columns], mask[window], redacted[window])
+        yield (slice(box.top, box.bottom), slice(box.left, box.right)), blurred[rows, columns]
 
 
 def _put(pixels: NDArray[np.uint8], where: NDArray[np.bool_], target: NDArray[np.uint8]) -> None:
     """Copy pixels (h, w, 3) into `target` where `where` (h, w) is set."""
-    # Given back as well, should OpenCV ever work on a copy of a part of a picture: nothing may stay unhidden then.
-    target[...] = cv2.copyTo(pixels, where.view(np.uint8), target)
+    put = np.asarray(cv2.copyTo(pixels, where.view(np.uint8), target), np.uint8)
+    if not np.may_share_memory(put, target):  # should OpenCV ever work on a copy of a part: nothing may stay unhidden
+        target[...] = put
 
 
 def _boxes(detections: Detections, height: int, width: int, dilation: int) -> list[geometry.PixelBox]:
@@ -188,13 +206,13 @@ def _blocks(boxes: list[geometry.PixelBox]) -> Iterator[geometry.PixelBox]:
 
 
 def _blurred(crop: NDArray[np.uint8], side: int, wide: int, appearance: Appearance) -> NDArray[np.uint8]:
-    """(h, w, 3): the crop blurred, the picture's edge mirrored without repeating the edge pixel."""
+    """(h, w, 3), or (h, w) where it is gray: the crop blurred, its edge mirrored without repeating the edge pixel."""
     if not appearance.gray:
         return np.asarray(cv2.blur(crop, (side, side)), np.uint8)
     # OpenCV's weights are 0.299, 0.587, 0.114: the luma of ITU-R BT.601, which is also JFIF's Y.
     luma = np.asarray(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), np.uint8)
     blurred = np.asarray(cv2.blur(luma, (side, side)), np.uint8)
     if appearance.normalised:
-        level = blurred.astype(np.int16) - cv2.blur(luma, (wide, wide)) + _NORMALISED_LEVEL
-        blurred = np.clip(level, 0, 255).astype(np.uint8)
-    return np.asarray(cv2.cvtColor(blurred, cv2.COLOR_GRAY2RGB), np.uint8)
+        level = cv2.addWeighted(blurred, 1, cv2.blur(luma, (wide, wide)), -1, _NORMALISED_LEVEL)
+        blurred = np.asarray(level, np.uint8)  # it is cut at 0 and 255
+    return blurred

@@ -335,6 +335,35 @@ def test_the_greatest_values_that_a_file_can_hold_are_written() -> None:
         assert sorted(written[1:]) == [-1023] * 32 + [1023] * 31
 
 
+def test_blocks_are_put_where_they_belong_whatever_their_order_and_how_the_rows_lie_in_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    data = jpeg(photograph(45, 70), quality=90)  # with units that are filled up, so that rows are apart
+    grids = [Grid(6, 9), Grid(3, 5), Grid(3, 5)]
+    rows, columns = np.array([5, 0, 3, 5, 2]), np.array([8, 0, 4, 0, 1])
+    values = np.arange(5 * 64, dtype=np.int16).reshape(5, 64)
+    blocks = [Blocks(rows, columns, values), _empty(), _empty()]
+    written = replace_blocks(data, grids, blocks, optimise=False)
+    found = coefficients(written)[0][rows, columns]
+    assert [sorted(block) for block in found.tolist()] == values.tolist()
+    # Should libjpeg's memory ever come in pieces:
+    monkeypatch.setattr(libjpeg, "_stretches", lambda addresses: [(row, 1, 0) for row in range(len(addresses))])
+    assert replace_blocks(data, grids, blocks, optimise=False) == written
+
+
+def test_stretches_of_even_distance_are_found() -> None:
+    assert [*libjpeg._stretches([])] == []
+    assert [*libjpeg._stretches([7])] == [(0, 1, 0)]
+    addresses = [100, 110, 120, 500, 510, 520, 530, 90]
+    covered = [
+        start + number * step
+        for first, many, step in libjpeg._stretches(addresses)
+        for start in [addresses[first]]
+        for number in range(many)
+    ]
+    assert covered == addresses
+
+
 @pytest.mark.parametrize("data", [GRAY[:-60], GRAY[:300], b"\xff\xd8\xff\xd9", b"", b"GIF89a"])
 def test_a_file_that_libjpeg_refuses_is_an_error_and_the_next_one_is_not(data: bytes) -> None:
     with pytest.raises(BlocksUnusableError):

@@ -71,6 +71,18 @@ def test_a_read_only_picture_is_fine_and_nothing_found_changes_nothing() -> None
     assert not result.mask.any()
 
 
+@pytest.mark.parametrize("appearance", ALL)
+def test_in_place_is_the_same_as_in_a_copy(appearance: Appearance) -> None:
+    boxes = [[0.1, 0.1, 0.5, 0.4], [0.4, 0.35, 0.8, 0.7], [0.45, 0.6, 0.6, 0.9]]  # each within the next one's blur
+    found = Detections.of(boxes, [0.9] * 3, [1, 3, 8])
+    pixels = noise(1300, 2300)
+    copied = redact(pixels, found, appearance, 4)
+    changed = redact(pixels, found, appearance, 4, in_place=True)
+    assert changed.pixels is pixels
+    assert np.array_equal(changed.pixels, copied.pixels)
+    assert np.array_equal(changed.mask, copied.mask)
+
+
 @pytest.mark.parametrize("size", [(300, 500), (1500, 2300), (12, 900)])
 @pytest.mark.parametrize("appearance", [COLOUR_BLUR, GRAY_BLUR, NORMALISED])
 def test_blur_equals_that_of_the_whole_picture(appearance: Appearance, size: tuple[int, int]) -> None:
