@@ -37,6 +37,15 @@ def expect_shown(picture: Any) -> None:
     expect(picture).not_to_have_js_property("naturalWidth", 0)
 
 
+def mark_region(window: Any) -> None:
+    """Give a region by its edges, and wait until it is hidden."""
+    for edge, value in {"left": 60, "top": 0, "right": 90, "bottom": 20}.items():
+        window.get_by_label(edge).fill(str(value))
+    window.get_by_role("button", name="Mask this region").click()
+    window.wait_for_url(re.compile("said=hidden"))
+    window.get_by_text("The region is hidden now").wait_for()
+
+
 def filled(path: Path, left: float, top: float, right: float, bottom: float) -> float:
     """How far, in levels, the inner part of a region is from the fill."""
     pixels = decode_jpeg(path.read_bytes()).pixels.astype(int)
@@ -149,12 +158,33 @@ def test_a_region_is_given_by_its_edges_without_scripts(airflow: Deployment) -> 
     window.goto(f"{airflow.page}/folders")
     window.get_by_role("link", name=FOLDER).click()
     window.get_by_role("link", name=re.compile("masked picture p003.jpg")).click()
-    for edge, value in {"left": 60, "top": 0, "right": 90, "bottom": 20}.items():
-        window.get_by_label(edge).fill(str(value))
-    window.get_by_role("button", name="Mask this region").click()
-    window.get_by_text("The region is hidden now").wait_for()
+    mark_region(window)
     assert filled(airflow.output / FOLDER / "p003.jpg", 0.6, 0, 0.9, 0.2) < 8
     context.close()
+
+
+def test_a_region_is_withdrawn_with_the_keyboard_alone(airflow: Deployment) -> None:
+    window = open_picture(airflow, "operator", "p000.jpg", BROKEN)
+    mark_region(window)
+    masked = airflow.output / BROKEN / "p000.jpg"
+    published = masked.read_bytes()
+    window.get_by_text("Withdraw region 1…").focus()
+    expect(window.locator("#region-0")).to_have_class(re.compile("chosen"))
+    window.keyboard.press("Enter")
+    expect(window.get_by_text("It stays hidden in the published picture.")).to_be_visible()
+    window.keyboard.press("Tab")
+    expect(window.get_by_label("Reason")).to_be_focused()
+    window.keyboard.type("It is a sign, not a face")
+    window.keyboard.press("Enter")
+    window.wait_for_url(re.compile("said=withdrawn"))
+    window.get_by_text("Nothing is uncovered by that").wait_for()
+    window.get_by_text("Still hidden in the published picture").wait_for()
+    window.get_by_text("Withdrawn by operator").wait_for()
+    expect(window.get_by_text("Withdraw region 1…")).to_have_count(0)
+    expect(window.locator("#boxes .c-withdrawn")).to_have_count(1)
+    assert masked.read_bytes() == published
+    review = read_reviews(airflow.state, BROKEN)["p000.jpg"]
+    assert (review.active, review.remaining) == ((), {0})
 
 
 def test_the_queue_leads_from_picture_to_picture(airflow: Deployment) -> None:
@@ -170,7 +200,7 @@ def test_the_queue_leads_from_picture_to_picture(airflow: Deployment) -> None:
     window.get_by_role("button", name="Ok, nothing is missing").click()
     window.get_by_text("Noted as ok").wait_for()
     expect(window.get_by_role("heading", level=1)).not_to_have_text(name)
-    assert read_reviews(airflow.state, FOLDER)[name].ok_model
+    assert read_reviews(airflow.state, FOLDER)[name].ok
     window.get_by_role("link", name="Back to the queue").click()
     expect(window.locator(".queue li")).to_have_count(before - 1)
 
@@ -224,6 +254,13 @@ def test_every_page_is_accessible(airflow: Deployment, theme: str) -> None:
     window = open_picture(airflow, "admin", "p005.jpg")
     window.emulate_media(color_scheme=theme)
     picture = window.url
+    mark_region(window)
+    mark_region(window)
+    first = window.locator("details").first
+    first.locator("summary").click()
+    first.get_by_label("Reason").fill("It is a sign")
+    first.get_by_role("button").click()
+    window.wait_for_url(re.compile("said=withdrawn"))
     gallery = picture.partition("/pictures/")[0]
     pages = ["/", f"/runs/{RUN_ID}", "/folders", "/review", "/audit"]
     for address in (*(airflow.page + path for path in pages), gallery, picture, f"{picture.partition('?')[0]}/compare"):
