@@ -35,7 +35,6 @@ from airflow.sdk import (
     AsyncCallback,
     CronPartitionTimetable,
     DeadlineAlert,
-    DeadlineReference,
     TriggerRule,
     task,
     task_group,
@@ -52,7 +51,7 @@ nightly = deployment.schedule and CronPartitionTimetable(
     deployment.schedule, timezone=deployment.timezone, key_format=KEY_FORMAT
 )
 late = deployment.deadline and DeadlineAlert(
-    reference=DeadlineReference.DAGRUN_QUEUED_AT,
+    reference=deadline.NightBegan(),
     interval=deployment.deadline,
     callback=AsyncCallback(deadline.run_is_late),
 )

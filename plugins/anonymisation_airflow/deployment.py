@@ -18,7 +18,8 @@ ANONYMISATION_RETRY_SECONDS   seconds before that, doubled each time            
 ANONYMISATION_MAX_FOLDERS     folders that one run takes, 1 or more; more of them go in further runs. Of work units
                               (see max_pictures_per_work_unit) never more than Airflow's max_map_length allows
                                                                                   (default: 500)
-ANONYMISATION_DEADLINE_MINUTES  minutes after which a run that has not ended is told by mail  (default: never)
+ANONYMISATION_DEADLINE_MINUTES  minutes after which a night that has not ended is told by mail; runs by hand and
+                              backfills have no deadline                          (default: never)
 ANONYMISATION_GPU_POD_TEMPLATE  pod template file of the mask tasks, with the KubernetesExecutor  (default: none)
 """
 

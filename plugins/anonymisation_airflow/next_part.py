@@ -32,4 +32,9 @@ class NextPartOperator(TriggerDagRunOperator):
 
 def next_run_id(run_id: str, part: int) -> str:
     """The name of the run that takes part number `part` of what `run_id` began."""
-    return f"{re.sub(r'__part[0-9]+$', '', run_id)}__part{part}"
+    return f"{first_run_id(run_id)}__part{part}"
+
+
+def first_run_id(run_id: str) -> str:
+    """The name of the run that began what `run_id` is a part of; its own, if it is the first."""
+    return re.sub(r"__part[0-9]+$", "", run_id)

@@ -126,8 +126,10 @@ def test_a_late_run_is_mailed_whatever_the_switches_say(
     from anonymisation_airflow.deadline import run_is_late
 
     configure(tmp_path, monkeypatch, finished_email=False)
-    run = {"dag_id": "masking", "dag_run_id": "scheduled__2026"}
-    asyncio.run(run_is_late({"dag_run": run, "deadline": {"deadline_time": "2026-01-02 06:00:00+00:00"}}))
+    run = {"dag_id": "masking", "dag_run_id": "scheduled__2026", "queued_at": "2026-01-02T02:00:00Z"}
+    later = {**run, "dag_run_id": "scheduled__2026__part2", "queued_at": "2026-01-02T06:00:01Z"}
+    for one in (run, later):
+        asyncio.run(run_is_late({"dag_run": one, "deadline": {"deadline_time": "2026-01-02 06:00:00+00:00"}}))
     (mail,) = mails
     assert "The run scheduled__2026 should have ended by 2026-01-02 06:00:00+00:00." in text_of(mail)
 
