@@ -2,7 +2,7 @@
 
     <state>/runs/<hash of the run>/<hash of the folder>-<shard>.json
 
-They are of no use once the unit has its report; nothing depends on them.
+They are of no use once the unit has its report, and are forgotten at the end of the run; nothing depends on them.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import logging
+import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from anonymisation.journal import to_line
 from anonymisation.outcomes import ImageOutcome, Status
 
 EVERY_SECONDS: Final = 2.0
+FORGOTTEN_SECONDS: Final = 7 * 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +90,18 @@ def read_progress(state_root: Path, run: str) -> list[Progress]:
         except (OSError, ValueError, TypeError):
             continue
     return found
+
+
+def forget_progress(state_root: Path, run: str, *, now: float | None = None) -> None:
+    """Remove what is known of a run that came to its end, and of runs that never did and stand still for a week."""
+    own = _run_folder(state_root, run)
+    old = (time.time() if now is None else now) - FORGOTTEN_SECONDS
+    for place in own.parent.iterdir() if own.parent.is_dir() else ():
+        try:
+            if place == own or place.stat().st_mtime < old:
+                shutil.rmtree(place)
+        except OSError as error:  # as while a task that was begun again writes there
+            logging.getLogger(__name__).warning("%s is not removed: %s", place, error)
 
 
 def _run_folder(state_root: Path, run: str) -> Path:

@@ -8,11 +8,13 @@ from typing import Any, Final
 
 from airflow.sdk import Context, get_current_context
 
+from anonymisation.errors import AnonymisationError
 from anonymisation.outcomes import FolderReport, MaskReport, RunReport
 from anonymisation.report import render_summary
 from anonymisation.units import WorkUnit
 from anonymisation_airflow.metrics import count_run
 from anonymisation_airflow.notifier import RunFailedError, mail_folder, mail_summary
+from anonymisation_airflow.request import workspace_for
 from anonymisation_airflow.tasks import (
     DISCOVER,
     ERROR_KEY,
@@ -28,6 +30,8 @@ from anonymisation_airflow.tasks import (
 TABLE_KEY: Final = "table"
 MAX_ROWS: Final = 200  # folders listed in the XCom; the totals are exact
 SILENT: Final = "ended without a word (killed, or out of memory?); see the log of its task"
+# A person can mark a task a success; that it did its work is known by its report alone.
+UNTOLD: Final = "marked as a success, but there is no report of it; clear its task"
 # Of a task that will not run by itself any more: what went before it was cleared alone, or a person skipped it.
 NOT_RUN: Final = ("upstream_failed", "skipped", "removed")
 
@@ -41,6 +45,8 @@ def summarise() -> None:
     context = get_current_context()
     report = run_report(context)
     plan = context["ti"].xcom_pull(task_ids=DISCOVER, key=PLAN_KEY)
+    if plan is None:
+        _tidy(context)
     logging.getLogger(__name__).info("%s", render_summary(report) if plan is None else plan["text"])
     context["ti"].xcom_push(TABLE_KEY, [_row(folder) for folder in report.folders[:MAX_ROWS]])
     if plan is None:
@@ -51,6 +57,22 @@ def summarise() -> None:
         count_run(report)
     if not report.succeeded:
         raise RunFailedError(_verdict(report))
+
+
+def _tidy(context: Context) -> None:
+    """Hide what reviewers marked while their folders were worked on, and forget how far the run was.
+
+    Neither makes the run fail: boxes that cannot be hidden now are kept, and the next run begins with them.
+    """
+    from anonymisation.review_remask import finish_outstanding
+    from anonymisation.run_progress import forget_progress
+
+    try:
+        workspace = workspace_for(context)
+        forget_progress(workspace.shares.state, context["dag_run"].run_id)
+        finish_outstanding(workspace)
+    except (AnonymisationError, OSError) as error:
+        logging.getLogger(__name__).warning("what reviewers marked meanwhile waits for the next run: %s", error)
 
 
 def run_report(context: Context) -> RunReport:
@@ -93,6 +115,8 @@ def _unit_error(
         state = states.get(f"{GROUP}.{step}_{index}")
         if state in NOT_RUN:
             return f"{step}: did not run ({state}); clear its task"
+        if state == "success" and values[step] is None:
+            return f"{step}: {UNTOLD}"
         if state == "failed":
             if unit in errors[step]:
                 return f"{step}: {errors[step][unit]['message']}"
@@ -102,12 +126,18 @@ def _unit_error(
 
 
 def _broken_discovery(ti: Any, states: dict[str, Any]) -> list[str]:
-    if states.get(NEXT_PART) == "failed":
-        return [f"{NEXT_PART}: could not trigger the run for the remaining folders; see its log"]
-    if states.get(DISCOVER) != "failed":
-        return []
-    error = ti.xcom_pull(task_ids=DISCOVER, key=ERROR_KEY)
-    return [f"{DISCOVER}: {error['message'] if error else SILENT}"]
+    state, further = states.get(DISCOVER), states.get(NEXT_PART)
+    if state == "failed":
+        error = ti.xcom_pull(task_ids=DISCOVER, key=ERROR_KEY)
+        return [f"{DISCOVER}: {error['message'] if error else SILENT}"]
+    if state in NOT_RUN:
+        return [f"{DISCOVER}: did not run ({state}); clear its task"]
+    if state == "success" and ti.xcom_pull(task_ids=DISCOVER) is None:
+        return [f"{DISCOVER}: {UNTOLD}"]
+    remaining = ti.xcom_pull(task_ids=DISCOVER, key=NEXT_PART_KEY) is not None
+    if further == "failed" or (remaining and further in NOT_RUN):
+        return [f"{NEXT_PART}: could not trigger the run for the remaining folders ({further}); see its log"]
+    return []
 
 
 def _further_run(ti: Any) -> list[str]:

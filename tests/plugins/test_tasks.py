@@ -111,6 +111,60 @@ def test_a_step_that_never_ran_is_no_success(site: Site, state: str) -> None:
     assert plain.table()[FOLDER]["error"] == f"archive: did not run ({state}); clear its task"
 
 
+@pytest.mark.parametrize("step", ["mask", "archive", "load", "check", "release"])
+def test_a_step_that_a_person_marked_as_a_success_is_none(site: Site, step: str) -> None:
+    from anonymisation_airflow import summary
+
+    site.fill(2)
+    plain = run()
+    del plain.xcoms[f"folder.{step}", 0, "return_value"]
+    assert not plain.call("summary", summary.summarise)
+    assert plain.table()[FOLDER]["error"].startswith(f"{step}: marked as a success")
+
+
+@pytest.mark.parametrize(
+    ("state", "told"),
+    [("success", "discover: marked as a success"), ("skipped", "discover: did not run (skipped)")],
+)
+def test_a_discovery_that_told_nothing_is_not_a_night_without_folders(site: Site, state: str, told: str) -> None:
+    from anonymisation_airflow import summary
+    from tests.plugins.plain_run import PlainRun
+
+    plain = PlainRun(states={"discover": state})
+    assert not plain.call("summary", summary.summarise)
+    assert str(plain.errors["summary"]).startswith(told)
+
+
+@pytest.mark.parametrize(("state", "green"), [("success", True), ("skipped", False), ("failed", False)])
+def test_folders_that_are_left_need_the_next_run(
+    site: Site, monkeypatch: pytest.MonkeyPatch, state: str, green: bool
+) -> None:
+    from anonymisation_airflow import summary
+
+    monkeypatch.setenv("ANONYMISATION_MAX_FOLDERS", "1")
+    site.fill(1)
+    site.fill(1, OTHER, first=20)
+    plain = run()
+    plain.states["next_part"] = state
+    assert plain.call("summary", summary.summarise) is green
+    assert green or "next_part: could not trigger" in str(plain.errors["summary"])
+
+
+def test_the_end_of_a_run_hides_what_reviewers_marked_meanwhile_and_forgets_its_progress(site: Site) -> None:
+    from anonymisation.review import Box, add_box
+    from anonymisation_airflow import summary
+
+    site.fill(1)
+    plain = run()
+    state = site.workspace().shares.state
+    assert not list((state / "runs").iterdir())
+    (masked,) = (site.output / FOLDER).glob("*.jpg")
+    before = masked.read_bytes()
+    add_box(state, FOLDER, masked.name, Box(0.0, 0.5, 0.2, 0.9), "kari")
+    assert plain.call("summary", summary.summarise)
+    assert masked.read_bytes() != before
+
+
 def test_a_dry_run_lists_and_touches_nothing(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.fill(3)
     before = names_below(site.root)
