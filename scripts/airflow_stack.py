@@ -195,12 +195,18 @@ def stop_group(pid: int, home: Path, process: subprocess.Popen[bytes] | None = N
 
 
 def processes_of(home: Path) -> list[int]:
-    """The ids of this user's processes that were started with AIRFLOW_HOME at `home` (none is found but on Linux)."""
+    """The ids of this user's processes that were started with AIRFLOW_HOME at `home` (none is found but on Linux).
+
+    Some of Airflow's write their title over their environment; those are known by it and by where they run.
+    """
     marker = b"AIRFLOW_HOME=" + os.fsencode(home)
+    there = home.resolve()
     found = []
     for entry in Path("/proc").glob("[0-9]*") if Path("/proc").is_dir() else ():
         with suppress(OSError):
-            if int(entry.name) != os.getpid() and marker in (entry / "environ").read_bytes().split(b"\0"):
+            ours = marker in (entry / "environ").read_bytes().split(b"\0")
+            titled = (entry / "cmdline").read_bytes().startswith(b"airflow ") and (entry / "cwd").readlink() == there
+            if (ours or titled) and int(entry.name) != os.getpid():
                 found.append(int(entry.name))
     return found
 

@@ -15,7 +15,7 @@ from PIL import Image
 
 from anonymisation.errors import ConfigurationError
 from scripts import run_once, serve
-from scripts.airflow_stack import ROOT
+from scripts.airflow_stack import ROOT, processes_of
 from scripts.contact_sheet import CELL_WIDTH, MAX_PAIRS, Pair, find_pairs, write_contact_sheet
 from scripts.folders import UsageError, choose_folders
 from scripts.run_log import write_run_log
@@ -147,3 +147,23 @@ def test_progress_counts_folders_through_each_step() -> None:
     ]
     assert run_once.progress(tasks) == "2 folders: mask 1, archive 1, load 0, check 0, release 0"
     assert run_once.progress(tasks[:1]) == "looking for capture folders …"
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs Linux")
+def test_processes_of_an_airflow_are_found_even_where_a_title_stands_over_their_environment(tmp_path: Path) -> None:
+    others = {key: value for key, value in os.environ.items() if key != "AIRFLOW_HOME"}
+    own = {**others, "AIRFLOW_HOME": str(tmp_path)}
+    sleep = shutil.which("sleep")
+    assert sleep is not None
+    started = [
+        subprocess.Popen([sleep, "60"], env=own),
+        subprocess.Popen(["airflow worker -- idle", "60"], executable=sleep, env=others, cwd=tmp_path),
+        subprocess.Popen([sleep, "60"], env=others, cwd=tmp_path),  # someone's shell that happens to be there
+        subprocess.Popen(["airflow worker -- idle", "60"], executable=sleep, env=others, cwd=ROOT),
+    ]
+    try:
+        assert sorted(processes_of(tmp_path)) == sorted(process.pid for process in started[:2])
+    finally:
+        for process in started:
+            process.kill()
+            process.wait()
