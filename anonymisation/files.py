@@ -51,22 +51,53 @@ def sha256_of_file(path: Path) -> str:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
+class Part:
+    """A file that is written beside its place, where it is put when it has been flushed."""
+
+    def __init__(self, path: Path, data: bytes | Iterable[bytes], *, mode: int = 0o666) -> None:
+        """Write `data` (at once, or in pieces); the file never has more permissions than `mode`."""
+        self.path = path
+        self._part = _part_path(path)
+        self._stream: IO[bytes] | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._stream = open(self._part, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
+            self._stream.writelines([data] if isinstance(data, bytes) else data)
+        except BaseException:
+            self.discard()
+            raise
+
+    def flush(self) -> None:
+        """Bring it to the disk."""
+        if self._stream is not None:
+            with self._stream:
+                _flush(self._stream)
+
+    def put(self) -> None:
+        """Let it take its place, which holds what it held before or all of it."""
+        self._part.replace(self.path)
+
+    def discard(self) -> None:
+        """Remove it, unless it has taken its place."""
+        if self._stream is not None:
+            with contextlib.suppress(OSError):  # what it could not write goes anyway
+                self._stream.close()
+        self._part.unlink(missing_ok=True)
+
+
 def write_atomically(path: Path, data: bytes | Iterable[bytes], *, mode: int = 0o666) -> None:
     """Write `data` (at once, or in pieces) so that `path` is either as it was or whole.
 
     It goes to a flushed file in the same folder, which is then renamed. The file never has more permissions than
     `mode`, from its first byte on.
     """
-    part = _part_path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    part = Part(path, data, mode=mode)
     try:
-        with open(part, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
-            stream.writelines([data] if isinstance(data, bytes) else data)
-            _flush(stream)
-        part.replace(path)
-        _flush_folder(path.parent)
+        part.flush()
+        part.put()
+        flush_folder(path.parent)
     except BaseException:
-        part.unlink(missing_ok=True)
+        part.discard()
         raise
 
 
@@ -84,7 +115,7 @@ def copy_atomically(source: Path, target: Path) -> str:
         stat = source.stat()
         os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))
         part.replace(target)
-        _flush_folder(target.parent)
+        flush_folder(target.parent)
     except BaseException:
         part.unlink(missing_ok=True)
         raise
@@ -199,7 +230,7 @@ def _flush(stream: IO[bytes]) -> None:
     os.fsync(stream.fileno())
 
 
-def _flush_folder(path: Path) -> None:
+def flush_folder(path: Path) -> None:
     """Bring a rename to the disk: an original may be removed because of it. Not every network share can do this."""
     descriptor = os.open(path, os.O_RDONLY)
     try:

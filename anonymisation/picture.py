@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.errors import ImageError, ImageMetadataError, ShareUnavailableError
-from anonymisation.files import sha256_of, sha256_of_file, with_access, write_atomically
+from anonymisation.files import sha256_of, sha256_of_file, with_access
 from anonymisation.imaging.exif import ExifTags, Provenance, published_exif, read_exif, read_provenance
 from anonymisation.imaging.jpeg import Frame, decode_jpeg, encode_jpeg, to_upright
 from anonymisation.imaging.mask_file import encode_mask
@@ -31,6 +31,7 @@ from anonymisation.paths import ImagePaths
 from anonymisation.review import ReviewedBoxes, with_boxes
 from anonymisation.state import MASKED, FileStamp, PictureState
 from anonymisation.workspace import Workspace
+from anonymisation.writing import write_one_by_one
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,6 +61,21 @@ class FinishedPicture:
     detections: list[dict[str, Any]] | None
     objects: Mapping[str, int]
     boxes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MadePicture:
+    """A picture whose files are made and not written yet: what is to stand where, the masked picture last.
+
+    The rest is as in `FinishedPicture`.
+    """
+
+    picture: PreparedPicture
+    files: tuple[tuple[Path, bytes], ...]
+    record: Record
+    detections: list[dict[str, Any]]
+    objects: Mapping[str, int]
+    boxes: tuple[int, ...]
 
 
 class ArchivedNameError(ImageError):
@@ -157,16 +173,15 @@ class PictureWorker:
         Raises:
             ImageError: it cannot be written.
         """
-        self._write_all([(path, record_to_json(record)) for path in places])
+        write_one_by_one(self._settings, [(path, record_to_json(record)) for path in places])
 
-    def finish(self, picture: PreparedPicture, detections: Detections) -> FinishedPicture:
-        """Redact, encode and write all that the settings ask for; the masked picture last, so that it proves the rest.
+    def make(self, picture: PreparedPicture, detections: Detections) -> MadePicture:
+        """Redact, encode and make all that the settings ask for; the masked picture last, so that it proves the rest.
 
-        `detections` are those of the upright picture.
+        `detections` are those of the upright picture, whose pixels are used up.
 
         Raises:
             ImageError: the metadata cannot be made safe, or a file cannot be made.
-            ShareUnavailableError: the output share is away.
         """
         paths = self.paths(picture.file)
         stored = detections.to_stored(picture.exif.orientation)
@@ -191,9 +206,13 @@ class PictureWorker:
             files += [(path, mask) for path in mask_places]
         if self._settings.draw_mask:
             files.append((paths.masked, masked))
-        self._write_all(files)
         boxes = tuple(added.number for added in review.active) if self._settings.draw_mask else tuple(review.hidden)
-        return FinishedPicture(self._state(picture, paths), record, stored.as_json(), objects, boxes)
+        return MadePicture(picture, tuple(files), record, stored.as_json(), objects, boxes)
+
+    def finished(self, made: MadePicture) -> FinishedPicture:
+        """A picture whose files have been written."""
+        state = self._state(made.picture, self.paths(made.picture.file))
+        return FinishedPicture(state, made.record, made.detections, made.objects, made.boxes)
 
     def adopt(self, file: PictureFile, data: bytes) -> FinishedPicture | None:
         """What the output share holds of this very picture when its state was lost; None if there is nothing to adopt.
@@ -261,25 +280,6 @@ class PictureWorker:
     def _rebuilt_record(self, paths: ImagePaths, exif: ExifTags, provenance: Provenance) -> Record:
         record = build_record(paths.original, exif, self._context, objects=provenance.objects)
         return {**record, "versjon": provenance.version}
-
-    def _write_all(self, files: Iterable[tuple[Path, bytes]]) -> None:
-        """Write the files in their order; where one cannot be written, none stays that was not there before."""
-        new: list[Path] = []
-        try:
-            for path, data in files:
-                if not path.exists():
-                    new.append(path)
-                self._write(path, data)
-        except ImageError:
-            for path in new:
-                path.unlink(missing_ok=True)
-            raise
-
-    def _write(self, path: Path, data: bytes) -> None:
-        try:
-            with_access(self._settings, f"writing {path}", lambda: write_atomically(path, data))
-        except OSError as error:
-            raise ImageError(f"{path} cannot be written: {error.strerror}") from error
 
 
 def _can_be_listed(folder: Path) -> bool:

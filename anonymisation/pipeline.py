@@ -20,7 +20,7 @@ from anonymisation.listing import PictureFile, list_pictures
 from anonymisation.masking.detector import Detector
 from anonymisation.outcomes import ImageOutcome, MaskReport, Status
 from anonymisation.overlap import executor, failed, in_flight, prompt_switching
-from anonymisation.picture import FinishedPicture, PictureWorker, PreparedPicture
+from anonymisation.picture import FinishedPicture, MadePicture, PictureWorker, PreparedPicture
 from anonymisation.review import mark_hidden
 from anonymisation.review_remask import hide_waiting
 from anonymisation.shadowing import SHADOWED, is_known_shadowed, shadowed_names
@@ -28,7 +28,9 @@ from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_
 from anonymisation.timing import Timing, keep_timing
 from anonymisation.units import WHOLE, Shard
 from anonymisation.workspace import Workspace
+from anonymisation.writing import Writer
 
+_WRITTEN: Final = 8  # pictures whose files are on their way to the disk, which waits longer than it works
 # Stands where a failed picture's settings digest would, when the failure does not follow from bytes and settings alone.
 _PASSING: Final = "passing"
 
@@ -118,10 +120,12 @@ class _MaskStep:
         self._shadowed = shadowed_names([file.name for file in files], self._state.pictures, self._settings)
         self._state.has_record("")  # reads the records' places before threads ask for them
         threads = self._settings.max_num_async_workers if self._settings.enable_async else 0
-        with prompt_switching(), executor(threads) as pool:
+        beside = threads > 0
+        with prompt_switching(), executor(threads) as pool, Writer(self._settings, beside=beside) as writer:
             begun = in_flight(((file, pool.submit(self._begin, file)) for file in files), threads)
-            ended = in_flight(((file, self._detect(pool, future)) for file, future in begun), threads)
-            for file, future in ended:
+            made = in_flight(((file, self._detect(pool, future)) for file, future in begun), threads)
+            written = in_flight(((file, self._write(writer, future)) for file, future in made), _WRITTEN * beside)
+            for file, future in written:
                 yield self._settle(file, future)
 
     def _begin(self, file: PictureFile) -> ImageOutcome | FinishedPicture | PreparedPicture:
@@ -163,8 +167,8 @@ class _MaskStep:
 
     def _detect(
         self, pool: Executor, begun: Future[ImageOutcome | FinishedPicture | PreparedPicture]
-    ) -> Future[ImageOutcome | FinishedPicture]:
-        """Run the model on a prepared picture and have it finished; anything else is handed on as it is."""
+    ) -> Future[ImageOutcome | FinishedPicture | MadePicture]:
+        """Run the model on a prepared picture and have its files made; anything else is handed on as it is."""
         if begun.exception() is not None or not isinstance(picture := begun.result(), PreparedPicture):
             return begun  # type: ignore[return-value]  # no PreparedPicture: just looked
         model = self._detector()
@@ -176,7 +180,15 @@ class _MaskStep:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the model stumbles over is this picture's failure
             return failed(error)
-        return pool.submit(self._worker.finish, picture, detections)
+        return pool.submit(self._worker.make, picture, detections)
+
+    def _write(
+        self, writer: Writer, made: Future[ImageOutcome | FinishedPicture | MadePicture]
+    ) -> Future[ImageOutcome | FinishedPicture]:
+        """Have the files of a picture written; anything else is handed on as it is."""
+        if made.exception() is not None or not isinstance(picture := made.result(), MadePicture):
+            return made  # type: ignore[return-value]  # no MadePicture: just looked
+        return writer.write(picture.files, lambda: self._worker.finished(picture))
 
     def _settle(self, file: PictureFile, future: Future[ImageOutcome | FinishedPicture]) -> ImageOutcome:
         """Wait for a picture and keep what became of it."""
