@@ -96,7 +96,11 @@ def forget_progress(state_root: Path, run: str, *, now: float | None = None) -> 
     """Remove what is known of a run that came to its end, and of runs that never did and stand still for a week."""
     own = _run_folder(state_root, run)
     old = (time.time() if now is None else now) - FORGOTTEN_SECONDS
-    for place in own.parent.iterdir() if own.parent.is_dir() else ():
+    try:
+        places = list(own.parent.iterdir())
+    except OSError:
+        return  # nothing was noted; or the share is away, and whoever needs it says so
+    for place in places:
         try:
             if place == own or place.stat().st_mtime < old:
                 shutil.rmtree(place)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from datetime import UTC, datetime
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import Context, get_current_context
 
@@ -27,6 +27,9 @@ from anonymisation_airflow.tasks import (
     step_report,
 )
 
+if TYPE_CHECKING:
+    from anonymisation.workspace import Workspace
+
 TABLE_KEY: Final = "table"
 MAX_ROWS: Final = 200  # folders listed in the XCom; the totals are exact
 SILENT: Final = "ended without a word (killed, or out of memory?); see the log of its task"
@@ -45,8 +48,9 @@ def summarise() -> None:
     context = get_current_context()
     report = run_report(context)
     plan = context["ti"].xcom_pull(task_ids=DISCOVER, key=PLAN_KEY)
-    if plan is None:
-        _tidy(context)
+    workspace = _workspace(context) if plan is None else None
+    if workspace is not None:
+        _hide_marked(workspace, report)
     logging.getLogger(__name__).info("%s", render_summary(report) if plan is None else plan["text"])
     context["ti"].xcom_push(TABLE_KEY, [_row(folder) for folder in report.folders[:MAX_ROWS]])
     if plan is None:
@@ -55,24 +59,35 @@ def summarise() -> None:
                 mail_folder(context, folder)
         mail_summary(context, report)
         count_run(report)
+    if workspace is not None:
+        _tidy(workspace, context["dag_run"].run_id)
     if not report.succeeded:
         raise RunFailedError(_verdict(report))
 
 
-def _tidy(context: Context) -> None:
-    """Hide what reviewers marked while their folders were worked on, and forget how far the run was.
+def _workspace(context: Context) -> Workspace | None:
+    """None where it cannot be opened; the discovery has failed then, and has told why."""
+    try:
+        return workspace_for(context)
+    except AnonymisationError as error:
+        logging.getLogger(__name__).warning("what reviewers marked meanwhile waits for the next run: %s", error)
+        return None
 
-    Neither makes the run fail: boxes that cannot be hidden now are kept, and the next run begins with them.
-    """
+
+def _hide_marked(workspace: Workspace, report: RunReport) -> None:
+    """Hide what reviewers marked while its folder was worked on; what cannot be hidden now, the next run begins with."""
     from anonymisation.review_remask import finish_outstanding
+
+    finish_outstanding(workspace, [folder.folder for folder in report.folders])
+
+
+def _tidy(workspace: Workspace, run_id: str) -> None:
+    """Forget how far the run was, and the operations page's small copies of pictures that are gone or changed."""
+    from anonymisation.review_copies import sweep_copies
     from anonymisation.run_progress import forget_progress
 
-    try:
-        workspace = workspace_for(context)
-        forget_progress(workspace.shares.state, context["dag_run"].run_id)
-        finish_outstanding(workspace)
-    except (AnonymisationError, OSError) as error:
-        logging.getLogger(__name__).warning("what reviewers marked meanwhile waits for the next run: %s", error)
+    forget_progress(workspace.shares.state, run_id)
+    sweep_copies(workspace.shares)
 
 
 def run_report(context: Context) -> RunReport:
