@@ -75,7 +75,7 @@ def _workspace(context: Context) -> Workspace | None:
 
 
 def _hide_marked(workspace: Workspace, report: RunReport) -> None:
-    """Hide what reviewers marked while its folder was worked on; what cannot be hidden now, the next run begins with."""
+    """Hide what was marked while its folder was worked on; what cannot be hidden now, the next run begins with."""
     from anonymisation.review_remask import finish_outstanding
 
     finish_outstanding(workspace, [folder.folder for folder in report.folders])
