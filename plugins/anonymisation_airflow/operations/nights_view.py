@@ -21,6 +21,8 @@ PICTURES_KEY: Final = "pictures"  # of discover's XCom: the pictures and those p
 WORKING: Final = frozenset({"running", "queued", "deferred", "up_for_retry", "restarting"})
 _BAD: Final = frozenset({"failed", "upstream_failed"})
 _REMEMBERED: Final = 200
+# What a person should see first stands first; within a state, the order of the run.
+_URGENCY: Final = {state: place for place, state in enumerate(("failed", "stopped", "running", "waiting"))}
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +30,7 @@ class Totals:
     """Sums over the folders of a run; `size` in bytes archived, `seconds` of wall time."""
 
     folders: int
+    folders_failed: int
     found: int
     masked: int
     already_done: int
@@ -42,6 +45,7 @@ class Totals:
         """The sums of a report."""
         return cls(
             folders=len(report.folders),
+            folders_failed=sum(not folder.succeeded for folder in report.folders),
             found=report.total("mask", "found"),
             masked=report.total("mask", "masked"),
             already_done=report.total("mask", "already_done"),
@@ -54,9 +58,10 @@ class Totals:
 
     def with_progress(self, lines: Iterable[FolderLine]) -> Totals:
         """The sums while the run goes on: what is known of a folder by its progress counts, too."""
+        lines = list(lines)
         counts = [line.counts for line in lines]
         sums = {key: sum(count[key] for count in counts) for key in ("found", "masked", "failed")}
-        return replace(self, **sums)
+        return replace(self, **sums, folders_failed=sum(line.state == "failed" for line in lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,6 +155,7 @@ def view_night(site: Site, run: StoredRun) -> NightView:
         _line(site, run, folder, units.get(folder.folder, []), progress.get(folder.folder, []), expected)
         for folder in report.folders
     )
+    lines = tuple(sorted(lines, key=lambda line: _URGENCY.get(line.state, len(_URGENCY))))
     totals = Totals.of(report, _seconds(run.night))
     return NightView(
         run.night,

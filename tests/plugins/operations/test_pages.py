@@ -36,7 +36,7 @@ def test_nights_are_listed_with_their_totals(page: Page, night: str) -> None:
     assert answer.status_code == 200
     text = words(answer.text)
     assert "2021-05-01 02:00" in text
-    assert "failed 1 1 203 1 202 0 1 1 200 4.0 GB 3 min 20 s" in text
+    assert "failed 1 1 failed 1 203 1 202 0 1 1 200 4.0 GB 3 min 20 s" in text
 
 
 def test_one_night_shows_a_folder_of_two_shards_as_one(page: Page, night: str) -> None:
@@ -49,6 +49,26 @@ def test_one_night_shows_a_folder_of_two_shards_as_one(page: Page, night: str) -
     assert "truncated or corrupt &lt;b&gt;picture&lt;/b&gt;" in text
     assert f"runs/{quote(night, safe='')}/tasks/folder.release/mapped/1" in text
     assert page.folder() in text
+    assert "Folders 1 1 failed Pictures 1 203 Masked 1 202" in read
+    assert text.index("What failed") < text.index("<table")  # what a person has to see first
+
+
+def test_the_folders_that_failed_stand_first(page: Page) -> None:
+    run_id = f"many {page.site.root.name}"
+    run = add_run(run_id, "failed", datetime(2021, 7, 1, tzinfo=UTC), datetime(2021, 7, 1, 1, tzinfo=UTC))
+    names = [f"TilSladding/F{number}" for number in range(1, 5)]
+    add_task(run_id, "discover", -1, "success")
+    add_xcom(run, run_id, "discover", -1, "return_value", [{"folder": name, "shard": 1, "shards": 1} for name in names])
+    for index, name in enumerate(names):
+        add_task(run_id, "folder.mask", index, "failed" if index == 2 else "success")
+        if index != 2:
+            mask = {"found": 4, "masked": 4, "already_done": 0, "failed": 0, "known_failed": 0, "seconds": 8.0}
+            add_xcom(
+                run, run_id, "folder.mask", index, "return_value", {**mask, "folder": name, "shard": 1, "shards": 1}
+            )
+    text = page.as_user("viewer").get(f"{PREFIX}/runs/{quote(run_id)}").text
+    shown = re.findall(r"TilSladding/F\d", text.partition("<tbody>")[2].partition("</tbody>")[0])
+    assert list(dict.fromkeys(shown)) == [names[index] for index in (2, 0, 1, 3)]
 
 
 def test_a_running_night_tells_progress_pace_and_what_is_left(page: Page) -> None:
