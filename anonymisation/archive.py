@@ -12,6 +12,7 @@ from anonymisation.errors import ArchiveConflictError, ImageError
 from anonymisation.files import copy_atomically, sha256_of_file, with_access
 from anonymisation.listing import list_pictures, masked_pictures
 from anonymisation.outcomes import MAX_LISTED, ArchiveReport, Failure
+from anonymisation.overlap import executor, in_flight
 from anonymisation.paths import ImagePaths
 from anonymisation.state import PictureState, open_state
 from anonymisation.units import WHOLE, Shard
@@ -35,15 +36,19 @@ def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> A
     workspace.require_apart(folder)
     archived = already = size = failed = 0
     failures: list[Failure] = []
-    with open_state(workspace.shares.state, folder, shard) as state:
+    threads = workspace.settings.threads
+    with open_state(workspace.shares.state, folder, shard) as state, executor(threads) as pool:
         files = list_pictures(workspace.shares.input / folder, shard)
-        for file, known in masked_pictures(files, state.pictures):
-            paths = workspace.picture(folder, file.name)
+        begun = (
+            (file, known, pool.submit(_archive_picture, workspace, workspace.picture(folder, file.name), known))
+            for file, known in masked_pictures(files, state.pictures)
+        )
+        for file, known, future in in_flight(begun, 2 * threads):
             try:
-                copied = _archive_picture(workspace, paths, known)
+                copied = future.result()
             except (ImageError, ArchiveConflictError) as error:
                 failed += 1
-                failures.append(Failure(paths.relative, str(error)))
+                failures.append(Failure(workspace.picture(folder, file.name).relative, str(error)))
                 continue
             archived += copied
             already += not copied

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from pathlib import PurePosixPath
@@ -71,7 +71,6 @@ def mask_folder(
     started = time.monotonic()
     workspace.require_shares()
     workspace.require_apart(folder)
-    outcomes = []
 
     def tidy() -> None:
         if clean_up:
@@ -79,15 +78,21 @@ def mask_folder(
 
     with open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
         step = _MaskStep(workspace, folder, shard, state, detector, run)
-        for outcome in step.outcomes():
-            outcomes.append(outcome)
-            if on_progress is not None:
-                on_progress(outcome)
+        report = MaskReport.of(folder, _told(step.outcomes(), on_progress), 0.0)
         hide_waiting(workspace, folder, state)
-    report = MaskReport.of(folder, outcomes, time.monotonic() - started)
+    report = replace(report, seconds=time.monotonic() - started)
     if report.masked:
         keep_timing(workspace.shares.state, folder, Timing(step.model, report.masked, report.seconds))
     return report
+
+
+def _told(
+    outcomes: Iterable[ImageOutcome], on_progress: Callable[[ImageOutcome], None] | None
+) -> Iterator[ImageOutcome]:
+    for outcome in outcomes:
+        if on_progress is not None:
+            on_progress(outcome)
+        yield outcome
 
 
 class _MaskStep:
@@ -119,7 +124,7 @@ class _MaskStep:
         files = list_pictures(self._workspace.shares.input / self._folder, self._shard)
         self._shadowed = shadowed_names([file.name for file in files], self._state.pictures, self._settings)
         self._state.has_record("")  # reads the records' places before threads ask for them
-        threads = self._settings.max_num_async_workers if self._settings.enable_async else 0
+        threads = self._settings.threads
         beside = threads > 0
         with prompt_switching(), executor(threads) as pool, Writer(self._settings, beside=beside) as writer:
             begun = in_flight(((file, pool.submit(self._begin, file)) for file in files), threads)

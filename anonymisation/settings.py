@@ -128,6 +128,11 @@ class Settings(BaseModel):
     def _mappenavn_fields(cls, value: str) -> str:
         return _check_fields(value, MAPPENAVN_FIELDS)
 
+    @property
+    def threads(self) -> int:
+        """How many threads read, make and copy pictures beside the model; 0 without overlap."""
+        return self.max_num_async_workers if self.enable_async else 0
+
     def picture_digest(self) -> str:
         """A short digest of every setting that changes what is written for a picture."""
         values = self.model_dump(mode="json", include=set(PICTURE_KEYS))
