@@ -132,13 +132,17 @@ def list_pictures(path: Path, shard: Shard = WHOLE) -> list[PictureFile]:
     Raises:
         ShareUnavailableError: the folder is there and cannot be read: nothing may be concluded from it.
     """
+    listing = Listing([], [], [], 0.0, set())
     try:
-        pictures = _read_folder(path, str(path)).pictures
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if is_picture_name(entry.name) and shard.holds(entry.name):
+                    _sort_entry(entry, str(path), listing)
     except FileNotFoundError:
         return []
     except OSError as error:
         raise ShareUnavailableError(f"{path}: cannot be read ({error.strerror}); check the share") from error
-    return pictures if shard.is_whole else [picture for picture in pictures if shard.holds(picture.name)]
+    return sorted(listing.pictures, key=lambda picture: picture.name)
 
 
 def masked_pictures(

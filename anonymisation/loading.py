@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Final
 
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from anonymisation.state import MASKED, FolderState, open_state
 from anonymisation.units import WHOLE, Shard
 from anonymisation.workspace import Workspace
 
+_ASKED_AT_ONCE: Final = 5000  # rows of which the identifiers are in memory together
 _NO_RECORD: Final = "its record is not known any more; mask its folder again, which finds it on the output share"
 
 
@@ -41,7 +43,7 @@ def load_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> Load
         masked = [name for name, known in sorted(state.pictures.items()) if known.status == MASKED]
         there = _present(target, state, (name for name in masked if state.pictures[name].loaded == key))
         missing = [name for name in masked if name not in there]
-        unknown = [name for name in missing if not state.has_record(name)]
+        unknown = dict.fromkeys(name for name in missing if not state.has_record(name))
         report = load_records(
             _sources(workspace, folder, state, missing),
             target,
@@ -92,15 +94,17 @@ def rows_present(workspace: Workspace, state: FolderState, names: Iterable[str])
 
 
 def _present(target: DatabaseTarget, state: FolderState, names: Iterable[str]) -> frozenset[str]:
-    identifiers = {}
-    for name in names:
-        record = state.record(name)
-        if record is not None:
-            identifiers[name] = str(row_from_record(target.layout, record)[target.layout.pk_column])
-    if not identifiers:
-        return frozenset()
-    found = existing_ids(target, identifiers.values())
-    return frozenset(name for name, identifier in identifiers.items() if identifier in found)
+    present: set[str] = set()
+    left = iter(names)
+    while some := list(islice(left, _ASKED_AT_ONCE)):
+        identifiers = {}
+        for name in some:
+            record = state.record(name)
+            if record is not None:
+                identifiers[name] = str(row_from_record(target.layout, record)[target.layout.pk_column])
+        found = existing_ids(target, identifiers.values()) if identifiers else set()
+        present.update(name for name, identifier in identifiers.items() if identifier in found)
+    return frozenset(present)
 
 
 def _sources(workspace: Workspace, folder: str, state: FolderState, names: Iterable[str]) -> Iterator[SourceRecord]:

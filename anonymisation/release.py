@@ -116,7 +116,10 @@ def _remove_emptied(workspace: Workspace, folder: str) -> bool:
     place = base / folder
     if list_pictures(place) or not place.is_dir():
         return False
-    for path in companions(workspace, folder, read_pictures(workspace.shares.state, folder)):
+    settings = workspace.settings
+    # The whole folder's, those of other shards too; not read where nothing was written beside originals.
+    known = read_pictures(workspace.shares.state, folder) if settings.local_json or settings.local_mask else {}
+    for path in companions(workspace, folder, known):
         with suppress(OSError):  # what cannot be removed keeps the folder, and loses nothing
             path.unlink(missing_ok=True)
     for path in (place, *place.parents):
