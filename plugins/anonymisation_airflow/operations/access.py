@@ -17,6 +17,7 @@ from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessE
 from airflow.api_fastapi.auth.managers.simple.simple_auth_manager import SimpleAuthManager
 from airflow.api_fastapi.core_api.security import GetUserDep, requires_access_dag
 from airflow.configuration import conf
+from airflow.utils.session import create_session
 from fastapi import Depends, Form, HTTPException, Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
@@ -42,6 +43,20 @@ def originals_allowed(user: BaseUser) -> bool:
     if isinstance(manager, SimpleAuthManager):  # which grants every custom view to every viewer
         return str(getattr(user, "role", None) or "").upper() == _ADMIN
     return bool(manager.is_authorized_custom_view(method="GET", resource_name=ORIGINALS, user=user))
+
+
+def register_permission() -> None:
+    """Make FAB know the permission to see originals: it gives to roles only what it knows.
+
+    With another auth manager there is nothing to do: the simple one has its roles, others keep lists of their own.
+    """
+    try:
+        from airflow.providers.fab.www.security_appless import ApplessAirflowSecurityManager
+    except ImportError:
+        return
+    if type(get_auth_manager()).__module__.startswith("airflow.providers.fab."):
+        with create_session() as session:
+            ApplessAirflowSecurityManager(session=session).create_permission("can_read", ORIGINALS)
 
 
 def may_see_originals(user: GetUserDep) -> None:

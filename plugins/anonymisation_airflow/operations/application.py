@@ -11,13 +11,14 @@ from markupsafe import escape
 from starlette.exceptions import HTTPException
 
 from anonymisation_airflow.operations import pages_nights, pages_pictures, pages_review
-from anonymisation_airflow.operations.access import reading
+from anonymisation_airflow.operations.access import reading, register_permission
 from anonymisation_airflow.operations.headers import SecureHeaders
 
 
 def create_app() -> FastAPI:
     """The application, to be mounted by Airflow's API server; without the pages that describe an API."""
     app = FastAPI(title="Anonymisation", dependencies=[reading], openapi_url=None, docs_url=None, redoc_url=None)
+    register_permission()
     for module in (pages_nights, pages_review, pages_pictures):
         app.include_router(module.router)
     app.add_middleware(SecureHeaders)
