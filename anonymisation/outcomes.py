@@ -27,12 +27,16 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageOutcome:
-    """What became of one picture; `picture` is its path below the input folder, `reason` is set where it failed."""
+    """What became of one picture; `picture` is its path below the input folder, `reason` is set where it failed.
+
+    `encoded_anew` says that its blocks were to be kept where no mask touches them, and could not be.
+    """
 
     picture: str
     status: Status
     reason: str | None = None
     objects: Mapping[str, int] = field(default_factory=dict)
+    encoded_anew: bool = False
 
     def __post_init__(self) -> None:
         if (self.reason is not None) != (self.status in {Status.FAILED, Status.KNOWN_FAILED}):
@@ -114,7 +118,7 @@ class MaskReport(_Report):
     """Counts of pictures: found = masked + already_done + failed + known_failed. `seconds` of wall time.
 
     Merged of several work units, `seconds` are those of all of them together. `sights` are the pictures masked now on
-    which most was detected.
+    which most was detected; `encoded_anew` counts those masked now of which no block could be kept as it was.
     """
 
     found: int
@@ -126,6 +130,7 @@ class MaskReport(_Report):
     objects: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
     sights: tuple[Sight, ...] = ()
+    encoded_anew: int = 0
 
     def __post_init__(self) -> None:
         accounted = self.masked + self.already_done + self.failed + self.known_failed
@@ -139,8 +144,10 @@ class MaskReport(_Report):
         objects: dict[str, int] = {}
         failures: list[Failure] = []
         sights: tuple[Sight, ...] = ()
+        anew = 0
         for outcome in outcomes:
             counts[outcome.status] += 1
+            anew += outcome.encoded_anew
             for label, number in outcome.objects.items():
                 objects[label] = objects.get(label, 0) + number
             if outcome.reason is not None and len(failures) < MAX_LISTED:
@@ -158,6 +165,7 @@ class MaskReport(_Report):
             objects=dict(sorted(objects.items())),
             seconds=seconds,
             sights=sights,
+            encoded_anew=anew,
         )
 
 

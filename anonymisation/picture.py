@@ -8,6 +8,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from anonymisation.errors import ImageError, ImageMetadataError, ShareUnavailableError
@@ -67,7 +68,8 @@ class FinishedPicture:
 class MadePicture:
     """A picture whose files are made and not written yet: what is to stand where, the masked picture last.
 
-    The rest is as in `FinishedPicture`.
+    `encoded_anew` says why blocks that no mask touches were not kept, where they were to be; the rest is as in
+    `FinishedPicture`.
     """
 
     picture: PreparedPicture
@@ -76,6 +78,7 @@ class MadePicture:
     detections: list[dict[str, Any]]
     objects: Mapping[str, int]
     boxes: tuple[int, ...]
+    encoded_anew: str | None
 
 
 class ArchivedNameError(ImageError):
@@ -205,13 +208,13 @@ class PictureWorker:
             mask = encode_mask(redaction.mask)
             files += [(path, mask) for path in mask_places]
         if self._settings.draw_mask:
-            files.append((paths.masked, masked))
+            files.append((paths.masked, masked.data))
         boxes = tuple(added.number for added in review.active) if self._settings.draw_mask else tuple(review.hidden)
-        return MadePicture(picture, tuple(files), record, stored.as_json(), objects, boxes)
+        return MadePicture(picture, tuple(files), record, stored.as_json(), objects, boxes, masked.anew)
 
     def finished(self, made: MadePicture) -> FinishedPicture:
         """A picture whose files have been written."""
-        state = self._state(made.picture, self.paths(made.picture.file))
+        state = replace(self._state(made.picture, self.paths(made.picture.file)), encoded_anew=made.encoded_anew)
         return FinishedPicture(state, made.record, made.detections, made.objects, made.boxes)
 
     def adopt(self, file: PictureFile, data: bytes) -> FinishedPicture | None:

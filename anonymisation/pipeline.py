@@ -216,7 +216,8 @@ class _MaskStep:
         self._state.put_masked(result.state, result.record, result.detections)
         forget_failure(paths, result.state.sha256)
         status = Status.ALREADY_DONE if adopted else Status.MASKED
-        return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects)
+        anew = not adopted and result.state.encoded_anew is not None
+        return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects, encoded_anew=anew)
 
     def _fail(self, file: PictureFile, reason: str, digest: str) -> ImageOutcome:
         paths = self._worker.paths(file)

@@ -18,6 +18,7 @@ _COUNTS: Final = (
     ("masked", "mask", "masked", True),
     ("failed", "mask", "failed", True),
     ("known to fail", "mask", "known_failed", True),
+    ("encoded anew as a whole", "mask", "encoded_anew", False),
     ("originals archived", "archive", "archived", False),
     ("originals not archived", "archive", "failed", False),
     ("rows inserted", "load", "inserted", True),

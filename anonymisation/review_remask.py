@@ -148,7 +148,7 @@ def _hide(
     masked = encode_jpeg(
         redaction.pixels, frame, quality="keep", exif=_exif_of(data), mask=redaction.mask, source=paths.relative
     )
-    with_access(settings, f"writing {paths.masked}", lambda: write_atomically(paths.masked, masked))
+    with_access(settings, f"writing {paths.masked}", lambda: write_atomically(paths.masked, masked.data))
     return redaction.mask
 
 

@@ -56,6 +56,7 @@ class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
 
     `model` and `digest` (of the picture settings) say what it was masked, or failed, with; `run` which run did it;
     `loaded` is the key of the table that holds its row (see `DatabaseTarget.key`).
+    `encoded_anew` says why its untouched blocks were not kept, where they were to be and could not be.
 
     A struct of msgspec, which reads a million of them from their journals in a few seconds.
     """
@@ -75,6 +76,7 @@ class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
     archived: bool = False
     loaded: str | None = None
     released: bool = False
+    encoded_anew: str | None = None
 
     def __post_init__(self) -> None:
         if self.status not in _STATUSES:

@@ -19,8 +19,9 @@ from anonymisation.errors import ModelUnavailableError, ShareUnavailableError, U
 from anonymisation.imaging.jpeg import decode_jpeg
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.masking.detections import Detections
-from anonymisation.outcomes import ImageOutcome, MaskReport, Status
+from anonymisation.outcomes import FolderReport, ImageOutcome, MaskReport, RunReport, Status
 from anonymisation.pipeline import mask_folder
+from anonymisation.report import render_summary
 from anonymisation.state import read_pictures, state_folder
 from anonymisation.workspace import Workspace
 from tests.captures import (
@@ -108,6 +109,29 @@ def test_a_mask_that_cannot_be_encoded_leaves_nothing_of_its_picture(site: Site)
     workspace = site.workspace(**ALL_FILES)
     report = mask_folder(workspace, FOLDER, CountingDetector())
     require_failed_alone(site, report, "16383", workspace)
+
+
+def test_a_picture_whose_blocks_cannot_be_kept_is_told_of(site: Site) -> None:
+    site.fill(3)
+    cmyk = io.BytesIO()
+    Image.new("CMYK", (96, 80), (0, 90, 90, 20)).save(cmyk, "JPEG")
+    site.put("p001.jpg", cmyk.getvalue())
+    workspace = site.workspace()
+    report = mask_folder(workspace, FOLDER, CountingDetector())
+    assert counts(report) == (3, 3, 0, 0, 0)
+    assert report.encoded_anew == 1
+    states = read_pictures(site.state, FOLDER)
+    assert {name: known.encoded_anew for name, known in states.items()} == {
+        "p000.jpg": None,
+        "p001.jpg": "its four-channel colours are converted",
+        "p002.jpg": None,
+    }
+    again = mask_folder(workspace, FOLDER, CountingDetector())
+    assert (again.already_done, again.encoded_anew) == (3, 0)
+    told = RunReport((FolderReport(FOLDER, mask=MaskReport.merged([report, again])),), seconds=1.0)
+    assert "encoded anew as a whole  1\n" in render_summary(told)
+    where_asked_for = mask_folder(site.workspace(jpeg_quality=90, force_remask=True), FOLDER, CountingDetector())
+    assert (where_asked_for.masked, where_asked_for.encoded_anew) == (3, 0)
 
 
 def test_an_output_that_cannot_be_written_leaves_nothing_of_its_picture(site: Site) -> None:

@@ -1,7 +1,8 @@
 """From the cleaned stream of a JPEG file to RGB pixels, refusing every stream that its decoder has doubts about.
 
 libjpeg-turbo (through simplejpeg) stops at its first warning. Its interface does not know the rarer forms of
-subsampling; those are decoded by Pillow, which never warns, so their restart markers are counted here.
+subsampling; those are decoded by Pillow, which never warns, so their restart markers are counted here, and libjpeg is
+asked for its doubts once more.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from anonymisation.errors import UnreadableImageError
+from anonymisation.imaging.libjpeg import BlocksUnusableError, doubts
 from anonymisation.imaging.segments import DRI, SOS, JpegStructure, Segment
 
 _UNKNOWN_SAMPLING: Final = "Could not determine subsampling"
@@ -49,8 +51,11 @@ def decode_pixels(structure: JpegStructure, profile: bytes | None) -> tuple[NDAr
             raise UnreadableImageError(f"truncated or corrupt picture data: {error}") from error
     except MemoryError as error:
         raise UnreadableImageError(f"no memory for {structure.width} × {structure.height} pixels") from error
+    unknown = pixels is None
     if pixels is None or form == "CMYK":
         pixels = _with_pillow(stream, profile)
+    if unknown:
+        _check_doubts(stream)
     if pixels.shape != (structure.height, structure.width, 3):
         raise UnreadableImageError(f"decoded to {pixels.shape}, the header says {structure.width} × {structure.height}")
     return pixels, structure
@@ -94,6 +99,16 @@ def _check_restarts(structure: JpegStructure) -> None:
     found = [marker[1] & 7 for marker in _RESTART.findall(scans[0])]
     if found != [number % 8 for number in range(expected)]:
         raise UnreadableImageError(f"corrupt picture data: {len(found)} restart markers, expected {expected} in turn")
+
+
+def _check_doubts(stream: bytes) -> None:
+    """Refuse what libjpeg warns of; asked when Pillow has decoded it, so that libjpeg itself meets no error."""
+    try:
+        found = doubts(stream)
+    except BlocksUnusableError as error:
+        raise UnreadableImageError(f"its rare subsampling cannot be checked for damage: {error}") from error
+    if found:
+        raise UnreadableImageError(f"truncated or corrupt picture data: {found[0]}")
 
 
 def _restart_interval(structure: JpegStructure) -> int:

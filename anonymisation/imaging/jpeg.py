@@ -103,6 +103,14 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
     raise UnreadableImageError("truncated or corrupt: no frame header found")
 
 
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A JPEG file; where its blocks were to be kept and could not be, `anew` says why all of it was encoded anew."""
+
+    data: bytes
+    anew: str | None = None
+
+
 def encode_jpeg(
     pixels: NDArray[np.uint8],
     like: Frame,
@@ -111,15 +119,15 @@ def encode_jpeg(
     exif: bytes | None,
     mask: NDArray[np.bool_] | None = None,
     source: str = "a picture",
-) -> bytes:
+) -> Encoded:
     """Encode `pixels`, (H, W, 3) RGB of the same size as `like.pixels`, as a baseline JPEG file.
 
     "keep" with a `mask` (H, W), outside of which `pixels` are those of `like`, keeps the coefficients of every block
-    that the mask does not touch; where the original's form does not allow it, the log says so and names `source`, and
-    the picture is encoded as without a mask: with the quantisation tables and chroma subsampling of `like`. 1 to 100 is
-    the usual JPEG quality with the same subsampling. A gray original stays single-channel where `pixels` are gray.
-    `exif` begins with the mark "Exif". Nothing else of the original is written, except its colour profile where it
-    still fits.
+    that the mask does not touch. Where the original's form does not allow it, the result says so, and the log names
+    `source`; the picture is then encoded as without a mask: with the quantisation tables and chroma subsampling of
+    `like`. 1 to 100 is the usual JPEG quality with the same subsampling. A gray original stays single-channel where
+    `pixels` are gray. `exif` begins with the mark "Exif". Nothing else of the original is written, except its colour
+    profile where it still fits.
 
     Raises:
         ImageWriteError: wrong shape or type, or an encoder that fails.
@@ -140,11 +148,12 @@ def encode_jpeg(
         if like.icc_profile is not None:
             metadata += b"".join(segment.encoded() for segment in profile_segments(like.icc_profile))
         try:
-            return keep_untouched(pixels, mask, like.coded, metadata)
+            return Encoded(keep_untouched(pixels, mask, like.coded, metadata))
         except BlocksUnusableError as error:
             message = "%s: encoded anew as a whole, not only where it is masked: %s"
             logging.getLogger(__name__).warning(message, source, error)
-    return _encode_whole(pixels, like, quality, exif)
+            return Encoded(_encode_whole(pixels, like, quality, exif), str(error))
+    return Encoded(_encode_whole(pixels, like, quality, exif))
 
 
 def _encode_whole(pixels: NDArray[np.uint8], like: Frame, quality: int | Literal["keep"], exif: bytes | None) -> bytes:

@@ -15,18 +15,19 @@ from __future__ import annotations
 import ctypes
 import functools
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from ctypes import c_char_p, c_int, c_size_t, c_ubyte, c_uint, c_ulong, c_void_p
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, files
 from queue import SimpleQueue
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.errors import ImageWriteError
 
+T = TypeVar("T")
 MAX_ERRORS: Final = 16
 GREATEST: Final = 1023  # ten bits: the greatest coefficient for which baseline files have codes (ITU-T T.81, table F.2)
 _VERSION: Final = 62  # JPEG_LIB_VERSION of the interface
@@ -95,14 +96,27 @@ def replace_blocks(stream: bytes, grids: Sequence[Grid], blocks: Sequence[Blocks
     """
     if len(grids) != len(blocks) or not all(part.fits(grid) for part, grid in zip(blocks, grids, strict=True)):
         raise ValueError(f"blocks outside of the picture's {grids}")
+    return _in_a_thread(lambda session: session.replaced(stream, grids, blocks, optimise))
+
+
+def doubts(stream: bytes) -> list[str]:
+    """What libjpeg warns of while it reads the JPEG file `stream`; nothing where that is whole and sound.
+
+    Raises:
+        BlocksUnusableError: libjpeg is not there, or refuses the file.
+    """
+    return _in_a_thread(lambda session: session.doubts(stream))
+
+
+def _in_a_thread(job: Callable[[_Session], T]) -> T:
     library = find_library()
     if library is None:
         raise BlocksUnusableError("Pillow's libjpeg is not there, or cannot be used any more")
-    answers: SimpleQueue[bytes | BaseException] = SimpleQueue()
+    answers: SimpleQueue[T | BaseException] = SimpleQueue()
 
     def work() -> None:
         try:
-            answers.put(_Session(library, answers).replaced(stream, grids, blocks, optimise))
+            answers.put(job(_Session(library, answers)))
         except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
             answers.put(error)
 
@@ -244,7 +258,7 @@ def _is_black(values: NDArray[np.int16]) -> bool:
 class _Session:
     """One file's reading, writing and reading back; lives in the thread that may have to stop for ever."""
 
-    def __init__(self, library: Library, answers: SimpleQueue[bytes | BaseException]) -> None:
+    def __init__(self, library: Library, answers: SimpleQueue[Any]) -> None:
         self._library = library
         self._answers = answers
         self._warnings: list[str] = []
@@ -273,6 +287,15 @@ class _Session:
         if self._warnings:
             raise BlocksUnusableError(self._warnings[0])
         return written
+
+    def doubts(self, stream: bytes) -> list[str]:
+        """See the function of that name."""
+        try:
+            self._read(self._create(_Reader(), self._library.create_reader), stream)
+        finally:
+            self._destroy()
+            self._kept.clear()
+        return self._warnings
 
     def _create(self, structure: Any, create: Any) -> Any:
         structure.err = ctypes.addressof(self._errors)

@@ -50,6 +50,8 @@ def keep_untouched(
         steps = [np.array(tables[component.table]) for component in structure.components]
     except KeyError as error:
         raise BlocksUnusableError(f"quantisation table {error} is missing") from None
+    if any((table == 0).any() for table in steps):  # decoders take them, and encoders write 1 in their place
+        raise BlocksUnusableError("its quantisation tables hold steps of 0")
     blocks = redacted_blocks(pixels, mask, structure, steps)
     coded = replace_blocks(structure.stream(), grids_of(structure), blocks, optimise=_has_tables_of_its_own(structure))
     mark = ADOBE_RGB if structure.colour == "rgb" else JFIF

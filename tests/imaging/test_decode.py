@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from anonymisation.errors import UnreadableImageError
+from anonymisation.imaging import libjpeg
 from anonymisation.imaging.jpeg import decode_jpeg, jpeg_size, to_upright
 from anonymisation.imaging.segments import MAX_PIXELS, MAX_SCANS
 from tests.imaging.builders import jpeg, psnr, scene, segment, with_segments
@@ -179,6 +180,29 @@ def test_unusual_sampling_is_decoded_and_its_restarts_are_counted() -> None:
     data[frame + 11] = 0x21
     with pytest.raises(UnreadableImageError, match="restart markers"):
         decode_jpeg(bytes(data))
+
+
+RARE = jpeg(scene(64, 96, 1), mode="CMYK", subsampling=2, quality=90)  # four channels, one of them twice as fine
+
+
+@pytest.mark.parametrize(
+    ("damaged", "words"),
+    [
+        (RARE[: len(RARE) * 2 // 3] + b"\xff\xd9", "premature end"),
+        (RARE[:-2] + RARE[-200:-2] + b"\xff\xd9", "extraneous bytes"),
+    ],
+    ids=["cut short", "data too many"],
+)
+def test_of_unusual_sampling_too_what_is_damaged_is_refused(damaged: bytes, words: str) -> None:
+    assert decode_jpeg(RARE).pixels.shape == (64, 96, 3)
+    with pytest.raises(UnreadableImageError, match=f"truncated or corrupt picture data: .*{words}"):
+        decode_jpeg(damaged)
+
+
+def test_unusual_sampling_is_refused_where_it_cannot_be_checked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(libjpeg, "find_library", lambda: None)
+    with pytest.raises(UnreadableImageError, match="cannot be checked for damage"):
+        decode_jpeg(RARE)
 
 
 def test_size_comes_from_a_prefix() -> None:

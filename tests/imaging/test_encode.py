@@ -17,7 +17,7 @@ SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
 
 def _again(data: bytes, quality: int | str = "keep") -> tuple[Frame, Frame, bytes]:
     before = decode_jpeg(data)
-    written = encode_jpeg(before.pixels, before, quality=quality, exif=None)  # type: ignore[arg-type]
+    written = encode_jpeg(before.pixels, before, quality=quality, exif=None).data  # type: ignore[arg-type]
     return before, decode_jpeg(written), written
 
 
@@ -48,7 +48,7 @@ def test_coloured_mask_on_a_gray_original_is_seen_in_colour() -> None:
     before = decode_jpeg(jpeg(mode="L"))
     pixels = before.pixels.copy()
     pixels[16:48, 16:48] = (255, 0, 0)
-    written = encode_jpeg(pixels, before, quality="keep", exif=None)
+    written = encode_jpeg(pixels, before, quality="keep", exif=None).data
     after = decode_jpeg(written).pixels
     assert np.abs(after[20:44, 20:44].astype(int) - [255, 0, 0]).max() < 30
     assert psnr(after[:, 64:], pixels[:, 64:]) > 40
@@ -127,8 +127,8 @@ def test_profile_for_other_colours_is_dropped() -> None:
     assert before.icc_profile is not None
     pixels = before.pixels.copy()
     pixels[:32, :32] = (0, 0, 255)
-    assert b"ICC_PROFILE" not in encode_jpeg(pixels, before, quality="keep", exif=None)
-    assert b"ICC_PROFILE" in encode_jpeg(before.pixels, before, quality="keep", exif=None)
+    assert b"ICC_PROFILE" not in encode_jpeg(pixels, before, quality="keep", exif=None).data
+    assert b"ICC_PROFILE" in encode_jpeg(before.pixels, before, quality="keep", exif=None).data
 
 
 @pytest.mark.parametrize("keep", [slice(1, None), slice(0, 1)])
@@ -141,7 +141,7 @@ def test_profile_with_a_missing_part_is_dropped(keep: slice) -> None:
 def test_exif_is_written_as_given() -> None:
     frame = decode_jpeg(jpeg())
     exif = b"Exif\0\0MM\0*" + bytes(range(200))
-    assert b"\xff\xe1\x00\xd4" + exif in encode_jpeg(frame.pixels, frame, quality="keep", exif=exif)
+    assert b"\xff\xe1\x00\xd4" + exif in encode_jpeg(frame.pixels, frame, quality="keep", exif=exif).data
 
 
 def test_other_sizes_and_types_are_refused() -> None:

@@ -128,7 +128,7 @@ def test_secret_does_not_come_out(place: str) -> None:
             continue  # with the vendor's tags the title is the vendor's, and public in the record as well
         exif = published_exif(data, image_properties=xml, reflink_info=xml, provenance=PROVENANCE)
         for mask in (None, np.zeros(frame.pixels.shape[:2], np.bool_)):
-            _assert_clean(encode_jpeg(frame.pixels, frame, quality="keep", exif=exif, mask=mask))
+            _assert_clean(encode_jpeg(frame.pixels, frame, quality="keep", exif=exif, mask=mask).data)
 
 
 def test_everything_at_once() -> None:
@@ -140,7 +140,7 @@ def test_everything_at_once() -> None:
     )
     frame = decode_jpeg(data + RAW)
     exif = published_exif(data, image_properties=None, reflink_info=None, provenance=PROVENANCE)
-    written = encode_jpeg(frame.pixels, frame, quality=90, exif=exif)
+    written = encode_jpeg(frame.pixels, frame, quality=90, exif=exif).data
     _assert_clean(written)
     markers = {written[i + 1] for i in range(len(written[:700])) if written[i] == 0xFF and written[i + 1] >= 0xE0}
     assert markers <= {0xE0, 0xE1, 0xFF}
@@ -152,6 +152,6 @@ def test_driver_and_car_of_real_captures_do_not_come_out(shared: Path) -> None:
         frame = decode_jpeg(data)
         exif = published_exif(data, image_properties="<ImageProperties/>", reflink_info=None, provenance=PROVENANCE)
         mask = np.zeros(frame.pixels.shape[:2], np.bool_)
-        written = encode_jpeg(frame.pixels, frame, quality="keep", exif=exif, mask=mask)
+        written = encode_jpeg(frame.pixels, frame, quality="keep", exif=exif, mask=mask).data
         for word in (b"Driver", b"CarID", b"Comment", b"CREATOR"):
             assert word not in written

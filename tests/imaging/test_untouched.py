@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import warnings
+from base64 import b85decode
 from importlib.metadata import files
 from io import BytesIO
 
@@ -14,6 +16,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
+from anonymisation.errors import UnreadableImageError
 from anonymisation.imaging import libjpeg, untouched
 from anonymisation.imaging.jpeg import Frame, decode_jpeg, encode_jpeg
 from anonymisation.imaging.libjpeg import Blocks, BlocksUnusableError, Grid, replace_blocks
@@ -186,6 +189,43 @@ def test_other_forms_of_coding(options: dict[str, object]) -> None:
         assert "progressive" not in picture.info
 
 
+# A drawn scene of 56 × 40 pixels, 4:2:0, that libjpeg-turbo has coded arithmetically (SOF9).
+ARITHMETIC = b85decode(
+    "|JeWF01!$>Nk#wx0RR9200961|JwjV01XKW3knDg3knMk4h;_zAQcl55)&sJ9v2`kDKRiEDJ?8BI!Zn>HbyrrEkIX6ModmpQ&KWM"
+    "T47pHU`kO^PygEhLjevB4iga*CKVMXPc<zyPft%zPft%zPft%zPft%zPft%zPft%zPft%zPft%zPft%zPft%zPft%zPft%zPf!2J"
+    "01*fPC;&JE0U`hb5di}c0sqVZ3IGrg1pyEd1^?Or3<CiG0ucid06zfIWNw~{FK*ERy20ol9q?jCl#H3dniTuJ?;ilJaZugAfJnO1"
+    "z$1`qM<G?D7RyKN1sUBvp8GeZl)y8C=qKhXXj0~KW}v!aV?a<VaB4s$bTIQICvH*`e?^<*R>>y_9WKN&7exLq{(fMyjZW&lVO%f+"
+    "W7@D~8tx8q@$E>0u;w0c{LFRy&Ql+9<jO1xxzk#52XS7+(l2N0Xzf(*K)sGtSxaH-nI7QFbMK%w**0bxdC)YIl+QB=c718&nNvA)"
+    "Jo^6tl0Er5lPI^jtxgw0!tebqUh60+h7Q)d11f3G>uUc1c(tU%HG$bYU2KeOyLTCJ#R*V2eag>avTekKo**)CMg&}`n{I0%F@G&3"
+    "UCZ@hCJSq)iD+is)zAf89QguzWq|+L"
+)
+
+
+def test_arithmetic_coding_is_read_and_its_blocks_are_kept() -> None:
+    assert b"\xff\xc9" in ARITHMETIC
+    frame = decode_jpeg(ARITHMETIC)
+    assert frame.pixels.shape == (40, 56, 3)
+    assert psnr(frame.pixels, scene(40, 56, 3)) > 25
+    nothing = np.zeros((40, 56), np.bool_)
+    _, whole = masked(frame, nothing)
+    assert b"\xff\xc0" in whole  # baseline: what every viewer shows
+    assert (decode_jpeg(whole).pixels == frame.pixels).all()
+    mask = nothing.copy()
+    mask[5:20, 10:30] = True
+    pixels, written = masked(frame, mask)
+    for old, new, hit in zip(
+        coefficients(whole), coefficients(written), touched(mask, coefficients(whole)), strict=True
+    ):
+        assert (old[~hit] == new[~hit]).all()
+        assert not hit.all()
+    assert psnr(decode_jpeg(written).pixels[mask], pixels[mask]) > 20
+
+
+def test_an_arithmetic_file_that_is_cut_short_is_refused() -> None:
+    with pytest.raises(UnreadableImageError, match="truncated"):
+        decode_jpeg(ARITHMETIC[:-150])
+
+
 @pytest.mark.parametrize("before", [(0, 1), (1, 0)])
 @pytest.mark.parametrize("after", [(), (0,), (1,)])
 def test_of_several_adobe_segments_the_decoders_one_says_what_the_colours_are(
@@ -215,11 +255,11 @@ def test_encoding_with_a_mask_keeps_blocks_and_writes_the_metadata_it_is_given()
     frame = decode_jpeg(data)
     exif = b"Exif\0\0MM\0*" + bytes(range(200))
     mask = np.zeros((90, 141), np.bool_)
-    written = encode_jpeg(frame.pixels, frame, quality="keep", exif=exif, mask=mask)
+    written = encode_jpeg(frame.pixels, frame, quality="keep", exif=exif, mask=mask).data
     assert b"LEAK" not in written
     assert b"\xff\xe1\x00\xd4" + exif in written
     assert all((a == b).all() for a, b in zip(coefficients(data), coefficients(written), strict=True))
-    without = encode_jpeg(frame.pixels, frame, quality="keep", exif=None, mask=mask)
+    without = encode_jpeg(frame.pixels, frame, quality="keep", exif=None, mask=mask).data
     assert b"Exif" not in without
     for quality in (30, 90):
         assert encode_jpeg(frame.pixels, frame, quality=quality, exif=exif, mask=mask) == encode_jpeg(
@@ -239,6 +279,14 @@ def _unfinished() -> bytes:
     """A progressive file without its last scan, which refines the luma."""
     data = jpeg(photograph(), quality=90, progressive=True)
     return data[: data.rindex(b"\xff\xda")] + b"\xff\xd9"
+
+
+def _without_steps() -> bytes:
+    """Two steps of the first quantisation table are 0: no encoder writes that, decoders take it."""
+    data = bytearray(jpeg(photograph(), quality=90))
+    table = data.index(b"\xff\xdb") + 5
+    data[table] = data[table + 9] = 0
+    return bytes(data)
 
 
 def _one_by_one() -> bytes:
@@ -269,8 +317,9 @@ def _one_by_one() -> bytes:
         (_redefined(), FILL, "quantisation tables change"),
         (_unfinished(), FILL, "scans end before all of the detail"),
         (_one_by_one(), FILL, "too large for one scan"),
+        (_without_steps(), FILL, "steps of 0"),
     ],
-    ids=["cmyk", "colour on gray", "tables defined anew", "unfinished", "large units"],
+    ids=["cmyk", "colour on gray", "tables defined anew", "unfinished", "large units", "steps of 0"],
 )
 def test_where_the_form_forbids_it_the_picture_is_encoded_whole_and_the_log_says_so(
     data: bytes, fill: tuple[int, int, int], words: str, caplog: pytest.LogCaptureFixture
@@ -279,9 +328,13 @@ def test_where_the_form_forbids_it_the_picture_is_encoded_whole_and_the_log_says
     mask = spots((90, 141))
     pixels = frame.pixels.copy()
     pixels[mask] = fill
-    with caplog.at_level(logging.WARNING):
+    with caplog.at_level(logging.WARNING), warnings.catch_warnings():
+        warnings.simplefilter("error")  # NumPy's, of numbers that are none
         written = encode_jpeg(pixels, frame, quality="keep", exif=None, mask=mask, source="E6/a.jpg")
-    assert written == encode_jpeg(pixels, frame, quality="keep", exif=None)
+    assert written.anew is not None
+    assert words in written.anew
+    without = encode_jpeg(pixels, frame, quality="keep", exif=None)
+    assert (without.data, without.anew) == (written.data, None)
     assert "E6/a.jpg: encoded anew as a whole" in caplog.text
     assert words in caplog.text
 
@@ -294,7 +347,7 @@ def test_without_the_library_the_picture_is_encoded_whole(
     frame = decode_jpeg(jpeg(photograph()))
     mask = np.zeros((90, 141), np.bool_)
     try:
-        written = encode_jpeg(frame.pixels, frame, quality="keep", exif=None, mask=mask)
+        written = encode_jpeg(frame.pixels, frame, quality="keep", exif=None, mask=mask).data
     finally:
         libjpeg.load_library.cache_clear()
     assert psnr(decode_jpeg(written).pixels, frame.pixels) > 45
