@@ -14,16 +14,18 @@ from typing import Any
 
 import psutil
 import pytest
+import requests
 import yaml
 from aiosmtpd.controller import Controller
 
-from scripts.airflow_stack import AirflowStack, free_port, processes_of, running
+from scripts.airflow_stack import USER, AirflowStack, free_port, processes_of, running
 from tests.captures import capture
 from tests.smtp_catcher import Catcher
 
 DAG_ID = "anonymise_captures"
 MAX_FOLDERS = 2  # of one run, so that three make two runs
 RUN_SECONDS = 400.0
+PAGE_SECONDS = 180.0  # the first page imports what it needs
 
 
 @dataclass
@@ -60,6 +62,15 @@ class Deployment:
             label = (task["rendered_map_index"] or str(task["map_index"])) if task["map_index"] >= 0 else ""
             found.setdefault(label, {})[task["task_id"].rpartition(".")[2]] = task["state"]
         return found
+
+    def page(self, path: str) -> str:
+        """What the operations page answers."""
+        user = {"username": USER, "password": self.stack.password()}
+        token = requests.post(f"{self.stack.url}/auth/token", json=user, timeout=PAGE_SECONDS).json()["access_token"]
+        headers = {"Authorization": f"Bearer {token}"}
+        answer = requests.get(f"{self.stack.url}/anonymisation/{path}", headers=headers, timeout=PAGE_SECONDS)
+        assert answer.status_code == 200, answer.text
+        return answer.text
 
     def table(self, run_id: str) -> dict[str, dict[str, Any]]:
         """The rows of the summary by folder."""

@@ -225,5 +225,11 @@ def test_what_is_detected_is_hidden_in_every_output(airflow: Deployment) -> None
     assert seen >= 150
 
 
+def test_the_operations_page_tells_of_real_runs(airflow: Deployment) -> None:
+    """Runs behind the others: Airflow keeps what tasks leave in a form of its own."""
+    assert "runs/mixed" in airflow.page("")
+    assert "mixed/F2_2021_05_02/broken.jpg" in airflow.page("runs/mixed")
+
+
 def test_rows_are_in_the_database_of_the_connection(airflow: Deployment) -> None:
     assert len(_rows(airflow.database)) >= 150
