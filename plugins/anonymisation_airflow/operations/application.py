@@ -27,21 +27,25 @@ def create_app() -> FastAPI:
     return app
 
 
-def _refused(_: Request, error: Exception) -> HTMLResponse:
+def _refused(request: Request, error: Exception) -> HTMLResponse:
     if not isinstance(error, HTTPException):
         raise error
-    return _plain(error.status_code, str(error.detail))
+    return _plain(request, error.status_code, str(error.detail))
 
 
-def _not_understood(_: Request, __: Exception) -> HTMLResponse:
+def _not_understood(request: Request, _: Exception) -> HTMLResponse:
     # What was sent is not sent back.
-    return _plain(422, "The request cannot be understood")
+    return _plain(request, 422, "The request cannot be understood")
 
 
-def _plain(status: int, text: str) -> HTMLResponse:
+def _plain(request: Request, status: int, text: str) -> HTMLResponse:
     title = f"{status} {HTTPStatus(status).phrase}"
+    base = escape(request.scope.get("root_path", "").rstrip("/"))
     return HTMLResponse(
-        f'<!doctype html><html lang="en"><head><meta charset="utf-8"><title>{title}</title></head>'
-        f"<body><main><h1>{title}</h1><p>{escape(text)}</p></main></body></html>",
+        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">'
+        f'<title>{title}</title><link rel="stylesheet" href="{base}/static/app.css"></head>'
+        f'<body><main><h1>{title}</h1><p class="warning">{escape(text)}</p>'
+        f'<p><a href="{base}/">To the nights</a></p></main></body></html>',
         status,
     )

@@ -53,9 +53,12 @@ def queue(
 
 @router.post(f"{PICTURE}/ok", dependencies=[*reviewing])
 def call_ok(request: Request, it: PictureDep, user: GetUserDep, shown: ShownForm = "", queue: QueueForm = "") -> Answer:
-    """Keep that nothing is missing on the picture, and go on to the next one of the queue."""
+    """Keep that nothing is missing on the picture, and go on to the next one of the queue.
+
+    Nothing is kept when the picture is not the one that the person saw any more: then it is shown again.
+    """
     if shown != edition(it.row, _review(it)):
-        raise HTTPException(409, "The picture is not the one that was shown any more; go back and look at it again")
+        return _onwards(request, it, queue, "changed", stay=True)
     mark_ok(it.of.site.state_root, it.folder, it.row.name, it.row.version, user.get_name())
     return _onwards(request, it, queue, "ok")
 
