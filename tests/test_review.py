@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -187,3 +188,41 @@ def test_added_boxes_are_marked_whole_beside_what_was_detected(found: int, added
 
 def test_nothing_is_hidden_of_a_picture_without_boxes() -> None:
     assert Review().waiting == ()
+
+
+@given(st.lists(st.tuples(st.sampled_from(["box", "withdraw", "hide", "less", "ok"]), st.integers(0, 5)), max_size=25))
+def test_whatever_happens_no_active_box_is_forgotten(deeds: list[tuple[str, int]]) -> None:
+    """Against the plain rules, told anew: what is active is hidden or waits, and ok ends when less is hidden."""
+    review, active, hidden, ok = Review(), set[int](), set[int](), False
+    by = {"by": "kari", "at": "", "reason": "a sign"}
+    for deed, number in deeds:
+        if deed == "box":
+            active.add(len(review.boxes))
+            review, ok = review.with_line({"box": list(BOX.as_tuple()), "of": "this", **by}), False
+        elif deed == "withdraw" and number in active:
+            active.discard(number)
+            review, ok = review.with_line({"withdrawn": number, **by}), False
+        elif deed in {"hide", "less"}:
+            now = hidden | active if deed == "hide" else {n for n in hidden | active if n < number}
+            review, ok, hidden = review.with_line({"hidden": sorted(now)}), ok and hidden <= now, now
+        elif deed == "ok":
+            review, ok = review.with_line({"ok": "this", **by}), True
+        assert {added.number for added in review.active} == active
+        assert {added.number for added in review.waiting} == active - hidden
+        assert review.remaining == hidden - active
+        assert review.is_ok("this") == ok
+
+
+def test_reviewers_who_draw_and_withdraw_at_once_lose_nothing(tmp_path: Path) -> None:
+    def review_one(who: str) -> list[int]:
+        numbers = [add_box(tmp_path, FOLDER, "a.jpg", BOX, who).number for _ in range(6)]
+        withdraw_box(tmp_path, FOLDER, "a.jpg", numbers[0], who, "a sign")
+        return numbers
+
+    with ThreadPoolExecutor(4) as pool:
+        drawn = list(pool.map(review_one, ["kari", "ola", "per", "ida"]))
+    boxes = review_of(tmp_path).boxes
+    assert sorted(number for numbers in drawn for number in numbers) == list(range(24))
+    for who, numbers in zip(["kari", "ola", "per", "ida"], drawn, strict=True):
+        assert {boxes[number].by for number in numbers} == {who}
+        assert [boxes[number].withdrawn is None for number in numbers] == [False] + [True] * 5
