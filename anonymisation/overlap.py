@@ -7,6 +7,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from itertools import islice
 from typing import Any, Final, ParamSpec, TypeVar
 
 _SWITCH_SECONDS: Final = 0.0005
@@ -25,6 +26,16 @@ def in_flight(items: Iterable[T], number: int) -> Iterator[T]:
         if len(drawn) > number:
             yield drawn.popleft()
     yield from drawn
+
+
+def one_ahead(items: Iterable[T]) -> Iterator[T]:
+    """Hand on `items` in their order, each drawn, in a thread of its own, while the one before is used."""
+    drawn = iter(items)
+    with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
+        coming = pool.submit(lambda: [*islice(drawn, 1)])
+        while one := coming.result():
+            coming = pool.submit(lambda: [*islice(drawn, 1)])
+            yield one[0]
 
 
 def executor(threads: int) -> Executor:

@@ -27,6 +27,7 @@ PICTURE_KEYS: Final = (
     "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json", "remote_mask",
     "local_mask", "jpeg_quality", "model_type", "score_threshold", "tiles", "tile_pixels", "tile_overlap",
     "mask_dilation_pixels", "max_num_pixels", "mask_color", "blur", "gray_blur", "normalized_gray_blur",
+    "gpu_mixed_precision", "gpu_xla",
 )  # fmt: skip
 
 MAPPENAVN_FIELDS: Final = frozenset(
@@ -80,6 +81,10 @@ class Settings(BaseModel):
     tile_overlap: Annotated[float, Field(ge=0, le=0.9)]
     mask_dilation_pixels: Annotated[int, Field(ge=0)]
     max_num_pixels: Annotated[int, Field(ge=1)]
+    gpu_memory_growth: bool
+    gpu_mixed_precision: bool
+    gpu_xla: bool
+    gpu_prefetch: bool
 
     mask_color: Colour | None
     blur: Annotated[float, Field(ge=1, le=100)] | None

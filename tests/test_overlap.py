@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymisation.overlap import InlineExecutor, executor, failed, in_flight, prompt_switching
+from anonymisation.overlap import InlineExecutor, executor, failed, in_flight, one_ahead, prompt_switching
 
 
 @given(st.lists(st.integers()), st.integers(0, 5))
@@ -58,3 +58,35 @@ def test_threads_take_turns_promptly_inside_and_as_before_afterwards() -> None:
     with prompt_switching():
         assert sys.getswitchinterval() < before / 5
     assert sys.getswitchinterval() == before
+
+
+def test_items_are_drawn_one_ahead_in_their_order() -> None:
+    drawn: list[int] = []
+    third = threading.Event()
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            drawn.append(number)
+            if number == 2:
+                third.set()
+            yield number
+
+    handed = []
+    for number in one_ahead(items()):
+        if number == 1:
+            assert third.wait(60)
+        assert max(drawn) <= number + 1
+        handed.append(number)
+    assert handed == list(range(5))
+    assert [*one_ahead([])] == []
+
+
+def test_what_drawing_raises_is_raised_in_its_turn() -> None:
+    def items() -> Iterator[int]:
+        yield 1
+        raise RuntimeError("no second")
+
+    ahead = one_ahead(items())
+    assert next(ahead) == 1
+    with pytest.raises(RuntimeError, match="no second"):
+        next(ahead)

@@ -48,6 +48,10 @@ ELSEWHERE: Final = {
     "model_dir": "masking/test_factory.py::test_names_of_the_zoo_are_looked_for_in_the_models_folder",
     "score_threshold": "masking/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
     "max_num_pixels": "masking/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
+    "gpu_memory_growth": "masking/test_factory.py::test_memory_of_every_gpu_is_taken_as_configured",
+    "gpu_mixed_precision": "masking/test_factory.py::test_mixed_precision_and_xla_are_asked_for_as_configured",
+    "gpu_xla": "masking/test_factory.py::test_mixed_precision_and_xla_are_asked_for_as_configured",
+    "gpu_prefetch": "masking/test_factory.py::test_the_next_views_are_brought_to_the_device_ahead",
 }
 
 

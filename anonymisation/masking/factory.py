@@ -19,7 +19,7 @@ _FileKey = tuple[str, int, int]  # relative path, bytes, time of change in ns
 def load_detector(settings: Settings, *, threads: int | None = None) -> Detector:
     """The model that `model_type` names, with threshold, class filter, max_num_pixels and tiles; loads TensorFlow.
 
-    `threads` bounds the threads of one operation, as SavedModel describes.
+    `threads` bounds the threads of one operation, as `Devices` describes.
 
     Raises:
         ModelUnavailableError: the model is not installed, damaged, or of another form.
@@ -32,13 +32,20 @@ def load_detector(settings: Settings, *, threads: int | None = None) -> Detector
     # for any number of threads and any batch, as tests/masking/test_factory.py checks.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     # Here, since it takes seconds and much memory, and finding the model's identity needs none of it.
-    from anonymisation.masking.saved_model import SavedModel
+    from anonymisation.masking.saved_model import Devices, SavedModel
     from anonymisation.masking.tiling import TilingDetector
     from anonymisation.masking.views import Tiles
 
-    model = SavedModel(folder, score_threshold=settings.score_threshold, threads=threads)
+    devices = Devices(
+        threads=threads,
+        memory_growth=settings.gpu_memory_growth,
+        mixed_precision=settings.gpu_mixed_precision,
+        xla=settings.gpu_xla,
+    )
+    model = SavedModel(folder, score_threshold=settings.score_threshold, devices=devices)
     tiles = Tiles(settings.tile_pixels, settings.tile_overlap) if settings.tiles else None
-    return TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form)
+    place = model.place if settings.gpu_prefetch else None
+    return TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form, place)
 
 
 def model_identity(settings: Settings) -> str:

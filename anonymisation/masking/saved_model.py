@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -27,24 +28,40 @@ _LOADING_ERRORS: Final = (
 )  # fmt: skip
 
 
+@dataclass(frozen=True, slots=True)
+class Devices:
+    """How TensorFlow uses the processors. All but `threads` is about GPUs, and changes nothing without one.
+
+    Attributes:
+        threads: of one operation (None: as many as there are cores); only before TensorFlow runs for the first time.
+        memory_growth: take a GPU's memory as it is needed, so that two processes can share it; also only before that.
+        mixed_precision: let operations that bear it work with 16 bits (TensorFlow's graph rewrite).
+        xla: compile the parts of the graph that XLA can (TensorFlow's automatic clustering).
+    """
+
+    threads: int | None = None
+    memory_growth: bool = True
+    mixed_precision: bool = False
+    xla: bool = False
+
+
 class SavedModel:
     """A loaded network of the TF1 form (input `inputs`, any batch) or TF2 form (`input_tensor`, mostly one picture).
 
     A model without `detection_masks` is taken, and the whole of every box it gives is hidden.
     """
 
-    def __init__(self, folder: Path, *, score_threshold: float, threads: int | None = None) -> None:
+    def __init__(self, folder: Path, *, score_threshold: float, devices: Devices | None = None) -> None:
         """Load the SavedModel in `folder`; detections with a score below `score_threshold` are ignored.
 
-        `threads` bounds the threads of one operation (None: as many as there are cores). It holds for the process, and
-        only when set before TensorFlow runs for the first time.
+        `devices` holds for the whole process (None: as `Devices` has them).
 
         Raises:
             ModelUnavailableError: there is no such model, it cannot be read, or its signature is another.
         """
         self.form = read_form(folder)
         """The size at which the model sees; None where it does not say (it takes any, and scales inside)."""
-        _prepare_devices(threads)
+        _prepare_devices(devices or Devices())
         self._folder = folder
         self._score_threshold = score_threshold
         self._model = _load(folder)  # holds the variables that the signature uses
@@ -79,7 +96,7 @@ class SavedModel:
         if not 1 <= len(batch) <= self._max_batch:
             raise ValueError(f"batch: expected 1 to {self._max_batch} pictures, got {len(batch)}")
         try:
-            raw = self._signature(**{self._input.name: tf.constant(batch)})
+            raw = self._signature(**{self._input.name: tf.convert_to_tensor(batch)})
             outputs = {name: raw[name].numpy() for name in (*REQUIRED_OUTPUTS, OPTIONAL_OUTPUT) if name in raw}
         except tf.errors.ResourceExhaustedError as error:
             if len(batch) == 1:
@@ -93,6 +110,10 @@ class SavedModel:
             return read_outputs(outputs, len(batch), self._score_threshold)
         except OutputError as error:
             raise ModelUnavailableError(f"the model in {self._folder} cannot be used: {error}") from error
+
+    def place(self, batch: NDArray[np.uint8]) -> Any:
+        """The batch as `predict` takes it as well, brought to the device ahead of time."""
+        return tf.constant(batch)
 
 
 def read_form(folder: Path) -> InputForm | None:
@@ -118,13 +139,15 @@ def _gist(error: Any) -> str:
     return next((line for line in lines if line and not line.startswith(around)), type(error).__name__)
 
 
-def _prepare_devices(threads: int | None) -> None:
+def _prepare_devices(devices: Devices) -> None:
+    tf.config.optimizer.set_experimental_options({"auto_mixed_precision": devices.mixed_precision})
+    tf.config.optimizer.set_jit("autoclustering" if devices.xla else False)
     try:
-        if threads is not None:
-            tf.config.threading.set_intra_op_parallelism_threads(threads)
+        if devices.threads is not None:
+            tf.config.threading.set_intra_op_parallelism_threads(devices.threads)
         gpus = tf.config.list_physical_devices("GPU")
         for gpu in gpus:
-            tf.config.experimental.set_memory_growth(gpu, True)
+            tf.config.experimental.set_memory_growth(gpu, devices.memory_growth)
     except RuntimeError as error:
         logging.getLogger(__name__).warning("TensorFlow runs already, its devices stay as they are: %s", error)
         return

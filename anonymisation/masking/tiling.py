@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby, islice
-from typing import Final
+from typing import Any, Final
 
 import cv2  # noqa: TID253 - one of the modules that use it
 import numpy as np
@@ -16,6 +16,7 @@ from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import BatchModel
 from anonymisation.masking.merging import same_objects
 from anonymisation.masking.views import MOST_VIEW_PIXELS, InputForm, Tiles, View, canvases, views_of
+from anonymisation.overlap import one_ahead
 
 # Views given to the model at once: beyond a few the throughput no longer grows, while the memory for the network's
 # intermediate results does.
@@ -39,7 +40,8 @@ class TilingDetector:
     Every instance found in a view that is meant to find it is kept; instances of one object share a number. A view in
     which the model finds as many as it can give is looked at again in halves.
     `max_num_pixels` bounds what the model is shown; detections are in shares of the picture, so that they fit the
-    picture as it was. `form` is the size at which the model sees, where it says so.
+    picture as it was. `form` is the size at which the model sees, where it says so. With `place`, which brings a batch
+    to the device, the next batch is made and brought there while the model looks at this one.
     """
 
     model: BatchModel
@@ -47,6 +49,7 @@ class TilingDetector:
     max_num_pixels: int
     tiles: Tiles | None
     form: InputForm | None = None
+    place: Callable[[NDArray[np.uint8]], Any] | None = None
 
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
         """Detections in an upright picture, (H, W, 3) uint8 RGB; raises what the model raises."""
@@ -69,8 +72,12 @@ class TilingDetector:
     def _seen(self, views: Sequence[View], pixels: NDArray[np.uint8]) -> Iterator[tuple[View, Detections]]:
         """Each view and what the model finds on its canvas."""
         shown = canvases(views, pixels)
-        for batch in self._batches(views):
-            seen = self.model.predict(np.stack(list(islice(shown, len(batch)))))
+        batches = [*self._batches(views)]
+        made: Iterable[Any] = (np.stack(list(islice(shown, len(batch)))) for batch in batches)
+        if self.place is not None:
+            made = one_ahead(map(self.place, made))
+        for batch, canvas in zip(batches, made, strict=True):
+            seen = self.model.predict(canvas)
             yield from zip(batch, seen, strict=True)
 
     def _batches(self, views: Sequence[View]) -> Iterator[Sequence[View]]:

@@ -3,8 +3,10 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -79,6 +81,82 @@ def test_a_model_that_says_at_what_size_it_sees_is_shown_that(settings_with: Mak
     assert set(load_detector(settings_with(**settings)).detect(pixels).counts()) == {"person"}
     assert load_detector(settings_with(**settings | {"tiles": False})).detect(pixels).counts() == {}
     assert load_detector(settings_with(**settings | {"tile_pixels": 2000})).detect(pixels).counts() == {}
+
+
+@pytest.fixture
+def optimiser() -> Iterator[Callable[[], tuple[bool, str]]]:
+    """Whether TensorFlow rewrites graphs to mixed precision, and how it compiles; as it was afterwards."""
+    import tensorflow as tf
+
+    yield lambda: (
+        tf.config.optimizer.get_experimental_options().get("auto_mixed_precision", False),
+        tf.config.optimizer.get_jit(),
+    )
+    tf.config.optimizer.set_experimental_options({"auto_mixed_precision": False})
+    tf.config.optimizer.set_jit(False)
+
+
+def test_mixed_precision_and_xla_are_asked_for_as_configured(
+    settings_with: MakeSettings, tf1_model: Path, optimiser: Callable[[], tuple[bool, str]]
+) -> None:
+    pixels = np.full((400, 600, 3), 120, np.uint8)
+    pixels[100:180, 200:280] = RED
+    found = []
+    for precision, xla in ((False, False), (True, False), (False, True), (True, True), (False, False)):
+        settings = settings_with(model_type=str(tf1_model), gpu_mixed_precision=precision, gpu_xla=xla)
+        detector = load_detector(settings)
+        assert optimiser() == (precision, "autoclustering" if xla else "")
+        found.append(detector.detect(pixels))
+    assert len(found[0]) > 0
+    for other in found[1:]:
+        assert np.array_equal(other.boxes, found[0].boxes)
+        assert np.array_equal(other.masks, found[0].masks)
+
+
+@pytest.mark.parametrize("growth", [True, False])
+def test_memory_of_every_gpu_is_taken_as_configured(
+    settings_with: MakeSettings, tf1_model: Path, monkeypatch: pytest.MonkeyPatch, growth: bool
+) -> None:
+    """On GPUs that are not there: what TensorFlow does with them is its own."""
+    import tensorflow as tf
+
+    told = {}
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", told.__setitem__)
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: told.update(repeatable=True))
+    load_detector(settings_with(model_type=str(tf1_model), gpu_memory_growth=growth))
+    assert told == {"GPU:0": growth, "GPU:1": growth, "repeatable": True}
+
+
+def test_the_next_views_are_brought_to_the_device_ahead(
+    settings_with: MakeSettings, tf2_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from anonymisation.masking.saved_model import SavedModel
+
+    pixels = np.full((700, 900, 3), 120, np.uint8)
+    pixels[100:180, 200:280] = RED
+    model = {"model_type": str(tf2_model), "tile_pixels": 320}
+    one = load_detector(settings_with(**model)).detect(pixels)
+    events: list[str] = []
+    second_placed = threading.Event()
+    place, predict = SavedModel.place, SavedModel.predict
+
+    def placed(self: SavedModel, batch: Any) -> Any:
+        events.append("place")
+        if events.count("place") == 2:
+            second_placed.set()
+        return place(self, batch)
+
+    def predicted(self: SavedModel, batch: Any) -> Any:
+        assert second_placed.wait(60)  # while the first is looked at, the second comes
+        events.append("predict")
+        return predict(self, batch)
+
+    monkeypatch.setattr(SavedModel, "place", placed)
+    monkeypatch.setattr(SavedModel, "predict", predicted)
+    other = load_detector(settings_with(**model, gpu_prefetch=True)).detect(pixels)
+    assert events.count("place") == events.count("predict") > 2
+    assert np.array_equal(one.boxes, other.boxes)
 
 
 SAME = """
