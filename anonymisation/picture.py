@@ -68,17 +68,15 @@ class FinishedPicture:
 class MadePicture:
     """A picture whose files are made and not written yet: what is to stand where, the masked picture last.
 
-    `encoded_anew` says why blocks that no mask touches were not kept, where they were to be; the rest is as in
-    `FinishedPicture`.
+    `state` lacks the masked picture's stamp; the rest is as in `FinishedPicture`. The pixels are not kept.
     """
 
-    picture: PreparedPicture
+    state: PictureState
     files: tuple[tuple[Path, bytes], ...]
     record: Record
     detections: list[dict[str, Any]]
     objects: Mapping[str, int]
     boxes: tuple[int, ...]
-    encoded_anew: str | None
 
 
 class ArchivedNameError(ImageError):
@@ -210,11 +208,12 @@ class PictureWorker:
         if self._settings.draw_mask:
             files.append((paths.masked, masked.data))
         boxes = tuple(added.number for added in review.active) if self._settings.draw_mask else tuple(review.hidden)
-        return MadePicture(picture, tuple(files), record, stored.as_json(), objects, boxes, masked.anew)
+        state = replace(self._state(picture), encoded_anew=masked.anew)
+        return MadePicture(state, tuple(files), record, stored.as_json(), objects, boxes)
 
     def finished(self, made: MadePicture) -> FinishedPicture:
         """A picture whose files have been written."""
-        state = replace(self._state(made.picture, self.paths(made.picture.file)), encoded_anew=made.encoded_anew)
+        state = replace(made.state, output=self._output(made.state.name))
         return FinishedPicture(state, made.record, made.detections, made.objects, made.boxes)
 
     def adopt(self, file: PictureFile, data: bytes) -> FinishedPicture | None:
@@ -237,13 +236,17 @@ class PictureWorker:
             return None
         if output.pixels.shape != picture.frame.pixels.shape:
             return None
-        state = self._state(picture, paths, provenance)
+        state = replace(self._state(picture, provenance), output=self._output(file.name))
         record = self._known_record(paths) or self._rebuilt_record(paths, picture.exif, provenance)
         # The file may come from before a box was hidden: of those that are to be, none is taken for hidden.
         remaining = tuple(self._reviewed.of(file.name).remaining)
         return FinishedPicture(state, record, None, provenance.objects, remaining)
 
-    def _state(self, picture: PreparedPicture, paths: ImagePaths, provenance: Provenance | None = None) -> PictureState:
+    def _output(self, name: str) -> FileStamp | None:
+        masked = self._workspace.picture(self._folder, name).masked
+        return FileStamp.of(masked) if self._settings.draw_mask else None
+
+    def _state(self, picture: PreparedPicture, provenance: Provenance | None = None) -> PictureState:
         height, width = picture.frame.pixels.shape[:2]
         return PictureState(
             name=picture.file.name,
@@ -255,7 +258,6 @@ class PictureWorker:
             version=provenance.version if provenance else self._workspace.version_tag,
             width=width,
             height=height,
-            output=FileStamp.of(paths.masked) if self._settings.draw_mask else None,
             run=self._run,
         )
 
