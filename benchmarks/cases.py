@@ -4,20 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import resource
 import sys
-import tempfile
-import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
-from pathlib import Path
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Final
 
 import simplejpeg
 
 from anonymisation.archive import archive_folder
-from anonymisation.discovery import discover
 from anonymisation.files import sha256_of, write_atomically
 from anonymisation.imaging.exif import Provenance, published_exif, read_exif
 from anonymisation.imaging.jpeg import decode_jpeg, encode_jpeg
@@ -26,50 +19,11 @@ from anonymisation.integrity import check_folder
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.metadata.redaction import redact_tag
 from anonymisation.pipeline import mask_folder
-from anonymisation.state import MASKED, FileStamp, PictureState, open_state
-from anonymisation.workspace import Workspace, open_workspace
-from benchmarks.material import FOLDER, ScriptedModel, detections, photographs, write_empty_files, write_folder
-from tests.captures import capture
+from benchmarks.material import FOLDER, ScriptedModel, detections, photographs, write_folder
+from benchmarks.measuring import Figures, Stopwatch, peak_memory, site
+from benchmarks.scaling import discovery, scaling
 
-Figures = dict[str, float]
-_FILES_PER_FOLDER: Final = 1000
 _ROUNDS: Final = 7
-
-
-class Stopwatch:
-    """Wall and CPU seconds of this process' threads since it was made."""
-
-    def __init__(self) -> None:
-        self._wall, self._cpu = time.perf_counter(), time.process_time()
-
-    @property
-    def wall(self) -> float:
-        """Seconds by the clock."""
-        return time.perf_counter() - self._wall
-
-    @property
-    def cpu(self) -> float:
-        """Seconds of computing."""
-        return time.process_time() - self._cpu
-
-
-def peak_memory() -> float:
-    """MB."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-
-
-@contextmanager
-def site(**settings: Any) -> Iterator[Workspace]:
-    """Base folders, removed afterwards; with mask files, records and an archive."""
-    with tempfile.TemporaryDirectory(prefix="bench-") as place:
-        root = Path(place)
-        model_folder = root / "model"  # read for its identity alone: the scripted model stands in for it
-        model_folder.mkdir()
-        (model_folder / "saved_model.pb").write_bytes(b"scripted")
-        values = {"remote_json": True, "remote_mask": True, "model_type": str(model_folder), **settings}
-        yield open_workspace(
-            input_dir=root / "in", output_dir=root / "out", archive_dir=root / "archive", overrides=values
-        )
 
 
 def once_through_turbo(data: list[bytes]) -> float:
@@ -150,44 +104,6 @@ def model(size: str, objects: int, number: int, seconds: float) -> Figures:
         watch = Stopwatch()
         mask_folder(workspace, FOLDER, lambda: ScriptedModel(objects, seconds))
         return {"wall / model": watch.wall / (number * seconds), "CPU": 1e3 * watch.cpu / number, "MB": peak_memory()}
-
-
-def scaling(number: int) -> Figures:
-    """Mask and archive of one folder of small pictures."""
-    data = [capture(index) for index in range(4)]
-    with site() as workspace:
-        write_folder(workspace.shares.input / FOLDER, data, number)
-        watch = Stopwatch()
-        mask_folder(workspace, FOLDER, lambda: ScriptedModel(1))
-        archive_folder(workspace, FOLDER)
-        return {"wall": 1e3 * watch.wall / number, "CPU": 1e3 * watch.cpu / number, "MB": peak_memory()}
-
-
-def discovery(number: int) -> Figures:
-    """A walk over pictures that are all done, with their output and archive known."""
-    with site(remote_json=False) as workspace:
-        shares = workspace.shares
-        write_empty_files(shares.input, number, _FILES_PER_FOLDER)
-        write_empty_files(shares.output, number, _FILES_PER_FOLDER)
-        for folder in sorted(path.name for path in shares.input.iterdir()):
-            _note_as_done(workspace, folder)
-        idle = peak_memory()
-        watch = Stopwatch()
-        if discover(workspace).folders:
-            raise RuntimeError("discovery found something to do")
-        return {"seconds": watch.wall, "CPU seconds": watch.cpu, "MB": peak_memory(), "MB more": peak_memory() - idle}
-
-
-def _note_as_done(workspace: Workspace, folder: str) -> None:
-    with open_state(workspace.shares.state, folder) as state:
-        for entry in os.scandir(workspace.shares.input / folder):
-            output = FileStamp.of(workspace.shares.output / folder / entry.name)
-            state.put(
-                PictureState(
-                    name=entry.name, status=MASKED, source=FileStamp.from_stat(entry.stat()), sha256="0" * 64,
-                    model="m", digest="d", version="v", width=1, height=1, output=output, archived=True,
-                )
-            )  # fmt: skip
 
 
 def main() -> None:

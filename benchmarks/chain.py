@@ -6,8 +6,9 @@ compression, with a model that finds so many objects at once, or after a set tim
     pictures    mask (with record and mask file), archive and check of 2.8, 5 and 24 megapixels with 0, 8 and 30 objects
     stages      the parts of the mask step one by one
     model       wall time with a model of 0.1 s per picture: what is not hidden behind it
-    scaling     small pictures in greater and greater folders: time per picture and memory
-    discovery   a walk over files that are all done
+    scaling     small pictures in greater and greater folders, all steps of the chain: time per picture and memory
+    discovery   the first task of a nightly run, over files that are all done (--full: a million, and 100 000 pictures
+                through the chain)
 
 Times are per picture in milliseconds: wall clock, and CPU of all threads. Since machines differ and are shared, each
 case is also given as a ratio to decoding and encoding the same picture once with libjpeg-turbo, measured in the same
@@ -29,6 +30,8 @@ from benchmarks.material import SIZES
 
 RESULTS: Final = Path(__file__).parent / "results"
 _PICTURES: Final = {"2.8 MP": 40, "5 MP": 24, "24 MP": 8}
+FULL_SCALE: Final = (1000, 10_000, 100_000)
+FULL_DISCOVERY: Final = ((1_000_000, 1000), (1_000_000, 100_000))  # files, and how many of them in each folder
 _QUICK_SHARE: Final = 4  # with --quick, so many times fewer pictures
 
 
@@ -42,8 +45,10 @@ def cases(options: argparse.Namespace) -> list[dict[str, Any]]:
     ]
     found += [{"case": "stages", "size": "2.8 MP", "objects": 8}, {"case": "stages", "size": "24 MP", "objects": 30}]
     found.append({"case": "model", "size": "2.8 MP", "objects": 8, "number": 120 // share, "seconds": 0.1})
-    found += [{"case": "scaling", "number": number} for number in options.scale]
+    scales, folders = (FULL_SCALE, FULL_DISCOVERY) if options.full else (options.scale, ())
+    found += [{"case": "scaling", "number": number} for number in scales]
     found += [{"case": "discovery", "number": number} for number in options.discover]
+    found += [{"case": "discovery", "number": number, "per_folder": size} for number, size in folders]
     return found
 
 
@@ -58,6 +63,7 @@ def key(result: dict[str, Any]) -> str:
     """What names a case in tables, charts and comparisons."""
     words = [result["case"], result.get("size"), f"{result['objects']} objects" if "objects" in result else None]
     words += [f"{result['number']} files" if result["case"] in {"scaling", "discovery"} else None]
+    words += [f"{result['per_folder']} a folder" if "per_folder" in result else None]
     return " · ".join(word for word in words if word)
 
 
@@ -72,9 +78,9 @@ def told(result: dict[str, Any], before: dict[str, Any] | None) -> str:
 
 
 def last_kept() -> dict[str, dict[str, Any]]:
-    """The results of the newest file kept, by their keys."""
+    """Of each case the newest result kept, by its key; a file may hold some of the cases only."""
     kept = sorted(RESULTS.glob("chain-*.json"))
-    return {key(result): result for result in json.loads(kept[-1].read_text("utf-8"))["results"]} if kept else {}
+    return {key(result): result for path in kept for result in json.loads(path.read_text("utf-8"))["results"]}
 
 
 def keep(name: str, results: list[dict[str, Any]]) -> None:
@@ -89,6 +95,7 @@ def main() -> None:
     """Measure, print, and with --keep write a result and its chart."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--quick", action="store_true", help="fewer pictures")
+    parser.add_argument("--full", action="store_true", help="also very many files; about an hour, 8 GB of disk")
     parser.add_argument("--only", nargs="*", default=[""], help="cases whose name holds one of these")
     parser.add_argument("--scale", type=int, nargs="*", default=[200, 1000], help="pictures in a folder")
     parser.add_argument("--discover", type=int, nargs="*", default=[1, 1000, 20_000], help="files to find")

@@ -6,6 +6,7 @@ import io
 import os
 import time
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Final
 
@@ -78,6 +79,7 @@ class ScriptedModel:
         return detections(self.objects)
 
 
+@cache  # a model that costs nothing finds the same on every picture
 def detections(number: int) -> Detections:
     """`number` ellipses spread over the lower two thirds of the picture."""
     if not number:
