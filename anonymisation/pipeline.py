@@ -5,10 +5,10 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
 from pathlib import PurePosixPath
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 
@@ -20,7 +20,7 @@ from anonymisation.listing import PictureFile, list_pictures
 from anonymisation.masking.detector import Detector
 from anonymisation.outcomes import ImageOutcome, MaskReport, Status
 from anonymisation.overlap import executor, failed, in_flight, prompt_switching
-from anonymisation.picture import FinishedPicture, MadePicture, PictureWorker, PreparedPicture
+from anonymisation.picture import FinishedPicture, PictureWorker, PreparedPicture
 from anonymisation.review import mark_hidden
 from anonymisation.review_remask import hide_waiting
 from anonymisation.shadowing import SHADOWED, is_known_shadowed, shadowed_names
@@ -30,6 +30,7 @@ from anonymisation.units import WHOLE, Shard
 from anonymisation.workspace import Workspace
 from anonymisation.writing import Writer
 
+T = TypeVar("T")
 _WRITTEN: Final = 8  # pictures whose files are on their way to the disk, which waits longer than it works
 # Stands where a failed picture's settings digest would, when the failure does not follow from bytes and settings alone.
 _PASSING: Final = "passing"
@@ -128,8 +129,8 @@ class _MaskStep:
         beside = threads > 0
         with prompt_switching(), executor(threads) as pool, Writer(self._settings, beside=beside) as writer:
             begun = in_flight(((file, pool.submit(self._begin, file)) for file in files), threads)
-            made = in_flight(((file, self._detect(pool, future)) for file, future in begun), threads)
-            written = in_flight(((file, self._write(writer, future)) for file, future in made), _WRITTEN * beside)
+            made = in_flight(((file, *self._detect(pool, writer, future)) for file, future in begun), threads)
+            written = in_flight(_when_made(made), _WRITTEN * beside)
             for file, future in written:
                 yield self._settle(file, future)
 
@@ -171,29 +172,26 @@ class _MaskStep:
         return replace(found, state=state, record=record or found.record)
 
     def _detect(
-        self, pool: Executor, begun: Future[ImageOutcome | FinishedPicture | PreparedPicture]
-    ) -> Future[ImageOutcome | FinishedPicture | MadePicture]:
-        """Run the model on a prepared picture and have its files made; anything else is handed on as it is."""
+        self, pool: Executor, writer: Writer, begun: Future[ImageOutcome | FinishedPicture | PreparedPicture]
+    ) -> tuple[Future[Any], Future[ImageOutcome | FinishedPicture]]:
+        """Run the model on a prepared picture, and have its files made, and then written.
+
+        The futures of both; anything else than a prepared picture is handed on as it is.
+        """
         if begun.exception() is not None or not isinstance(picture := begun.result(), PreparedPicture):
-            return begun  # type: ignore[return-value]  # no PreparedPicture: just looked
+            return begun, begun  # type: ignore[return-value]  # no PreparedPicture: just looked
         model = self._detector()
         try:
             detections = model.detect(picture.upright())
         except ImageError as error:
-            return failed(error)
+            return (failed(error),) * 2
         except AnonymisationError:
             raise
         except Exception as error:  # noqa: BLE001 - whatever the model stumbles over is this picture's failure
-            return failed(error)
-        return pool.submit(self._worker.make, picture, detections)
-
-    def _write(
-        self, writer: Writer, made: Future[ImageOutcome | FinishedPicture | MadePicture]
-    ) -> Future[ImageOutcome | FinishedPicture]:
-        """Have the files of a picture written; anything else is handed on as it is."""
-        if made.exception() is not None or not isinstance(picture := made.result(), MadePicture):
-            return made  # type: ignore[return-value]  # no MadePicture: just looked
-        return writer.write(picture.files, lambda: self._worker.finished(picture))
+            return (failed(error),) * 2
+        made = pool.submit(self._worker.make, picture, detections)
+        # Handed over there, not here: the thread that feeds the model should have nothing else to do.
+        return made, writer.after(made, lambda ready: ready.files, self._worker.finished)
 
     def _settle(self, file: PictureFile, future: Future[ImageOutcome | FinishedPicture]) -> ImageOutcome:
         """Wait for a picture and keep what became of it."""
@@ -249,6 +247,15 @@ class _MaskStep:
             return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
         stem = PurePosixPath(file.name).stem
         raise ShadowedNameError(f"{other} has the files {stem}.json and {stem}.webp already; rename one of the two")
+
+
+def _when_made(
+    pictures: Iterator[tuple[PictureFile, Future[Any], Future[T]]],
+) -> Iterator[tuple[PictureFile, Future[T]]]:
+    """The second future of each picture, handed on when the first is done: until then its pixels are in memory."""
+    for file, made, written in pictures:
+        wait([made])
+        yield file, written
 
 
 def _require_unicode(name: str) -> None:

@@ -20,6 +20,7 @@ from anonymisation.errors import ImageError
 from anonymisation.files import Part, flush_folder, with_access, write_atomically
 from anonymisation.settings import Settings
 
+M = TypeVar("M")
 T = TypeVar("T")
 PictureFiles = Sequence[tuple[Path, bytes]]
 _MOST_TOGETHER: Final = 16
@@ -164,11 +165,28 @@ class Writer:
         The future raises ImageError where a file cannot be written, ShareUnavailableError where a share is away.
         """
         job = _Job(files, then, Future())
+        self._take(job)
+        return job.future
+
+    def after(self, made: Future[M], files: Callable[[M], PictureFiles], then: Callable[[M], T]) -> Future[T]:
+        """As `write`, as soon as `made` is there; what that raises is raised."""
+        written: Future[T] = Future()
+
+        def go_on(_: Future[M]) -> None:
+            try:
+                result = made.result()
+                self._take(_Job(files(result), lambda: then(result), written))
+            except Exception as error:  # noqa: BLE001 - handed on by the future
+                written.set_exception(error)
+
+        made.add_done_callback(go_on)
+        return written
+
+    def _take(self, job: _Job) -> None:
         if self._thread is None:
             self._end(job, again=True)
         else:
             self._jobs.put(job)
-        return job.future
 
     def _run(self) -> None:
         while (job := self._jobs.get()) is not None:

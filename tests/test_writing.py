@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -90,6 +91,22 @@ def test_a_writer_says_what_became_of_each_picture(tmp_path: Path, settings: Set
             futures["b"].result(60)
     assert sorted(contents(tmp_path)) == ["a.jpg", "a.json", "a.webp", "c.jpg", "c.json", "c.webp"]
     assert not [thread for thread in threading.enumerate() if thread.name == "writer"]
+
+
+@pytest.mark.parametrize("beside", [True, False])
+def test_files_are_written_as_soon_as_they_are_made(tmp_path: Path, settings: Settings, beside: bool) -> None:
+    made: Future[str] = Future()
+    broken: Future[str] = Future()
+    with Writer(settings, beside=beside) as writer:
+        written = writer.after(made, lambda stem: files_of(tmp_path, stem), lambda stem: f"{stem} stands")
+        failed = writer.after(broken, lambda stem: files_of(tmp_path, stem), lambda stem: f"{stem} stands")
+        assert not written.done()
+        made.set_result("a")
+        broken.set_exception(ImageError("no files"))
+        assert written.result(60) == "a stands"
+        with pytest.raises(ImageError, match="no files"):
+            failed.result(60)
+    assert sorted(contents(tmp_path)) == ["a.jpg", "a.json", "a.webp"]
 
 
 def test_those_that_wait_are_written_together(
