@@ -21,6 +21,7 @@ from anonymisation.metadata.redaction import redact_tag
 from anonymisation.pipeline import mask_folder
 from benchmarks.material import FOLDER, ScriptedModel, detections, photographs, write_folder
 from benchmarks.measuring import Figures, Stopwatch, peak_memory, site
+from benchmarks.plain import likeness
 from benchmarks.scaling import discovery, scaling
 
 _ROUNDS: Final = 7
@@ -110,7 +111,10 @@ def main() -> None:
     """Measure one case and print its figures as JSON."""
     logging.basicConfig(level=logging.ERROR)
     arguments = json.loads(sys.argv[1])
-    run = {"pictures": pictures, "stages": stages, "model": model, "scaling": scaling, "discovery": discovery}
+    run = {
+        "pictures": pictures, "likeness": likeness, "stages": stages, "model": model, "scaling": scaling,
+        "discovery": discovery,
+    }  # fmt: skip
     figures = run[arguments.pop("case")](**arguments)
     print(json.dumps({"figures": {name: float(f"{value:.4g}") for name, value in figures.items()}}))
 

@@ -4,6 +4,7 @@ Each case runs in a process of its own, on pictures that look like photographs a
 compression, with a model that finds so many objects at once, or after a set time without any CPU:
 
     pictures    mask (with record and mask file), archive and check of 2.8, 5 and 24 megapixels with 0, 8 and 30 objects
+    likeness    masks as written against the plain, slow computation: intersection over union (0.999 or it fails)
     stages      the parts of the mask step one by one
     model       wall time with a model of 0.1 s per picture: what is not hidden behind it
     scaling     small pictures in greater and greater folders, all steps of the chain: time per picture and memory
@@ -43,6 +44,7 @@ def cases(options: argparse.Namespace) -> list[dict[str, Any]]:
         for size in SIZES
         for objects in (0, 8, 30)
     ]
+    found += [{"case": "likeness", "size": size, "objects": objects} for size in SIZES for objects in (8, 30)]
     found += [{"case": "stages", "size": "2.8 MP", "objects": 8}, {"case": "stages", "size": "24 MP", "objects": 30}]
     found.append({"case": "model", "size": "2.8 MP", "objects": 8, "number": 120 // share, "seconds": 0.1})
     scales, folders = (FULL_SCALE, FULL_DISCOVERY) if options.full else (options.scale, ())
