@@ -239,6 +239,21 @@ def test_a_withdrawn_box_uncovers_nothing_until_the_picture_is_masked_again_from
     assert read_reviews(site.state, FOLDER)[NAME].hidden == {1}
 
 
+def test_a_released_original_is_put_back_to_be_masked_without_a_withdrawn_box(site: Site) -> None:
+    workspace = site.workspace(archive=True, **{**FULL, **KEEP})
+    site.fill(1)
+    assert run_folder(workspace, FOLDER, CountingDetector()).succeeded
+    add_box(site.state, FOLDER, NAME, BOX, "kari")
+    remask_folder(workspace, FOLDER)
+    withdraw_box(site.state, FOLDER, NAME, 0, "kari", "a sign")
+
+    site.put(NAME, (site.archive / FOLDER / NAME).read_bytes())
+    again = site.workspace(archive=True, force_remask=True, **{**FULL, **KEEP})
+    assert run_folder(again, FOLDER, CountingDetector()).succeeded
+    assert not hides(masked(site), BOX)
+    assert not (site.input / FOLDER).exists()  # released again
+
+
 def test_a_box_that_is_withdrawn_while_it_waits_is_not_hidden(site: Site) -> None:
     workspace = site.workspace(**KEEP)
     site.fill(1)

@@ -357,6 +357,15 @@ def test_a_withdrawn_region_stays_hidden_in_what_is_published_and_the_page_says_
     assert "Region 1 withdrawn" in text
 
 
+def test_of_a_picture_whose_original_was_released_the_page_says_where_that_is(page: Page) -> None:
+    run_folder(page.site.workspace(archive=True, delete_input=True, **SETTINGS), FOLDER, CountingDetector(FOUND))
+    assert not (page.site.input / FOLDER / "p000.jpg").exists()
+    client = page.as_user("operator")
+    client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **page.form(client)})
+    text = words(client.get(withdraw(page, client).headers["location"]).text)
+    assert "the original has to be put back from the archive into the input folder" in text
+
+
 def test_who_withdrew_what_and_why_is_written_down_first(page: Page, caplog: pytest.LogCaptureFixture) -> None:
     client = page.as_user("operator")
     client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **page.form(client)})
