@@ -70,8 +70,8 @@ class FinishedPictures:
         # A record that is wanted among the outputs and is not there is written again by the mask step.
         return not self._settings.remote_json or stem_of(picture.name) in self._records
 
-    def _look_at(self, output: Path, masked: Mapping[str, FileStamp]) -> None:
-        """Find the masked pictures that are still the files that were written, and the stems of records.
+    def _look_at(self, output: Path, masked: dict[str, FileStamp]) -> None:
+        """Find the `masked` pictures that are still the files that were written, and the stems of records.
 
         Where the folder cannot be read nothing counts as standing, so that the mask step meets what is wrong there.
         """
@@ -81,11 +81,14 @@ class FinishedPictures:
                     name = entry.name
                     if name.endswith(".json"):
                         self._records.add(name.removesuffix(".json"))
-                    elif name in masked and _stamp(entry) == masked[name]:
+                    elif (written := masked.pop(name, None)) is not None and _stamp(entry) == written:
                         self._standing.add(name)
         except OSError:
             self._standing.clear()
             self._records.clear()
+            return
+        # Some shares list a name in another form than it was written in (letters apart from their accents).
+        self._standing.update(name for name, written in masked.items() if _stamp(output / name) == written)
 
 
 def _output_of(file: PictureFile, states: Mapping[str, PictureState]) -> FileStamp | None:
@@ -99,7 +102,7 @@ def _was_masked(picture: PictureFile, known: PictureState) -> bool:
     return known.status == MASKED and known.source == picture.stamp
 
 
-def _stamp(entry: os.DirEntry[str]) -> FileStamp | None:
+def _stamp(entry: os.DirEntry[str] | Path) -> FileStamp | None:
     try:
         return FileStamp.from_stat(entry.stat())
     except OSError:

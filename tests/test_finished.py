@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -131,3 +132,20 @@ def test_an_output_folder_that_cannot_be_read_holds_nothing(site: Site) -> None:
     assert left(site) == (3, 3)
     place.write_bytes(b"no folder")
     assert left(site) == (3, 3)
+
+
+def test_a_name_that_the_share_lists_in_another_form_is_asked_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    listed = os.scandir
+
+    @contextmanager
+    def apart(place: Path) -> Iterator[list[os.DirEntry[str]]]:
+        with listed(place) as entries:
+            yield [entry for entry in entries if entry.name != NAME]
+
+    states, pictures = read_pictures(site.state, FOLDER), list_pictures(site.input / FOLDER)
+    monkeypatch.setattr("anonymisation.finished.os.scandir", apart)
+    finished = FinishedPictures(site.workspace(), FOLDER, pictures, states, table=None)
+    assert all(finished.is_finished(picture, states[picture.name]) for picture in pictures)
+    (site.output / FOLDER / NAME).unlink()
+    finished = FinishedPictures(site.workspace(), FOLDER, pictures, states, table=None)
+    assert [picture.name for picture in pictures if not finished.is_done(picture, states[picture.name])] == [NAME]
