@@ -20,7 +20,7 @@ from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.metadata.redaction import redact_tag
 from anonymisation.pipeline import mask_folder
 from benchmarks.material import FOLDER, ScriptedModel, detections, photographs, write_folder
-from benchmarks.measuring import Figures, Stopwatch, peak_memory, site
+from benchmarks.measuring import Figures, Stopwatch, forget_peak, peak_memory, site
 from benchmarks.plain import likeness
 from benchmarks.scaling import discovery, scaling
 
@@ -42,6 +42,7 @@ def pictures(size: str, objects: int, number: int) -> Figures:
     """Mask, archive and check, with a model that costs nothing, in a process that has masked pictures before."""
     data = photographs(size, number)
     unit = once_through_turbo(data)
+    forget_peak()
     with site() as workspace:
         write_folder(workspace.shares.input / "first", data, len(data))
         mask_folder(workspace, "first", lambda: ScriptedModel(objects))  # what a process does once is not counted
