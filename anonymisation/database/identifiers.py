@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
-from typing import Final
+from typing import IO, Final
 
 from anonymisation.database.fast_json import decode, encode
 from anonymisation.files import write_atomically
@@ -78,7 +78,7 @@ class _Day:
         if stat.st_size > self._offset:
             with self._path.open("rb") as stream:
                 stream.seek(self._offset)
-                self._take(stream.read())
+                self._take(stream)
             if self._lines - len(self._pictures) > max(len(self._pictures), _SLACK_LINES):
                 self._compact()
         return self._pictures
@@ -90,11 +90,14 @@ class _Day:
         with self._path.open("ab") as stream:
             stream.write(data)
 
-    def _take(self, data: bytes) -> None:
-        whole, newline, rest = data.rpartition(b"\n")
-        self._offset += len(whole) + len(newline)
-        self._torn = bool(rest)
-        for line in whole.splitlines():
+    def _take(self, stream: IO[bytes]) -> None:
+        """Read on to the end, one line at a time."""
+        self._torn = False
+        for line in stream:
+            self._torn = not line.endswith(b"\n")
+            if self._torn:
+                return
+            self._offset += len(line)
             self._lines += 1
             try:
                 item = decode(line)
@@ -106,7 +109,7 @@ class _Day:
         write_atomically(self._path, _lines(self._pictures))
         self._forget()
         with self._path.open("rb") as stream:
-            self._take(stream.read())
+            self._take(stream)
         self._inode = self._path.stat().st_ino
 
 
