@@ -157,6 +157,8 @@ class AirflowStack:
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
             # The default of 30 s is too short for a machine that stands still for a while: the task would begin later.
             "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
+            # Nor shall the scheduler take itself for dead then, whose default is 30 s, and begin its tasks again.
+            "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "120",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
