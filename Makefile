@@ -2,7 +2,7 @@
 # make serve   Airflow with its UI on this machine (the same variables, and PORT=… SCHEDULE=… TIMEZONE=…)
 # make down    stop what `make serve` started
 # make test    linters, types and tests        make lint, make format: only those
-# make bench   what a picture costs on its way through the chain (BENCH="--quick --discover 1000000 --keep NAME")
+# make bench   what a picture costs on its way through the chain (BENCH="--quick", "--full", "--keep NAME")
 # make clean   remove what runs and tools left (not the installed packages: make distclean)
 
 SHELL := /bin/bash
