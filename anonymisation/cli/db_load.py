@@ -13,7 +13,7 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from anonymisation.cli.db_options import DatabaseOptions, DatabaseSession, database_options, open_database, state_option
+from anonymisation.cli.db_options import DatabaseOptions, DatabaseSession, database_options, open_database
 from anonymisation.cli.tables import print_table
 from anonymisation.database.loader import load_records, send_spooled
 from anonymisation.database.reports import LoadLimits, LoadReport, LoadStoppedError, SourceRecord
@@ -38,8 +38,7 @@ _LISTED: Final = 100  # failures of a kind that are printed; the log file has al
     help="Folder of the records; it mirrors the pictures' base folder.",
 )
 @database_options
-@state_option
-def load_command(input_folder: Path, options: DatabaseOptions, state: Path | None) -> None:
+def load_command(input_folder: Path, options: DatabaseOptions) -> None:
     """Load every record file (.json) below a folder: new rows are inserted, others updated.
 
     A picture is known by its path below that folder, so give the base folder and not one inside it. Rows that the
@@ -47,9 +46,9 @@ def load_command(input_folder: Path, options: DatabaseOptions, state: Path | Non
     folder), and are sent by the next load.
     """
     base = input_folder.expanduser().absolute()
-    session = open_database(options, state)
+    session = open_database(options)
     settings = session.settings
-    folder = state or (Path(settings.state_dir) if settings.state_dir else base.with_name(base.name + "_state"))
+    folder = options.state or (Path(settings.state_dir) if settings.state_dir else base.with_name(base.name + "_state"))
     require_folder(settings, base, "input")
     _Load(session, base, folder.expanduser().absolute()).run()
 

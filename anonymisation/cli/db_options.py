@@ -34,8 +34,9 @@ connections_option = click.option(
     "--connections-dir", type=_FOLDER, envvar=FOLDER_VARIABLE, show_envvar=True, help="Folder of stored connections."
 )
 state_option = click.option(
-    "--state", "--state-dir", "state", type=_FOLDER, help="State folder, where rows wait (state_dir)."
-)
+    "--state", "--state-dir", "state", type=_FOLDER,
+    help="State folder (state_dir): rows wait there, and it holds the database where no other is named.",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +48,7 @@ class DatabaseOptions:
     table_name: str | None
     config_file: Path | None
     log_folder: Path | None
+    state: Path | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,7 @@ _OPTIONS: Final = (
     connections_option,
     config_option,
     log_option,
+    state_option,
 )  # fmt: skip
 
 
@@ -90,9 +93,10 @@ def database_options(function: Callable[..., Any]) -> Callable[..., Any]:
         connections_dir: Path | None,
         config_file: Path | None,
         log_folder: Path | None,
+        state: Path | None,
         **flags: Any,
     ) -> Any:
-        options = DatabaseOptions(connection, connections_dir, table_name, config_file, log_folder)
+        options = DatabaseOptions(connection, connections_dir, table_name, config_file, log_folder, state)
         return function(options=options, **flags)
 
     for option in reversed(_OPTIONS):
@@ -100,17 +104,17 @@ def database_options(function: Callable[..., Any]) -> Callable[..., Any]:
     return wrapper
 
 
-def open_database(options: DatabaseOptions, state: Path | None = None) -> DatabaseSession:
+def open_database(options: DatabaseOptions) -> DatabaseSession:
     """Find the database and its password, and begin to log; nothing is connected yet.
 
-    `state` is the state folder, whose embedded database is taken where neither flag nor configuration names another.
+    The state folder's embedded database is taken where neither flag nor configuration names another.
 
     Raises:
         ConfigurationError: configuration, layout or connection cannot be used.
         click.UsageError: no database is named, or a password stands on the command line.
     """
     settings = load_settings(options.config_file).settings
-    address = _find(options, settings, state)
+    address = _find(options, settings)
     layout = _layout(settings, options.table_name or address.table)
     url = _with_password(address, options)
     err = Console(stderr=True)
@@ -126,7 +130,7 @@ def named_layout(options: DatabaseOptions) -> tuple[TableLayout, str | None, str
     settings = load_settings(options.config_file).settings
     start_logging(settings, Console(stderr=True), options.log_folder)
     named = options.connection or settings.database
-    address = _find(options, settings, None) if named else None
+    address = _find(options, settings) if named else None
     layout = _layout(settings, options.table_name or (None if address is None else address.table))
     if address is None:
         return layout, None, None
@@ -148,10 +152,10 @@ def can_ask() -> bool:
         return False
 
 
-def _find(options: DatabaseOptions, settings: Settings, state: Path | None) -> _Address:
+def _find(options: DatabaseOptions, settings: Settings) -> _Address:
     named = options.connection or settings.database
     if not named:
-        folder = state or (Path(settings.state_dir) if settings.state_dir else None)
+        folder = options.state or (Path(settings.state_dir) if settings.state_dir else None)
         if folder is None:
             raise click.UsageError(
                 "name the database with --connection (or `database` in the configuration), or --state <output>_state "

@@ -11,7 +11,7 @@ import click
 from rich.table import Table
 from rich.text import Text
 
-from anonymisation.cli.db_options import DatabaseOptions, DatabaseSession, database_options, open_database, state_option
+from anonymisation.cli.db_options import DatabaseOptions, DatabaseSession, database_options, open_database
 from anonymisation.cli.tables import print_table
 from anonymisation.database.administration import count_rows, last_load, waiting_rows
 from anonymisation.errors import ConfigurationError, DatabaseUnavailableError
@@ -20,15 +20,14 @@ from anonymisation.plain_text import one_line
 
 @click.command("status", short_help="Show whether database and table are there, and what waits.")
 @database_options
-@state_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
-def status_command(options: DatabaseOptions, state: Path | None, as_json: bool) -> None:
+def status_command(options: DatabaseOptions, as_json: bool) -> None:
     """Show whether the database answers, whether the table is there, its rows, and rows that wait for it.
 
     Ends with exit code 1 when there is no such table, 2 when the login is refused, and 3 when the database is away.
     """
-    session = open_database(options, state)
-    folder = state or (Path(session.settings.state_dir) if session.settings.state_dir else None)
+    session = open_database(options)
+    folder = options.state or (Path(session.settings.state_dir) if session.settings.state_dir else None)
     facts, code = _database(session)
     facts |= {} if folder is None else _state(session, folder.expanduser().absolute())
     if as_json:

@@ -119,10 +119,18 @@ def test_a_password_in_the_url_of_a_connection_is_refused() -> None:
 
 
 def test_some_database_must_be_named() -> None:
-    told = " ".join(invoke("db", "status").stderr.split())
-    assert "name the database with --connection" in told
-    assert "--state <output>_state for the default pictures.gpkg" in told
+    for verb in (("status",), ("create-table",), ("execute-sql", "--sql", "select 1")):
+        told = " ".join(invoke("db", *verb).stderr.split())
+        assert "name the database with --connection" in told
+        assert "--state <output>_state for the default pictures.gpkg" in told
     assert "no such stored connection" in invoke("db", "status", "--connection", "nowhere").stderr
+
+
+def test_every_verb_finds_the_database_of_a_state_folder(tmp_path: Path) -> None:
+    there = ("--state", str(tmp_path))
+    assert invoke("db", "create-table", *there).exit_code == 0
+    told = invoke("db", "execute-sql", "--sql", "select count(*) as number from PICTURES", "--json", *there)
+    assert json.loads(told.stdout)[0]["rows"] == [[0]]
 
 
 # --- create-table, insert-geom-metadata ------------------------------------------------------------------------------
