@@ -40,12 +40,17 @@ def render_problems(report: RunReport) -> list[str]:
     """What stopped, what failed and why, and the places that were not entered; no lines where all is well."""
     return [
         *_list("Not complete", report.broken),
-        *_list("Folders that stopped", (f"{f.folder}: {f.error}" for f in report.folders if f.error)),
+        *_list("Folders that stopped", (_stopped(f.folder, f.error) for f in report.folders if f.error)),
         *_list("Failed", _failures(report.folders), more=unlisted(report.folders)),
         *_list("Known to fail, and unchanged since", (_told(failure) for failure in known_failures(report.folders))),
         *_list("Two pictures with one ID", collisions(report.folders)),
         *_list("Not entered", (problem for problem in report.problems if problem not in report.broken)),
     ]
+
+
+def _stopped(folder: str, error: str) -> str:
+    """What stopped a folder; some errors name it themselves."""
+    return error if error.startswith(f"{folder}: ") else f"{folder}: {error}"
 
 
 def render_folder(report: FolderReport) -> str:

@@ -54,6 +54,7 @@ def test_everything_that_went_wrong_is_named() -> None:
     folders = (
         FolderReport("a", mask=mask("a", 1, (Failure("a/x.jpg", "torn"), Failure("a/old.jpg", "12 bits", known=True)))),
         FolderReport("b", error="the archive share is away", error_exit_code=3),
+        FolderReport("g", error="g: another run is working on this folder", error_exit_code=3),
         FolderReport("c", check=CheckReport("c", 4, 1, (Gap("c/y.jpg", "archive", "is missing"),))),
         FolderReport("d", load=LoadSummary("d", updated=1, collisions=(Collision("id 1", "d/2.jpg", "d/1.jpg"),))),
     )
@@ -63,7 +64,7 @@ def test_everything_that_went_wrong_is_named() -> None:
     assert text.startswith("Not everything succeeded; see below.")
     for line in (
         "Not complete:\n  e: cannot be read",
-        "Folders that stopped:\n  b: the archive share is away",
+        "Folders that stopped:\n  b: the archive share is away\n  g: another run is working on this folder",
         "Failed:\n  a/x.jpg: torn\n  c/y.jpg: archive: is missing",
         "Known to fail, and unchanged since:\n  a/old.jpg: 12 bits",
         "Two pictures with one ID:\n  id 1: the row is of d/2.jpg, not of d/1.jpg",
