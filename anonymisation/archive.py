@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TypeVar
+from typing import Final, TypeVar
 
 from msgspec.structs import replace
 
@@ -19,6 +20,8 @@ from anonymisation.units import WHOLE, Shard
 from anonymisation.workspace import Workspace
 
 T = TypeVar("T")
+# A share can take two names for one (a.jpg and A.jpg): copied at once, the second must find the first, not replace it.
+_PUTTING: Final = threading.Lock()
 
 
 def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> ArchiveReport:
@@ -70,49 +73,56 @@ def _archive_picture(workspace: Workspace, paths: ImagePaths, known: PictureStat
 
 
 def _ensure_copy(workspace: Workspace, source: Path, target: Path, sha256: str) -> bool:
-    """Copy `source` unless `target` is there with this checksum; what was written is read back to compare.
+    """Copy `source` unless `target` is there with this checksum; what was written is read back before it is put there.
 
     Raises:
         ArchiveConflictError: `target` holds something else.
         ImageError: the source is not the file that was masked, or it cannot be copied.
     """
 
+    def put(part: Path, place: Path, copied: str) -> None:
+        if copied != sha256:
+            raise ImageError(f"{source} has changed since it was masked; the next run takes it again")
+        _read_back(part, place, sha256)
+        with _PUTTING:
+            if place.exists():
+                raise _conflict(place)
+            part.replace(place)
+
     def copy() -> bool:
         if target.exists():
             if sha256_of_file(target) == sha256:
                 return False
-            raise ArchiveConflictError(
-                f"the archive holds a different picture as {target}; it is not overwritten: move one of the two away"
-            )
-        if copy_atomically(source, target) != sha256:
-            target.unlink()
-            raise ImageError(f"{source} has changed since it was masked; the next run takes it again")
-        try:
-            _read_back(target, sha256)
-        except ImageError:
-            target.unlink()
-            raise
+            raise _conflict(target)
+        copy_atomically(source, target, put=put)
         return True
 
     return _with_archive(workspace, source, target, copy)
 
 
+def _conflict(target: Path) -> ArchiveConflictError:
+    return ArchiveConflictError(
+        f"the archive holds a different picture as {target}; it is not overwritten: move one of the two away"
+    )
+
+
 def _refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
     """Bring a derived file (record, mask) to the archive; a newer one replaces an older one, being made from it."""
 
+    def put(part: Path, place: Path, copied: str) -> None:
+        _read_back(part, place, copied)
+        part.replace(place)
+
     def copy() -> None:
-        digest = sha256_of_file(source)
-        if target.exists() and sha256_of_file(target) == digest:
-            return
-        copy_atomically(source, target)
-        _read_back(target, digest)
+        if not target.exists() or sha256_of_file(target) != sha256_of_file(source):
+            copy_atomically(source, target, put=put)
 
     _with_archive(workspace, source, target, copy)
 
 
-def _read_back(target: Path, sha256: str) -> None:
-    if sha256_of_file(target) != sha256:
-        raise ImageError(f"the copy {target} does not read back as it was written; check the archive share")
+def _read_back(part: Path, target: Path, sha256: str) -> None:
+    if sha256_of_file(part) != sha256:
+        raise ImageError(f"the copy for {target} does not read back as it was written; check the archive share")
 
 
 def _with_archive(workspace: Workspace, source: Path, target: Path, action: Callable[[], T]) -> T:

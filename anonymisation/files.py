@@ -101,8 +101,15 @@ def write_atomically(path: Path, data: bytes | Iterable[bytes], *, mode: int = 0
         raise
 
 
-def copy_atomically(source: Path, target: Path) -> str:
-    """Copy `source` with its times to `target`, whole or not at all, and return the SHA-256 of the bytes copied."""
+def _put(part: Path, target: Path, _: str) -> None:
+    part.replace(target)
+
+
+def copy_atomically(source: Path, target: Path, *, put: Callable[[Path, Path, str], None] = _put) -> str:
+    """Copy `source` with its times to `target`, whole or not at all, and return the SHA-256 of the bytes copied.
+
+    `put` renames the flushed copy (of that checksum) to `target`, or raises why that must not be; it is removed then.
+    """
     part = _part_path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
@@ -114,7 +121,7 @@ def copy_atomically(source: Path, target: Path) -> str:
             _flush(writer)
         stat = source.stat()
         os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))
-        part.replace(target)
+        put(part, target, digest.hexdigest())
         flush_folder(target.parent)
     except BaseException:
         part.unlink(missing_ok=True)

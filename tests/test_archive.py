@@ -106,6 +106,69 @@ def test_an_input_that_changed_between_masking_and_archiving_is_not_archived(sit
     assert len(names_below(site.archive)) == 2
 
 
+@pytest.fixture
+def put_in_archive(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names that copies are given in the archive, as they get them."""
+    names: list[str] = []
+    replace = Path.replace
+
+    def note(part: Path, target: Path) -> Path:
+        if site.archive in target.parents:
+            names.append(target.name)
+        return replace(part, target)
+
+    monkeypatch.setattr(Path, "replace", note)
+    return names
+
+
+def test_wrong_bytes_never_stand_in_the_archive_not_even_for_a_moment(site: Site, put_in_archive: list[str]) -> None:
+    """A kill or a share that goes at that moment would leave them there, in the way of the picture for ever."""
+    site.put("p001.jpg", capture(78))
+    assert archive_folder(site.workspace(archive=True), FOLDER).failed == 1
+    assert sorted(put_in_archive) == ["p000.jpg", "p002.jpg"]
+
+
+def test_a_copy_that_reads_back_otherwise_never_stands_in_the_archive(
+    site: Site, put_in_archive: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    utime = os.utime
+
+    def damage(part: Path, ns: tuple[int, int]) -> None:
+        if part.stat().st_size == (site.input / FOLDER / "p001.jpg").stat().st_size:
+            part.write_bytes(b"other bytes")
+        utime(part, ns=ns)
+
+    site.put("p001.jpg", capture(1) + b"longer than the others" * 99)
+    mask_folder(site.workspace(), FOLDER, CountingDetector())
+    monkeypatch.setattr("anonymisation.files.os.utime", damage)
+    report = archive_folder(site.workspace(archive=True), FOLDER)
+    assert [failure.picture[-8:] for failure in report.failures] == ["p001.jpg"]
+    assert "does not read back" in report.failures[0].reason
+    assert sorted(put_in_archive) == ["p000.jpg", "p002.jpg"]
+    assert len(names_below(site.archive)) == 2
+
+
+def test_what_came_to_stand_there_during_the_copying_is_not_replaced(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the copy of a.jpg meets that of A.jpg on a share that takes both for one name."""
+    other = site.archive / FOLDER / "p001.jpg"
+    utime = os.utime
+
+    def meanwhile(part: Path, ns: tuple[int, int]) -> None:
+        other.write_bytes(b"of another picture")
+        utime(part, ns=ns)
+
+    monkeypatch.setattr("anonymisation.files.os.utime", meanwhile)
+    for name in ("p000.jpg", "p002.jpg"):
+        (site.input / FOLDER / name).unlink()
+    report = archive_folder(site.workspace(archive=True), FOLDER)
+    assert (report.archived, report.failed) == (0, 1)
+    assert "the archive holds a different picture" in report.failures[0].reason
+    assert other.read_bytes() == b"of another picture"
+    assert not read_pictures(site.state, FOLDER)["p001.jpg"].archived
+
+
 def test_what_cannot_be_copied_is_told(site: Site) -> None:
     (site.archive / FOLDER / "p001.jpg").mkdir(parents=True)
     report = archive_folder(site.workspace(archive=True), FOLDER)
