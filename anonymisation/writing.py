@@ -16,7 +16,7 @@ from queue import SimpleQueue
 from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
-from anonymisation.errors import ImageError
+from anonymisation.errors import ImageError, ShareUnavailableError
 from anonymisation.files import Part, flush_folder, with_access, write_atomically
 from anonymisation.settings import Settings
 
@@ -144,6 +144,7 @@ class Writer:
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True) if beside else None
         self.given_up = False
         """Whether an error ended the work."""
+        self._away: ShareUnavailableError | None = None
 
     def __enter__(self) -> Self:
         if self._thread is not None:
@@ -211,10 +212,22 @@ class Writer:
             self._end(job, again=error is not None)
 
     def _end(self, job: _Job, *, again: bool) -> None:
-        """Settle the future; with `again` the files are written now, waiting for a share that is away."""
+        """Settle the future; with `again` the files are written now, waiting for a share that is away.
+
+        It is waited for once: that it did not come back holds for all that come behind.
+        """
         try:
             if again:
-                write_one_by_one(self._settings, job.files)
+                self._write_alone(job.files)
             job.future.set_result(job.then())
         except Exception as error:  # noqa: BLE001 - handed on by the future
             job.future.set_exception(error)
+
+    def _write_alone(self, files: PictureFiles) -> None:
+        if self._away is not None:
+            raise self._away
+        try:
+            write_one_by_one(self._settings, files)
+        except ShareUnavailableError as error:
+            self._away = error
+            raise

@@ -172,3 +172,32 @@ def test_a_share_that_is_away_is_told_as_such(
         with pytest.raises(ShareUnavailableError, match="not reachable"):
             future.result(60)
     assert contents(tmp_path) == {}
+
+
+def test_a_share_that_stays_away_is_waited_for_once(
+    tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Pictures written together, and those behind them, must not each wait as long again before the step can end."""
+    waits: list[writing.PictureFiles] = []
+    begun, go_on = threading.Event(), threading.Event()
+
+    def away(pictures: list[writing.PictureFiles]) -> list[OSError | None]:
+        begun.set()
+        go_on.wait(60)
+        return [OSError(5, "Input/output error") for _ in pictures]
+
+    def wait_in_vain(_: Settings, files: writing.PictureFiles) -> None:
+        waits.append(files)
+        raise ShareUnavailableError("not reachable for 60 s")
+
+    monkeypatch.setattr(writing, "write_together", away)
+    monkeypatch.setattr(writing, "write_one_by_one", wait_in_vain)
+    with Writer(settings, beside=True) as writer:
+        futures = [writer.write(files_of(tmp_path, "a"), lambda: None)]
+        assert begun.wait(60)
+        futures += [writer.write(files_of(tmp_path, stem), lambda: None) for stem in "bcd"]
+        go_on.set()
+        for future in futures:
+            with pytest.raises(ShareUnavailableError):
+                future.result(60)
+    assert len(waits) == 1
