@@ -49,11 +49,12 @@ class FinishedPictures:
         self._settings = workspace.settings
         self._wants_archive = workspace.shares.archive is not None
         self._table = table
+        self._output = workspace.shares.output / folder
         self._standing: set[str] = set()
         self._records: set[str] = set()
         if self._settings.draw_mask or self._settings.remote_json:
             masked = {file.name: output for file in pictures if (output := _output_of(file, states)) is not None}
-            self._look_at(workspace.shares.output / folder, masked)
+            self._look_at(self._output, masked)
 
     def is_done(self, picture: PictureFile, known: PictureState) -> bool:
         """As the function of this name."""
@@ -68,7 +69,10 @@ class FinishedPictures:
         if self._table is not None and known.loaded != self._table:
             return False
         # A record that is wanted among the outputs and is not there is written again by the mask step.
-        return not self._settings.remote_json or stem_of(picture.name) in self._records
+        return not self._settings.remote_json or self._has_record(stem_of(picture.name))
+
+    def _has_record(self, stem: str) -> bool:
+        return stem in self._records or _stamp(self._output / f"{stem}.json") is not None
 
     def _look_at(self, output: Path, masked: dict[str, FileStamp]) -> None:
         """Find the `masked` pictures that are still the files that were written, and the stems of records.
