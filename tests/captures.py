@@ -21,7 +21,7 @@ from anonymisation.imaging.jpeg import decode_jpeg
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.masking.detections import Detections
 from anonymisation.metadata.record import RECORD_KEYS, record_from_json
-from anonymisation.outcomes import RunReport
+from anonymisation.outcomes import MaskReport, RunReport
 from anonymisation.workspace import Workspace, open_workspace
 from tests.doubles import ScriptedDetector
 from tests.imaging.builders import TiffBuilder, scene, with_exif
@@ -201,3 +201,8 @@ def require_whole_files(*folders: Path) -> None:
             assert tuple(record_from_json(data)) == RECORD_KEYS, path
         else:
             raise AssertionError(f"{path} is there, and no one should have written it")
+
+
+def counts(report: MaskReport) -> tuple[int, int, int, int, int]:
+    """Pictures found, masked, done already, failed, and known to fail."""
+    return report.found, report.masked, report.already_done, report.failed, report.known_failed

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -33,6 +32,7 @@ from tests.captures import (
     Site,
     capture,
     car_window,
+    counts,
     names_below,
     pixels_of,
     plain,
@@ -47,10 +47,6 @@ ALL_FILES = {"remote_json": True, "remote_mask": True, "local_json": True, "loca
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
-
-
-def counts(report: MaskReport) -> tuple[int, int, int, int, int]:
-    return report.found, report.masked, report.already_done, report.failed, report.known_failed
 
 
 def breaks_on(number: int, error: Exception) -> Callable[[NDArray[np.uint8]], None]:
@@ -373,33 +369,3 @@ def test_an_output_that_is_not_whole_is_made_again(site: Site, damage: str) -> N
         masked.write_bytes(whole[:-50] if damage == "truncated" else plain(0))
     assert counts(mask_folder(workspace, FOLDER, CountingDetector())) == (2, 1, 1, 0, 0)
     assert masked.read_bytes() == whole
-
-
-def test_pictures_of_one_stem_are_told_apart(site: Site) -> None:
-    site.put("a.jpeg", capture(1))
-    site.put("a.jpg", capture(2))
-    site.put("b.jpg", capture(3))
-    assert counts(mask_folder(site.workspace(), FOLDER, CountingDetector())) == (3, 3, 0, 0, 0)  # nothing to mix up
-    (site.root / "again").mkdir()
-    other = Site(site.root / "again")
-    for name, number in (("a.jpeg", 1), ("a.jpg", 2), ("b.jpg", 3)):
-        other.put(name, capture(number))
-    workspace = other.workspace(remote_json=True)
-    report = mask_folder(workspace, FOLDER, CountingDetector())
-    assert counts(report) == (3, 2, 0, 1, 0)
-    assert report.failures[0].picture == f"{FOLDER}/a.jpg"
-    assert "a.jpeg" in report.failures[0].reason
-    assert counts(mask_folder(workspace, FOLDER, CountingDetector())) == (3, 0, 2, 0, 1)
-    (other.input / FOLDER / "a.jpg").rename(other.input / FOLDER / "a2.jpg")
-    assert counts(mask_folder(workspace, FOLDER, CountingDetector())) == (3, 1, 2, 0, 0)
-
-
-def test_names_that_are_not_unicode_are_known_failures(site: Site) -> None:
-    site.fill(1)
-    site.put(os.fsdecode(b"bl\xe5b\xe6r.jpg"), capture(9))
-    workspace = site.workspace()
-    report = mask_folder(workspace, FOLDER, CountingDetector())
-    assert counts(report) == (2, 1, 0, 1, 0)
-    assert "not valid UTF-8" in report.failures[0].reason
-    assert counts(mask_folder(workspace, FOLDER, CountingDetector())) == (2, 0, 1, 0, 1)
-    json.dumps(report.to_dict()).encode("utf-8")

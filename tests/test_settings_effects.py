@@ -44,6 +44,7 @@ ELSEWHERE: Final = {
     "email_to_addresses": "test_mail.py::test_sent_mail_is_addressed_and_dated",
     "email_smtp_host": "test_mail.py::test_without_a_server_nothing_is_sent_and_it_is_told",
     "email_smtp_port": "test_mail.py::test_a_server_that_is_away_stops_nothing",
+    "max_pictures_per_work_unit": "plugins/test_sharing.py::test_large_folders_are_split_into_parts_of_about_this_size",
     "model_type": "masking/test_factory.py::test_a_relative_path_and_a_wrong_name",
     "model_dir": "masking/test_factory.py::test_names_of_the_zoo_are_looked_for_in_the_models_folder",
     "score_threshold": "masking/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
@@ -366,17 +367,6 @@ def test_a_function_of_ones_own_makes_a_columns_value(site: Site) -> None:
     module.write_text("def Meter(record):\n    return 4711\n", "utf-8")
     run(site, write_exif_to_db=True, db_formatters_module=str(module))
     assert site.rows("SELECT DISTINCT Meter FROM PICTURES") == [(4711,)]
-
-
-@effect("max_pictures_per_work_unit")
-def test_large_folders_are_split_into_parts_of_about_this_size() -> None:
-    from anonymisation_airflow.sharing import Limits, share_of_run
-
-    folders = (FoundFolder("large", pictures=50, pending=50), FoundFolder("small", pictures=10, pending=1))
-    for largest, units in ((0, [1, 1]), (10, [5, 1]), (9, [6, 2])):
-        size = load_settings(overrides={"max_pictures_per_work_unit": largest}).settings.max_pictures_per_work_unit
-        taken, left = share_of_run(folders, "", size, Limits(folders=10, units=100))
-        assert ([sum(unit.folder == folder.folder for unit in taken) for folder in folders], left) == (units, 0)
 
 
 @effect("db_max_cache_size")

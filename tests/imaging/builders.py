@@ -20,6 +20,12 @@ def scene(height: int = 96, width: int = 144, seed: int = 1) -> NDArray[np.uint8
     return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC))
 
 
+def photograph(height: int = 90, width: int = 141, seed: int = 1) -> NDArray[np.uint8]:
+    """A scene with grain, so that every block has many coefficients."""
+    grain = np.random.default_rng(seed).normal(0, 12, (height, width, 3))
+    return np.clip(scene(height, width, seed) + grain, 0, 255).astype(np.uint8)
+
+
 def jpeg(pixels: NDArray[np.uint8] | None = None, mode: str = "RGB", **options: Any) -> bytes:
     """A JPEG file made by Pillow."""
     buffer = io.BytesIO()

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymisation.discovery import FoundFolder
+from anonymisation.settings import load_settings
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=4), st.integers(0, 40), max_size=30), st.integers(1, 7), st.data())
@@ -41,3 +42,13 @@ def test_limits_that_take_nothing_are_refused(folders: int, units: int) -> None:
 
     with pytest.raises(ValueError, match="at least one"):
         Limits(folders, units)
+
+
+def test_large_folders_are_split_into_parts_of_about_this_size() -> None:
+    from anonymisation_airflow.sharing import Limits, share_of_run
+
+    folders = (FoundFolder("large", pictures=50, pending=50), FoundFolder("small", pictures=10, pending=1))
+    for largest, units in ((0, [1, 1]), (10, [5, 1]), (9, [6, 2])):
+        size = load_settings(overrides={"max_pictures_per_work_unit": largest}).settings.max_pictures_per_work_unit
+        taken, left = share_of_run(folders, "", size, Limits(folders=10, units=100))
+        assert ([sum(unit.folder == folder.folder for unit in taken) for folder in folders], left) == (units, 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,7 +22,13 @@ PREFIX = "/anonymisation"
 ROLES = {"admin": "admin", "operator": "user", "viewer": "viewer", "nobody": None}
 # A car without doubt, a person with some.
 FOUND = Detections.of([CAR_BOX, (0.0, 0.0, 0.2, 0.1)], [0.9, 0.31], [3, 1])
+BOX = {"top": "1", "left": "50", "bottom": "20", "right": "90"}
 SETTINGS = {"remote_mask": True, "remote_json": True, "mask_color": [0, 0, 255], "blur": None}
+
+
+def words(text: str) -> str:
+    """What a reader sees, in one line."""
+    return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", " ", text)).replace("\u202f", " ")
 
 
 @pytest.fixture(scope="session")
