@@ -20,10 +20,10 @@ from numpy.typing import NDArray
 
 from anonymisation.imaging.libjpeg import GREATEST, Blocks, Grid
 from anonymisation.imaging.segments import JpegStructure
+from anonymisation.products import product_in_pieces
 
 _SIDE: Final = 8
 _PIXELS_AT_ONCE: Final = 1 << 17  # bounds memory, and stays in the cache
-_ROWS_AT_ONCE: Final = 48  # times 64 × 64 are below the 2¹⁸ products from which OpenBLAS uses threads
 _CENTRE: Final = 128  # samples are centred on zero before the transform
 _FREQUENCIES: Final = np.arange(_SIDE)[:, None]
 _COSINES: Final = np.cos((2 * np.arange(_SIDE) + 1) * _FREQUENCIES * np.pi / 16) * np.where(
@@ -201,17 +201,6 @@ def _steps(table: NDArray[np.int64]) -> NDArray[np.float32]:
 
 def _quantised(samples: NDArray[np.uint8], steps: NDArray[np.float32]) -> NDArray[np.int16]:
     """(n, 64) coefficients of blocks (n, 64)."""
-    values = _product(samples.astype(np.float32) - _CENTRE, steps)
+    values = product_in_pieces(samples.astype(np.float32) - _CENTRE, steps)
     np.rint(values, out=values)
     return np.clip(values, -GREATEST, GREATEST, out=values).astype(np.int16)
-
-
-def _product(samples: NDArray[np.float32], steps: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`samples` @ `steps`, in pieces so small that OpenBLAS wakes no further threads, which would only spin."""
-    number, width = samples.shape
-    whole = number - number % _ROWS_AT_ONCE
-    product = np.empty((number, steps.shape[1]), np.float32)
-    pieces = samples[:whole].reshape(-1, _ROWS_AT_ONCE, width)
-    np.matmul(pieces, steps, out=product[:whole].reshape(-1, _ROWS_AT_ONCE, steps.shape[1]))
-    np.matmul(samples[whole:], steps, out=product[whole:])
-    return product

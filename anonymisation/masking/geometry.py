@@ -24,11 +24,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.masking.detections import Detections
+from anonymisation.products import product_in_pieces
 
 MASK_THRESHOLD: Final = 0.5  # of the original program: a pixel is marked where its mask sample exceeds this
 _ROUNDING: Final = 1e-6  # a few units in the last place of a float32 near 0.5, after two interpolations
 _STRIP_PIXELS: Final = 1 << 18  # pixels worked on at once: 1 MB of float32 samples
-_PRODUCTS_AT_ONCE: Final = 1 << 17  # below the 2¹⁸ from which OpenBLAS wakes further threads, which would only spin
 _KEPT_WEIGHTS: Final = 8  # at most 1 MB each for the widest of pictures
 
 
@@ -181,20 +181,8 @@ def _paste_rows(mask: NDArray[np.float32], inner: PixelBox, first: int, last: in
     lower, share = lower[first:last], share[first:last, None]
     upper = np.minimum(lower + 1, mask.shape[0] - 1)
     rows = mask[lower] * (1 - share) + mask[upper] * share
-    values = _product(rows, _weights(mask.shape[1], inner.width))
+    values = product_in_pieces(rows, _weights(mask.shape[1], inner.width))
     return np.asarray(values > MASK_THRESHOLD - _ROUNDING, np.bool_)
-
-
-def _product(rows: NDArray[np.float32], weights: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`rows` @ `weights`, piece by piece; a few times as fast as picking the two samples of every pixel."""
-    number, cells = rows.shape
-    at_once = max(1, _PRODUCTS_AT_ONCE // weights.size)
-    whole = number - number % at_once
-    values = np.empty((number, weights.shape[1]), np.float32)
-    pieces = rows[:whole].reshape(-1, at_once, cells)
-    np.matmul(pieces, weights, out=values[:whole].reshape(-1, at_once, weights.shape[1]))
-    np.matmul(rows[whole:], weights, out=values[whole:])
-    return values
 
 
 @functools.lru_cache(_KEPT_WEIGHTS)
