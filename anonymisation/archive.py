@@ -10,7 +10,7 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from anonymisation.errors import ArchiveConflictError, ImageError
-from anonymisation.files import copy_atomically, sha256_of_file, with_access
+from anonymisation.files import copy_atomically, flush_folder, sha256_of_file, with_access
 from anonymisation.listing import list_pictures, masked_pictures
 from anonymisation.outcomes import MAX_LISTED, ArchiveReport, Failure
 from anonymisation.overlap import executor, in_flight
@@ -92,6 +92,7 @@ def _ensure_copy(workspace: Workspace, source: Path, target: Path, sha256: str) 
     def copy() -> bool:
         if target.exists():
             if sha256_of_file(target) == sha256:
+                flush_folder(target.parent)  # it may have been put there by a try that ended just then
                 return False
             raise _conflict(target)
         copy_atomically(source, target, put=put)

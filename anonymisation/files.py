@@ -238,10 +238,15 @@ def _flush(stream: IO[bytes]) -> None:
 
 
 def flush_folder(path: Path) -> None:
-    """Bring a rename to the disk: an original may be removed because of it. Not every network share can do this."""
+    """Bring a rename to the disk: an original may be removed because of it.
+
+    Not every network share can do this, and says so (mostly EINVAL); a share that is away, or full, did not do it.
+    """
     descriptor = os.open(path, os.O_RDONLY)
     try:
-        with contextlib.suppress(OSError):
-            os.fsync(descriptor)
+        os.fsync(descriptor)
+    except OSError as error:
+        if is_share_error(error):
+            raise
     finally:
         os.close(descriptor)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 import pytest
 
 from anonymisation.archive import archive_folder
+from anonymisation.errors import ShareUnavailableError
 from anonymisation.files import sha256_of_file
 from anonymisation.pipeline import mask_folder
 from anonymisation.state import read_pictures
@@ -167,6 +169,24 @@ def test_what_came_to_stand_there_during_the_copying_is_not_replaced(
     assert "the archive holds a different picture" in report.failures[0].reason
     assert other.read_bytes() == b"of another picture"
     assert not read_pictures(site.state, FOLDER)["p001.jpg"].archived
+
+
+def test_a_copy_counts_when_its_name_is_on_the_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    place = site.archive / FOLDER
+    fsync = os.fsync
+
+    def lost(descriptor: int) -> None:
+        if place.exists() and os.fstat(descriptor).st_ino == place.stat().st_ino:
+            raise OSError(errno.EIO, "Input/output error")
+        fsync(descriptor)
+
+    with monkeypatch.context() as patched:
+        patched.setattr("anonymisation.files.os.fsync", lost)
+        with pytest.raises(ShareUnavailableError, match="Input/output error"):
+            archive_folder(site.workspace(archive=True), FOLDER)
+    assert not any(known.archived for known in read_pictures(site.state, FOLDER).values())
+    assert archive_folder(site.workspace(archive=True), FOLDER).failed == 0
+    assert all(known.archived for known in read_pictures(site.state, FOLDER).values())
 
 
 def test_what_cannot_be_copied_is_told(site: Site) -> None:

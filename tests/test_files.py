@@ -6,6 +6,7 @@ import errno
 import os
 import threading
 from collections.abc import Iterator
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,7 @@ from hypothesis import strategies as st
 from anonymisation.errors import ShareUnavailableError
 from anonymisation.files import (
     copy_atomically,
+    flush_folder,
     is_leftover,
     is_share_error,
     remove_leftovers,
@@ -99,6 +101,18 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         copy_atomically(tmp_path / "missing", tmp_path / "new" / "target")
     assert list((tmp_path / "new").iterdir()) == []
+
+
+@pytest.mark.parametrize(("number", "counts"), [(errno.EINVAL, True), (errno.ENOSYS, True), (errno.EIO, False)])
+def test_a_folder_that_could_not_be_flushed_is_told_unless_its_share_never_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, counts: bool
+) -> None:
+    def refuse(_: int) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr("anonymisation.files.os.fsync", refuse)
+    with nullcontext() if counts else pytest.raises(OSError, match=os.strerror(number)):
+        flush_folder(tmp_path)
 
 
 def test_leftovers_go_and_everything_else_stays(tmp_path: Path) -> None:
