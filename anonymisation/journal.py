@@ -6,11 +6,13 @@ import json
 import logging
 import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 import msgspec
 
+from anonymisation.errors import ShareUnavailableError
 from anonymisation.files import write_atomically
 
 T = TypeVar("T")
@@ -128,7 +130,10 @@ def fold(source: Path, target: Path) -> None:
 
 
 class JournalWriter:
-    """Appends lines to a journal; a line is with the operating system when `append` returns, on disk after close."""
+    """Appends lines to a journal; a line is with the operating system when `append` returns, on disk after close.
+
+    Both raise ShareUnavailableError where they cannot write: what no one could remember is not to be gone on with.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -136,10 +141,11 @@ class JournalWriter:
 
     def append(self, values: Mapping[str, Any]) -> int:
         """Add one line and return its offset in bytes."""
-        stream = self._open()
-        offset = stream.tell()
-        stream.write(to_line(values))
-        stream.flush()
+        with self._told():
+            stream = self._open()
+            offset = stream.tell()
+            stream.write(to_line(values))
+            stream.flush()
         return offset
 
     @property
@@ -150,9 +156,19 @@ class JournalWriter:
     def close(self) -> None:
         """Flush what was appended to disk."""
         if self._stream is not None:
-            os.fsync(self._stream.fileno())
-            self._stream.close()
+            with self._told():
+                os.fsync(self._stream.fileno())
+                self._stream.close()
             self._stream = None
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise ShareUnavailableError(
+                f"{self.path} cannot be written: {error.strerror}; check the share of the state folder, and its room"
+            ) from error
 
     def _open(self) -> IO[bytes]:
         if self._stream is None:

@@ -170,8 +170,10 @@ def _journal(state_root: Path, folder: str) -> Iterator[JournalWriter]:
     try:
         yield journal
     finally:
-        journal.close()
-        lock.release()
+        try:
+            journal.close()
+        finally:
+            lock.release()
 
 
 def _now() -> str:

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anonymisation.errors import ShareUnavailableError
 from anonymisation.journal import JournalWriter, parse_line, read_as, read_lines, to_line
 
 # Any text, lone surrogates included: that is how Python shows names that are not valid UTF-8.
@@ -125,3 +126,13 @@ def test_lines_of_another_form_are_skipped_and_damaged_ones_told(path: Path, cap
     path.write_bytes(path.read_bytes() + b'{"name":"\xff"}\n\n{"name":"t')
     assert list(read_as(path, Line)) == [Line("a"), Line("z")]
     assert caplog.text.count("is damaged and is skipped") == 2
+
+
+def test_a_full_disk_is_told_with_the_journal_s_name(tmp_path: Path) -> None:
+    path = tmp_path / "pictures.jsonl"
+    path.symlink_to("/dev/full")
+    writer = JournalWriter(path)
+    with pytest.raises(ShareUnavailableError, match=rf"{path} cannot be written: No space left on device"):
+        writer.append({"name": "a.jpg"})
+    with pytest.raises(ShareUnavailableError, match="cannot be written"):
+        writer.close()
