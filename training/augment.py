@@ -20,9 +20,12 @@ SMALLEST_SIDE: Final = 4.0
 """Pixels; an object smaller than this after scaling is neither taught nor held against the network."""
 VISIBLE_SHARE: Final = 0.25
 """An object of which less than this is left in the picture is not taught either."""
-MOSAIC_SHARE: Final = 0.35
+MOSAIC_SHARE: Final = 0.3
 """Share of the training pictures that are put together from four."""
+WHOLE_SHARE: Final = 0.25
+"""Share of those that are one picture as the coarsest view shows it, which decides about all that is large."""
 LONGER_SIDES: Final = (280.0, 1000.0)
+WHOLE_LONGER_SIDES: Final = (380.0, 440.0)
 MOSAIC_LONGER_SIDES: Final = (150.0, 640.0)
 """Between these the longer side of a picture is drawn (in network pixels, evenly in its logarithm): from less than what
 is seen of it at once to what is looked at closely."""
@@ -31,6 +34,11 @@ PASTE_SHARE: Final = 0.35
 PASTED_SIDES: Final = (8.0, 70.0)
 """Network pixels, evenly in the logarithm: the longer side of what is pasted."""
 MOST_PASTED: Final = 5
+PASTED_CLASSES: Final = (0.3, 0.05, 0.2, 0.05, 0.15, 0.25)
+"""How often what is pasted is of each class: lorries and buses are rare in the pictures, not on roads."""
+HAZY_SHARE: Final = 0.5
+"""Share of what is pasted with little contrast, about as dark as what is around it or darker: far off, or against the
+light."""
 
 Target = dict[str, NDArray[np.generic]]
 
@@ -45,7 +53,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     ):
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
         self._samples = list(samples)
-        self._cutouts = cutouts(samples)
+        found = cutouts(samples)
+        rows = range(len(PASTED_CLASSES))
+        self._cutouts = [[(sample, row) for sample, row in found if sample.classes[row] == name] for name in rows]
         self._chances = np.asarray(weights, np.float64) / np.sum(weights)
         self._size, self._batch, self._steps, self._seed, self._epoch = size, batch, steps, seed, 0
 
@@ -68,11 +78,13 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
             for left, top in ((0, 0), (1, 0), (0, 1), (1, 1)):
                 canvas.place(self._drawn(rng), _quarter(self._size, middle, left, top), rng, MOSAIC_LONGER_SIDES)
         else:
-            canvas.place(self._drawn(rng), (0, 0, self._size, self._size), rng, LONGER_SIDES)
-        if self._cutouts and rng.random() < PASTE_SHARE:
+            sides = WHOLE_LONGER_SIDES if rng.random() < WHOLE_SHARE else LONGER_SIDES
+            canvas.place(self._drawn(rng), (0, 0, self._size, self._size), rng, sides)
+        if rng.random() < PASTE_SHARE:
             for _ in range(int(rng.integers(1, MOST_PASTED + 1))):
-                sample, row = self._cutouts[int(rng.integers(len(self._cutouts)))]
-                canvas.paste(sample, row, rng)
+                found = self._cutouts[int(rng.choice(len(PASTED_CLASSES), p=PASTED_CLASSES))]
+                if found:
+                    canvas.paste(*found[int(rng.integers(len(found)))], rng)
         return recolour(canvas.pixels, rng), canvas.target()
 
     def _drawn(self, rng: np.random.Generator) -> Sample:
@@ -140,6 +152,8 @@ class Canvas:
         x0, y0, x1, y1 = (int(v) for v in (*np.floor(target[:2]), *np.ceil(target[2:]) + 1))
         cut, alpha = _cut_out(sample, row, matrix - [[0, 0, x0], [0, 0, y0]], (x1 - x0, y1 - y0))
         part = self.pixels[y0:y1, x0:x1]
+        if rng.random() < HAZY_SHARE:
+            cut = _hazy(cut, float(part.mean()), rng)
         alpha = alpha[: part.shape[0], : part.shape[1], None]
         self.pixels[y0:y1, x0:x1] = (part * (1 - alpha) + cut[: part.shape[0], : part.shape[1]] * alpha).astype(
             np.uint8
@@ -236,6 +250,12 @@ def _cut_out(
         np.asarray(cv2.warpAffine(cut, warp, size, borderMode=cv2.BORDER_REPLICATE), np.uint8),
         np.asarray(cv2.warpAffine(mask, warp, size), np.float32),
     )
+
+
+def _hazy(cut: NDArray[np.uint8], around: float, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """With little contrast, and about as dark as what is around it, or darker."""
+    out = (cut - cut.mean(axis=(0, 1))) * rng.uniform(0.1, 0.9) + around * rng.uniform(0.35, 1.1)
+    return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
 def _between(rng: np.random.Generator, limits: tuple[float, float]) -> float:

@@ -45,7 +45,17 @@ class Sample:
         return _decoded(self.path)
 
     def ignoring(self, boxes: NDArray[np.float32]) -> Sample:
+        """The sample with more regions where a missing label says nothing."""
         return replace(self, ignore=np.concatenate([self.ignore, boxes.astype(np.float32).reshape(-1, 4)]))
+
+    def adding(self, boxes: NDArray[np.float32], classes: NDArray[np.int64]) -> Sample:
+        """The sample with more objects of which only the box is known."""
+        return replace(
+            self,
+            boxes=np.concatenate([self.boxes, boxes]),
+            classes=np.concatenate([self.classes, classes]),
+            polygons=(*self.polygons, *(() for _ in boxes)),
+        )
 
 
 @lru_cache(maxsize=1536)  # all of the pictures: about a gigabyte, read a hundred times over

@@ -13,7 +13,17 @@ import keras  # noqa: TID253 - TensorFlow is what is written here
 import tensorflow as tf  # noqa: TID253
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2  # noqa: TID253
 
-from training.network import COCO_IDS, PROTOTYPE_STRIDE, anchor_grid, decode_boxes
+from training.network import (
+    COCO_IDS,
+    PROTOTYPE_STRIDE,
+    PROTOTYPES,
+    SHAPE,
+    WAVES,
+    anchor_grid,
+    cosines,
+    decode_boxes,
+    sample_places,
+)
 
 MAX_DETECTIONS: Final = 300
 CANDIDATES: Final = 2000
@@ -41,7 +51,8 @@ class ExportOptions:
     - `side`: of the square that pictures are letterboxed to which are not seen as they are;
     - `score_floor`: detections below it are not given out, after scores were raised to a power that depends on the
       longer side of the box in network pixels: `score_powers` at `sides` and beyond, even in its logarithm between
-      them. A wrong small box costs little, and the small are missed most; a wrong large one hides half a picture;
+      them; `person_powers` are those of persons. A wrong small box costs little, and the small are missed most; a
+      wrong large one hides half a picture, and large persons are seldom in doubt;
     - `nms_iou`: of two boxes of a class that overlap more, the better one stays;
     - `box_margin`: share of its side by which a box grows on each side, since masks reach beyond the predicted box;
     - `mask_side`: rows and columns of a mask; `mask_bias`: added to mask logits, so that doubt hides;
@@ -53,20 +64,22 @@ class ExportOptions:
     side: int = 416
     score_floor: float = 0.05
     score_powers: tuple[float, float] = (0.63, 1.0)
+    person_powers: tuple[float, float] = (0.63, 1.0)
     sides: tuple[float, float] = (48.0, 200.0)
     nms_iou: float = 0.6
     box_margin: float = 0.1
     mask_side: int = 28
-    mask_bias: float = 1.5
-    vehicle_bias: float = 2.0
+    mask_bias: float = 2.5
+    vehicle_bias: float = 2.5
     mask_grow: int = 1
     solid_pixels: float = 20.0
 
     def __post_init__(self) -> None:
         if self.side % 32 or self.side <= 0:
             raise ValueError(f"side: expected a positive multiple of 32, got {self.side}")
-        if min(self.score_powers) <= 0:
-            raise ValueError(f"score_powers: expected positive numbers, got {self.score_powers}")
+        for name in ("score_powers", "person_powers"):
+            if min(getattr(self, name)) <= 0:
+                raise ValueError(f"{name}: expected positive numbers, got {getattr(self, name)}")
         if not 0 < self.sides[0] < self.sides[1]:
             raise ValueError(f"sides: expected two rising positive numbers, got {self.sides}")
         if not 0 < self.score_floor < 1:
@@ -77,10 +90,12 @@ class ExportOptions:
 
 class Found(NamedTuple):
     """Detections of a whole batch in one list: `picture` (n,) which of the batch, `boxes` (n, 4) y0, x0, y1, x1 in
-    network pixels, `scores` and class rows `classes` (n,), mask coefficients `mix` (n, PROTOTYPES or 0)."""
+    network pixels, cut at the picture's edges, and `whole` ones, `scores` and class rows `classes` (n,), mask
+    coefficients `mix` (n, MIX or 0)."""
 
     picture: Tensor
     boxes: Tensor
+    whole: Tensor
     scores: Tensor
     classes: Tensor
     mix: Tensor
@@ -143,7 +158,7 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
     def _candidates(self, anchors: Tensor, outer: Tensor, inner: Tensor) -> Found:
         """The best anchors that may reach the floor, boxes grown and cut at the edges of their pictures; `outer`
         and `inner` are (height, width) of the network's picture and of the given one in it."""
-        floor = self.options.score_floor ** (1 / min(self.options.score_powers))
+        floor = self.options.score_floor ** (1 / min(*self.options.score_powers, *self.options.person_powers))
         cells, strides = anchor_grid(outer[0], outer[1])
         best_class = tf.reduce_max(anchors[..., 5 : 5 + len(COCO_IDS)], axis=-1)
         scores = tf.sigmoid(anchors[..., 4]) * tf.sigmoid(best_class)
@@ -154,20 +169,20 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         anchors = tf.gather_nd(anchors, tf.stack([picture, rows], axis=1))
         classes = tf.argmax(anchors[..., 5 : 5 + len(COCO_IDS)], axis=-1, output_type=tf.int32)
         boxes = decode_boxes(anchors, tf.gather(cells, rows), tf.gather(strides, rows))
-        scores = scores ** self._power(tf.reduce_max(boxes[:, 2:] - boxes[:, :2], axis=1))
+        scores = scores ** self._power(tf.reduce_max(boxes[:, 2:] - boxes[:, :2], axis=1), classes)
         margin = (boxes[:, 2:] - boxes[:, :2]) * self.options.box_margin
-        limit = tf.tile(inner[::-1], [2])
-        x0, y0, x1, y1 = tf.unstack(
-            tf.clip_by_value(tf.concat([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1), 0.0, limit), axis=1
-        )
-        boxes = tf.stack([y0, x0, y1, x1], axis=1)
-        return Found(picture, boxes, scores, classes, anchors[:, 5 + len(COCO_IDS) :])
+        x0, y0, x1, y1 = tf.unstack(tf.concat([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1), axis=1)
+        whole = tf.stack([y0, x0, y1, x1], axis=1)
+        boxes = tf.clip_by_value(whole, 0.0, tf.tile(inner, [2]))
+        return Found(picture, boxes, whole, scores, classes, anchors[:, 5 + len(COCO_IDS) :])
 
-    def _power(self, longer: Tensor) -> Tensor:
-        """What the scores of boxes with these longer sides are raised to."""
-        (small, large), (first, last) = self.options.score_powers, self.options.sides
-        share = tf.math.log(tf.maximum(longer, 1.0) / first) / math.log(last / first)
-        return small + (large - small) * tf.clip_by_value(share, 0.0, 1.0)
+    def _power(self, longer: Tensor, classes: Tensor) -> Tensor:
+        """What the scores of boxes with these longer sides, of these classes, are raised to."""
+        first, last = self.options.sides
+        share = tf.clip_by_value(tf.math.log(tf.maximum(longer, 1.0) / first) / math.log(last / first), 0.0, 1.0)
+        powers = tf.constant([self.options.score_powers, self.options.person_powers])
+        small, large = tf.unstack(tf.gather(powers, tf.cast(classes == PERSON_ROW, tf.int32)), axis=1)
+        return small + (large - small) * share
 
     def _suppressed(self, found: Found, height: Tensor) -> Found:
         """Non-maximum suppression within each class of each picture, at most MAX_DETECTIONS of each; by picture, best
@@ -191,7 +206,12 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
             return tf.ones((tf.size(found.scores), side, side))
         patches = _crop(prototypes, found.boxes, found.picture, side)
         bias = tf.where(found.classes == PERSON_ROW, self.options.mask_bias, self.options.vehicle_bias)
-        logits = tf.einsum("nhwk,nk->nhw", patches, found.mix) + bias[:, None, None]
+        logits = tf.einsum("nhwk,nk->nhw", patches, found.mix[:, :PROTOTYPES]) + bias[:, None, None]
+        tall, wide = (cosines(sample_places(found.boxes[:, i::2], side), found.whole[:, i::2]) for i in (0, 1))
+        shape = tf.reshape(found.mix[:, SHAPE], (-1, WAVES, WAVES))
+        # Sums one after the other: how a matrix product adds up depends on the number of threads.
+        across = sum(shape[:, None, k] * tall[..., k, None] for k in range(WAVES))
+        logits += sum(across[:, :, None, k] * wide[:, None, :, k] for k in range(WAVES))
         if self.options.mask_grow > 1:
             logits = tf.nn.max_pool2d(logits[..., None], self.options.mask_grow, 1, "SAME")[..., 0]
         small = tf.reduce_min(found.boxes[:, 2:] - found.boxes[:, :2], axis=1) < self.options.solid_pixels

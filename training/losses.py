@@ -6,7 +6,17 @@ from typing import Any, Final
 
 from keras import ops  # noqa: TID253 - the losses are written in it
 
-from training.network import COCO_IDS, PROTOTYPE_STRIDE, anchor_grid, decode_boxes
+from training.network import (
+    COCO_IDS,
+    PROTOTYPE_STRIDE,
+    PROTOTYPES,
+    SHAPE,
+    WAVES,
+    anchor_grid,
+    cosines,
+    decode_boxes,
+    sample_places,
+)
 
 BEST: Final = 10
 """Anchors per object that SimOTA looks at (Ge and others, 2021, section 2.1)."""
@@ -16,8 +26,15 @@ MASK_ANCHORS: Final = 3
 """Anchors per object whose masks are taught; the others follow."""
 MASK_MARGIN: Final = 0.15
 """Share of its side by which a box grows on each side for the mask's loss, so that masks reach beyond tight boxes."""
-MASK_MISS_WEIGHT: Final = 1.5
+MASK_MISS_WEIGHT: Final = 2.0
 """A hidden pixel too few costs so much more than one too many."""
+MASK_SAMPLES: Final = 28
+"""Samples along each side of a box at which its mask is taught, as the exported model gives it out."""
+MASK_OVERLAP: Final = 0.3
+"""An anchor whose box overlaps its object's less (IoU) is taught no mask."""
+MASK_SIDE: Final = 96.0
+"""Network pixels: an object of this side counts as one in the mask's loss, larger ones up to twice, smaller ones down
+to a quarter. What is hidden by mistake lies around the large, and the smallest are hidden by their whole box."""
 BOX_WEIGHT: Final = 5.0
 FORBIDDEN: Final = 1e6
 
@@ -34,7 +51,10 @@ def total_loss(outputs: dict[str, Tensor], target: dict[str, Tensor], size: int,
         ops.stop_gradient(decoded), ops.stop_gradient(logits), target, (cells + 0.5) * strides, strides
     )
     mix = anchors[..., 5 + len(COCO_IDS) :]
-    loss = mask_loss(prototypes, mix, best, best_valid, target) + foreground_loss(prototypes[..., 0], target)
+    chosen = ops.reshape(best, (-1, best.shape[1] * MASK_ANCHORS, 1))
+    found = ops.stop_gradient(ops.take_along_axis(decoded, chosen, axis=1))
+    loss = mask_loss(prototypes, ops.take_along_axis(mix, chosen, axis=1), found, best_valid, target)
+    loss = loss + foreground_loss(prototypes[..., 0], target)
     if boxes:
         loss = loss + detection_loss(decoded, logits, matched, target, (cells + 0.5) * strides)
     return loss
@@ -117,21 +137,42 @@ def _iou(a: Tensor, b: Tensor) -> Tensor:
     return common / ops.maximum(union, 1e-6)
 
 
-def mask_loss(prototypes: Tensor, mix: Tensor, rows: Tensor, valid: Tensor, target: dict[str, Tensor]) -> Tensor:
-    """Mean over objects of the cross entropy of their masks' cells, within their boxes and a margin."""
+def mask_loss(prototypes: Tensor, mix: Tensor, found: Tensor, valid: Tensor, target: dict[str, Tensor]) -> Tensor:
+    """Mean over objects, the large counting more, of the cross entropy of their masks, sampled in the boxes that their
+    anchors predict and a margin: what the exported model does. `mix` (batch, objects · MASK_ANCHORS, MIX) and `found`,
+    their boxes."""
     objects = target["boxes"].shape[1]
-    chosen = ops.take_along_axis(mix, ops.reshape(rows, (-1, objects * MASK_ANCHORS, 1)), axis=1)
     height, width = prototypes.shape[1], prototypes.shape[2]
-    flat = ops.reshape(prototypes, (-1, height * width, prototypes.shape[-1]))
-    logits = ops.matmul(chosen, ops.transpose(flat, (0, 2, 1)))
-    logits = ops.reshape(logits, (-1, objects, MASK_ANCHORS, height * width))
-    masks = ops.reshape(ops.cast(target["masks"], "float32"), (-1, objects, 1, height * width))
+    rows, tall = _along(_grown(found)[..., 1::2], height)
+    columns, wide = _along(_grown(found)[..., 0::2], width)
+    flat = ops.reshape(prototypes, (-1, height * width, PROTOTYPES))
+    maps = ops.matmul(mix[..., :PROTOTYPES], ops.transpose(flat, (0, 2, 1)))
+    maps = ops.reshape(maps, (-1, objects * MASK_ANCHORS, height, width))
+    waves = ops.reshape(mix[..., SHAPE], (-1, objects * MASK_ANCHORS, WAVES, WAVES))
+    logits = _sampled(rows, maps, columns) + _sampled(tall, waves, wide)
+    masks = ops.repeat(ops.cast(target["masks"], "float32"), MASK_ANCHORS, axis=1)
+    masks = ops.stop_gradient(_sampled(rows, masks, columns))
     cost = _cross_entropy(logits, masks) * (1 + (MASK_MISS_WEIGHT - 1) * masks)
-    cells, grown = _cells(height, width), _grown(target["boxes"]) / PROTOTYPE_STRIDE
-    region = contains(grown, cells)[:, :, None]
-    each = ops.sum(cost * region, axis=-1) / ops.maximum(ops.sum(region, axis=-1), 1.0)
-    weight = valid * target["has_mask"][..., None]
+    each = ops.reshape(ops.mean(cost, axis=(-1, -2)), (-1, objects, MASK_ANCHORS))
+    overlap = _iou(ops.repeat(target["boxes"], MASK_ANCHORS, axis=1), found)
+    right = ops.reshape(ops.cast(overlap > MASK_OVERLAP, "float32"), (-1, objects, MASK_ANCHORS))
+    sides = target["boxes"][..., 2:] - target["boxes"][..., :2]
+    size = ops.clip(ops.sqrt(ops.prod(sides, axis=-1)) / MASK_SIDE, 0.25, 2.0)
+    weight = valid * right * (target["has_mask"] * size)[..., None]
     return 2.0 * ops.sum(each * weight) / ops.maximum(ops.sum(weight), 1.0)
+
+
+def _along(edges: Tensor, cells: int) -> tuple[Tensor, Tensor]:
+    """What the samples of boxes from edge to edge (..., 2) are along one axis: weights of the picture's cells
+    (..., samples, cells) between which they lie, and cosines of the box (..., samples, WAVES)."""
+    places = sample_places(ops.clip(edges, 0.0, float(cells * PROTOTYPE_STRIDE)), MASK_SAMPLES)
+    between = ops.clip(places / PROTOTYPE_STRIDE - 0.5, 0.0, float(cells - 1))
+    weights = ops.maximum(1.0 - ops.abs(between[..., None] - ops.arange(cells, dtype="float32")), 0.0)
+    return weights, cosines(places, edges)
+
+
+def _sampled(rows: Tensor, values: Tensor, columns: Tensor) -> Tensor:
+    return ops.matmul(ops.matmul(rows, values), ops.swapaxes(columns, -1, -2))
 
 
 def foreground_loss(logits: Tensor, target: dict[str, Tensor]) -> Tensor:

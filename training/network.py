@@ -8,7 +8,8 @@ picture at stride 4, and for every anchor the coefficients that mix them into it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,12 @@ from numpy.typing import NDArray
 STRIDES: Final = (8, 16, 32)
 PROTOTYPES: Final = 16
 PROTOTYPE_STRIDE: Final = 4
+WAVES: Final = 5
+"""Cosines along each side of a box: what an anchor knows of its object's shape without looking at the edges."""
+SHAPE: Final = slice(PROTOTYPES, PROTOTYPES + WAVES * WAVES)
+"""Where the coefficients of the products of cosines are, row by row of the vertical one."""
+MIX: Final = 48
+"""Coefficients of an anchor: of the prototypes, of the cosines, and unused ones up to a multiple of eight."""
 COCO_IDS: Final = (1, 2, 3, 4, 6, 8)
 """COCO ids (1-based, with gaps) of the six classes, in the order of the network's class scores."""
 COCO80_ROWS: Final = (0, 1, 2, 3, 5, 7)
@@ -29,7 +36,7 @@ Tensor = Any
 
 _FOREGROUND_FIRST: Final = {
     "kernel_initializer": keras.initializers.RandomNormal(stddev=0.005, seed=1),
-    "bias_initializer": keras.initializers.Constant([1.0] + [0.0] * (PROTOTYPES - 1)),
+    "bias_initializer": keras.initializers.Constant([1.0] + [0.0] * (MIX - 1)),
 }
 """Every anchor's mask begins as the first prototype, which learns what is a person or vehicle at all; the others learn
 to tell one instance from the next. So a thousand pictures are enough for a useful mask."""
@@ -38,7 +45,7 @@ to tell one instance from the next. So a thousand pictures are enough for a usef
 def build_network(classes: int = len(COCO_IDS), *, masks: bool = True) -> keras.Model:
     """The network for float32 pictures (batch, height, width, 3) in RGB, 0..255, sides multiples of 32.
 
-    Outputs: `anchors` (batch, anchors, 5 + classes [+ PROTOTYPES]) undecoded, in the order of STRIDES and row by row,
+    Outputs: `anchors` (batch, anchors, 5 + classes [+ MIX]) undecoded, in the order of STRIDES and row by row,
     each (x, y, log width, log height) in cells, objectness logit, class logits, mask coefficients; and with `masks`
     also `prototypes` (batch, height/4, width/4, PROTOTYPES).
     """
@@ -48,7 +55,7 @@ def build_network(classes: int = len(COCO_IDS), *, masks: bool = True) -> keras.
     heads = [_head(level, stride, classes, masks) for level, stride in zip(levels, STRIDES, strict=True)]
     outputs = {"anchors": layers.Concatenate(axis=1, name="anchors")(heads)}
     if masks:
-        outputs["prototypes"] = _prototypes(stride4, levels[0])
+        outputs["prototypes"] = _prototypes(stride4, levels)
     return keras.Model(picture, outputs, name="yolox_nano_masks" if masks else "yolox_nano")
 
 
@@ -168,19 +175,24 @@ def _head(x: Tensor, stride: int, classes: int, masks: bool) -> Tensor:
         _conv(cls, f"{name}.cls", classes, act=None),
     ]
     if masks:
-        mix = _conv(reg, f"{name}.mask0", 32, act="relu")
-        parts.append(layers.Conv2D(PROTOTYPES, 1, **_FOREGROUND_FIRST, name=f"{name}.mask")(mix))
+        mix = _conv(reg, f"{name}.mask0", 48, act="relu")
+        parts.append(layers.Conv2D(MIX, 1, **_FOREGROUND_FIRST, name=f"{name}.mask")(mix))
     x = layers.Concatenate(name=f"{name}.concat")(parts)
     return layers.Reshape((-1, int(x.shape[-1])), name=f"{name}.flat")(x)
 
 
-def _prototypes(stride4: Tensor, p3: Tensor) -> Tensor:
+def _prototypes(stride4: Tensor, levels: Sequence[Tensor]) -> Tensor:
     """Prototype masks at stride 4: the pyramid knows what, the early features know where the edges are."""
-    what = layers.UpSampling2D(name="proto.up")(_conv(p3, "proto.reduce", 24, act=None))
+    # Plain convolutions: at these strides they cost no more than separable ones, and their gradients far less. ReLU is
+    # worked out with the convolution, SiLU after it.
+    p3, p4, p5 = (_conv(x, f"proto.level{s}", 32, act=None) for x, s in zip(levels, STRIDES, strict=True))
+    p4 = layers.Add(name="proto.add16")([p4, layers.UpSampling2D(name="proto.up32")(p5)])
+    x = layers.Add(name="proto.add8")([p3, layers.UpSampling2D(name="proto.up16")(p4)])
+    x = _conv(layers.Activation("relu", name="proto.relu8")(x), "proto.what0", 32, 3, act="relu")
+    x = _conv(_conv(x, "proto.what1", 32, 3, act="relu"), "proto.what", 24, act=None)
+    what = layers.UpSampling2D(name="proto.up")(x)
     where = _conv(stride4, "proto.edges", 24, act=None)
     x = layers.Activation("relu", name="proto.act")(layers.Add(name="proto.add")([what, where]))
-    # Plain convolutions: at this stride they cost no more than separable ones, and their gradients far less. ReLU is
-    # worked out with the convolution, SiLU after it.
     x = _conv(x, "proto.conv", 24, 3, act="relu")
     return _conv(x, "proto.out", PROTOTYPES, act=None)
 
@@ -202,3 +214,28 @@ def decode_boxes(raw: Tensor, cells: Tensor, strides: Tensor) -> Tensor:
     centre = (raw[..., :2] + cells) * strides
     half = ops.exp(ops.clip(raw[..., 2:4], -10.0, 10.0)) * strides / 2
     return ops.concatenate([centre - half, centre + half], axis=-1)
+
+
+def sample_places(inside: Tensor, count: int) -> Tensor:
+    """Places (..., count) in network pixels of a mask's samples along one axis: evenly from edge to edge of the part of
+    its box that is in the picture, `inside` (..., 2)."""
+    steps = ops.arange(count, dtype="float32") / (count - 1)
+    return inside[..., :1] + (inside[..., 1:] - inside[..., :1]) * steps
+
+
+def cosines(places: Tensor, edges: Tensor) -> Tensor:
+    """(..., count, WAVES) at `places` (..., count) along one axis of boxes from edge to edge (..., 2), which may lie
+    beyond the picture; half a wave more each, from none on."""
+    # Polynomials, not `cos`: that gives other last bits in the middle of a block of values than at its end, and where
+    # blocks end depends on the number of threads.
+    place = (places - edges[..., :1]) / ops.maximum(edges[..., 1:] - edges[..., :1], 1.0) - 0.5
+    square = place * place
+    first = place * (_SINE[0] + square * (_SINE[1] + square * (_SINE[2] + square * (_SINE[3] + square * _SINE[4]))))
+    waves = [ops.ones_like(first), first]  # cos(k x) = 2 cos(x) cos((k - 1) x) - cos((k - 2) x)
+    while len(waves) < WAVES:
+        waves.append(2.0 * first * waves[-1] - waves[-2])
+    return ops.stack(waves, axis=-1)
+
+
+_SINE: Final = tuple((-1) ** (n + 1) * math.pi ** (2 * n + 1) / math.factorial(2 * n + 1) for n in range(5))
+"""The series of -sin(pi x), which is cos(pi (x + 1/2)); within 4e-6 for x from -1/2 to 1/2."""

@@ -1,8 +1,10 @@
-"""What the starting network finds by itself: regions of which nothing is taught, where nobody labelled them."""
+"""What the starting network finds by itself where nobody labelled: objects where it is sure, else regions of which
+nothing is taught."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from typing import Final
 
 import cv2  # noqa: TID253 - resizes pictures
@@ -21,35 +23,74 @@ LARGEST_CLOSELY: Final = 200.0
 """Network pixels: longer boxes are believed only of the first look. Closely, asphalt is taken for a car."""
 
 
+SURE_SCORE: Final = 0.6
+"""What is found with this score is taught, at all scales: what is sure nearby is learnt far off."""
+SAME_IOU: Final = 0.45
+"""Boxes that overlap more are one object."""
+
+
+@dataclass(frozen=True, slots=True)
+class Finds:
+    """Boxes (N, 4) x0, y0, x1, y1 in pixels, scores (N,), classes (N,) as rows of COCO_IDS."""
+
+    boxes: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    classes: NDArray[np.int64]
+
+    def sure(self, known: NDArray[np.float32]) -> list[int]:
+        """Rows of the finds that are to be taught, best first: neither of the known boxes (M, 4) nor found twice."""
+        taken, rows = list(known), []
+        for row in np.argsort(-self.scores, kind="stable"):
+            if self.scores[row] >= SURE_SCORE and all(_iou(self.boxes[row], box) < SAME_IOU for box in taken):
+                taken.append(self.boxes[row])
+                rows.append(int(row))
+        return rows
+
+
 class Teacher:
     """The starting network, looking at each picture at several sizes."""
 
     def __init__(self, network: keras.Model, floor: float) -> None:
         self._detect = ObjectDetector(
-            network, ExportOptions(score_floor=floor, score_powers=(1.0, 1.0), box_margin=0.0)
+            network, ExportOptions(score_floor=floor, score_powers=(1.0, 1.0), person_powers=(1.0, 1.0), box_margin=0.0)
         )
 
     def marked(self, samples: Sequence[Sample], labelled: Collection[int]) -> list[Sample]:
-        """The samples, with what is found there of other classes than `labelled` (rows of COCO_IDS) to be ignored."""
-        return [sample.ignoring(self.boxes(sample.pixels(), labelled)) for sample in samples]
+        """The samples, with what is surely found there of other classes than `labelled` (rows of COCO_IDS) as objects
+        without outlines, and all else that is found of them to be ignored."""
+        marked = []
+        for sample in samples:
+            finds = self.finds(sample.pixels(), labelled)
+            sure = finds.sure(sample.boxes)
+            # Taught objects are ignored as well: anchors that answer for them count all the same.
+            marked.append(sample.ignoring(finds.boxes).adding(finds.boxes[sure], finds.classes[sure]))
+        return marked
 
-    def boxes(self, pixels: NDArray[np.uint8], labelled: Collection[int]) -> NDArray[np.float32]:
-        """(N, 4) x0, y0, x1, y1 in pixels of an RGB picture."""
-        found = [np.zeros((0, 4), np.float32)]
+    def finds(self, pixels: NDArray[np.uint8], labelled: Collection[int]) -> Finds:
+        """What is found in an RGB picture, of other classes than `labelled`."""
+        found = [Finds(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))]
         for side in LONGER_SIDES:
             if side > MOST_ENLARGED * max(pixels.shape[:2]):
                 continue
             scale = side / max(pixels.shape[:2])
             outputs = {key: value.numpy()[0] for key, value in self._detect(_view(pixels, scale)[None]).items()}
             count = int(outputs["num_detections"])
-            rows = [COCO_IDS.index(int(name)) for name in outputs["detection_classes"][:count]]
+            rows = np.array([COCO_IDS.index(int(name)) for name in outputs["detection_classes"][:count]], np.int64)
             height, width = (_padded(round(n * scale)) for n in pixels.shape[:2])
             boxes = outputs["detection_boxes"][:count][:, [1, 0, 3, 2]] * [width, height, width, height]
             keep = ~np.isin(rows, list(labelled))
             if side != LONGER_SIDES[0]:
                 keep &= (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) <= LARGEST_CLOSELY
-            found.append((boxes[keep] / scale).astype(np.float32))
-        return np.concatenate(found)
+            scores = outputs["detection_scores"][:count]
+            found.append(Finds((boxes[keep] / scale).astype(np.float32), scores[keep], rows[keep]))
+        parts = ([getattr(part, name) for part in found] for name in ("boxes", "scores", "classes"))
+        return Finds(*(np.concatenate(part) for part in parts))
+
+
+def _iou(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    sides = np.maximum(np.minimum(one[2:], other[2:]) - np.maximum(one[:2], other[:2]), 0)
+    both = float(np.prod(one[2:] - one[:2]) + np.prod(other[2:] - other[:2]) - sides.prod())
+    return float(sides.prod()) / max(both, 1e-6)
 
 
 def _view(pixels: NDArray[np.uint8], scale: float) -> NDArray[np.uint8]:

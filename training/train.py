@@ -1,10 +1,11 @@
 """Train the built-in model and export it.
 
-    python -m training.train --data DATA --out FOLDER [--epochs 16] [--threads 2]
+    python -m training.train --data DATA --out FOLDER [--epochs 32] [--threads 2]
 
 DATA holds the starting weights `yolox_nano_coco_weights.npz` and the folders `coco`, `coco_person`, `traffic` and
-`roads` described in training/README.md. FOLDER gets the weights of each phase (`masks.npz`, `final.npz`; both after
-every epoch) and of their blend with the starting ones (`blended.npz`), the exported `saved_model/` and `log.json`.
+`roads` described in training/README.md. FOLDER gets the weights of each phase after every epoch (`masks.npz`,
+`whole.npz`, `branch.npz`, `final.npz`), those of the whole network blended with the starting ones (`blended.npz`), the
+exported `saved_model/` and `log.json`.
 Seeds are fixed; the same data and versions give the same model up to the rounding of threaded sums.
 """
 
@@ -25,6 +26,7 @@ from keras import ops  # noqa: TID253
 from training.augment import Batches
 from training.data import Sample, read_coco, read_unlabelled, split
 from training.export import ExportOptions, export
+from training.heads import Remembered, cut
 from training.losses import total_loss
 from training.network import build_network, load_weights, save_weights
 from training.teacher import Teacher
@@ -43,6 +45,11 @@ RATES: Final = {r"dark": 0.3, r"proto|head\d+\.mask": 3.0}
 TRAINED_SHARE: Final = 0.75
 """So far the shipped weights are on the way from the starting to the trained ones."""
 MASK_BRANCH: Final = r"proto|head\d+\.mask"
+HEADS: Final = r"proto|head"
+HEAD_RATES: Final = {MASK_BRANCH: 5.0}
+"""Where heads learn on features that stay, the mask branch, which is new, does so faster."""
+REMEMBERED: Final = 240
+"""Batches whose features are kept for the training of the blended network's heads: three gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,26 +72,32 @@ SOURCES: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """So many epochs at so high a rate for the layers whose names match from their beginning; `shares` of the rate by
-    layer; `boxes` False leaves the losses of all but the masks out; `momentum` of the averaged weights."""
+    """So many epochs at so high a rate for the layers whose names match from their beginning, which falls to the share
+    `last` of it; `shares` of the rate by layer; `boxes` False leaves the losses of all but the masks out; `momentum`
+    of the averaged weights."""
 
     epochs: int
     rate: float
     layers: str
+    last: float = 0.02
     boxes: bool = True
     shares: Mapping[str, float] = field(default_factory=dict)
     momentum: float = 0.998
 
 
 class Trainer(keras.Model):  # type: ignore[misc]
-    """Wraps the network with its loss; `teach_boxes` False leaves the losses of all but the masks out."""
+    """Wraps the network, or the part of it that is run, with its loss; `teach_boxes` False leaves the losses of all but
+    the masks out."""
 
-    def __init__(self, network: keras.Model, size: int) -> None:
+    def __init__(self, network: keras.Model, size: int, part: keras.Model | None = None) -> None:
         super().__init__()
         self.network, self.size, self.teach_boxes = network, size, True
+        self.part = network if part is None else part
 
-    def call(self, pictures: Any, training: bool = False) -> Any:
-        return self.network(ops.cast(pictures, "float32"), training=training)
+    def call(self, inputs: Any, training: bool = False) -> Any:
+        several = isinstance(inputs, list | tuple)
+        inputs = [ops.cast(x, "float32") for x in inputs] if several else ops.cast(inputs, "float32")
+        return self.part(inputs, training=training)
 
     def compute_loss(self, x: Any = None, y: Any = None, y_pred: Any = None, *_: Any, **__: Any) -> Any:  # noqa: ARG002
         return total_loss(y_pred, y, self.size, boxes=self.teach_boxes)
@@ -134,7 +147,7 @@ def set_trainable(network: keras.Model, pattern: str) -> None:
         layer.trainable = re.match(pattern, layer.name) is not None
 
 
-def fit(trainer: Trainer, batches: Batches, phase: Phase, kept: Path) -> list[float]:
+def fit(trainer: Trainer, batches: keras.utils.PyDataset, phase: Phase, kept: Path) -> list[float]:
     """One phase with its own schedule; its averaged weights go to `kept` after every epoch, and stay in the network.
     Returns the loss of each epoch."""
     if not phase.epochs:
@@ -143,7 +156,7 @@ def fit(trainer: Trainer, batches: Batches, phase: Phase, kept: Path) -> list[fl
     set_trainable(trainer.network, phase.layers)
     steps = phase.epochs * len(batches)
     schedule = keras.optimizers.schedules.CosineDecay(
-        phase.rate / 20, steps, alpha=0.02, warmup_target=phase.rate, warmup_steps=50
+        phase.rate / 20, steps, alpha=phase.last, warmup_target=phase.rate, warmup_steps=50
     )
     optimizer = RatedAdamW(
         schedule, weight_decay=1e-4, clipnorm=5.0, shares=phase.shares, use_ema=True, ema_momentum=phase.momentum
@@ -180,17 +193,41 @@ def train(data: Path, out: Path, options: argparse.Namespace) -> None:
         load_weights(network, options.resume)
     samples, weights = collect(data)
     logging.getLogger(__name__).info("%d training pictures", len(samples))
-    trainer = Trainer(network, options.size)
-    phases = {
-        "masks": Phase(options.epochs_masks, 3e-3, MASK_BRANCH, boxes=False, momentum=0.0),
-        "final": Phase(options.epochs, options.rate, f"(?!{FROZEN})", shares=RATES),
-    }
-    batches = Batches(samples, weights, size=options.size, batch=options.batch, steps=options.steps, seed=SEED)
-    log = {name: fit(trainer, batches, phase, out / f"{name}.npz") for name, phase in phases.items()}
-    blend(network, data / START_WEIGHTS)
+    log = train_whole(network, Batches(samples, weights, **_form(options, SEED)), out, options)
+    if options.epochs:
+        blend(network, data / START_WEIGHTS)
     save_weights(network, out / "blended.npz")
+    log |= train_heads(network, Batches(samples, weights, **_form(options, SEED + 1)), out, options)
     (out / "log.json").write_text(json.dumps({"options": vars(options), "losses": log}, indent=1, default=str))
     export(network, out / "saved_model", ExportOptions())
+
+
+def train_whole(network: keras.Model, batches: Batches, out: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The mask branch until its masks mean something, then all but the first layers. Returns the losses."""
+    trainer = Trainer(network, options.size)
+    masks = Phase(options.epochs_masks, 3e-3, MASK_BRANCH, boxes=False, momentum=0.0)
+    whole = Phase(options.epochs, options.rate, f"(?!{FROZEN})", shares=RATES)
+    return {
+        "masks": fit(trainer, batches, masks, out / "masks.npz"),
+        "whole": fit(trainer, batches, whole, out / "whole.npz"),
+    }
+
+
+def train_heads(network: keras.Model, batches: Batches, out: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """On features that stay: the mask branch alone, then the heads with it. Returns the losses."""
+    body, rest = cut(network)
+    remembered = Remembered(body, batches, REMEMBERED, options.steps, SEED)
+    trainer = Trainer(network, options.size, rest)
+    branch = Phase(options.epochs_branch, 2e-3, MASK_BRANCH, boxes=False, momentum=0.99)
+    heads = Phase(options.epochs_heads, options.rate, HEADS, last=1.0, shares=HEAD_RATES)
+    return {
+        "branch": fit(trainer, remembered, branch, out / "branch.npz"),
+        "final": fit(trainer, remembered, heads, out / "final.npz"),
+    }
+
+
+def _form(options: argparse.Namespace, seed: int) -> dict[str, int]:
+    return {"size": options.size, "batch": options.batch, "steps": options.steps, "seed": seed}
 
 
 def main() -> None:
@@ -198,12 +235,14 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="folder with the starting weights and the pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, log and SavedModel")
     parser.add_argument("--resume", type=Path, help="weights (.npz) to go on from")
-    parser.add_argument("--epochs-masks", type=int, default=2, help="epochs of the mask branch alone, first")
-    parser.add_argument("--epochs", type=int, default=16, help="epochs of the whole network")
+    parser.add_argument("--epochs-masks", type=int, default=4, help="epochs of the mask branch alone, first")
+    parser.add_argument("--epochs", type=int, default=32, help="epochs of the whole network")
+    parser.add_argument("--epochs-branch", type=int, default=23, help="of the blended network's mask branch alone")
+    parser.add_argument("--epochs-heads", type=int, default=10, help="of its heads with it")
     parser.add_argument("--rate", type=float, default=2e-4, help="greatest learning rate of the whole network")
     parser.add_argument("--size", type=int, default=416)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--steps", type=int, default=100, help="batches per epoch")
+    parser.add_argument("--steps", type=int, default=50, help="batches per epoch")
     parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     import tensorflow as tf

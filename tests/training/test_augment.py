@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.augment import MAX_OBJECTS, PASTED_SIDES, Batches, Canvas, cutouts, recolour
+from training.augment import MAX_OBJECTS, PASTED_SIDES, Batches, Canvas, _hazy, cutouts, recolour
 from training.data import Sample, read_coco, read_unlabelled, split
 
 BLUE = (200, 40, 10)
@@ -52,7 +52,9 @@ def test_boxes_and_masks_lie_on_the_object(sample: Sample, seed: int) -> None:
 @given(seed=st.integers(0, 2**32 - 1))
 def test_what_is_pasted_is_small_and_lies_where_its_target_says(sample: Sample, seed: int) -> None:
     canvas = Canvas(256)
-    canvas.paste(sample, 0, np.random.default_rng(seed))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("training.augment.HAZY_SHARE", 0.0)  # in haze its outline could not be told from the ground
+        canvas.paste(sample, 0, np.random.default_rng(seed))
     target = canvas.target()
     rows, columns = np.nonzero(canvas.pixels.astype(int)[..., 2] > 157)  # half blue, half the ground of grey 114
     assert (target["classes"] >= 0).sum() == 1
@@ -62,6 +64,14 @@ def test_what_is_pasted_is_small_and_lies_where_its_target_says(sample: Sample, 
         [columns.min(), rows.min(), columns.max() + 1, rows.max() + 1], [x0, y0, x1, y1], atol=1.6
     )
     assert target["masks"][0].any()
+
+
+def test_haze_takes_contrast_and_leaves_about_the_darkness_around() -> None:
+    cut = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
+    for seed in range(10):
+        out = _hazy(cut, 120.0, np.random.default_rng(seed))
+        assert out.std() < cut.std()
+        assert 0.3 * 120 < out.mean() < 1.15 * 120
 
 
 def test_nothing_is_pasted_onto_another_object(sample: Sample) -> None:

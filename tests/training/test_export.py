@@ -22,6 +22,7 @@ from training.network import PROTOTYPE_STRIDE, build_network, load_weights
         {"score_floor": 1.0},
         {"mask_grow": 2},
         {"score_powers": (0.0, 1.0)},
+        {"person_powers": (1.0, -1.0)},
         {"sides": (50.0, 50.0)},
     ],
 )
@@ -60,8 +61,11 @@ def test_boxes_are_shares_of_the_given_picture(detector: ObjectDetector) -> None
 
 
 def test_small_boxes_need_less_of_a_score(detector: ObjectDetector) -> None:
-    powers = detector._power(tf.constant([10.0, 48.0, (48 * 200) ** 0.5, 200.0, 300.0])).numpy()
-    np.testing.assert_allclose(powers, [0.63, 0.63, 0.815, 1.0, 1.0], atol=1e-5)
+    options = ExportOptions(score_powers=(0.6, 1.0), person_powers=(0.5, 1.5), sides=(48.0, 200.0))
+    sides = tf.constant([10.0, 48.0, (48 * 200) ** 0.5, 200.0, 300.0])
+    judge = ObjectDetector(detector.network, options)
+    np.testing.assert_allclose(judge._power(sides, tf.fill([5], 2)), [0.6, 0.6, 0.8, 1.0, 1.0], atol=1e-5)
+    np.testing.assert_allclose(judge._power(sides, tf.fill([5], 0)), [0.5, 0.5, 1.0, 1.5, 1.5], atol=1e-5)
 
 
 def test_a_batch_gives_each_picture_its_own(detector: ObjectDetector) -> None:

@@ -8,7 +8,7 @@ from keras import ops  # noqa: TID253 - the losses are written in it
 
 from training.augment import MAX_IGNORED, MAX_OBJECTS
 from training.losses import MASK_ANCHORS, assign, detection_loss, mask_loss, pairwise_iou, total_loss
-from training.network import COCO_IDS, PROTOTYPES, anchor_grid
+from training.network import COCO_IDS, MIX, PROTOTYPES, WAVES, anchor_grid
 
 SIZE = 128
 
@@ -87,9 +87,9 @@ def test_overlap_of_pairs() -> None:
 def test_a_mask_too_small_costs_more_than_one_too_large(right: float, wrong: float) -> None:
     wanted = target([[32, 32, 96, 96]])
     side = SIZE // 4
-    mix = np.zeros((1, len(anchors()[0]), PROTOTYPES), np.float32)
+    mix = np.zeros((1, MAX_OBJECTS * MASK_ANCHORS, MIX), np.float32)
     mix[..., 0] = 1
-    rows = np.zeros((1, MAX_OBJECTS, MASK_ANCHORS), np.int32)
+    found = np.repeat(wanted["boxes"], MASK_ANCHORS, axis=1)
     valid = np.zeros((1, MAX_OBJECTS, MASK_ANCHORS), np.float32)
     valid[0, 0] = 1
 
@@ -97,10 +97,31 @@ def test_a_mask_too_small_costs_more_than_one_too_large(right: float, wrong: flo
         prototypes = np.zeros((1, side, side, PROTOTYPES), np.float32)
         prototypes[..., 0] = wrong
         prototypes[0, low:high, low:high, 0] = right
-        return float(mask_loss(prototypes, mix, rows, valid, wanted))
+        return float(mask_loss(prototypes, mix, found, valid, wanted))
 
     exact, large, small = cost(8, 24), cost(7, 25), cost(9, 23)
     assert exact < large < small
+
+
+def test_a_mask_can_be_shaped_by_the_box_alone() -> None:
+    wanted = target([[32, 32, 96, 96]])
+    side = SIZE // 4
+    wanted["masks"][0, 0] = 0
+    wanted["masks"][0, 0, 8:16, 8:24] = 1  # the upper half
+    prototypes = np.zeros((1, side, side, PROTOTYPES), np.float32)
+    found = np.repeat(wanted["boxes"], MASK_ANCHORS, axis=1)
+    valid = np.zeros((1, MAX_OBJECTS, MASK_ANCHORS), np.float32)
+    valid[0, 0] = 1
+
+    def cost(row: int) -> float:
+        mix = np.zeros((1, MAX_OBJECTS * MASK_ANCHORS, MIX), np.float32)
+        mix[..., PROTOTYPES + row] = 4
+        return float(mask_loss(prototypes, mix, found, valid, wanted))
+
+    down, across = WAVES, 1  # half a wave from top to bottom; from left to right
+    assert cost(down) < 0.6 * cost(across)
+    wanted["boxes"][0, 0] = [0, 0, 10, 10]  # an anchor whose box is elsewhere is taught nothing
+    assert cost(down) == 0
 
 
 def test_the_loss_of_a_whole_batch_has_a_gradient_everywhere() -> None:

@@ -10,7 +10,16 @@ import pytest
 import tensorflow as tf  # noqa: TID253 - runs the TFLite file
 from numpy.typing import NDArray
 
-from training.network import COCO80_ROWS, COCO_IDS, PROTOTYPES, anchor_grid, build_network, decode_boxes, load_weights
+from training.network import (
+    COCO80_ROWS,
+    COCO_IDS,
+    MIX,
+    PROTOTYPES,
+    anchor_grid,
+    build_network,
+    decode_boxes,
+    load_weights,
+)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +70,7 @@ def test_only_the_mask_branch_is_new(start: Path) -> None:
 def test_shapes_at_another_size() -> None:
     outputs = build_network()(np.zeros((2, 96, 160, 3), np.float32))
     anchors = sum((96 // stride) * (160 // stride) for stride in (8, 16, 32))
-    assert outputs["anchors"].shape == (2, anchors, 5 + len(COCO_IDS) + PROTOTYPES)
+    assert outputs["anchors"].shape == (2, anchors, 5 + len(COCO_IDS) + MIX)
     assert outputs["prototypes"].shape == (2, 24, 40, PROTOTYPES)
 
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import cv2  # noqa: TID253 - writes a picture
 import numpy as np
 import pytest
 from skimage import data
 
+from training.data import Sample
 from training.network import COCO_IDS, build_network, load_weights
-from training.teacher import Teacher
+from training.teacher import SURE_SCORE, Finds, Teacher
 
 
 @pytest.fixture(scope="module")
@@ -20,11 +22,28 @@ def teacher(shared: Path) -> Teacher:
 
 
 def test_the_astronaut_is_marked_where_she_is(teacher: Teacher) -> None:
-    boxes = teacher.boxes(data.astronaut(), labelled=())
+    boxes = teacher.finds(data.astronaut(), labelled=()).boxes
     largest = boxes[np.argmax(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))]
     assert (largest[:2] < [225, 110]).all()  # column and row of her nose
     assert (largest[2:] > [225, 110]).all()
 
 
 def test_what_is_labelled_is_not_marked(teacher: Teacher) -> None:
-    assert len(teacher.boxes(data.astronaut(), labelled=(COCO_IDS.index(1),))) == 0
+    assert len(teacher.finds(data.astronaut(), labelled=(COCO_IDS.index(1),)).boxes) == 0
+
+
+def test_what_is_sure_is_taught_once_and_nothing_that_is_known() -> None:
+    boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60], [90, 90, 99, 99]], np.float32)
+    finds = Finds(boxes, np.array([0.7, 0.9, 0.8, SURE_SCORE - 0.01], np.float32), np.zeros(4, np.int64))
+    assert finds.sure(np.zeros((0, 4), np.float32)) == [1, 2]
+    assert finds.sure(np.array([[52, 50, 61, 60]], np.float32)) == [1]
+
+
+def test_samples_get_what_is_sure_as_objects_and_the_rest_as_unknown(teacher: Teacher, tmp_path: Path) -> None:
+    path = tmp_path / "astronaut.png"
+    cv2.imwrite(str(path), data.astronaut()[..., ::-1])
+    nothing = np.zeros((0, 4), np.float32)
+    (marked,) = teacher.marked([Sample(path, nothing, np.zeros(0, np.int64), (), nothing)], labelled=())
+    assert marked.classes.tolist() == [COCO_IDS.index(1)]
+    assert marked.polygons == ((),)
+    assert len(marked.ignore) >= 1
