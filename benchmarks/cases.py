@@ -73,18 +73,18 @@ def stages(size: str, objects: int) -> Figures:
         appearance = Appearance.from_settings(settings)
         redaction = redact(frame.pixels, found, appearance, settings.mask_dilation_pixels)
         provenance = Provenance(sha256_of(data), "v", "m", {})
-        texts = {"image_properties": redact_tag(exif.image_properties, source="ImageProperties"), "reflink_info": None}
-        published = published_exif(data, **texts, provenance=provenance)
+
+        def publish() -> bytes:
+            properties = redact_tag(exif.image_properties, source="ImageProperties")
+            return published_exif(data, image_properties=properties, reflink_info=None, provenance=provenance)
+
+        published = publish()
         workspace.shares.output.mkdir()
         steps: Mapping[str, Callable[[], object]] = {
             "checksum": lambda: sha256_of(data),
             "decode": lambda: decode_jpeg(data),
             "redact": lambda: redact(frame.pixels, found, appearance, settings.mask_dilation_pixels),
-            "EXIF": lambda: (
-                read_exif(data),
-                redact_tag(exif.image_properties, source="ImageProperties"),
-                published_exif(data, **texts, provenance=provenance),
-            ),
+            "EXIF": lambda: (read_exif(data), publish()),
             "encode": lambda: encode_jpeg(redaction.pixels, frame, quality="keep", exif=published, mask=redaction.mask),
             "whole": lambda: encode_jpeg(redaction.pixels, frame, quality="keep", exif=published),
             "mask file": lambda: encode_mask(redaction.mask),
@@ -112,7 +112,7 @@ def main() -> None:
     """Measure one case and print its figures as JSON."""
     logging.basicConfig(level=logging.ERROR)
     arguments = json.loads(sys.argv[1])
-    run = {
+    run: dict[str, Callable[..., Figures]] = {
         "pictures": pictures, "likeness": likeness, "stages": stages, "model": model, "scaling": scaling,
         "discovery": discovery,
     }  # fmt: skip

@@ -35,6 +35,7 @@ from anonymisation.masking.views import canvases, views_of
 from anonymisation.picture import PictureWorker
 from anonymisation.pipeline import mask_folder
 from anonymisation.workspace import Workspace, open_workspace
+from anonymisation.writing import write_one_by_one
 from scripts.sample_captures import LARGE, SAMPLES, write_samples
 
 _TOP: Final = "TilSladding"
@@ -108,8 +109,10 @@ def staged(workspace: Workspace, detector: TilingDetector, files: list[PictureFi
             list(canvases(views_of(pixels.shape[0], pixels.shape[1], detector.tiles, detector.form), pixels))
         with stages.stage("detect, with the views"):
             found = detector.detect(pixels)
-        with stages.stage("redact, encode, write"):
-            worker.finish(picture, found)
+        with stages.stage("redact, encode"):
+            made = worker.make(picture, found)
+        with stages.stage("write"):
+            write_one_by_one(workspace.settings, made.files)
     return stages.as_json()
 
 
