@@ -113,34 +113,30 @@ def _serving(stack: AirflowStack, environment: dict[str, str]) -> Iterator[None]
 
 @contextmanager
 def _windows(chromium: Any, deployment: Deployment) -> Iterator[None]:
-    contexts: dict[str, Any] = {}
+    """One window for each user, which keeps it: closing a window while Airflow's own page loads in it may never end,
+    and no time limit holds for that. All end with the browser."""
+    windows: dict[str, Any] = {}
 
     def as_user(user: str) -> Any:
-        if user not in contexts:
+        if user not in windows:
             look = {"viewport": {"width": 1400, "height": 900}, "locale": "en-GB", "reduced_motion": "reduce"}
-            contexts[user] = chromium.new_context(**look)
+            windows[user] = chromium.new_context(**look).new_page()
+            windows[user].set_default_timeout(PATIENCE)
             if user in ROLES:
-                _sign_in(contexts[user].new_page(), deployment, user)
-        for older in contexts[user].pages:
-            older.close()  # Airflow's own pages ask the server for news as long as they are open
-        window = contexts[user].new_page()
-        window.set_default_timeout(PATIENCE)
-        return window
+                _sign_in(windows[user], deployment, user)
+        windows[user].goto("about:blank")  # Airflow's own pages ask the server for news as long as they are open
+        return windows[user]
 
     deployment.as_user = as_user
     yield
-    for context in contexts.values():
-        context.close()
 
 
 def _sign_in(window: Any, deployment: Deployment, user: str) -> None:
-    window.set_default_timeout(PATIENCE)
     window.goto(f"{deployment.stack.url}/auth/login")
     window.fill("input[name=username]", user)
     window.fill("input[name=password]", deployment.password(user))
     window.click("button[type=submit]")
-    window.wait_for_url(lambda url: "/auth/login" not in url, wait_until="commit")
-    window.close()
+    window.wait_for_url(lambda url: "/auth/login" not in url)
 
 
 def _environment(root: Path) -> dict[str, str]:
