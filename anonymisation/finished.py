@@ -54,7 +54,7 @@ class FinishedPictures:
         self._records: set[str] = set()
         if self._settings.draw_mask or self._settings.remote_json:
             masked = {file.name: output for file in pictures if (output := _output_of(file, states)) is not None}
-            self._look_at(self._output, masked)
+            self._look_at_outputs(masked)
 
     def is_done(self, picture: PictureFile, known: PictureState) -> bool:
         """As the function of this name."""
@@ -74,13 +74,13 @@ class FinishedPictures:
     def _has_record(self, stem: str) -> bool:
         return stem in self._records or _stamp(self._output / f"{stem}.json") is not None
 
-    def _look_at(self, output: Path, masked: dict[str, FileStamp]) -> None:
+    def _look_at_outputs(self, masked: dict[str, FileStamp]) -> None:
         """Find the `masked` pictures that are still the files that were written, and the stems of records.
 
         Where the folder cannot be read nothing counts as standing, so that the mask step meets what is wrong there.
         """
         try:
-            with os.scandir(output) as entries:
+            with os.scandir(self._output) as entries:
                 for entry in entries:
                     name = entry.name
                     if name.endswith(".json"):
@@ -92,7 +92,7 @@ class FinishedPictures:
             self._records.clear()
             return
         # Some shares list a name in another form than it was written in (letters apart from their accents).
-        self._standing.update(name for name, written in masked.items() if _stamp(output / name) == written)
+        self._standing.update(name for name, written in masked.items() if _stamp(self._output / name) == written)
 
 
 def _output_of(file: PictureFile, states: Mapping[str, PictureState]) -> FileStamp | None:

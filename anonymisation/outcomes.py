@@ -68,8 +68,7 @@ class _Report:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values: what JSON would change, as it does a tuple, is not among them."""
-        values: dict[str, Any] = _plain(dataclasses.asdict(self))
-        return values
+        return _plain_fields(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
@@ -88,6 +87,10 @@ class _Report:
         if "sights" in content:
             content["sights"] = _most(sight for item in reports for sight in getattr(item, "sights"))  # noqa: B009
         return cls(reports[0].folder, **content)
+
+
+def _plain_fields(report: _Report | FolderReport) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in dataclasses.asdict(report).items()}
 
 
 def _plain(value: Any) -> Any:
@@ -269,8 +272,7 @@ class FolderReport:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""
-        values: dict[str, Any] = _plain(dataclasses.asdict(self))
-        return values
+        return _plain_fields(self)
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FolderReport:

@@ -11,14 +11,13 @@ from typing import Final
 from anonymisation.errors import ConfigProblem
 from anonymisation.settings import Settings
 
-PICTURE_SUFFIXES: Final = frozenset((".jpg", ".jpeg"))
-_PICTURE_ENDINGS: Final = tuple(PICTURE_SUFFIXES)
+PICTURE_SUFFIXES: Final = (".jpg", ".jpeg")
 _NO_ARCHIVE: Final = "needs an archive folder (-a, or ANONYMISATION_ARCHIVE)"
 
 
 def is_picture_name(name: str) -> bool:
     """Whether a file of this name is taken for a picture (.jpg or .jpeg in any case, not hidden)."""
-    return name.lower().endswith(_PICTURE_ENDINGS) and not name.startswith(".")
+    return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -166,14 +166,11 @@ def _journal(state_root: Path, folder: str) -> Iterator[JournalWriter]:
         lock.acquire()
     except Timeout:
         raise FolderLockedError(f"{folder}: its reviews are being written; try again") from None
-    journal = JournalWriter(path)
     try:
-        yield journal
+        with closing(JournalWriter(path)) as journal:
+            yield journal
     finally:
-        try:
-            journal.close()
-        finally:
-            lock.release()
+        lock.release()
 
 
 def _now() -> str:

@@ -148,7 +148,7 @@ def _hide(
     masked = encode_jpeg(
         redaction.pixels, frame, quality="keep", exif=_exif_of(data), mask=redaction.mask, source=paths.relative
     )
-    with_access(settings, f"writing {paths.masked}", lambda: write_atomically(paths.masked, masked.data))
+    _write(workspace, paths.masked, masked.data)
     return redaction.mask
 
 
@@ -168,10 +168,10 @@ def _add_to_masks(workspace: Workspace, paths: ImagePaths, added: NDArray[np.boo
         mask = decode_mask(data)
         if mask.shape != added.shape:
             raise UnreadableImageError(f"the mask {place} is of {mask.shape}, the picture of {added.shape}")
-        _write_mask(workspace, place, encode_mask(mask | added))
+        _write(workspace, place, encode_mask(mask | added))
 
 
-def _write_mask(workspace: Workspace, place: Path, data: bytes) -> None:
+def _write(workspace: Workspace, place: Path, data: bytes) -> None:
     with_access(workspace.settings, f"writing {place}", lambda: write_atomically(place, data))
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ import msgspec
 
 from anonymisation.claims import DETECTIONS, PICTURES, shard_folders
 from anonymisation.files import name_digest
+from anonymisation.journal import read_as
 from anonymisation.state import FAILED, FileStamp
 
 T = TypeVar("T")
@@ -135,26 +135,9 @@ def _newest(place: Path, journal: str, kind: type[T]) -> Iterator[T]:
 
     The shards' are read first, so that nothing is missed while one is folded into the folder's.
     """
-    fresh = [line for shard in shard_folders(place) for line in _lines(shard / journal, kind)]
-    yield from _lines(place / journal, kind)
+    fresh = [line for shard in shard_folders(place) for line in read_as(shard / journal, kind, tell=False)]
+    yield from read_as(place / journal, kind, tell=False)
     yield from fresh
-
-
-def _lines(path: Path, kind: type[T]) -> Iterator[T]:
-    decoder = msgspec.json.Decoder(kind)
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError:
-        return
-    with stream:
-        for line in stream:
-            try:
-                yield decoder.decode(line)
-            except msgspec.MsgspecError:
-                try:  # a name that is not valid Unicode, which this decoder alone refuses
-                    yield msgspec.convert(json.loads(line), kind)
-                except (ValueError, msgspec.MsgspecError):
-                    continue  # torn by a kill, or of another version of the software: tells nothing
 
 
 def _summed(objects: list[Seen], labels: dict[frozenset[str], frozenset[str]]) -> _Found:

@@ -69,9 +69,9 @@ def write_together(pictures: Sequence[PictureFiles]) -> list[OSError | None]:
         lambda picture: picture.begin(),
         lambda picture: picture.flush(),
         lambda picture: picture.put(_FIRST),
-        *_folders_once(_FIRST),
+        _folders_once(_FIRST),
         lambda picture: picture.put(_LAST),
-        *_folders_once(_LAST),
+        _folders_once(_LAST),
     )
     for step in steps:
         for picture in group:
@@ -79,7 +79,7 @@ def write_together(pictures: Sequence[PictureFiles]) -> list[OSError | None]:
     return [picture.error for picture in group]
 
 
-def _folders_once(which: slice) -> tuple[Callable[[_Picture], None]]:
+def _folders_once(which: slice) -> Callable[[_Picture], None]:
     done: set[Path] = set()
 
     def flush(picture: _Picture) -> None:
@@ -87,7 +87,7 @@ def _folders_once(which: slice) -> tuple[Callable[[_Picture], None]]:
             flush_folder(folder)
             done.add(folder)
 
-    return (flush,)
+    return flush
 
 
 class _Picture:

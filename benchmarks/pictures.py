@@ -14,11 +14,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import resource
 import shutil
 import statistics
 import tempfile
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -36,6 +34,7 @@ from anonymisation.picture import PictureWorker
 from anonymisation.pipeline import mask_folder
 from anonymisation.workspace import Workspace, open_workspace
 from anonymisation.writing import write_one_by_one
+from benchmarks.measuring import Stopwatch, peak_memory
 from scripts.sample_captures import LARGE, SAMPLES, write_samples
 
 _TOP: Final = "TilSladding"
@@ -61,12 +60,6 @@ def fill(folder: Path, sources: list[Path], number: int) -> None:
         shutil.copyfile(sources[index % len(sources)], folder / f"m{index:05d}.jpg")
 
 
-def cpu_seconds() -> float:
-    """Of this process, all threads."""
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
-
-
 def resident_mib() -> int:
     """Of this process, now."""
     pages = int(Path("/proc/self/statm").read_text().split()[1])
@@ -82,9 +75,9 @@ class Stages:
     @contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count what the block takes."""
-        wall, cpu = time.perf_counter(), cpu_seconds()
+        watch = Stopwatch()
         yield
-        self._taken.setdefault(name, []).append((time.perf_counter() - wall, cpu_seconds() - cpu))
+        self._taken.setdefault(name, []).append((watch.wall, watch.cpu))
 
     def as_json(self) -> dict[str, dict[str, float]]:
         """`wall_ms` and `cpu_ms` per stage, in the order in which they came."""
@@ -120,15 +113,15 @@ def measure(workspace: Workspace, load: Callable[[], Detector], sources: list[Pa
     """All figures; `sources` are copied into the workspace's input folder."""
     for name, count in ((FIRST, 2), (REST, number), (STAGED, _STAGED_PICTURES)):
         fill(workspace.shares.input / name, sources, count)
-    started = time.perf_counter()
+    started = Stopwatch()
     detector = load()
-    loaded, loaded_mib = time.perf_counter() - started, resident_mib()
+    loaded, loaded_mib = started.wall, resident_mib()
     mask_folder(workspace, FIRST, lambda: detector)
-    first = time.perf_counter() - started - loaded
-    wall, cpu = time.perf_counter(), cpu_seconds()
+    first = started.wall - loaded
+    watch = Stopwatch()
     report = mask_folder(workspace, REST, lambda: detector)
     archived = archive_folder(workspace, REST)
-    wall, cpu = time.perf_counter() - wall, cpu_seconds() - cpu
+    wall, cpu = watch.wall, watch.cpu
     if report.masked != number or archived.archived != number:
         raise RuntimeError(f"expected {number} pictures masked and archived, got {report} and {archived}")
     figures: dict[str, Any] = {
@@ -138,7 +131,7 @@ def measure(workspace: Workspace, load: Callable[[], Detector], sources: list[Pa
         "pictures_a_second": round(number / wall, 2),
         "cpu_seconds_a_picture": round(cpu / number, 3),
         "mib_with_the_model": loaded_mib,
-        "mib_at_the_peak": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10,
+        "mib_at_the_peak": int(peak_memory()),
     }
     if isinstance(detector, TilingDetector):
         figures["stages"] = staged(workspace, detector, list_pictures(workspace.shares.input / STAGED))

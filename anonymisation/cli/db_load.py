@@ -48,7 +48,7 @@ def load_command(input_folder: Path, options: DatabaseOptions) -> None:
     base = input_folder.expanduser().absolute()
     session = open_database(options)
     settings = session.settings
-    folder = options.state or (Path(settings.state_dir) if settings.state_dir else base.with_name(base.name + "_state"))
+    folder = options.state_folder(settings) or base.with_name(base.name + "_state")
     require_folder(settings, base, "input")
     _Load(session, base, folder.expanduser().absolute()).run()
 

@@ -50,6 +50,10 @@ class DatabaseOptions:
     log_folder: Path | None
     state: Path | None
 
+    def state_folder(self, settings: Settings) -> Path | None:
+        """The state folder: of the flag, or else of the configuration."""
+        return self.state or (Path(settings.state_dir) if settings.state_dir else None)
+
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSession:
@@ -155,7 +159,7 @@ def can_ask() -> bool:
 def _find(options: DatabaseOptions, settings: Settings) -> _Address:
     named = options.connection or settings.database
     if not named:
-        folder = options.state or (Path(settings.state_dir) if settings.state_dir else None)
+        folder = options.state_folder(settings)
         if folder is None:
             raise click.UsageError(
                 "name the database with --connection (or `database` in the configuration), or --state <output>_state "

@@ -27,7 +27,7 @@ def status_command(options: DatabaseOptions, as_json: bool) -> None:
     Ends with exit code 1 when there is no such table, 2 when the login is refused, and 3 when the database is away.
     """
     session = open_database(options)
-    folder = options.state or (Path(session.settings.state_dir) if session.settings.state_dir else None)
+    folder = options.state_folder(session.settings)
     facts, code = _database(session)
     facts |= {} if folder is None else _state(session, folder.expanduser().absolute())
     if as_json:
