@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 from anonymisation.errors import ModelUnavailableError
@@ -45,7 +45,8 @@ def load_detector(settings: Settings, *, threads: int | None = None) -> Detector
     model = SavedModel(folder, score_threshold=settings.score_threshold, devices=devices)
     tiles = Tiles(settings.tile_pixels, settings.tile_overlap) if settings.tiles else None
     place = model.place if settings.gpu_prefetch else None
-    return TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form, place)
+    look = partial(model.second_look.at, segment=model.segment) if model.second_look is not None else None
+    return TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form, place, look)
 
 
 def model_identity(settings: Settings) -> str:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import logging
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
+import msgspec
 import numpy as np
 import tensorflow as tf  # noqa: TID253 - the one module that uses it
 from numpy.typing import NDArray
@@ -15,12 +16,20 @@ from numpy.typing import NDArray
 from anonymisation.errors import ImageError, ModelUnavailableError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.outputs import OPTIONAL_OUTPUT, REQUIRED_OUTPUTS, OutputError, read_outputs
+from anonymisation.masking.second_look import SecondLook
 from anonymisation.masking.tiling import MAX_BATCH
 from anonymisation.masking.views import InputForm
 
 SIGNATURE: Final = "serving_default"
 # Where a model may say at what size it sees, as in {"side": 416, "multiple": 32, "most_pixels": 4194304}.
 FORM_FILE: Final = "assets.extra/view.json"
+# A model may bring a segmentation network for a second look: its signature, and how it is used (`SecondLook`).
+SECOND_SIGNATURE: Final = "segmentation"
+SECOND_INPUT: Final = "input_tensor"
+SECOND_OUTPUT: Final = "log_odds"
+SECOND_LOOK_FILE: Final = "assets.extra/second_look.json"
+
+_Form = TypeVar("_Form", InputForm, SecondLook)
 
 # What TensorFlow raises for damaged files, depending on which of them it is and where the damage lies.
 _LOADING_ERRORS: Final = (
@@ -61,6 +70,8 @@ class SavedModel:
         """
         self.form = read_form(folder)
         """The size at which the model sees; None where it does not say (it takes any, and scales inside)."""
+        self.second_look = read_second_look(folder)
+        """How `segment` is to be used; None where the model brings no segmentation network."""
         _prepare_devices(devices or Devices())
         self._folder = folder
         self._score_threshold = score_threshold
@@ -69,6 +80,23 @@ class SavedModel:
         self._input = _input_of(self._signature, folder)
         self._max_batch = 1 if self._input.shape.rank and self._input.shape[0] == 1 else MAX_BATCH
         _check_outputs(self._signature, folder)
+        if self.second_look is not None:
+            self._check_second_look()
+
+    def _check_second_look(self) -> None:
+        signature = self._model.signatures.get(SECOND_SIGNATURE)
+        where = f"the model in {self._folder}"
+        if signature is None:
+            raise ModelUnavailableError(f"{where} has {SECOND_LOOK_FILE}, but no signature {SECOND_SIGNATURE!r}")
+        if OPTIONAL_OUTPUT not in self._signature.structured_outputs:
+            raise ModelUnavailableError(f"{where} has no {OPTIONAL_OUTPUT} for a second look")
+        if _input_of(signature, self._folder).name != SECOND_INPUT:
+            raise ModelUnavailableError(f"{where}: expected the input of {SECOND_SIGNATURE!r} to be {SECOND_INPUT!r}")
+        odds = signature.structured_outputs.get(SECOND_OUTPUT)
+        if odds is None or odds.dtype != tf.float32 or odds.shape.rank not in (None, 4):
+            got = "none" if odds is None else f"{odds.dtype.name} {odds.shape}"
+            form = f"expected {SECOND_OUTPUT}, float32 [1, rows, columns, groups]"
+            raise ModelUnavailableError(f"the second look of {where}: {form}, got {got}")
 
     @property
     def max_batch(self) -> int:
@@ -96,20 +124,49 @@ class SavedModel:
         if not 1 <= len(batch) <= self._max_batch:
             raise ValueError(f"batch: expected 1 to {self._max_batch} pictures, got {len(batch)}")
         try:
-            raw = self._signature(**{self._input.name: tf.convert_to_tensor(batch)})
-            outputs = {name: raw[name].numpy() for name in (*REQUIRED_OUTPUTS, OPTIONAL_OUTPUT) if name in raw}
+            outputs = self._run(self._signature, {self._input.name: batch}, (*REQUIRED_OUTPUTS, OPTIONAL_OUTPUT))
         except tf.errors.ResourceExhaustedError as error:
             if len(batch) == 1:
                 message = f"too little memory for the model on a picture of {batch.shape[2]} x {batch.shape[1]} pixels"
                 raise ImageError(f"{message}; lower max_num_pixels") from error
             half = len(batch) // 2
             return self.predict(batch[:half]) + self.predict(batch[half:])
-        except tf.errors.OpError as error:
-            raise ImageError(f"the model in {self._folder} fails on this picture: {_gist(error)}") from error
         try:
             return read_outputs(outputs, len(batch), self._score_threshold)
         except OutputError as error:
             raise ModelUnavailableError(f"the model in {self._folder} cannot be used: {error}") from error
+
+    def segment(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Log odds (rows, columns, groups) of what is there in a picture (H, W, 3) uint8 RGB, of the sides that
+        `second_look` gives; samples lie evenly from edge to edge.
+
+        Raises:
+            ImageError: the model fails on this picture.
+            ModelUnavailableError: it gives something else.
+        """
+        try:
+            outputs = self._run(
+                self._model.signatures[SECOND_SIGNATURE], {SECOND_INPUT: pixels[None]}, (SECOND_OUTPUT,)
+            )
+        except tf.errors.ResourceExhaustedError as error:
+            raise ImageError(f"too little memory for the second look of the model in {self._folder}") from error
+        odds = outputs[SECOND_OUTPUT]
+        if odds.ndim != 4 or len(odds) != 1 or 0 in odds.shape:
+            form = f"expected {SECOND_OUTPUT} [1, rows, columns, groups], got {odds.shape}"
+            raise ModelUnavailableError(f"the second look of the model in {self._folder}: {form}")
+        if not np.isfinite(odds).all():
+            raise ImageError(f"the second look of the model in {self._folder} gives numbers that are not finite")
+        return np.asarray(odds[0], np.float32)
+
+    def _run(self, signature: Any, inputs: dict[str, Any], names: Sequence[str]) -> dict[str, NDArray[Any]]:
+        """The outputs of that name, as far as there are such. What is short of memory is the caller's to try again."""
+        try:
+            raw = signature(**{name: tf.convert_to_tensor(value) for name, value in inputs.items()})
+            return {name: raw[name].numpy() for name in names if name in raw}
+        except tf.errors.ResourceExhaustedError:
+            raise
+        except tf.errors.OpError as error:
+            raise ImageError(f"the model in {self._folder} fails on this picture: {_gist(error)}") from error
 
     def place(self, batch: NDArray[np.uint8]) -> Any:
         """The batch as `predict` takes it as well, brought to the device ahead of time."""
@@ -122,14 +179,27 @@ def read_form(folder: Path) -> InputForm | None:
     Raises:
         ModelUnavailableError: it says something else.
     """
-    path = folder / FORM_FILE
+    return _read(folder / FORM_FILE, InputForm)
+
+
+def read_second_look(folder: Path) -> SecondLook | None:
+    """How the segmentation network of the SavedModel in `folder` is to be used, if it brings one.
+
+    Raises:
+        ModelUnavailableError: it says something else.
+    """
+    return _read(folder / SECOND_LOOK_FILE, SecondLook)
+
+
+def _read(path: Path, form: type[_Form]) -> _Form | None:
+    """The object that a file of JSON describes; None where there is no file."""
     try:
-        return InputForm(**json.loads(path.read_bytes()))
+        return msgspec.json.decode(path.read_bytes(), type=form)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, TypeError) as error:
-        example = '{"side": 416, "multiple": 32, "most_pixels": 4194304}'
-        raise ModelUnavailableError(f"{path}: expected something like {example}: {error}") from error
+    except (OSError, msgspec.MsgspecError) as error:
+        names = ", ".join(field.name for field in fields(form))
+        raise ModelUnavailableError(f"{path}: expected a JSON object of numbers, with {names}: {error}") from error
 
 
 def _gist(error: Any) -> str:

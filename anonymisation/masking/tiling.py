@@ -41,7 +41,8 @@ class TilingDetector:
     which the model finds as many as it can give is looked at again in halves.
     `max_num_pixels` bounds what the model is shown; detections are in shares of the picture, so that they fit the
     picture as it was. `form` is the size at which the model sees, where it says so. With `place`, which brings a batch
-    to the device, the next batch is made and brought there while the model looks at this one.
+    to the device, the next batch is made and brought there while the model looks at this one. `second_look`, given the
+    picture and all that was found in it, says what remains of that.
     """
 
     model: BatchModel
@@ -50,6 +51,7 @@ class TilingDetector:
     tiles: Tiles | None
     form: InputForm | None = None
     place: Callable[[NDArray[np.uint8]], Any] | None = None
+    second_look: Callable[[NDArray[np.uint8], Detections], Detections] | None = None
 
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
         """Detections in an upright picture, (H, W, 3) uint8 RGB; raises what the model raises."""
@@ -67,7 +69,8 @@ class TilingDetector:
                 if self.model.max_detections is not None and len(part) >= self.model.max_detections:
                     crowded.extend(view.halves(self.form))
             views = tuple(crowded)
-        return _joined(found, height, width)
+        joined = _joined(found, height, width)
+        return joined if self.second_look is None else self.second_look(pixels, joined)
 
     def _seen(self, views: Sequence[View], pixels: NDArray[np.uint8]) -> Iterator[tuple[View, Detections]]:
         """Each view and what the model finds on its canvas."""

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +11,13 @@ import tensorflow as tf  # noqa: TID253 - the test of the module that uses it
 from numpy.typing import NDArray
 
 from anonymisation.errors import ImageError, ModelUnavailableError
+from anonymisation.masking.factory import load_detector
 from anonymisation.masking.geometry import union
-from anonymisation.masking.saved_model import FORM_FILE, SavedModel
+from anonymisation.masking.saved_model import FORM_FILE, SECOND_LOOK_FILE, SavedModel
+from anonymisation.masking.second_look import SecondLook
 from anonymisation.masking.tiling import MAX_BATCH, TilingDetector
 from anonymisation.masking.views import InputForm, Tiles
+from anonymisation.settings import Settings
 from tests.masking.scripted_models import BLUE, GREEN, RED, save_constant, save_tf2
 
 
@@ -192,7 +197,7 @@ def test_a_size_that_is_none_condemns_the_model(tmp_path: Path, text: str) -> No
     folder = save_constant(tmp_path / "model", outputs())
     (folder / FORM_FILE).parent.mkdir()
     (folder / FORM_FILE).write_text(text, encoding="latin-1")
-    with pytest.raises(ModelUnavailableError, match=r"view\.json: expected something like"):
+    with pytest.raises(ModelUnavailableError, match=r"view\.json: expected .* with side, multiple, most_pixels"):
         SavedModel(folder, score_threshold=0.1)
 
 
@@ -217,3 +222,116 @@ def test_what_goes_wrong_inside_the_model_is_an_error_of_the_picture(tmp_path: P
         model.predict(picture(40, 140)[None])
     assert "\n" not in str(caught.value)
     assert len(model.predict(np.stack([picture(40, 40)] * 5))) == 5
+
+
+LOOK = {
+    "pixels": 4096,
+    "step": 16,
+    "least_side": 30.0,
+    "judged_share": 0.05,
+    "least_odds": -2.0,
+    "sure_score": 0.95,
+    "seen_odds": 0.0,
+    "mask_weight": 1.0,
+    "odds_weight": 1.0,
+    "odds_bias": 0.0,
+    "reach": 0.1,
+    "outside_odds": -3.0,
+}
+
+
+class _Segmenter(tf.Module):
+    """Sees what is red, in `rows` pictures at once; refuses wide pictures."""
+
+    def __init__(self, rows: int = 1, output: str = "log_odds", dtype: Any = tf.float32, named: str = "input_tensor"):
+        super().__init__()
+        self.rows, self.output, self.dtype = rows, output, dtype
+        self.found = {name: tf.constant(array) for name, array in outputs().items()}
+        spec = tf.TensorSpec((None, None, None, 3), tf.uint8, "input_tensor")
+        self.serve = tf.function(self._serve, input_signature=[spec])
+        segment = {"input_tensor": self._segment, "image": self._segment_image}[named]
+        spec = tf.TensorSpec((None, None, None, 3), tf.uint8, named)
+        self.segment = tf.function(segment, input_signature=[spec])
+
+    def _serve(self, input_tensor: Any) -> dict[str, Any]:
+        return {name: tf.identity(value) for name, value in self.found.items()}
+
+    def _segment_image(self, image: Any) -> dict[str, Any]:
+        return self._segment(image)
+
+    def _segment(self, input_tensor: Any) -> dict[str, Any]:
+        check = tf.debugging.assert_less(tf.shape(input_tensor)[2], 400, "too wide")
+        with tf.control_dependencies([check]):
+            odds = tf.cast(input_tensor[:, ::8, ::8, :2], tf.float32) - 100.0
+        odds = tf.where(odds == 155.0, np.float32(np.nan), odds)
+        return {self.output: tf.cast(tf.tile(odds, (self.rows, 1, 1, 1)), self.dtype)}
+
+    def saved(self, folder: Path, look: str, *, segments: bool = True) -> Path:
+        signatures = {"serving_default": self.serve} | ({"segmentation": self.segment} if segments else {})
+        tf.saved_model.save(self, str(folder), signatures)
+        (folder / SECOND_LOOK_FILE).parent.mkdir()
+        (folder / SECOND_LOOK_FILE).write_text(look)
+        return folder
+
+
+def test_a_model_may_bring_a_second_look(tf2_model: Path, tmp_path: Path) -> None:
+    assert SavedModel(tf2_model, score_threshold=0.1).second_look is None
+    model = SavedModel(_Segmenter().saved(tmp_path / "looks", json.dumps(LOOK)), score_threshold=0.1)
+    assert model.second_look == SecondLook(**LOOK)  # type: ignore[arg-type]
+    pixels = np.zeros((17, 33, 3), np.uint8)
+    pixels[8, 16] = (130, 40, 7)
+    odds = model.segment(pixels)
+    assert odds.shape == (3, 5, 2)
+    np.testing.assert_array_equal(odds[1, 2], [30, -60])
+    with pytest.raises(ImageError, match=r"fails on this picture: .*too wide"):
+        model.segment(np.zeros((17, 401, 3), np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("form", "complaint"),
+    [
+        ({"output": "odds"}, "expected log_odds, float32 .* got none"),
+        ({"dtype": tf.int32}, "expected log_odds, float32 .* got int32"),
+        ({"named": "image"}, "expected the input of 'segmentation' to be 'input_tensor'"),
+    ],
+)
+def test_a_second_look_of_another_form_condemns_the_model(tmp_path: Path, form: dict[str, Any], complaint: str) -> None:
+    folder = _Segmenter(**form).saved(tmp_path / "looks", json.dumps(LOOK))
+    with pytest.raises(ModelUnavailableError, match=complaint):
+        SavedModel(folder, score_threshold=0.1)
+
+
+def test_what_goes_wrong_in_a_second_look_is_an_error_of_the_picture_or_the_model(tmp_path: Path) -> None:
+    model = SavedModel(_Segmenter(rows=2).saved(tmp_path / "two", json.dumps(LOOK)), score_threshold=0.1)
+    with pytest.raises(ModelUnavailableError, match=r"second look of the model in .*two: .* got \(2, 3, 3, 2\)"):
+        model.segment(np.zeros((17, 17, 3), np.uint8))
+    model = SavedModel(_Segmenter().saved(tmp_path / "one", json.dumps(LOOK)), score_threshold=0.1)
+    with pytest.raises(ImageError, match=r"second look of the model in .*one gives numbers that are not finite"):
+        model.segment(np.full((17, 17, 3), 255, np.uint8))
+
+
+def test_a_second_look_that_is_none_condemns_the_model(tmp_path: Path) -> None:
+    folder = _Segmenter().saved(tmp_path / "nonsense", json.dumps(LOOK | {"judged_share": 7}))
+    with pytest.raises(ModelUnavailableError, match=r"second_look\.json: expected .* with pixels, step, least_side"):
+        SavedModel(folder, score_threshold=0.1)
+    folder = _Segmenter().saved(tmp_path / "text", json.dumps(LOOK | {"mask_weight": "1"}))
+    with pytest.raises(ModelUnavailableError, match=r"second_look\.json: .*mask_weight"):
+        SavedModel(folder, score_threshold=0.1)
+    folder = _Segmenter().saved(tmp_path / "lacking", json.dumps(LOOK), segments=False)
+    with pytest.raises(ModelUnavailableError, match=r"has assets.extra/second_look.json, but no signature 'segmentati"):
+        SavedModel(folder, score_threshold=0.1)
+    boxes_alone = _Segmenter()
+    del boxes_alone.found["detection_masks"]
+    folder = boxes_alone.saved(tmp_path / "boxes", json.dumps(LOOK))
+    with pytest.raises(ModelUnavailableError, match="has no detection_masks for a second look"):
+        SavedModel(folder, score_threshold=0.1)
+
+
+def test_the_second_look_is_taken(settings_with: Callable[..., Settings], tmp_path: Path) -> None:
+    folder = _Segmenter().saved(tmp_path / "looks", json.dumps(LOOK))
+    detector = load_detector(settings_with(model_type=str(folder), tiles=False, score_threshold=0.1))
+    plain = np.zeros((100, 100, 3), np.uint8)
+    red = plain.copy()
+    red[..., 0] = 250
+    assert detector.detect(plain).counts() == {}
+    assert sum(detector.detect(red).counts().values()) > 0

@@ -30,7 +30,7 @@ PIXELS = ("numpy", "cv2", "PIL", "tensorflow", "keras", "simplejpeg", "anonymisa
 USE_TENSORFLOW = ("anonymisation.masking.saved_model",)
 USE_OPENCV = (
     *(f"anonymisation.masking.{name}" for name in ("rendering", "geometry", "tiling", "merging", "saved_model")),
-    "anonymisation.masking.views",
+    "anonymisation.masking.views", "anonymisation.masking.second_look",
     "anonymisation.picture", "anonymisation.pipeline", "anonymisation.chain", "anonymisation.cli",
     "anonymisation.review_remask",
     "anonymisation.evaluation",
