@@ -243,7 +243,8 @@ def _cut_out(
     factor = abs(matrix[0, 0])
     if factor < 0.6:
         side = round(0.8 / factor)
-        cut, mask = cv2.blur(cut, (side, side)), cv2.blur(mask, (side, side))
+        cut = np.asarray(cv2.blur(cut, (side, side)), np.uint8)
+        mask = np.asarray(cv2.blur(mask, (side, side)), np.float32)
     warp = matrix.copy()
     warp[:, 2] += warp[:, :2] @ [x0 + 0.5, y0 + 0.5] - 0.5
     return (

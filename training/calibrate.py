@@ -1,9 +1,11 @@
 """Figures of export options on the held-out tenth of the training pictures, one line per variant.
 
-    python -m training.calibrate --data DATA --weights FOLDER/final.npz '{"score_power": 0.8}' '{"mask_bias": 1}'
+    python -m training.calibrate --data DATA --weights FOLDER '{"mask_bias": 1}' '{"second_look": {"odds_bias": 1}}'
 
-Each argument is a JSON object of ExportOptions that differ from the defaults. What the export fixes is chosen here,
-never on the evaluation sets. The detector, its views and the geometry are the package's own, without dilation.
+FOLDER is where training put `final.npz`. Each argument is a JSON object of ExportOptions, and of
+what is in SecondLook, that differ from what is shipped; `{"second_look": null}` leaves that out. What the export fixes
+is chosen here, never on the evaluation sets. The detector, its views and the geometry are the package's own, without
+dilation.
 """
 
 from __future__ import annotations
@@ -14,6 +16,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
+
+import keras  # noqa: TID253 - trains
 
 from anonymisation.evaluation.coco import open_coco
 from anonymisation.evaluation.folders import open_empty
@@ -23,8 +28,10 @@ from anonymisation.masking.detector import Detector
 from anonymisation.masking.factory import load_detector
 from anonymisation.settings import load_settings
 from training.data import Sample, read_coco, read_unlabelled, split
-from training.export import ExportOptions, export
+from training.export import SECOND_LOOK, ExportOptions, export
 from training.network import build_network, load_weights
+from training.segmenter import Segmenter, read_operations
+from training.sources import DEEPLAB
 
 SIZES = ("large", "medium", "small")
 
@@ -59,18 +66,29 @@ def detector_of(model: Path) -> Detector:
     return load_detector(load_settings(overrides={"model_type": str(model)}).settings)
 
 
+def export_variant(variant: dict[str, Any], network: keras.Model, segmenter: Segmenter, folder: Path) -> None:
+    """Export with what differs from the defaults, as the command line takes it."""
+    options = ExportOptions(**{name: value for name, value in variant.items() if name != "second_look"})
+    look = variant.get("second_look", {})
+    if look is None:
+        export(network, folder, options)
+    else:
+        export(network, folder, options, segmenter, replace(SECOND_LOOK, **look))
+
+
 def main() -> None:
     """Print a line of JSON for each variant and source."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the training data")
-    parser.add_argument("--weights", type=Path, required=True, help="weights (.npz) of the network with masks")
+    parser.add_argument("--weights", type=Path, required=True, help="folder with final.npz")
     parser.add_argument("variants", nargs="*", default=["{}"], help="JSON objects of export options")
     options = parser.parse_args()
     network = build_network()
-    load_weights(network, options.weights)
+    load_weights(network, options.weights / "final.npz")
+    segmenter = Segmenter(read_operations(options.data / DEEPLAB))
     for variant in options.variants:
         with tempfile.TemporaryDirectory() as folder:
-            export(network, Path(folder) / "model", ExportOptions(**json.loads(variant)))
+            export_variant(json.loads(variant), network, segmenter, Path(folder) / "model")
             detector = detector_of(Path(folder) / "model")
         for name, source in sources(options.data).items():
             print(variant, name, json.dumps(shares(evaluate(detector, source, dilation=0))), flush=True)

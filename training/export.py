@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -13,6 +13,9 @@ import keras  # noqa: TID253 - TensorFlow is what is written here
 import tensorflow as tf  # noqa: TID253
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2  # noqa: TID253
 
+from anonymisation.masking.saved_model import FORM_FILE, SECOND_LOOK_FILE, SECOND_SIGNATURE, SIGNATURE
+from anonymisation.masking.second_look import SecondLook
+from anonymisation.masking.views import InputForm
 from training.network import (
     COCO_IDS,
     PROTOTYPE_STRIDE,
@@ -24,22 +27,35 @@ from training.network import (
     decode_boxes,
     sample_places,
 )
+from training.segmenter import STRIDE, Segmenter
 
 MAX_DETECTIONS: Final = 300
 CANDIDATES: Final = 2000
 """Anchors per picture that reach non-maximum suppression."""
 PADDING: Final = 114
 """Grey level that YOLOX was trained with around the picture."""
-VIEW_FILE: Final = "assets.extra/view.json"
-"""Where, in the folder of the SavedModel, it is written at what size the network sees a picture:
-`{"side": 416, "multiple": 32, "most_pixels": 4194304}`."""
 PERSON_ROW: Final = COCO_IDS.index(1)
 MULTIPLE: Final = 32
 MOST_PIXELS: Final = 1 << 22
 """A picture whose sides are multiples of MULTIPLE, with no more than MOST_PIXELS, is seen as it is."""
 
-_OUTPUTS: Final = ("detection_boxes", "detection_classes", "detection_masks", "detection_scores", "num_detections")
-"""Sorted, as TensorFlow flattens a dictionary."""
+SECOND_LOOK: Final = SecondLook(
+    pixels=705 * 529,
+    step=STRIDE,
+    least_side=158.0,
+    judged_share=0.05,
+    least_odds=-4.0,
+    sure_score=0.5,
+    seen_odds=0.0,
+    mask_weight=0.5,
+    odds_weight=1.0,
+    odds_bias=4.0,
+    reach=0.2,
+    outside_odds=-3.0,
+)
+"""As chosen on the held-out pictures."""
+
+_PICTURES: Final = tf.TensorSpec((None, None, None, 3), tf.uint8, name="input_tensor")
 
 Tensor = Any
 
@@ -51,8 +67,7 @@ class ExportOptions:
     - `side`: of the square that pictures are letterboxed to which are not seen as they are;
     - `score_floor`: detections below it are not given out, after scores were raised to a power that depends on the
       longer side of the box in network pixels: `score_powers` at `sides` and beyond, even in its logarithm between
-      them; `person_powers` are those of persons. A wrong small box costs little, and the small are missed most; a
-      wrong large one hides half a picture, and large persons are seldom in doubt;
+      them. A wrong small box costs little, and the small are missed most;
     - `nms_iou`: of two boxes of a class that overlap more, the better one stays;
     - `box_margin`: share of its side by which a box grows on each side, since masks reach beyond the predicted box;
     - `mask_side`: rows and columns of a mask; `mask_bias`: added to mask logits, so that doubt hides;
@@ -64,7 +79,6 @@ class ExportOptions:
     side: int = 416
     score_floor: float = 0.05
     score_powers: tuple[float, float] = (0.63, 1.0)
-    person_powers: tuple[float, float] = (0.63, 1.0)
     sides: tuple[float, float] = (48.0, 200.0)
     nms_iou: float = 0.6
     box_margin: float = 0.1
@@ -77,9 +91,8 @@ class ExportOptions:
     def __post_init__(self) -> None:
         if self.side % 32 or self.side <= 0:
             raise ValueError(f"side: expected a positive multiple of 32, got {self.side}")
-        for name in ("score_powers", "person_powers"):
-            if min(getattr(self, name)) <= 0:
-                raise ValueError(f"{name}: expected positive numbers, got {getattr(self, name)}")
+        if min(self.score_powers) <= 0:
+            raise ValueError(f"score_powers: expected positive numbers, got {self.score_powers}")
         if not 0 < self.sides[0] < self.sides[1]:
             raise ValueError(f"sides: expected two rising positive numbers, got {self.sides}")
         if not 0 < self.score_floor < 1:
@@ -109,7 +122,7 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         self.network = network
         self.options = options
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="input_tensor")])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[_PICTURES])  # type: ignore[untyped-decorator]
     def __call__(self, input_tensor: Tensor) -> dict[str, Tensor]:
         """Boxes are ymin, xmin, ymax, xmax as shares of the given picture; masks are relative to their boxes."""
         picture, inner = self._prepared(input_tensor)
@@ -158,7 +171,7 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
     def _candidates(self, anchors: Tensor, outer: Tensor, inner: Tensor) -> Found:
         """The best anchors that may reach the floor, boxes grown and cut at the edges of their pictures; `outer`
         and `inner` are (height, width) of the network's picture and of the given one in it."""
-        floor = self.options.score_floor ** (1 / min(*self.options.score_powers, *self.options.person_powers))
+        floor = self.options.score_floor ** (1 / min(self.options.score_powers))
         cells, strides = anchor_grid(outer[0], outer[1])
         best_class = tf.reduce_max(anchors[..., 5 : 5 + len(COCO_IDS)], axis=-1)
         scores = tf.sigmoid(anchors[..., 4]) * tf.sigmoid(best_class)
@@ -169,19 +182,18 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         anchors = tf.gather_nd(anchors, tf.stack([picture, rows], axis=1))
         classes = tf.argmax(anchors[..., 5 : 5 + len(COCO_IDS)], axis=-1, output_type=tf.int32)
         boxes = decode_boxes(anchors, tf.gather(cells, rows), tf.gather(strides, rows))
-        scores = scores ** self._power(tf.reduce_max(boxes[:, 2:] - boxes[:, :2], axis=1), classes)
+        scores = scores ** self._power(tf.reduce_max(boxes[:, 2:] - boxes[:, :2], axis=1))
         margin = (boxes[:, 2:] - boxes[:, :2]) * self.options.box_margin
         x0, y0, x1, y1 = tf.unstack(tf.concat([boxes[:, :2] - margin, boxes[:, 2:] + margin], axis=1), axis=1)
         whole = tf.stack([y0, x0, y1, x1], axis=1)
         boxes = tf.clip_by_value(whole, 0.0, tf.tile(inner, [2]))
         return Found(picture, boxes, whole, scores, classes, anchors[:, 5 + len(COCO_IDS) :])
 
-    def _power(self, longer: Tensor, classes: Tensor) -> Tensor:
-        """What the scores of boxes with these longer sides, of these classes, are raised to."""
+    def _power(self, longer: Tensor) -> Tensor:
+        """What the scores of boxes with these longer sides are raised to."""
         first, last = self.options.sides
+        small, large = self.options.score_powers
         share = tf.clip_by_value(tf.math.log(tf.maximum(longer, 1.0) / first) / math.log(last / first), 0.0, 1.0)
-        powers = tf.constant([self.options.score_powers, self.options.person_powers])
-        small, large = tf.unstack(tf.gather(powers, tf.cast(classes == PERSON_ROW, tf.int32)), axis=1)
         return small + (large - small) * share
 
     def _suppressed(self, found: Found, height: Tensor) -> Found:
@@ -227,25 +239,40 @@ def _crop(prototypes: Tensor, boxes: Tensor, rows: Tensor, side: int) -> Tensor:
     return tf.image.crop_and_resize(prototypes, samples / limit, rows, (side, side))
 
 
-def export(network: keras.Model, folder: Path, options: ExportOptions) -> int:
+def export(
+    network: keras.Model,
+    folder: Path,
+    options: ExportOptions,
+    segmenter: Segmenter | None = None,
+    look: SecondLook = SECOND_LOOK,
+) -> int:
     """Write the SavedModel to `folder` (replaced when it is there); returns its size in bytes.
 
+    It says at what size it sees (FORM_FILE). With a `segmenter` it has a signature for the second look, and `look` says
+    how that is taken.
     Weights are frozen into the graph: one file, loaded fast, and the same weights give the same file name and content.
     """
-    detector = ObjectDetector(network, options)
-    frozen = convert_variables_to_constants_v2(detector.__call__.get_concrete_function(), lower_control_flow=False)
     holder = tf.Module()
-    holder.serve = _reimported(frozen)
+    holder.serve = _frozen(ObjectDetector(network, options))
+    signatures = {SIGNATURE: holder.serve}
+    notes: dict[str, Any] = {FORM_FILE: InputForm(options.side, MULTIPLE, MOST_PIXELS)}
+    if segmenter is not None:
+        holder.segment = signatures[SECOND_SIGNATURE] = _frozen(segmenter)
+        notes[SECOND_LOOK_FILE] = look
     shutil.rmtree(folder, ignore_errors=True)
-    tf.saved_model.save(holder, str(folder), signatures={"serving_default": holder.serve})
-    view = {"side": options.side, "multiple": MULTIPLE, "most_pixels": MOST_PIXELS}
-    (folder / VIEW_FILE).parent.mkdir()
-    (folder / VIEW_FILE).write_text(json.dumps(view) + "\n")
+    tf.saved_model.save(holder, str(folder), signatures=signatures)
+    for name, note in notes.items():
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).write_text(json.dumps(asdict(note)) + "\n")
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-def _reimported(frozen: Any) -> Any:
-    """The frozen function without the custom gradients (of SiLU), which a SavedModel would want to keep and cannot."""
+def _frozen(module: Any) -> Any:
+    """What the module gives for pictures, with its weights in the graph. Without the custom gradients (of SiLU), which
+    a SavedModel would want to keep and cannot."""
+    concrete = module.__call__.get_concrete_function()
+    names = sorted(concrete.structured_outputs)  # as TensorFlow flattens a dictionary
+    frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)
     graph = frozen.graph.as_graph_def()
     nodes = [*graph.node, *(node for function in graph.library.function for node in function.node_def)]
     for node in nodes:
@@ -254,6 +281,6 @@ def _reimported(frozen: Any) -> Any:
 
     def imported(input_tensor: Tensor) -> dict[str, Tensor]:
         tensors = tf.graph_util.import_graph_def(graph, {frozen.inputs[0].name: input_tensor}, outputs, name="")
-        return dict(zip(_OUTPUTS, tensors, strict=True))
+        return dict(zip(names, tensors, strict=True))
 
-    return tf.function(imported, input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="input_tensor")])
+    return tf.function(imported, input_signature=[_PICTURES])

@@ -1,4 +1,4 @@
-"""The heads and prototypes by themselves: what comes before them stays as it is, and is worked out once."""
+"""Heads and prototypes by themselves, for the mask branch: what comes before stays as it is, and is worked out once."""
 
 from __future__ import annotations
 

@@ -52,7 +52,7 @@ class Teacher:
 
     def __init__(self, network: keras.Model, floor: float) -> None:
         self._detect = ObjectDetector(
-            network, ExportOptions(score_floor=floor, score_powers=(1.0, 1.0), person_powers=(1.0, 1.0), box_margin=0.0)
+            network, ExportOptions(score_floor=floor, score_powers=(1.0, 1.0), box_margin=0.0)
         )
 
     def marked(self, samples: Sequence[Sample], labelled: Collection[int]) -> list[Sample]:

@@ -2,10 +2,10 @@
 
     python -m training.train --data DATA --out FOLDER [--epochs 32] [--threads 2]
 
-DATA holds the starting weights `yolox_nano_coco_weights.npz` and the folders `coco`, `coco_person`, `traffic` and
-`roads` described in training/README.md. FOLDER gets the weights of each phase after every epoch (`masks.npz`,
-`whole.npz`, `branch.npz`, `final.npz`), those of the whole network blended with the starting ones (`blended.npz`), the
-exported `saved_model/` and `log.json`.
+DATA holds the weights `yolox_nano_coco_weights.npz` and `deeplabv3_mnv2_pascal_quant.tflite`, and the folders `coco`,
+`coco_person`, `traffic` and `roads` described in training/README.md. FOLDER gets the weights of each phase after every
+epoch (`masks.npz`, `whole.npz`, and `final.npz` of the mask branch), those of the whole network blended with the
+starting ones (`blended.npz`), the exported `saved_model/` and `log.json`.
 Seeds are fixed; the same data and versions give the same model up to the rounding of threaded sums.
 """
 
@@ -24,19 +24,13 @@ import keras  # noqa: TID253 - trains
 from keras import ops  # noqa: TID253
 
 from training.augment import Batches
-from training.data import Sample, read_coco, read_unlabelled, split
 from training.export import ExportOptions, export
 from training.heads import Remembered, cut
 from training.losses import total_loss
 from training.network import build_network, load_weights, save_weights
-from training.teacher import Teacher
+from training.segmenter import Segmenter, read_operations
+from training.sources import DEEPLAB, SEED, START_WEIGHTS, collect
 
-START_WEIGHTS: Final = "yolox_nano_coco_weights.npz"
-SEED: Final = 20180621
-UNKNOWN_SCORE: Final = 0.1
-"""An object of a class nobody labelled, seen by the starting network with at least this score, is taken as unknown."""
-ROAD_SCORE: Final = 0.4
-"""On road pictures, which are nearly all empty, the starting network's finds below this score are taken as mistakes."""
 FROZEN: Final = r"stem|dark2|dark3"
 """Layers that keep their starting values: what edges look like a thousand pictures cannot teach better, and at these
 sizes gradients are dearest."""
@@ -45,41 +39,19 @@ RATES: Final = {r"dark": 0.3, r"proto|head\d+\.mask": 3.0}
 TRAINED_SHARE: Final = 0.75
 """So far the shipped weights are on the way from the starting to the trained ones."""
 MASK_BRANCH: Final = r"proto|head\d+\.mask"
-HEADS: Final = r"proto|head"
-HEAD_RATES: Final = {MASK_BRANCH: 5.0}
-"""Where heads learn on features that stay, the mask branch, which is new, does so faster."""
 REMEMBERED: Final = 240
-"""Batches whose features are kept for the training of the blended network's heads: three gigabytes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A folder of training pictures, how often one is drawn, and which rows of COCO_IDS it labels (None: all)."""
-
-    name: str
-    weight: float
-    labelled: tuple[int, ...] = ()
-    unknown_score: float | None = None
-
-
-SOURCES: Final = (
-    Source("coco", 1.0),
-    Source("coco_person", 0.5, labelled=(0,), unknown_score=UNKNOWN_SCORE),
-    Source("traffic", 0.6, unknown_score=UNKNOWN_SCORE),
-    Source("roads", 0.6, unknown_score=ROAD_SCORE),
-)
+"""Batches whose features are kept for the blended network's mask branch: three gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """So many epochs at so high a rate for the layers whose names match from their beginning, which falls to the share
-    `last` of it; `shares` of the rate by layer; `boxes` False leaves the losses of all but the masks out; `momentum`
-    of the averaged weights."""
+    """So many epochs at a falling rate, at first so high, for the layers whose names match from their beginning;
+    `shares` of the rate by layer; `boxes` False leaves the losses of all but the masks out; `momentum` of the averaged
+    weights."""
 
     epochs: int
     rate: float
     layers: str
-    last: float = 0.02
     boxes: bool = True
     shares: Mapping[str, float] = field(default_factory=dict)
     momentum: float = 0.998
@@ -124,23 +96,6 @@ class RatedAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         super().update_step(gradient, variable, learning_rate * share)
 
 
-def collect(data: Path) -> tuple[list[Sample], list[float]]:
-    """Training samples (without the held-out ones) and their weights."""
-    network = build_network(masks=False)
-    load_weights(network, data / START_WEIGHTS)
-    samples: list[Sample] = []
-    weights: list[float] = []
-    for source in SOURCES:
-        folder = data / source.name
-        read = read_coco(folder) if (folder / "instances.json").exists() else read_unlabelled(folder)
-        train, _ = split(read)
-        if source.unknown_score is not None:
-            train = Teacher(network, source.unknown_score).marked(train, source.labelled)
-        samples += train
-        weights += [source.weight] * len(train)
-    return samples, weights
-
-
 def set_trainable(network: keras.Model, pattern: str) -> None:
     """Let the layers whose names match (from their beginning) learn, and hold the others."""
     for layer in network.layers:
@@ -156,7 +111,7 @@ def fit(trainer: Trainer, batches: keras.utils.PyDataset, phase: Phase, kept: Pa
     set_trainable(trainer.network, phase.layers)
     steps = phase.epochs * len(batches)
     schedule = keras.optimizers.schedules.CosineDecay(
-        phase.rate / 20, steps, alpha=phase.last, warmup_target=phase.rate, warmup_steps=50
+        phase.rate / 20, steps, alpha=0.02, warmup_target=phase.rate, warmup_steps=50
     )
     optimizer = RatedAdamW(
         schedule, weight_decay=1e-4, clipnorm=5.0, shares=phase.shares, use_ema=True, ema_momentum=phase.momentum
@@ -197,9 +152,9 @@ def train(data: Path, out: Path, options: argparse.Namespace) -> None:
     if options.epochs:
         blend(network, data / START_WEIGHTS)
     save_weights(network, out / "blended.npz")
-    log |= train_heads(network, Batches(samples, weights, **_form(options, SEED + 1)), out, options)
+    log |= train_branch(network, Batches(samples, weights, **_form(options, SEED + 1)), out, options)
     (out / "log.json").write_text(json.dumps({"options": vars(options), "losses": log}, indent=1, default=str))
-    export(network, out / "saved_model", ExportOptions())
+    export(network, out / "saved_model", ExportOptions(), Segmenter(read_operations(data / DEEPLAB)))
 
 
 def train_whole(network: keras.Model, batches: Batches, out: Path, options: argparse.Namespace) -> dict[str, Any]:
@@ -213,17 +168,12 @@ def train_whole(network: keras.Model, batches: Batches, out: Path, options: argp
     }
 
 
-def train_heads(network: keras.Model, batches: Batches, out: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """On features that stay: the mask branch alone, then the heads with it. Returns the losses."""
+def train_branch(network: keras.Model, batches: Batches, out: Path, options: argparse.Namespace) -> dict[str, Any]:
+    """The mask branch alone, on features that stay. Returns the losses."""
     body, rest = cut(network)
     remembered = Remembered(body, batches, REMEMBERED, options.steps, SEED)
-    trainer = Trainer(network, options.size, rest)
     branch = Phase(options.epochs_branch, 2e-3, MASK_BRANCH, boxes=False, momentum=0.99)
-    heads = Phase(options.epochs_heads, options.rate, HEADS, last=1.0, shares=HEAD_RATES)
-    return {
-        "branch": fit(trainer, remembered, branch, out / "branch.npz"),
-        "final": fit(trainer, remembered, heads, out / "final.npz"),
-    }
+    return {"branch": fit(Trainer(network, options.size, rest), remembered, branch, out / "final.npz")}
 
 
 def _form(options: argparse.Namespace, seed: int) -> dict[str, int]:
@@ -237,8 +187,7 @@ def main() -> None:
     parser.add_argument("--resume", type=Path, help="weights (.npz) to go on from")
     parser.add_argument("--epochs-masks", type=int, default=4, help="epochs of the mask branch alone, first")
     parser.add_argument("--epochs", type=int, default=32, help="epochs of the whole network")
-    parser.add_argument("--epochs-branch", type=int, default=23, help="of the blended network's mask branch alone")
-    parser.add_argument("--epochs-heads", type=int, default=10, help="of its heads with it")
+    parser.add_argument("--epochs-branch", type=int, default=60, help="of the blended network's mask branch")
     parser.add_argument("--rate", type=float, default=2e-4, help="greatest learning rate of the whole network")
     parser.add_argument("--size", type=int, default=416)
     parser.add_argument("--batch", type=int, default=8)

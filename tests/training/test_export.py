@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 import tensorflow as tf  # noqa: TID253 - runs the export
 
-from training.export import MAX_DETECTIONS, VIEW_FILE, ExportOptions, ObjectDetector, _crop, export
+from anonymisation.masking.saved_model import FORM_FILE
+from training.export import MAX_DETECTIONS, ExportOptions, ObjectDetector, _crop, export
 from training.network import PROTOTYPE_STRIDE, build_network, load_weights
 
 
@@ -22,7 +23,7 @@ from training.network import PROTOTYPE_STRIDE, build_network, load_weights
         {"score_floor": 1.0},
         {"mask_grow": 2},
         {"score_powers": (0.0, 1.0)},
-        {"person_powers": (1.0, -1.0)},
+        {"score_powers": (1.0, -1.0)},
         {"sides": (50.0, 50.0)},
     ],
 )
@@ -61,11 +62,10 @@ def test_boxes_are_shares_of_the_given_picture(detector: ObjectDetector) -> None
 
 
 def test_small_boxes_need_less_of_a_score(detector: ObjectDetector) -> None:
-    options = ExportOptions(score_powers=(0.6, 1.0), person_powers=(0.5, 1.5), sides=(48.0, 200.0))
+    options = ExportOptions(score_powers=(0.6, 1.0), sides=(48.0, 200.0))
     sides = tf.constant([10.0, 48.0, (48 * 200) ** 0.5, 200.0, 300.0])
     judge = ObjectDetector(detector.network, options)
-    np.testing.assert_allclose(judge._power(sides, tf.fill([5], 2)), [0.6, 0.6, 0.8, 1.0, 1.0], atol=1e-5)
-    np.testing.assert_allclose(judge._power(sides, tf.fill([5], 0)), [0.5, 0.5, 1.0, 1.5, 1.5], atol=1e-5)
+    np.testing.assert_allclose(judge._power(sides), [0.6, 0.6, 0.8, 1.0, 1.0], atol=1e-5)
 
 
 def test_a_batch_gives_each_picture_its_own(detector: ObjectDetector) -> None:
@@ -96,7 +96,7 @@ def test_the_written_model_gives_what_the_network_gives(detector: ObjectDetector
 
     size = export(detector.network, tmp_path / "model", detector.options)
     assert size == sum(path.stat().st_size for path in (tmp_path / "model").rglob("*") if path.is_file())
-    view = json.loads((tmp_path / "model" / VIEW_FILE).read_text())
+    view = json.loads((tmp_path / "model" / FORM_FILE).read_text())
     assert view == {"side": 320, "multiple": 32, "most_pixels": 1 << 22}
     signature = tf.saved_model.load(str(tmp_path / "model")).signatures["serving_default"]
     pixels = data.astronaut()[None]
