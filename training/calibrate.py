@@ -2,10 +2,9 @@
 
     python -m training.calibrate --data DATA --weights FOLDER '{"mask_bias": 1}' '{"second_look": {"odds_bias": 1}}'
 
-FOLDER is where training put `final.npz`. Each argument is a JSON object of ExportOptions, and of
-what is in SecondLook, that differ from what is shipped; `{"second_look": null}` leaves that out. What the export fixes
-is chosen here, never on the evaluation sets. The detector, its views and the geometry are the package's own, without
-dilation.
+FOLDER is where training put `final.npz`. Each argument is a JSON object of the ExportOptions that differ from what is
+shipped; those of SecondLook go under `second_look`, and null there leaves it out. What the export fixes is chosen here,
+never on the evaluation sets. The detector, its views and the geometry are the package's own, without dilation.
 """
 
 from __future__ import annotations

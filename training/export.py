@@ -70,8 +70,8 @@ class ExportOptions:
       them. A wrong small box costs little, and the small are missed most;
     - `nms_iou`: of two boxes of a class that overlap more, the better one stays;
     - `box_margin`: share of its side by which a box grows on each side, since masks reach beyond the predicted box;
-    - `mask_side`: rows and columns of a mask; `mask_bias`: added to mask logits, so that doubt hides;
-      `mask_bias` is for persons, `vehicle_bias` for all else, which fills its box more;
+    - `mask_side`: rows and columns of a mask; `mask_bias` (persons) and `vehicle_bias` (all else, which fills its box
+      more): added to mask logits, so that doubt hides;
       `mask_grow`: side of the square of mask cells by which masks are dilated, odd, 1 for none;
     - `solid_pixels`: boxes whose smaller side (network pixels) is below this are hidden whole.
     """

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 STRIDE: Final = 16
 """Pixels between two places. It was trained on sides of a multiple of it and one more, so that places lie from edge to
 edge."""
-GROUPS: Final = ("person", "vehicle")
-"""What the two values at each place are of."""
 VOC_CLASSES: Final = 21
 VOC_ROWS: Final = ((15,), (2, 6, 7, 14, 19))
-"""Pascal VOC's person; bicycle, bus, car, motorbike and train, whose waggons are what lorries look most like."""
+"""What the two values at each place are of: Pascal VOC's person; bicycle, bus, car, motorbike and train, whose waggons
+are what lorries look most like."""
 MOST_EXACT: Final = 1 << 24
 _DILATED: Final = 3
 """So many of the last depthwise convolutions look two cells far: at stride 16 instead of 32."""
@@ -103,6 +102,9 @@ def read_operations(path: Path) -> list[Operation]:
         _operation(step, tensors, interpreter, 2 if row in wide else 1) for row, step in enumerate(steps[: last + 1])
     ]
     most = max(operation.convolution.most(operation.forms[0]) for operation in read if operation.convolution)
+    joined = [operation for operation in read if operation.name == "CONCATENATION"]
+    if any(form != operation.result for operation in joined for form in operation.forms):
+        raise ValueError(f"{path}: expected tensors of one form to be joined")
     if most >= MOST_EXACT:
         raise ValueError(f"{path}: expected sums below 2^24, got up to {most}")
     return read

@@ -140,7 +140,12 @@ def blend(network: keras.Model, start: Path) -> None:
 
 
 def train(data: Path, out: Path, options: argparse.Namespace) -> None:
-    """The whole recipe. Raises FileNotFoundError when the data folder lacks a part."""
+    """The whole recipe. Raises FileNotFoundError when the data folder lacks a part, ValueError when DeepLab's file is
+    another one."""
+    for name in (START_WEIGHTS, DEEPLAB):
+        if not (data / name).is_file():
+            raise FileNotFoundError(f"{data / name}: expected the published weights, as training/README.md says")
+    segmenter = Segmenter(read_operations(data / DEEPLAB))
     keras.utils.set_random_seed(SEED)
     network = build_network()
     load_weights(network, data / START_WEIGHTS)
@@ -154,7 +159,7 @@ def train(data: Path, out: Path, options: argparse.Namespace) -> None:
     save_weights(network, out / "blended.npz")
     log |= train_branch(network, Batches(samples, weights, **_form(options, SEED + 1)), out, options)
     (out / "log.json").write_text(json.dumps({"options": vars(options), "losses": log}, indent=1, default=str))
-    export(network, out / "saved_model", ExportOptions(), Segmenter(read_operations(data / DEEPLAB)))
+    export(network, out / "saved_model", ExportOptions(), segmenter)
 
 
 def train_whole(network: keras.Model, batches: Batches, out: Path, options: argparse.Namespace) -> dict[str, Any]:

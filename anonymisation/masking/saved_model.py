@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
@@ -44,7 +44,8 @@ class Devices:
     Attributes:
         threads: of one operation (None: as many as there are cores); only before TensorFlow runs for the first time.
         memory_growth: take a GPU's memory as it is needed, so that two processes can share it; also only before that.
-        mixed_precision: let operations that bear it work with 16 bits (TensorFlow's graph rewrite).
+        mixed_precision: let operations that bear it work with 16 bits (TensorFlow's graph rewrite). It stays off for a
+            model with a second look: a network that calculates with whole numbers would no longer be exact.
         xla: compile the parts of the graph that XLA can (TensorFlow's automatic clustering).
     """
 
@@ -72,7 +73,12 @@ class SavedModel:
         """The size at which the model sees; None where it does not say (it takes any, and scales inside)."""
         self.second_look = read_second_look(folder)
         """How `segment` is to be used; None where the model brings no segmentation network."""
-        _prepare_devices(devices or Devices())
+        devices = devices or Devices()
+        if devices.mixed_precision and self.second_look is not None:
+            message = "gpu_mixed_precision stays off for the model in %s: its second look does not bear 16 bits"
+            logging.getLogger(__name__).warning(message, folder)
+            devices = replace(devices, mixed_precision=False)
+        _prepare_devices(devices)
         self._folder = folder
         self._score_threshold = score_threshold
         self._model = _load(folder)  # holds the variables that the signature uses
@@ -90,7 +96,7 @@ class SavedModel:
             raise ModelUnavailableError(f"{where} has {SECOND_LOOK_FILE}, but no signature {SECOND_SIGNATURE!r}")
         if OPTIONAL_OUTPUT not in self._signature.structured_outputs:
             raise ModelUnavailableError(f"{where} has no {OPTIONAL_OUTPUT} for a second look")
-        if _input_of(signature, self._folder).name != SECOND_INPUT:
+        if _input_of(signature, f"{self._folder}, signature {SECOND_SIGNATURE!r}").name != SECOND_INPUT:
             raise ModelUnavailableError(f"{where}: expected the input of {SECOND_SIGNATURE!r} to be {SECOND_INPUT!r}")
         odds = signature.structured_outputs.get(SECOND_OUTPUT)
         if odds is None or odds.dtype != tf.float32 or odds.shape.rank not in (None, 4):
@@ -244,7 +250,7 @@ def _signature_of(model: Any, folder: Path) -> Any:
     return signatures[SIGNATURE]
 
 
-def _input_of(signature: Any, folder: Path) -> Any:
+def _input_of(signature: Any, folder: Path | str) -> Any:
     inputs = list(signature.structured_input_signature[1].values())
     form = "expected one input, uint8 [batch, height, width, 3] for pictures of any size"
     if len(inputs) != 1:

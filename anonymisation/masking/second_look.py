@@ -26,11 +26,13 @@ from anonymisation.masking.geometry import MASK_THRESHOLD
 
 Segment = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From a picture (H, W, 3) uint8 RGB to log odds (rows, columns, groups) of what is there, samples evenly from edge to
-edge."""
+edge. In a SavedModel: a signature `segmentation` from `input_tensor` uint8 [1, H, W, 3] to `log_odds` float32 [1, rows,
+columns, groups], beside a `serving_default` that gives `detection_masks`."""
 
 Box = NDArray[np.float32]
 Mask = NDArray[np.float32]
 _WHOLE: Final = np.array([0, 0, 1, 1], np.float32)
+_MOST_PIXELS: Final = 1 << 24  # a whole survey picture; beyond it only memory grows
 _CLEAR: Final = 30.0  # log odds beyond these mean 0 or 1
 # An outline that gives up more than half of what was marked is not believed. Of the finds outlined on pictures that
 # were not trained on, none kept less than 0.6.
@@ -75,10 +77,11 @@ class SecondLook:
     outside_odds: float
 
     def __post_init__(self) -> None:
+        if self.step < 1 or not self.step**2 <= self.pixels <= _MOST_PIXELS or self.least_side <= 0:
+            form = f"pixels for at least one step, no more than {_MOST_PIXELS}, and a positive least_side"
+            raise ValueError(f"expected {form}, got {self}")
         if not all(math.isfinite(value) for value in astuple(self)):
             raise ValueError(f"expected finite numbers, got {self}")
-        if self.step < 1 or self.pixels < self.step**2 or self.least_side <= 0:
-            raise ValueError(f"expected pixels for at least one step and a positive least_side, got {self}")
         if not (0 < self.judged_share < 1 and 0 <= self.sure_score <= 1):
             raise ValueError(f"expected a judged_share and a sure_score between 0 and 1, got {self}")
         if min(self.reach, self.mask_weight, self.odds_weight) < 0:

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from anonymisation.errors import ImageError, ModelUnavailableError
 from anonymisation.masking.factory import load_detector
 from anonymisation.masking.geometry import union
-from anonymisation.masking.saved_model import FORM_FILE, SECOND_LOOK_FILE, SavedModel
+from anonymisation.masking.saved_model import FORM_FILE, SECOND_LOOK_FILE, Devices, SavedModel
 from anonymisation.masking.second_look import SecondLook
 from anonymisation.masking.tiling import MAX_BATCH, TilingDetector
 from anonymisation.masking.views import InputForm, Tiles
@@ -335,3 +335,12 @@ def test_the_second_look_is_taken(settings_with: Callable[..., Settings], tmp_pa
     red[..., 0] = 250
     assert detector.detect(plain).counts() == {}
     assert sum(detector.detect(red).counts().values()) > 0
+
+
+def test_mixed_precision_stays_off_where_whole_numbers_must_be_exact(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = _Segmenter().saved(tmp_path / "looks", json.dumps(LOOK))
+    SavedModel(folder, score_threshold=0.1, devices=Devices(mixed_precision=True))
+    assert not tf.config.optimizer.get_experimental_options().get("auto_mixed_precision", False)
+    assert f"gpu_mixed_precision stays off for the model in {folder}" in caplog.text

@@ -99,7 +99,7 @@ def test_masks_of_one_sample_know_no_outline() -> None:
     assert LOOK.at(PICTURE, before, Segmenter(-9.0)) is before
 
 
-def test_a_find_is_judged_by_a_share_of_its_box() -> None:
+def test_a_find_is_judged_by_a_share_of_what_it_marks() -> None:
     odds = np.full((49, 65), -9.0, np.float32)
     odds[13:35, 19:22] = 0.4  # 3 of 33 columns of the box
     for share, remains in ((0.02, 1), (0.2, 0)):
@@ -229,6 +229,8 @@ def test_the_network_sees_the_picture_scaled() -> None:
         {"odds_weight": -1.0},
         {"least_odds": float("inf")},
         {"pixels": float("nan")},
+        {"pixels": 10**400},
+        {"odds_bias": float("nan")},
         {"step": 0},
         {"pixels": 100},
         {"least_side": 0.0},
