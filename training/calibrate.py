@@ -1,10 +1,10 @@
 """Figures of export options on the held-out tenth of the training pictures, one line per variant.
 
-    python -m training.calibrate --data DATA --weights FOLDER '{"mask_bias": 1}' '{"second_look": {"odds_bias": 1}}'
+    python -m training.calibrate --data DATA --weights FOLDER/final.npz '{"mask_bias": 1.0}'
 
-FOLDER is where training put `final.npz`. Each argument is a JSON object of the ExportOptions that differ from what is
-shipped; those of SecondLook go under `second_look`, and null there leaves it out. What the export fixes is chosen here,
-never on the evaluation sets. The detector, its views and the geometry are the package's own, without dilation.
+Each argument is a JSON object of the ExportOptions that differ from what is shipped; those of SecondLook go under
+`second_look`, as in `{"second_look": {"odds_bias": 3}}`, and null there leaves it out. What the export fixes is chosen
+here, never on the evaluation sets. The detector, its views and the geometry are the package's own, without dilation.
 """
 
 from __future__ import annotations
@@ -79,11 +79,11 @@ def main() -> None:
     """Print a line of JSON for each variant and source."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the training data")
-    parser.add_argument("--weights", type=Path, required=True, help="folder with final.npz")
+    parser.add_argument("--weights", type=Path, required=True, help="weights (.npz) of the network with masks")
     parser.add_argument("variants", nargs="*", default=["{}"], help="JSON objects of export options")
     options = parser.parse_args()
     network = build_network()
-    load_weights(network, options.weights / "final.npz")
+    load_weights(network, options.weights)
     segmenter = Segmenter(read_operations(options.data / DEEPLAB))
     for variant in options.variants:
         with tempfile.TemporaryDirectory() as folder:

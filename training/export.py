@@ -27,7 +27,7 @@ from training.network import (
     decode_boxes,
     sample_places,
 )
-from training.segmenter import STRIDE, Segmenter
+from training.segmenter import PICTURES, STRIDE, Segmenter
 
 MAX_DETECTIONS: Final = 300
 CANDIDATES: Final = 2000
@@ -54,8 +54,6 @@ SECOND_LOOK: Final = SecondLook(
     outside_odds=-3.0,
 )
 """As chosen on the held-out pictures."""
-
-_PICTURES: Final = tf.TensorSpec((None, None, None, 3), tf.uint8, name="input_tensor")
 
 Tensor = Any
 
@@ -122,7 +120,7 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         self.network = network
         self.options = options
 
-    @tf.function(input_signature=[_PICTURES])  # type: ignore[untyped-decorator]
+    @tf.function(input_signature=[PICTURES])  # type: ignore[untyped-decorator]
     def __call__(self, input_tensor: Tensor) -> dict[str, Tensor]:
         """Boxes are ymin, xmin, ymax, xmax as shares of the given picture; masks are relative to their boxes."""
         picture, inner = self._prepared(input_tensor)
@@ -250,7 +248,8 @@ def export(
 
     It says at what size it sees (FORM_FILE). With a `segmenter` it has a signature for the second look, and `look` says
     how that is taken.
-    Weights are frozen into the graph: one file, loaded fast, and the same weights give the same file name and content.
+    Weights are frozen into the graph: one file, loaded fast. The same weights give the same results; the order in which
+    the file lists its parts may differ.
     """
     holder = tf.Module()
     holder.serve = _frozen(ObjectDetector(network, options))
@@ -283,4 +282,4 @@ def _frozen(module: Any) -> Any:
         tensors = tf.graph_util.import_graph_def(graph, {frozen.inputs[0].name: input_tensor}, outputs, name="")
         return dict(zip(names, tensors, strict=True))
 
-    return tf.function(imported, input_signature=[_PICTURES])
+    return tf.function(imported, input_signature=[PICTURES])

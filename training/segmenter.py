@@ -17,6 +17,8 @@ import numpy as np
 import tensorflow as tf  # noqa: TID253 - the network is written in it
 from numpy.typing import NDArray
 
+from anonymisation.masking.saved_model import SECOND_INPUT, SECOND_OUTPUT
+
 STRIDE: Final = 16
 """Pixels between two places. It was trained on sides of a multiple of it and one more, so that places lie from edge to
 edge."""
@@ -25,6 +27,8 @@ VOC_ROWS: Final = ((15,), (2, 6, 7, 14, 19))
 """What the two values at each place are of: Pascal VOC's person; bicycle, bus, car, motorbike and train, whose waggons
 are what lorries look most like."""
 MOST_EXACT: Final = 1 << 24
+PICTURES: Final = tf.TensorSpec((None, None, None, 3), tf.uint8, name=SECOND_INPUT)
+"""What every network here is given."""
 _DILATED: Final = 3
 """So many of the last depthwise convolutions look two cells far: at stride 16 instead of 32."""
 
@@ -86,8 +90,11 @@ class Operation:
 def read_operations(path: Path) -> list[Operation]:
     """The operations of the published file, up to the class logits.
 
-    Raises ValueError when the file is of another network, or its sums may become too large to be exact.
+    Raises FileNotFoundError where there is none, ValueError when it is of another network, or its sums may become too
+    large to be exact.
     """
+    if not path.is_file():  # TensorFlow would call it a wrong value
+        raise FileNotFoundError(f"{path}: expected the published weights, as training/README.md says")
     resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = tf.lite.Interpreter(str(path), experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
@@ -140,9 +147,7 @@ class Segmenter(tf.Module):  # type: ignore[misc]
         super().__init__(name="segmenter")
         self._operations = operations
 
-    @tf.function(  # type: ignore[untyped-decorator]
-        input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, name="input_tensor")], autograph=False
-    )
+    @tf.function(input_signature=[PICTURES], autograph=False)  # type: ignore[untyped-decorator]
     def __call__(self, input_tensor: Tensor) -> dict[str, Tensor]:
         """`log_odds` float32 [batch, rows, columns, 2] of persons and vehicles against all else, at every sixteenth
         pixel from the first on: how far the best class of the group is above the best of the others."""
@@ -151,7 +156,7 @@ class Segmenter(tf.Module):  # type: ignore[misc]
             known[operation.gives] = _in_steps(operation, [known[index] for index in operation.takes])
         last = self._operations[-1]
         logits = _values(last, [known[last.takes[0]]])
-        return {"log_odds": tf.stack([_margin(logits, rows) for rows in VOC_ROWS], axis=-1)}
+        return {SECOND_OUTPUT: tf.stack([_margin(logits, rows) for rows in VOC_ROWS], axis=-1)}
 
 
 def _in_steps(operation: Operation, given: list[Tensor]) -> Tensor:

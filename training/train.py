@@ -142,9 +142,6 @@ def blend(network: keras.Model, start: Path) -> None:
 def train(data: Path, out: Path, options: argparse.Namespace) -> None:
     """The whole recipe. Raises FileNotFoundError when the data folder lacks a part, ValueError when DeepLab's file is
     another one."""
-    for name in (START_WEIGHTS, DEEPLAB):
-        if not (data / name).is_file():
-            raise FileNotFoundError(f"{data / name}: expected the published weights, as training/README.md says")
     segmenter = Segmenter(read_operations(data / DEEPLAB))
     keras.utils.set_random_seed(SEED)
     network = build_network()

@@ -69,9 +69,9 @@ class SavedModel:
         Raises:
             ModelUnavailableError: there is no such model, it cannot be read, or its signature is another.
         """
-        self.form = read_form(folder)
+        self.form = _read(folder / FORM_FILE, InputForm)
         """The size at which the model sees; None where it does not say (it takes any, and scales inside)."""
-        self.second_look = read_second_look(folder)
+        self.second_look = _read(folder / SECOND_LOOK_FILE, SecondLook)
         """How `segment` is to be used; None where the model brings no segmentation network."""
         devices = devices or Devices()
         if devices.mixed_precision and self.second_look is not None:
@@ -179,33 +179,23 @@ class SavedModel:
         return tf.constant(batch)
 
 
-def read_form(folder: Path) -> InputForm | None:
-    """What the SavedModel in `folder` says of the size at which it sees, if it says so.
-
-    Raises:
-        ModelUnavailableError: it says something else.
-    """
-    return _read(folder / FORM_FILE, InputForm)
-
-
-def read_second_look(folder: Path) -> SecondLook | None:
-    """How the segmentation network of the SavedModel in `folder` is to be used, if it brings one.
-
-    Raises:
-        ModelUnavailableError: it says something else.
-    """
-    return _read(folder / SECOND_LOOK_FILE, SecondLook)
-
-
 def _read(path: Path, form: type[_Form]) -> _Form | None:
-    """The object that a file of JSON describes; None where there is no file."""
+    """What the file says, all of its fields and nothing else; None where there is no file.
+
+    Raises:
+        ModelUnavailableError: it says something else.
+    """
+    names = [field.name for field in fields(form)]
     try:
-        return msgspec.json.decode(path.read_bytes(), type=form)
+        values = msgspec.json.decode(path.read_bytes(), type=dict[str, int | float])
+        if unknown := values.keys() - set(names):
+            raise ValueError(f"{', '.join(sorted(unknown))} is none of these")
+        return msgspec.convert(values, form)
     except FileNotFoundError:
         return None
-    except (OSError, msgspec.MsgspecError) as error:
-        names = ", ".join(field.name for field in fields(form))
-        raise ModelUnavailableError(f"{path}: expected a JSON object of numbers, with {names}: {error}") from error
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        form_text = f"expected a JSON object of numbers, with {', '.join(names)}"
+        raise ModelUnavailableError(f"{path}: {form_text}: {error}") from error
 
 
 def _gist(error: Any) -> str:

@@ -36,7 +36,7 @@ _MOST_PIXELS: Final = 1 << 24  # a whole survey picture; beyond it only memory g
 _CLEAR: Final = 30.0  # log odds beyond these mean 0 or 1
 # An outline that gives up more than half of what was marked is not believed. Of the finds outlined on pictures that
 # were not trained on, none kept less than 0.6.
-_MOST: Final = 0.5
+_LEAST_KEPT: Final = 0.5
 _CERTAIN: Final = 1e-6  # what is nearer to 0 or 1 than this counts as so near
 
 
@@ -124,20 +124,20 @@ class SecondLook:
             marked = mask > MASK_THRESHOLD
             judged = np.quantile(there[marked] if marked.any() else there, 1 - self.judged_share)
             if judged >= self.seen_odds:
-                if self._still_marked(mask, there, marked) >= _MOST:
+                if self._still_marked(mask, there, marked) >= _LEAST_KEPT:
                     boxes[row], masks[row] = self._outlined(box, mask, odds)
             elif score < self.sure_score and judged + _log_odds(score) < self.least_odds:
                 keep[row] = False
         return Detections(boxes[keep], found.scores[keep], found.classes[keep], masks[keep], found.objects[keep])
 
-    def _still_marked(self, mask: NDArray[np.float32], odds: NDArray[np.float32], marked: NDArray[np.bool_]) -> float:
+    def _still_marked(self, mask: Mask, odds: NDArray[np.float32], marked: NDArray[np.bool_]) -> float:
         """The share of what a mask marks that would still be marked; 0 where it marks nothing."""
         return float(np.mean(self._total(_log_odds(mask), odds)[marked] > 0)) if marked.any() else 0.0
 
     def _total(self, own: NDArray[np.float32], odds: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(self.mask_weight * own + self.odds_weight * odds + self.odds_bias, np.float32)
 
-    def _outlined(self, box: Box, mask: NDArray[np.float32], odds: NDArray[np.float32]) -> tuple[Box, Mask]:
+    def _outlined(self, box: Box, mask: Mask, odds: NDArray[np.float32]) -> tuple[Box, Mask]:
         """The mask drawn anew, and the box around it."""
         margin = (box[2:] - box[:2]) * np.float32(self.reach)
         wide = np.clip(np.concatenate([box[:2] - margin, box[2:] + margin]), 0, 1).astype(np.float32)

@@ -83,7 +83,9 @@ def save_tf2(folder: Path, batch: int | None = 1) -> Path:
     return folder
 
 
-class _Constant(tf.Module):
+class Constant(tf.Module):
+    """Gives the same outputs, batch axis included, for every picture."""
+
     def __init__(self, outputs: Mapping[str, NDArray[Any]], spec: Any) -> None:
         super().__init__()
         self.outputs = {name: tf.constant(array) for name, array in outputs.items()}
@@ -95,7 +97,7 @@ class _Constant(tf.Module):
 
 def save_constant(folder: Path, outputs: Mapping[str, NDArray[Any]], *, spec: Any = None, signature: str = "") -> Path:
     """A model that gives the same outputs, batch axis included, for every picture."""
-    module = _Constant(outputs, spec or tf.TensorSpec((1, None, None, 3), tf.uint8, "input_tensor"))
+    module = Constant(outputs, spec or tf.TensorSpec((1, None, None, 3), tf.uint8, "input_tensor"))
     tf.saved_model.save(module, str(folder), {signature or "serving_default": module.serve})
     return folder
 

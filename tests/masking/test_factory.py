@@ -162,6 +162,7 @@ def test_the_next_views_are_brought_to_the_device_ahead(
 SAME = """
 import hashlib, sys
 from pathlib import Path
+import cv2
 import numpy as np
 import skimage
 from PIL import Image
@@ -177,6 +178,9 @@ digests = [
     hashlib.sha256(b"".join(array.tobytes() for part in parts for array in (part.boxes, part.scores, part.masks)))
     for parts in (together, alone, [found])
 ]
+for sides in ((529, 705), (385, 977), (609, 609)):
+    odds = detector.model.segment(cv2.resize(astronaut, sides[::-1]))
+    digests.append(hashlib.sha256(odds.tobytes()))
 print(sum(map(len, together)) > 0, len(found) > 0, *(digest.hexdigest() for digest in digests))
 """
 
@@ -189,9 +193,10 @@ def test_any_number_of_threads_and_any_batch_give_the_same() -> None:
     lines = {run.communicate()[0] for run in runs}
     assert [run.returncode for run in runs] == [0, 0, 0, 0]
     assert len(lines) == 1
-    some, any_found, together, alone, _ = lines.pop().split()
+    some, any_found, together, alone, _, *segmented = lines.pop().split()
     assert (some, any_found) == ("True", "True")
     assert together == alone
+    assert len(set(segmented)) == 3
 
 
 def test_identity_follows_the_files_and_not_their_place(

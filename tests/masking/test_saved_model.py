@@ -18,7 +18,7 @@ from anonymisation.masking.second_look import SecondLook
 from anonymisation.masking.tiling import MAX_BATCH, TilingDetector
 from anonymisation.masking.views import InputForm, Tiles
 from anonymisation.settings import Settings
-from tests.masking.scripted_models import BLUE, GREEN, RED, save_constant, save_tf2
+from tests.masking.scripted_models import BLUE, GREEN, RED, Constant, save_constant, save_tf2
 
 
 def picture(height: int, width: int, *squares: tuple[tuple[int, int, int], int, int, int]) -> NDArray[np.uint8]:
@@ -191,7 +191,16 @@ def test_a_model_may_say_at_what_size_it_sees(tf2_model: Path, tmp_path: Path) -
 
 @pytest.mark.parametrize(
     "text",
-    ["", "[]", "64", '{"side": 64}', '{"side": 64, "multiple": 0, "most_pixels": 65536}', '{"sides": 64}', "\xff"],
+    [
+        "",
+        "[]",
+        "64",
+        '{"side": 64, "multiple": 32, "most_pixels": 65536, "sides": 1}',
+        '{"side": 64}',
+        '{"side": 64, "multiple": 0, "most_pixels": 65536}',
+        '{"sides": 64}',
+        "\xff",
+    ],
 )
 def test_a_size_that_is_none_condemns_the_model(tmp_path: Path, text: str) -> None:
     folder = save_constant(tmp_path / "model", outputs())
@@ -240,21 +249,15 @@ LOOK = {
 }
 
 
-class _Segmenter(tf.Module):
-    """Sees what is red, in `rows` pictures at once; refuses wide pictures."""
+class _Segmenter(Constant):
+    """Finds the same in every picture, and sees what is red, in `rows` pictures at once; refuses wide pictures."""
 
     def __init__(self, rows: int = 1, output: str = "log_odds", dtype: Any = tf.float32, named: str = "input_tensor"):
-        super().__init__()
+        super().__init__(outputs(), tf.TensorSpec((None, None, None, 3), tf.uint8, "input_tensor"))
         self.rows, self.output, self.dtype = rows, output, dtype
-        self.found = {name: tf.constant(array) for name, array in outputs().items()}
-        spec = tf.TensorSpec((None, None, None, 3), tf.uint8, "input_tensor")
-        self.serve = tf.function(self._serve, input_signature=[spec])
         segment = {"input_tensor": self._segment, "image": self._segment_image}[named]
         spec = tf.TensorSpec((None, None, None, 3), tf.uint8, named)
         self.segment = tf.function(segment, input_signature=[spec])
-
-    def _serve(self, input_tensor: Any) -> dict[str, Any]:
-        return {name: tf.identity(value) for name, value in self.found.items()}
 
     def _segment_image(self, image: Any) -> dict[str, Any]:
         return self._segment(image)
@@ -321,7 +324,7 @@ def test_a_second_look_that_is_none_condemns_the_model(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match=r"has assets.extra/second_look.json, but no signature 'segmentati"):
         SavedModel(folder, score_threshold=0.1)
     boxes_alone = _Segmenter()
-    del boxes_alone.found["detection_masks"]
+    del boxes_alone.outputs["detection_masks"]
     folder = boxes_alone.saved(tmp_path / "boxes", json.dumps(LOOK))
     with pytest.raises(ModelUnavailableError, match="has no detection_masks for a second look"):
         SavedModel(folder, score_threshold=0.1)
