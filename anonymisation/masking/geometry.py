@@ -31,6 +31,9 @@ _ROUNDING: Final = 1e-6  # a few units in the last place of a float32 near 0.5, 
 _STRIP_PIXELS: Final = 1 << 18  # pixels worked on at once: 1 MB of float32 samples
 _KEPT_WEIGHTS: Final = 8  # at most 1 MB each for the widest of pictures
 
+Window = tuple[slice, slice]
+"""Rows and columns of part of a picture."""
+
 
 @dataclass(frozen=True, slots=True)
 class PixelBox:
@@ -55,6 +58,16 @@ class PixelBox:
         """Columns."""
         return self.right - self.left
 
+    @property
+    def window(self) -> Window:
+        """The pixels as an index of a picture's first two axes."""
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    def within(self, outer: PixelBox) -> Window:
+        """The pixels as an index of the part of the picture that `outer` is."""
+        rows = slice(self.top - outer.top, self.bottom - outer.top)
+        return rows, slice(self.left - outer.left, self.right - outer.left)
+
     def hull(self, other: PixelBox) -> PixelBox:
         """The smallest box that holds both."""
         return PixelBox(
@@ -63,6 +76,12 @@ class PixelBox:
             max(self.bottom, other.bottom),
             max(self.right, other.right),
         )
+
+    def common(self, other: PixelBox) -> PixelBox | None:
+        """The pixels that the two share, if they share any."""
+        top, left = max(self.top, other.top), max(self.left, other.left)
+        bottom, right = min(self.bottom, other.bottom), min(self.right, other.right)
+        return PixelBox(top, left, bottom, right) if top < bottom and left < right else None
 
     def grown(self, margin: int, height: int, width: int) -> PixelBox:
         """The box with `margin` pixels added on each side, within a picture of that height and width."""
@@ -83,7 +102,7 @@ class Patch:
     marked: NDArray[np.bool_]
 
     @property
-    def window(self) -> tuple[slice, slice]:
+    def window(self) -> Window:
         """Where in the picture the patch lies, as an index of its first two axes."""
         rows, columns = self.marked.shape
         return slice(self.top, self.top + rows), slice(self.left, self.left + columns)

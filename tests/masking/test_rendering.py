@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from anonymisation.masking.backdrop import NEUTRAL
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.geometry import union
 from anonymisation.masking.labels import CLASSES
-from anonymisation.masking.rendering import FALLBACK_COLOUR, Appearance, redact
+from anonymisation.masking.rendering import Appearance, redact
+from anonymisation.masking.tones import quantised, regions, tone_of
 from anonymisation.settings import Settings
 
 COLOUR_BLUR = Appearance(15, None, gray=False, normalised=False)
@@ -84,48 +86,100 @@ def test_in_place_is_the_same_as_in_a_copy(appearance: Appearance) -> None:
 
 
 @pytest.mark.parametrize("size", [(300, 500), (1500, 2300), (12, 900)])
-@pytest.mark.parametrize("appearance", [COLOUR_BLUR, GRAY_BLUR, NORMALISED])
-def test_blur_equals_that_of_the_whole_picture(appearance: Appearance, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize("appearance", [COLOUR_BLUR, GRAY_BLUR])
+def test_it_is_the_blur_of_a_picture_without_what_is_hidden(appearance: Appearance, size: tuple[int, int]) -> None:
     height, width = size
     pixels = noise(height, width)
     side = int(15 / 1000 * width)
+    found = Detections.of([[0.25, 0.25, 0.5, 0.3], [0.4, 0.8, 0.6, 0.9]], [1, 1], [1, 3])
+    result = redact(pixels, found, appearance, 2)
+    hidden = pixels.copy()
+    for half in (np.s_[:, : width // 2], np.s_[:, width // 2 :]):
+        marked = result.mask[half]
+        hidden[half][marked] = tone_of(pixels[half], marked, gray=appearance.gray)
     if appearance.gray:
-        luma = cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
-        whole = cv2.blur(luma, (side, side)).astype(int)
-        if appearance.normalised:
-            wide = int(1.2 * side)
-            whole = np.clip(whole - cv2.blur(luma, (wide, wide)).astype(int) + 100, 0, 255)
-        whole = np.repeat(whole[:, :, None], 3, axis=2)
-    else:
-        whole = cv2.blur(pixels, (side, side))
-    result = redact(pixels, several(), appearance, 2)
-    assert np.array_equal(result.pixels[result.mask], whole[result.mask])
+        hidden = cv2.cvtColor(hidden, cv2.COLOR_RGB2GRAY)[..., None].repeat(3, axis=2)
+    assert np.array_equal(result.pixels[result.mask], cv2.blur(hidden, (side, side))[result.mask])
 
 
-def test_luma_is_that_of_bt_601() -> None:
-    pixels = np.zeros((100, 400, 3), np.uint8)
-    found = Detections.of([[0.4, 0.4, 0.6, 0.6]], [1], [1])
-    for channel, weight in enumerate((0.299, 0.587, 0.114)):
-        pixels[:] = 0
-        pixels[..., channel] = 200
-        hidden = redact(pixels, found, GRAY_BLUR, 0)
-        assert np.all(np.abs(hidden.pixels[hidden.mask] - 200 * weight) <= 1)
+@pytest.mark.parametrize("blur", [1, 15, 100])
+@pytest.mark.parametrize("masks", [None, np.random.default_rng(5).random((3, 9, 9))])
+def test_the_default_keeps_nothing_at_all(blur: float, masks: NDArray[np.float64] | None) -> None:
+    """Whatever is hidden, what is published is the same to the last bit: also at the border, and where objects meet."""
+    boxes = [[0, 0, 0.3, 0.2], [0.4, 0.5, 0.7, 0.8], [0.65, 0.7, 1, 0.9]]
+    found = Detections.of(boxes, [0.9] * 3, [1, 3, 8], masks)
+    appearance = Appearance(blur, None, gray=True, normalised=True)
+    pixels = noise(300, 900)
+    first = redact(pixels, found, appearance, 4)
+    for inside in (0, 255, noise(300, 900, seed=7)):
+        other = np.where(first.mask[..., None], inside, pixels).astype(np.uint8)
+        assert np.array_equal(redact(other, found, appearance, 4).pixels, first.pixels)
 
 
-@pytest.mark.parametrize("level", [0, 100, 255])
-def test_normalised_blur_saturates_and_levels_bright_and_dark(level: int) -> None:
+@pytest.mark.parametrize(("appearance", "most"), [(GRAY_BLUR, 4), (COLOUR_BLUR, 100)])
+def test_a_region_takes_one_of_few_forms_whatever_it_hides(appearance: Appearance, most: int) -> None:
+    random = np.random.default_rng(11)
+    found = Detections.of([[0.3, 0.3, 0.6, 0.6], [0.5, 0.5, 0.8, 0.9]], [1, 1], [3, 3])
+    pixels = noise(60, 400)
+    forms = set()
+    for _ in range(600):
+        mask = union(found, 60, 400, 0)
+        pixels[mask] = random.integers(0, 256, (1, 3)) if random.random() < 0.5 else random.integers(0, 256, 3)
+        pixels[mask] += random.integers(0, 2, (mask.sum(), 3), np.uint8) * np.uint8(random.integers(0, 255))
+        forms.add(_inside(pixels, found, appearance))
+    assert 2 < len(forms) <= most
+
+
+def _inside(pixels: NDArray[np.uint8], found: Detections, appearance: Appearance) -> bytes:
+    hidden = redact(pixels, found, appearance, 0)
+    return hidden.pixels[hidden.mask].tobytes()
+
+
+@pytest.mark.parametrize("level", [0, 130, 255])
+def test_normalised_takes_the_gray_of_the_surroundings(level: int) -> None:
     pixels = np.full((200, 1000, 3), level, np.uint8)
     found = Detections.of([[0.2, 0.4, 0.6, 0.5]], [1], [3])
+    pixels[40:120, 400:500] = 255 - level
     hidden = redact(pixels, found, NORMALISED, 0)
-    assert np.all(hidden.pixels[hidden.mask] == 100)
-    # The strongest contrast there is would leave 8 bits on both sides.
-    stripes = pixels.copy()
-    stripes[:] = 0
-    stripes[:, ::2] = 255
-    stripes[:, 450:, :] = 255 - level
-    values = redact(stripes, found, Appearance(100, None, gray=True, normalised=True), 0)
-    wide = cv2.blur(stripes[..., 0], (100, 100)).astype(int) - cv2.blur(stripes[..., 0], (120, 120)) + 100
-    assert np.array_equal(values.pixels[values.mask][:, 0], np.clip(wide, 0, 255)[values.mask])
+    assert np.all(hidden.pixels[hidden.mask] == level)
+
+
+def test_without_surroundings_there_is_a_level_of_its_own() -> None:
+    hidden = redact(noise(120, 160), Detections.of([[0, 0, 1, 1]], [1], [8]), NORMALISED, 4)
+    assert np.all(hidden.pixels == NEUTRAL)
+
+
+def test_the_backdrop_follows_the_surroundings_without_steps() -> None:
+    columns = np.linspace(0, 255, 1200).astype(np.uint8)
+    pixels = np.tile(columns[None, :, None], (400, 1, 3))
+    found = Detections.of([[0.3, 0.25, 0.7, 0.75]], [1], [3])
+    hidden = redact(pixels, found, NORMALISED, 0)
+    inside = hidden.pixels[200, 300:900, 0].astype(int)
+    assert np.abs(np.diff(inside)).max() <= 2  # no cells to be seen
+    assert inside[60] < 110 < 145 < inside[-60]
+
+
+@pytest.mark.parametrize("gray", [True, False])
+def test_tones_are_far_apart(gray: bool) -> None:
+    random = np.random.default_rng(2)
+    found = {quantised(random.uniform(0, 255, 3), gray=gray) for _ in range(20_000)}
+    assert len(found) <= (4 if gray else 100)
+    assert {quantised(np.full(3, level), gray=gray) for level in (0.0, 63.9, 255.0)} == {(32,) * 3, (224,) * 3}
+    reddish = quantised(np.array([200.0, 20, 20]), gray=False)
+    assert reddish[0] > reddish[1] + 60
+
+
+def test_objects_that_touch_or_nearly_do_are_one_region() -> None:
+    """A model that takes one object for many small ones next to each other must not get a tone of each."""
+    tiled = [[0.3 + 0.05 * row, 0.3 + 0.05 * column, 0.34 + 0.05 * row, 0.34 + 0.05 * column] for row in range(6)
+             for column in range(6)]  # fmt: skip
+    apart = [[0.9, 0.9, 0.95, 0.95]]
+    found = Detections.of(tiled + apart, [0.9] * 37, [3] * 37)
+    boxes = regions(found, 1000, 1000, 2)
+    assert len(boxes) == 2
+    assert boxes[0].common(boxes[1]) is None
+    pieces = Detections.of([[0, 0, 0.1, 0.1], [0.8, 0.8, 0.9, 0.9]], [1, 1], [8, 8], objects=[0, 0])
+    assert len(regions(pieces, 1000, 1000, 2)) == 1
 
 
 @pytest.mark.parametrize("appearance", [COLOUR_BLUR, GRAY_BLUR, NORMALISED])
@@ -153,7 +207,6 @@ def plate(height: int, width: int, text: str, letter_pixels: int) -> tuple[NDArr
 @pytest.mark.parametrize("appearance", ALL)
 @pytest.mark.parametrize("letter_pixels", [6, 9, 14, 22, 34])
 def test_text_inside_the_mask_cannot_be_told_from_other_text(appearance: Appearance, letter_pixels: int) -> None:
-    """Of two different plates, what remains after hiding differs by a small share of what differed before."""
     size = (720, 1000)
     one, found = plate(*size, "AB 12345", letter_pixels)
     other, _ = plate(*size, "ZX 98067", letter_pixels)
@@ -161,8 +214,7 @@ def test_text_inside_the_mask_cannot_be_told_from_other_text(appearance: Appeara
     before = np.abs(one.astype(int) - other)[hidden[0].mask]
     after = np.abs(hidden[0].pixels.astype(int) - hidden[1].pixels)[hidden[0].mask]
     assert before.max() > 150
-    assert after.max() < 0.25 * before.max()
-    assert after.mean() < 0.25 * before.mean() + 1
+    assert after.max() == 0
 
 
 @pytest.mark.parametrize("appearance", ALL)
@@ -177,32 +229,14 @@ def test_fine_patterns_inside_the_mask_are_gone(appearance: Appearance) -> None:
     assert np.abs(np.diff(inside, axis=1)).max() <= 16
 
 
-@pytest.mark.parametrize("width", [60, 199])
-def test_a_blur_that_is_too_small_for_the_picture_becomes_a_fill(width: int) -> None:
+@pytest.mark.parametrize("width", [60, 132])
+def test_a_blur_narrower_than_two_pixels_leaves_tones_alone(width: int) -> None:
     pixels = noise(100, width)
-    found = Detections.of([[0.2, 0.2, 0.6, 0.6], [0.7, 0.7, 0.9, 0.9]], [1, 1], [3, 6])
-    neutral = redact(pixels, found, NORMALISED, 0)
-    assert np.all(neutral.pixels[neutral.mask] == FALLBACK_COLOUR)
-    one = redact(pixels, found, Appearance(15, (1, 2, 3), gray=False, normalised=False), 0)
-    assert np.all(one.pixels[one.mask] == (1, 2, 3))
+    found = Detections.of([[0.2, 0.2, 0.6, 0.6]], [1], [3])
+    hidden = redact(pixels, found, GRAY_BLUR, 0)
+    assert np.all(hidden.pixels[hidden.mask] == tone_of(pixels, hidden.mask, gray=True))
+    assert NORMALISED.blur_side(width) == 1
     assert NORMALISED.blur_side(200) == 3
-
-
-def test_only_the_object_that_the_blur_is_too_small_for_is_filled() -> None:
-    pixels = noise(600, 1000)  # the blur's box is 15 pixels, so that an object may be 180 wide or high
-    near, far = [0, 0, 0.5, 0.2], [0.5, 0.5, 1, 0.65]
-    hidden = redact(pixels, Detections.of([near, far], [1, 1], [1, 3]), GRAY_BLUR, 0)
-    assert np.all(hidden.pixels[10:290, 10:190] == FALLBACK_COLOUR)
-    assert len(np.unique(hidden.pixels[310:590, 510:640])) > 5
-
-
-def test_pieces_of_a_large_object_are_measured_together() -> None:
-    pixels = noise(600, 1000)
-    boxes = [[0, 0, 0.5, 0.1], [0, 0.08, 0.5, 0.2]]
-    apart = redact(pixels, Detections.of(boxes, [1, 1], [3, 3]), GRAY_BLUR, 0)
-    together = redact(pixels, Detections.of(boxes, [1, 1], [3, 3], objects=[0, 0]), GRAY_BLUR, 0)
-    assert not np.all(apart.pixels[apart.mask] == FALLBACK_COLOUR)
-    assert np.all(together.pixels[together.mask] == FALLBACK_COLOUR)
 
 
 def test_every_class_is_filled_with_its_colour() -> None:
