@@ -10,11 +10,12 @@ from typing import Final, TypeVar
 from msgspec.structs import replace
 
 from anonymisation.errors import ArchiveConflictError, ImageError
-from anonymisation.files import copy_atomically, flush_folder, sha256_of_file, with_access
+from anonymisation.files import copy_atomically, flush_folder, with_access
 from anonymisation.listing import list_pictures, masked_pictures
 from anonymisation.outcomes import MAX_LISTED, ArchiveReport, Failure
 from anonymisation.overlap import executor, in_flight
 from anonymisation.paths import ImagePaths
+from anonymisation.plain_files import is_there, sha256_of_plain
 from anonymisation.state import PictureState, open_state
 from anonymisation.units import WHOLE, Shard
 from anonymisation.workspace import Workspace
@@ -85,13 +86,13 @@ def _ensure_copy(workspace: Workspace, source: Path, target: Path, sha256: str) 
             raise ImageError(f"{source} has changed since it was masked; the next run takes it again")
         _read_back(part, place, sha256)
         with _PUTTING:
-            if place.exists():
+            if is_there(place):
                 raise _conflict(place)
             part.replace(place)
 
     def copy() -> bool:
-        if target.exists():
-            if sha256_of_file(target) == sha256:
+        if is_there(target):
+            if sha256_of_plain(target) == sha256:
                 flush_folder(target.parent)  # it may have been put there by a try that ended just then
                 return False
             raise _conflict(target)
@@ -115,14 +116,14 @@ def _refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
         part.replace(place)
 
     def copy() -> None:
-        if not target.exists() or sha256_of_file(target) != sha256_of_file(source):
+        if not is_there(target) or sha256_of_plain(target) != sha256_of_plain(source):
             copy_atomically(source, target, put=put)
 
     _with_archive(workspace, source, target, copy)
 
 
 def _read_back(part: Path, target: Path, sha256: str) -> None:
-    if sha256_of_file(part) != sha256:
+    if sha256_of_plain(part) != sha256:
         raise ImageError(f"the copy for {target} does not read back as it was written; check the archive share")
 
 

@@ -18,6 +18,7 @@ from anonymisation.loading import table_key
 from anonymisation.metadata.capture_date import capture_date as date_of_capture
 from anonymisation.metadata.capture_date import date_in_path
 from anonymisation.outcomes import MAX_LISTED, Failure, MaskReport
+from anonymisation.plain_files import read_plain
 from anonymisation.release import companions
 from anonymisation.shadowing import is_known_shadowed, shadowed_names
 from anonymisation.state import MASKED, read_pictures
@@ -231,7 +232,7 @@ def _capture_date(workspace: Workspace, folder: str, first: PictureFile) -> date
         return found
     path = workspace.picture(folder, first.name).original
     try:
-        exif = read_exif(path.read_bytes())
+        exif = read_exif(read_plain(path))
     except OSError:  # masking will say so
         exif = None
     return date_of_capture(relative, exif, mtime)

@@ -4,7 +4,9 @@
     ├── ImageError                     1   one picture cannot be processed (caught per picture, becomes an outcome)
     │   ├── UnreadableImageError           its bytes are not a whole, sound JPEG
     │   ├── ImageMetadataError             its metadata cannot be read or cannot be made safe to publish
-    │   └── ImageWriteError                one of its files cannot be made from it
+    │   ├── ImageWriteError                one of its files cannot be made from it
+    │   └── ModelFailedError               the model fails on it
+    │       └── ImplausibleOutputError         what the model gives for it cannot be true
     ├── WorkFailedError                1   the work ran, and something in it failed
     │   ├── PicturesFailedError            pictures of a folder failed; the others are done
     │   ├── ArchiveConflictError           the archive holds a different file of that name
@@ -60,6 +62,14 @@ class ImageWriteError(ImageError):
     """One of the files cannot be made from this picture, such as a mask beyond what WebP holds."""
 
     lasting = True
+
+
+class ModelFailedError(ImageError):
+    """The model fails on the picture. Not lasting: a night with a bad model is red, however often it comes."""
+
+
+class ImplausibleOutputError(ModelFailedError):
+    """What the model gives for the picture cannot be true, such as a box in pixels or a score of 90."""
 
 
 class WorkFailedError(AnonymisationError):

@@ -16,6 +16,8 @@ from typing import IO, Final, TypeVar
 from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_delay, wait_fixed
 
 from anonymisation.errors import ShareUnavailableError
+from anonymisation.permissions import make_folders, new_file, new_file_exactly
+from anonymisation.plain_files import open_plain
 from anonymisation.settings import Settings
 
 T = TypeVar("T")
@@ -46,7 +48,7 @@ def name_digest(name: str) -> str:
 
 
 def sha256_of_file(path: Path) -> str:
-    """The SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces."""
+    """The SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces; a link is followed."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
@@ -54,14 +56,14 @@ def sha256_of_file(path: Path) -> str:
 class Part:
     """A file that is written beside its place, where it is put when it has been flushed."""
 
-    def __init__(self, path: Path, data: bytes | Iterable[bytes], *, mode: int = 0o666) -> None:
-        """Write `data` (at once, or in pieces); the file never has more permissions than `mode`."""
+    def __init__(self, path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None) -> None:
+        """Write `data` (at once, or in pieces); with `mode` the file has these permissions, whatever the umask."""
         self.path = path
         self._part = _part_path(path)
         self._stream: IO[bytes] | None = None
         path.parent.mkdir(parents=True, exist_ok=True)
         try:
-            self._stream = open(self._part, "xb", opener=lambda name, flags: os.open(name, flags, mode))  # noqa: SIM115
+            self._stream = new_file(self._part, 0o666) if mode is None else new_file_exactly(self._part, mode)
             self._stream.writelines([data] if isinstance(data, bytes) else data)
         except BaseException:
             self.discard()
@@ -85,11 +87,11 @@ class Part:
         self._part.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, data: bytes | Iterable[bytes], *, mode: int = 0o666) -> None:
+def write_atomically(path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None) -> None:
     """Write `data` (at once, or in pieces) so that `path` is either as it was or whole.
 
-    It goes to a flushed file in the same folder, which is then renamed. The file never has more permissions than
-    `mode`, from its first byte on.
+    It goes to a flushed file in the same folder, which is then renamed. With `mode` the file has these permissions
+    from its first byte on, whatever the umask.
     """
     part = Part(path, data, mode=mode)
     try:
@@ -105,22 +107,31 @@ def _put(part: Path, target: Path, _: str) -> None:
     part.replace(target)
 
 
-def copy_atomically(source: Path, target: Path, *, put: Callable[[Path, Path, str], None] = _put) -> str:
+def copy_atomically(
+    source: Path, target: Path, *, put: Callable[[Path, Path, str], None] = _put, mode: int | None = None
+) -> str:
     """Copy `source` with its times to `target`, whole or not at all, and return the SHA-256 of the bytes copied.
 
     `put` renames the flushed copy (of that checksum) to `target`, or raises why that must not be; it is removed then.
+    From its first byte on the copy has the permissions `mode`, whatever the umask; without `mode` at most those of
+    `source`, so that no one may read it who may not read that.
+
+    Raises:
+        OSError: it cannot be copied, or `source` is a link or no file.
     """
     part = _part_path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     digest = hashlib.sha256()
     try:
-        with source.open("rb") as reader, part.open("xb") as writer:
-            while chunk := reader.read(_CHUNK_BYTES):
-                digest.update(chunk)
-                writer.write(chunk)
-            _flush(writer)
-        stat = source.stat()
-        os.utime(part, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+        with open_plain(source) as reader:
+            status = os.fstat(reader.fileno())
+            most = status.st_mode & 0o666 | 0o600
+            with new_file(part, most) if mode is None else new_file_exactly(part, mode) as writer:
+                while chunk := reader.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+                    writer.write(chunk)
+                _flush(writer)
+        os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
         put(part, target, digest.hexdigest())
         flush_folder(target.parent)
     except BaseException:
@@ -181,14 +192,22 @@ def with_access(settings: Settings, what: str, action: Callable[[], T]) -> T:
         raise ShareUnavailableError(f"{what}: not reachable for {waited:g} s ({error}); check the share") from error
 
 
-def make_folder(settings: Settings, path: Path, role: str) -> None:
-    """Create a base folder, with those above it, where it is missing.
+def make_folder(settings: Settings, path: Path, role: str, mode: int | None = None) -> None:
+    """Create a base folder (with `mode`: with these permissions), and those above it, where it is missing.
 
     Raises:
         ShareUnavailableError: it cannot be created.
     """
+
+    def make() -> None:
+        if mode is None:
+            path.mkdir(parents=True, exist_ok=True)
+        else:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(path, mode)
+
     try:
-        with_access(settings, f"{role} folder {path}", lambda: path.mkdir(parents=True, exist_ok=True))
+        with_access(settings, f"{role} folder {path}", make)
     except OSError as error:
         raise ShareUnavailableError(f"{role} folder {path} cannot be created: {error.strerror}") from error
 

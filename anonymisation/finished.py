@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
@@ -84,7 +85,8 @@ class FinishedPictures:
                 for entry in entries:
                     name = entry.name
                     if name.endswith(".json"):
-                        self._records.add(name.removesuffix(".json"))
+                        if not entry.is_symlink():
+                            self._records.add(name.removesuffix(".json"))
                     elif (written := masked.pop(name, None)) is not None and _stamp(entry) == written:
                         self._standing.add(name)
         except OSError:
@@ -107,7 +109,9 @@ def _was_masked(picture: PictureFile, known: PictureState) -> bool:
 
 
 def _stamp(entry: os.DirEntry[str] | Path) -> FileStamp | None:
+    """That of a file; None where it is not there, or is a link."""
     try:
-        return FileStamp.from_stat(entry.stat())
+        found = entry.stat(follow_symlinks=False)
     except OSError:
         return None
+    return None if stat.S_ISLNK(found.st_mode) else FileStamp.from_stat(found)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 from anonymisation.imaging.exif import read_provenance
-from anonymisation.listing import list_pictures
+from anonymisation.listing import join, list_named
 from anonymisation.loading import rows_present
 from anonymisation.outcomes import MAX_LISTED, CheckReport, Gap
 from anonymisation.paths import ImagePaths
+from anonymisation.plain_files import read_plain
 from anonymisation.state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.units import WHOLE, Shard
 from anonymisation.verification import copy_problem, derived_problem, derived_problems, masked_picture_problem
@@ -27,6 +29,7 @@ def check_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> Che
         DatabaseUnavailableError: the database cannot be reached.
     """
     workspace.require_shares()
+    workspace.require_apart(folder)
     with open_state(workspace.shares.state, folder, shard) as state:
         expected = 0
         gaps: list[Gap] = []
@@ -59,8 +62,11 @@ class _FolderCheck:
 
     def findings(self) -> Iterator[_Finding]:
         """Everything expected of the folder, with what is wrong with it."""
-        files = list_pictures(self._workspace.shares.input / self._folder, self._shard)
+        files, unread = list_named(self._workspace.shares.input / self._folder, self._shard)
         inputs = {file.name: file for file in files}
+        for item in unread:
+            if item.path not in self._failed:
+                yield _Finding(join(self._folder, item.path), "input", item.reason)
         for name, file in inputs.items():
             if name not in self._failed:
                 known = self._masked.get(name)
@@ -89,12 +95,19 @@ class _FolderCheck:
 
     def _strangers(self) -> Iterator[_Finding]:
         """Pictures in the output folder that no one is known to have masked: they could show anything."""
-        for file in list_pictures(self._workspace.shares.output / self._folder, self._shard):
-            if file.name not in self._masked:
-                paths = self._paths(file.name)
-                unknown = read_provenance(paths.masked.read_bytes()) is None
-                problem = "stands there without being a masked picture; take it away" if unknown else None
-                yield _Finding(paths.relative, "output", problem)
+        files, unread = list_named(self._workspace.shares.output / self._folder, self._shard)
+        for name in (*(file.name for file in files), *(item.path for item in unread)):
+            if name not in self._masked:
+                paths = self._paths(name)
+                yield _Finding(paths.relative, "output", _stranger_problem(paths.masked))
 
     def _paths(self, name: str) -> ImagePaths:
         return self._workspace.picture(self._folder, name)
+
+
+def _stranger_problem(path: Path) -> str | None:
+    try:
+        unknown = read_provenance(read_plain(path)) is None
+    except OSError as error:
+        return f"stands there and cannot be read ({error.strerror}); take it away"
+    return "stands there without being a masked picture; take it away" if unknown else None

@@ -13,6 +13,7 @@ import msgspec
 
 from anonymisation.errors import ShareUnavailableError
 from anonymisation.paths import is_picture_name
+from anonymisation.plain_files import LINK, NO_FILE
 from anonymisation.state import MASKED, FileStamp, PictureState
 from anonymisation.units import WHOLE, Shard
 
@@ -96,8 +97,8 @@ def _sort_entry(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
         _add_picture(entry, folder, listing)
     else:
         listing.other_names.add(entry.name)
-        with contextlib.suppress(OSError):  # gone, or a broken link: neither says that the folder still changes
-            listing.newest = max(listing.newest, entry.stat().st_ctime)
+        with contextlib.suppress(OSError):  # gone since the folder was read
+            listing.newest = max(listing.newest, entry.stat(follow_symlinks=False).st_ctime)
 
 
 def _sort_folder(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
@@ -113,13 +114,13 @@ def _sort_folder(entry: os.DirEntry[str], folder: str, listing: Listing) -> None
 
 def _add_picture(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
     try:
-        found = entry.stat()
+        found = entry.stat(follow_symlinks=False)
     except OSError as error:
         reason = f"cannot be read ({error.strerror}); it is not masked"
         listing.problems.append(Problem(join(folder, _printable(entry.name)), reason, hides_pictures=True))
         return
     if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
-        reason = "is not a file; it is not masked"
+        reason = f"{LINK if stat.S_ISLNK(found.st_mode) else NO_FILE}; it is not masked"
         listing.problems.append(Problem(join(folder, _printable(entry.name)), reason, hides_pictures=True))
         return
     listing.newest = max(listing.newest, found.st_ctime)
@@ -129,20 +130,32 @@ def _add_picture(entry: os.DirEntry[str], folder: str, listing: Listing) -> None
 def list_pictures(path: Path, shard: Shard = WHOLE) -> list[PictureFile]:
     """The pictures (of the shard) directly in a folder, sorted by name; empty when the folder is not there.
 
+    What is named as a picture and is none, such as a link, is left out: see `list_named`.
+
     Raises:
         ShareUnavailableError: the folder is there and cannot be read: nothing may be concluded from it.
+    """
+    return list_named(path, shard)[0]
+
+
+def list_named(path: Path, shard: Shard = WHOLE) -> tuple[list[PictureFile], list[Problem]]:
+    """As `list_pictures`, and what is named as a picture and is not read: a link, a pipe; its path is its name alone.
+
+    Raises:
+        ShareUnavailableError: as `list_pictures`.
     """
     listing = Listing([], [], [], 0.0, set())
     try:
         with os.scandir(path) as entries:
             for entry in entries:
                 if is_picture_name(entry.name) and shard.holds(entry.name):
-                    _sort_entry(entry, str(path), listing)
+                    _sort_entry(entry, ".", listing)
     except FileNotFoundError:
-        return []
+        return [], []
     except OSError as error:
         raise ShareUnavailableError(f"{path}: cannot be read ({error.strerror}); check the share") from error
-    return sorted(listing.pictures, key=lambda picture: picture.name)
+    pictures = sorted(listing.pictures, key=lambda picture: picture.name)
+    return pictures, [problem for problem in listing.problems if problem.hides_pictures]
 
 
 def masked_pictures(

@@ -22,13 +22,17 @@ def is_picture_name(name: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The base folders of a run, all absolute; `archive` is None when originals are not archived."""
+    """The base folders of a run, all absolute; `archive` is None when originals are not archived.
+
+    `error_mode` are the permissions of the error folder, and of the folders below it, where they are made.
+    """
 
     input: Path
     output: Path
     archive: Path | None
     errors: Path
     state: Path
+    error_mode: int = 0o700
 
     @classmethod
     def resolve(

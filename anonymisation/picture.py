@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from numpy.typing import NDArray
 
 from anonymisation.errors import ImageError, ImageMetadataError, ShareUnavailableError
-from anonymisation.files import sha256_of, sha256_of_file, with_access
+from anonymisation.files import sha256_of, with_access
 from anonymisation.imaging.exif import ExifTags, Provenance, published_exif, read_exif, read_provenance
 from anonymisation.imaging.jpeg import Frame, decode_jpeg, encode_jpeg, to_upright
 from anonymisation.imaging.mask_file import encode_mask
@@ -29,6 +29,7 @@ from anonymisation.metadata.record import (
 )
 from anonymisation.metadata.redaction import redact_tag
 from anonymisation.paths import ImagePaths
+from anonymisation.plain_files import read_plain, sha256_of_plain
 from anonymisation.review import ReviewedBoxes, with_boxes
 from anonymisation.state import MASKED, FileStamp, PictureState
 from anonymisation.workspace import Workspace
@@ -119,7 +120,7 @@ class PictureWorker:
         """
         path = self.paths(file).original
         try:
-            return with_access(self._settings, f"reading {path}", path.read_bytes)
+            return with_access(self._settings, f"reading {path}", lambda: read_plain(path))
         except ShareUnavailableError as error:
             self._workspace.require_shares()
             if not _can_be_listed(path.parent):
@@ -129,7 +130,7 @@ class PictureWorker:
         except OSError:
             self._workspace.require_shares()  # a picture that is gone because its share is gone did not fail
         try:
-            return path.read_bytes()
+            return read_plain(path)
         except OSError as error:
             raise ImageError(f"cannot be read: {error.strerror}") from error
 
@@ -153,7 +154,7 @@ class PictureWorker:
         if archived is None:
             return
         try:
-            taken = sha256_of_file(archived) != sha256_of(data)
+            taken = sha256_of_plain(archived) != sha256_of(data)
         except FileNotFoundError:
             return
         except OSError as error:
@@ -165,8 +166,8 @@ class PictureWorker:
             )
 
     def missing_records(self, file: PictureFile) -> list[Path]:
-        """Where the settings want the record and it is not."""
-        return [path for path in self.paths(file).records(self._settings) if not path.exists()]
+        """Where the settings want the record and it is not; a link in its place is replaced."""
+        return [path for path in self.paths(file).records(self._settings) if path.is_symlink() or not path.exists()]
 
     def write_records(self, places: Iterable[Path], record: Record) -> None:
         """Write the record of a picture that is done to those places.
@@ -223,7 +224,7 @@ class PictureWorker:
         """
         paths = self.paths(file)
         try:
-            masked = paths.masked.read_bytes()
+            masked = read_plain(paths.masked)
         except OSError:
             return None
         provenance = read_provenance(masked)
@@ -275,7 +276,7 @@ class PictureWorker:
     def _known_record(self, paths: ImagePaths) -> Record | None:
         for path in paths.records(self._settings):
             try:
-                record = record_from_json(path.read_bytes())
+                record = record_from_json(read_plain(path))
             except (OSError, ImageMetadataError):
                 continue
             if set(record) == set(RECORD_KEYS):  # anything else is someone else's file of that name

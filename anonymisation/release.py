@@ -8,7 +8,7 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from anonymisation.listing import PictureFile, list_pictures, masked_pictures
+from anonymisation.listing import PictureFile, list_named, list_pictures, masked_pictures
 from anonymisation.loading import rows_present
 from anonymisation.outcomes import MAX_LISTED, Failure, ReleaseReport
 from anonymisation.paths import ImagePaths
@@ -108,13 +108,13 @@ def _obstacle(workspace: Workspace, paths: ImagePaths, known: PictureState, *, h
 
 
 def _remove_emptied(workspace: Workspace, folder: str) -> bool:
-    """When no picture is left: remove what lay beside them, then the folder and parents that became empty.
+    """When no picture is left, nor what is named as one: remove what lay beside them, then folders that became empty.
 
     Several shards may find it empty at once; what one of them has removed already is well for the others.
     """
     base = workspace.shares.input
     place = base / folder
-    if list_pictures(place) or not place.is_dir():
+    if any(list_named(place)) or not place.is_dir():
         return False
     settings = workspace.settings
     # The whole folder's, those of other shards too; not read where nothing was written beside originals.

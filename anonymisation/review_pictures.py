@@ -1,7 +1,7 @@
 """Pictures for people to look at: small copies of masked pictures made once, masks as overlays, originals for a few.
 
-Every file is opened below its base folder, links resolved, and a masked picture is shown only when it says itself that
-it was made from the original that the state knows. Of a picture whose last masking failed it is the one from before.
+Every file is opened below its base folder, and is no link. A masked picture is shown only when it says itself that it
+was made from the original that the state knows. Of a picture whose last masking failed it is the one from before.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from anonymisation.imaging.jpeg import to_upright
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.imaging.provenance import read_provenance
 from anonymisation.masking.detections import Detections
+from anonymisation.plain_files import read_plain
 from anonymisation.review_copies import copy_path, keep_copy, read_copy
 from anonymisation.review_findings import Box
 from anonymisation.review_rows import Row
@@ -46,16 +47,16 @@ class NotShownError(AnonymisationError):
 
 
 def inside(base: Path, path: Path) -> Path:
-    """The file that `path` leads to, with all links followed, when it lies below `base`.
+    """The file `path` with the links on its way followed, when it lies below `base`.
 
     Raises:
-        NotShownError: it is not there, is no plain file, or lies elsewhere.
+        NotShownError: it is not there, is no file but a link to one, or lies elsewhere.
     """
     try:
         real, root = path.resolve(strict=True), base.resolve(strict=True)
     except (OSError, ValueError, RuntimeError):
         raise NotShownError("there is no such file") from None
-    if not real.is_relative_to(root) or not real.is_file():
+    if path.is_symlink() or not real.is_relative_to(root) or not real.is_file():
         raise NotShownError("there is no such file")
     return real
 
@@ -94,7 +95,7 @@ def overlay(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
     masked = _masked_path(workspace, folder, row)
     path = inside(workspace.shares.output, masked.with_suffix(".webp"))
     try:
-        mask = decode_mask(path.read_bytes())
+        mask = decode_mask(read_plain(path))
     except ImageError as error:
         raise NotShownError(str(error)) from None
     levels = to_upright((mask * _OVERLAY[3]).astype(np.uint8), orientation_of(workspace, folder, row))
@@ -118,7 +119,7 @@ def original(workspace: Workspace, folder: str, row: Row) -> bytes:
     for base, path in places:
         try:
             real = inside(base, path)
-            data = real.read_bytes()
+            data = read_plain(real)
         except (NotShownError, OSError):
             continue
         same = sha256_of(data) == row.sha256 if row.sha256 else FileStamp.of(real) == row.source
@@ -153,7 +154,7 @@ def _masked_path(workspace: Workspace, folder: str, row: Row) -> Path:
 
 
 def _masked(path: Path, row: Row) -> bytes:
-    data = path.read_bytes()
+    data = read_plain(path)
     provenance = read_provenance(data)
     if provenance is None or not (row.failed or provenance.source_sha256 == row.sha256):
         raise NotShownError("the file in the output folder is not the masked picture")

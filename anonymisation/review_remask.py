@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -24,6 +25,7 @@ from anonymisation.imaging.segments import APP1, Segment, segments_of
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.paths import ImagePaths
+from anonymisation.plain_files import read_plain
 from anonymisation.plain_text import one_line
 from anonymisation.review import ReviewedBoxes, known_folders, mark_hidden, with_boxes
 from anonymisation.review_copies import forget_copies
@@ -137,7 +139,7 @@ def _hide(
         UnreadableImageError: the masked picture is damaged, or is not what was made from that original.
     """
     settings = workspace.settings
-    data = with_access(settings, f"reading {paths.masked}", paths.masked.read_bytes)
+    data = with_access(settings, f"reading {paths.masked}", lambda: read_plain(paths.masked))
     provenance = read_provenance(data)
     # Of a picture that failed no checksum is known; whatever was published under its name hides the boxes.
     if provenance is None or known.sha256 not in {provenance.source_sha256, ""}:
@@ -162,7 +164,7 @@ def _add_to_masks(workspace: Workspace, paths: ImagePaths, added: NDArray[np.boo
     copies = [target for _, target in paths.archive_copies(workspace.settings) if target.suffix == ".webp"]
     for place in (*paths.masks(workspace.settings), *copies):
         try:
-            data = with_access(workspace.settings, f"reading {place}", place.read_bytes)
+            data = with_access(workspace.settings, f"reading {place}", partial(read_plain, place))
         except FileNotFoundError:
             continue
         mask = decode_mask(data)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -38,6 +39,10 @@ MAPPENAVN_FIELDS: Final = frozenset(
 )  # fmt: skip
 
 
+# Octal digits that leave the owner every right; a further one in front may be set-group-ID and sticky bit.
+_MODE: Final = re.compile(r"(0o|0)?[0-3]?7[0-7]{2}")
+
+
 class Settings(BaseModel):
     """Every setting, with the meaning, unit and default that `config/default_config.yml` gives beside its key."""
 
@@ -57,6 +62,7 @@ class Settings(BaseModel):
     exif_top_dir: str
 
     error_output_dir: str
+    error_output_mode: str
     state_dir: str
     capture_settle_seconds: Annotated[float, Field(ge=0)]
     capture_marker_file: str
@@ -116,6 +122,15 @@ class Settings(BaseModel):
         """YAML has lists where the model has tuples."""
         return tuple(value) if isinstance(value, list) else value
 
+    @field_validator("error_output_mode", mode="before")
+    @classmethod
+    def _octal(cls, value: object) -> object:
+        """Four octal digits, however they were written: without quotes, YAML reads 0700 as the number 448."""
+        text = f"{value:o}" if type(value) is int else value
+        if not isinstance(text, str) or not _MODE.fullmatch(text):
+            raise ValueError("expected permissions")
+        return f"{int(text, 8):04o}"
+
     @field_validator("capture_marker_file")
     @classmethod
     def _plain_name(cls, value: str) -> str:
@@ -137,6 +152,11 @@ class Settings(BaseModel):
     def threads(self) -> int:
         """How many threads read, make and copy pictures beside the model; 0 without overlap."""
         return self.max_num_async_workers if self.enable_async else 0
+
+    @property
+    def error_mode(self) -> int:
+        """The permissions of the error folder and the folders below it, as the file system counts them."""
+        return int(self.error_output_mode, 8)
 
     def picture_digest(self) -> str:
         """A short digest of every setting that changes what is written for a picture."""
@@ -256,12 +276,18 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "mask_color": "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50]",
     "blur": "expected null or a number from 1 to 100",
     "db_table": "expected the name of a table layout: a letter, then letters, digits or _",
+    "error_output_mode": 'expected octal digits in quotes that leave the owner every right, such as "0700" or "0750"',
     "email_to_addresses": "expected a list of addresses, such as [someone@example.org]",
 }
 
 
 def _in_words(message: str) -> str:
     return message.removeprefix("Value error, ").replace("Input should be", "must be")
+
+
+def _as_written(key: str, value: object) -> str:
+    octal = f" ({value:04o} in octal digits)" if key == "error_output_mode" and type(value) is int else ""
+    return f"{value!r}{octal}"
 
 
 def _field_problems(error: ValidationError, layers: MergedValues) -> list[ConfigProblem]:
@@ -274,7 +300,7 @@ def _field_problems(error: ValidationError, layers: MergedValues) -> list[Config
             texts.append(text)
     problems = []
     for key, texts in messages.items():
-        got = "" if texts == ["unknown key"] else f", got {layers.values.get(key)!r}"
+        got = "" if texts == ["unknown key"] else f", got {_as_written(key, layers.values.get(key))}"
         problems.append(ConfigProblem(layers.sources.get(key, "default"), key, " or ".join(texts) + got))
     return problems
 

@@ -44,7 +44,8 @@ class FileStamp(msgspec.Struct, frozen=True, gc=False):
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        return cls.from_stat(path.stat())
+        """That of the file of this name; of a link its own, not that of what it leads to."""
+        return cls.from_stat(path.lstat())
 
     @classmethod
     def from_stat(cls, stat: os.stat_result) -> Self:

@@ -13,6 +13,7 @@ from PIL import Image, ImageOps
 
 from anonymisation.imaging.exif import read_provenance
 from anonymisation.outcomes import Sight
+from anonymisation.plain_files import read_plain
 
 SIZE: Final = (310, 310)  # pixels, the longer side counts: two beside each other fit into the mail
 QUALITY: Final = 80
@@ -44,7 +45,7 @@ def thumbnails(output: Path, sights: Iterable[Sight]) -> list[Thumbnail]:
 
 
 def _thumbnail(path: Path, sight: Sight) -> Thumbnail:
-    data = path.read_bytes()
+    data = read_plain(path)
     if read_provenance(data) is None:
         raise ValueError("it does not say that it is a masked picture")
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:

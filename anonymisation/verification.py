@@ -9,12 +9,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from anonymisation.errors import ImageError
-from anonymisation.files import sha256_of_file
 from anonymisation.imaging.exif import read_provenance
 from anonymisation.imaging.jpeg import decode_jpeg
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.metadata.record import RECORD_KEYS, record_from_json
 from anonymisation.paths import ImagePaths
+from anonymisation.plain_files import read_plain, sha256_of_plain
 from anonymisation.settings import Settings
 from anonymisation.state import PictureState
 
@@ -22,7 +22,7 @@ from anonymisation.state import PictureState
 def masked_picture_problem(path: Path, known: PictureState) -> str | None:
     """A masked picture must decode whole, have the original's size, and say that it was made from that original."""
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
         height, width = decode_jpeg(data).pixels.shape[:2]
     except OSError as error:
         return _unreadable(error)
@@ -41,7 +41,7 @@ def masked_picture_problem(path: Path, known: PictureState) -> str | None:
 def mask_problem(path: Path, known: PictureState) -> str | None:
     """A mask must decode and have the picture's size."""
     try:
-        height, width = decode_mask(path.read_bytes()).shape
+        height, width = decode_mask(read_plain(path)).shape
     except OSError as error:
         return _unreadable(error)
     except (ImageError, ValueError) as error:
@@ -54,7 +54,7 @@ def mask_problem(path: Path, known: PictureState) -> str | None:
 def record_problem(path: Path) -> str | None:
     """A record must be JSON with exactly the keys of a record, in any order."""
     try:
-        record = record_from_json(path.read_bytes())
+        record = record_from_json(read_plain(path))
     except OSError as error:
         return _unreadable(error)
     except (ImageError, ValueError) as error:
@@ -80,7 +80,7 @@ def derived_problems(paths: ImagePaths, known: PictureState, settings: Settings)
 def copy_problem(path: Path, sha256: str) -> str | None:
     """A copy must have the original's checksum."""
     try:
-        found = sha256_of_file(path)
+        found = sha256_of_plain(path)
     except OSError as error:
         return _unreadable(error)
     return None if found == sha256 else "differs from the original that was masked"

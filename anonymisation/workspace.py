@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass, field, replace
-from itertools import combinations
+from itertools import combinations, product
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
@@ -19,6 +20,7 @@ from anonymisation.errors import ConfigProblem, ConfigurationError
 from anonymisation.files import make_folder, remove_leftovers, require_folder
 from anonymisation.masking.factory import model_identity
 from anonymisation.paths import ImagePaths, Shares
+from anonymisation.plain_files import LINK, link_within
 from anonymisation.settings import MergedValues, Settings, load_settings, merge_values
 
 T = TypeVar("T")
@@ -67,23 +69,31 @@ class Workspace:
         self.require_input()
         for role, path in self.shares.roles():
             if role != "input":
-                make_folder(self.settings, path, role)
+                make_folder(self.settings, path, role, self.shares.error_mode if role == "error" else None)
         self.require_apart(".")
 
     def require_apart(self, folder: str) -> None:
-        """Refuse to work where `folder` is the same directory below two base folders.
+        """Refuse to work where `folder` is the same directory below two base folders, or leads out of the input.
 
         Names cannot tell: one share may be mounted twice, or a folder of one base be a link into another. A masked
-        picture would overwrite its original there, and an archive copy be the original itself.
+        picture would overwrite its original there, and an archive copy be the original itself. Other links to folders
+        are an administrator's (an archive on several disks), except in the input, where a delivery may have brought
+        them, or put them where a folder was when discovery looked.
 
         Raises:
-            ConfigurationError: naming both.
+            ConfigurationError: naming both, or the link.
         """
         places = [(role, base / folder) for role, base in self.shares.roles()]
         for (role, path), (other_role, other) in combinations(places, 2):
             if path.exists() and other.exists() and path.samefile(other):
                 message = f"{path} and the {other_role} folder {other} are the same directory; give each its own"
-                raise ConfigurationError([ConfigProblem("folders", f"{role} folder", message)])
+                raise _refused(role, message)
+        bases = [(role, base, os.path.realpath(base)) for role, base in self.shares.roles()]
+        for (role, path), (other_role, base, real) in product(places, bases):
+            if role != other_role and Path(os.path.realpath(path)).is_relative_to(real):
+                raise _refused(role, f"{path} leads into the {other_role} folder {base}; give each its own")
+        if (link := link_within(self.shares.input, folder)) is not None:
+            raise _refused("input", f"{link} {LINK}")
 
     def remove_leftovers(self, folder: str) -> None:
         """Remove what interrupted writes left of a capture folder; only while no one else can be writing there."""
@@ -126,6 +136,7 @@ def open_workspace(
     settings = loaded.settings
     if database.table is not None and database.table != settings.db_table:
         settings = settings.model_copy(update={"db_table": database.table})
+    shares = replace(shares, error_mode=settings.error_mode)
     return Workspace(settings, shares, loaded.version_tag, database.url, database.schema)
 
 
@@ -168,6 +179,10 @@ def _looked_up(asked: _Database) -> _Database:
     store = ConnectionStore()
     stored = store.read(asked.url)
     return _Database(store.unlock(asked.url), stored.schema, stored.table)
+
+
+def _refused(role: str, message: str) -> ConfigurationError:
+    return ConfigurationError([ConfigProblem("folders", f"{role} folder", message)])
 
 
 def _attempt(problems: list[ConfigProblem], action: Callable[[], T]) -> T | None:

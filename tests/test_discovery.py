@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import shutil
 from collections.abc import Callable
@@ -194,10 +195,17 @@ def test_folders_of_a_capture_date(site: Site, folder: str, data: Callable[[int]
     assert discover(site.workspace(), Selection(capture_date=date(2001, 1, 1))).folders == ()
 
 
-def test_a_picture_that_cannot_be_read_does_not_stop_the_search_for_a_date(site: Site) -> None:
+def test_a_picture_that_cannot_be_read_does_not_stop_the_search_for_a_date(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     site.fill(1)
-    (site.input / "x").mkdir()
-    (site.input / "x" / "a.jpg").symlink_to("/proc/self/mem")  # reading it is an input/output error, also for root
+    damaged = site.put("a.jpg", capture(1), "x")
+
+    def read(path: Path) -> bytes:
+        assert path == damaged
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))  # as of a bad block
+
+    monkeypatch.setattr("anonymisation.discovery.read_plain", read)
     assert set(taken(discover(site.workspace(), Selection(capture_date=date(2021, 5, 1))))) == {FOLDER}
 
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from anonymisation.errors import ShareUnavailableError
-from anonymisation.listing import Listing, Problem, list_folder, list_pictures
+from anonymisation.listing import Listing, Problem, list_folder, list_named, list_pictures
+from anonymisation.units import Shard
 
 
 def listing(path: Path, folder: str = "f") -> Listing:
@@ -57,10 +58,30 @@ def test_pictures_that_cannot_be_looked_at_are_told(tmp_path: Path) -> None:
     assert all(problem.hides_pictures and "it is not masked" in problem.reason for problem in found.problems)
 
 
-def test_a_link_to_a_picture_is_a_picture(tmp_path: Path) -> None:
+def test_a_link_to_a_picture_is_told_and_is_no_picture(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"123")
+    (tmp_path / "b.jpg").write_bytes(b"1234")
     (tmp_path / "a.jpg").symlink_to(tmp_path / "there")
-    assert [(picture.name, picture.stamp.size) for picture in list_pictures(tmp_path)] == [("a.jpg", 3)]
+    (tmp_path / "c.jpg").symlink_to("b.jpg")
+    reason = "is a link and is not followed; it is not masked"
+    found = listing(tmp_path)
+    assert [picture.name for picture in found.pictures] == ["b.jpg"]
+    assert sorted(map(str, found.problems)) == [f"f/a.jpg: {reason}", f"f/c.jpg: {reason}"]
+    assert all(problem.hides_pictures for problem in found.problems)
+    assert [(picture.name, picture.stamp.size) for picture in list_pictures(tmp_path)] == [("b.jpg", 4)]
+    pictures, others = list_named(tmp_path)
+    assert pictures == list_pictures(tmp_path)
+    assert sorted((problem.path, problem.reason) for problem in others) == [("a.jpg", reason), ("c.jpg", reason)]
+
+
+def test_links_belong_to_the_shard_of_their_names(tmp_path: Path) -> None:
+    names = {f"p{number}.jpg" for number in range(20)}
+    for name in names:
+        (tmp_path / name).symlink_to("nowhere")
+    shards = [{problem.path for problem in list_named(tmp_path, Shard(number, 2))[1]} for number in (1, 2)]
+    assert shards[0] | shards[1] == names
+    assert all(shards)
+    assert not shards[0] & shards[1]
 
 
 def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
@@ -71,5 +92,6 @@ def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> Non
     with pytest.raises(ShareUnavailableError, match="cannot be read"):
         list_pictures(tmp_path / "file")
     assert list_pictures(tmp_path / "missing") == []
+    assert list_named(tmp_path / "missing") == ([], [])
     with pytest.raises(FileNotFoundError):
         list_folder(tmp_path / "missing", "f")

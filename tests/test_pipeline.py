@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
+import os
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,6 +22,7 @@ from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.masking.detections import Detections
 from anonymisation.outcomes import FolderReport, ImageOutcome, MaskReport, RunReport, Status
 from anonymisation.pipeline import mask_folder
+from anonymisation.plain_files import read_plain
 from anonymisation.report import render_summary
 from anonymisation.state import read_pictures, state_folder
 from anonymisation.workspace import Workspace
@@ -259,16 +262,21 @@ def test_a_failure_that_may_pass_is_tried_again(site: Site) -> None:
     assert names_below(site.errors) == []  # the copy went as the picture came out
 
 
-def test_a_file_that_cannot_be_read_costs_itself_alone(site: Site) -> None:
+def test_a_file_that_cannot_be_read_costs_itself_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.fill(2)
-    unreadable = site.input / FOLDER / "p0005.jpg"
-    unreadable.symlink_to("/proc/self/mem")  # a regular file whose first byte gives an input/output error, also to root
+    damaged = site.put("p0005.jpg", capture(7))
+
+    def read(path: Path) -> bytes:
+        if path == damaged:
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))  # as of a bad block
+        return read_plain(path)
+
     workspace = site.workspace()
-    report = mask_folder(workspace, FOLDER, CountingDetector())
+    with monkeypatch.context() as patch:
+        patch.setattr("anonymisation.picture.read_plain", read)
+        report = mask_folder(workspace, FOLDER, CountingDetector())
     assert counts(report) == (3, 2, 0, 1, 0)
     assert "cannot be read" in report.failures[0].reason
-    unreadable.unlink()
-    site.put("p0005.jpg", capture(7))
     assert counts(mask_folder(workspace, FOLDER, CountingDetector())) == (3, 1, 2, 0, 0)
 
 

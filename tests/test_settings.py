@@ -116,6 +116,9 @@ def test_all_problems_come_at_once_with_file_and_key(tmp_path: Path) -> None:
         ("mask_color", [0, 0, 256]), ("mask_color", "red"), ("blur", 0), ("blur", 101), ("email_smtp_port", 0),
         ("email_to_addresses", "a@b.no"), ("db_max_n_accumulated_rows", 0), ("db_max_n_errors", -1),
         ("model_type", ""), ("capture_marker_file", "a/b"), ("capture_marker_file", ".."),
+        ("error_output_mode", "0600"), ("error_output_mode", "7"), ("error_output_mode", "rwx------"),
+        ("error_output_mode", 700), ("error_output_mode", 0o600), ("error_output_mode", True),
+        ("error_output_mode", None), ("error_output_mode", -448), ("error_output_mode", "04700"),
         ("log_file_name", "{date}.log"), ("exif_mappenavn", "{year}"), ("state_dir", None), ("tiles", None),
     ],
 )  # fmt: skip
@@ -133,6 +136,10 @@ def test_impossible_values_are_refused(key: str, value: Any) -> None:
         ("email_to_addresses", "a@b", "expected a list of addresses, such as [someone@example.org], got 'a@b'"),
         ("jpeg_quality", "best", "expected keep or a whole number from 1 to 100, got 'best'"),
         ("blur", "much", "expected null or a number from 1 to 100, got 'much'"),
+        ("error_output_mode", "rwx------", 'expected octal digits in quotes that leave the owner every right, such as '
+         """"0700" or "0750", got 'rwx------'"""),
+        ("error_output_mode", 0o600, 'expected octal digits in quotes that leave the owner every right, such as "0700" '
+         'or "0750", got 384 (0600 in octal digits)'),
         ("max_num_async_workers", 0, "must be greater than or equal to 1, got 0"),
         ("log_level", "LOUD", "must be 'DEBUG', 'INFO', 'WARNING' or 'ERROR', got 'LOUD'"),
         ("capture_marker_file", "a/b", "expected a file name without folders, got 'a/b'"),
@@ -140,6 +147,22 @@ def test_impossible_values_are_refused(key: str, value: Any) -> None:
 )  # fmt: skip
 def test_what_was_expected_is_told_in_words(key: str, value: Any, told: str) -> None:
     assert problems_of(**{key: value}) == {key: told}
+
+
+@pytest.mark.parametrize(
+    ("written", "mode"),
+    [
+        ('"0700"', 0o700), ("0700", 0o700), ("0o700", 0o700), ('"700"', 0o700), ("0750", 0o750), ("'0770'", 0o770),
+        ('"2750"', 0o2750), ("02770", 0o2770), ('"0755"', 0o755),
+    ],
+)  # fmt: skip
+def test_permissions_are_taken_as_people_write_them(tmp_path: Path, written: str, mode: int) -> None:
+    """YAML reads some of them as numbers, by their octal digits."""
+    path = tmp_path / "mine.yml"
+    path.write_text(f"error_output_mode: {written}\n")
+    settings = load_settings(path).settings
+    assert settings.error_mode == mode
+    assert settings.error_output_mode == f"{mode:04o}"
 
 
 @pytest.mark.parametrize("template", ["{", "{}", "{0}", "a}b", "{datetime", "{datetime!x}"])

@@ -44,6 +44,7 @@ ELSEWHERE: Final = {
     "email_to_addresses": "test_mail.py::test_sent_mail_is_addressed_and_dated",
     "email_smtp_host": "test_mail.py::test_without_a_server_nothing_is_sent_and_it_is_told",
     "email_smtp_port": "test_mail.py::test_a_server_that_is_away_stops_nothing",
+    "error_output_mode": "test_error_folder.py::test_only_those_who_are_to_see_originals_may_read_the_copies",
     "max_pictures_per_work_unit": "plugins/test_sharing.py::test_large_folders_are_split_into_parts_of_about_this_size",
     "model_type": "masking/test_factory.py::test_a_relative_path_and_a_wrong_name",
     "model_dir": "masking/test_factory.py::test_names_of_the_zoo_are_looked_for_in_the_models_folder",

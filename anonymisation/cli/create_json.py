@@ -18,6 +18,7 @@ from anonymisation.imaging.exif import read_exif
 from anonymisation.imaging.jpeg import jpeg_size
 from anonymisation.listing import Problem, join, listings
 from anonymisation.metadata.record import RecordContext, build_record, record_from_json, record_to_json
+from anonymisation.plain_files import read_plain
 from anonymisation.plain_text import one_line
 from anonymisation.settings import LoadedSettings, Settings, load_settings
 
@@ -101,7 +102,7 @@ class _Writer:
         try:
             if not self._overwrite and _tells_detections(target):
                 return False
-            data = with_access(self._settings, f"reading {path}", path.read_bytes)
+            data = with_access(self._settings, f"reading {path}", lambda: read_plain(path))
             jpeg_size(data)  # what is not even the beginning of a JPEG gets no record
             record = build_record(path, read_exif(data), self._context, objects=None)
             content = record_to_json(record)
@@ -113,7 +114,7 @@ class _Writer:
 
 def _tells_detections(path: Path) -> bool:
     try:
-        return record_from_json(path.read_bytes()).get("detekterte_objekter") is not None
+        return record_from_json(read_plain(path)).get("detekterte_objekter") is not None
     except (FileNotFoundError, ImageError):  # a record that cannot be read is replaced
         return False
 

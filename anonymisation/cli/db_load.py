@@ -23,6 +23,7 @@ from anonymisation.listing import Problem, join, listings
 from anonymisation.logs import FILE_ONLY
 from anonymisation.metadata.record import Record, record_from_json
 from anonymisation.paths import is_picture_name
+from anonymisation.plain_files import read_plain
 from anonymisation.plain_text import one_line
 from anonymisation.settings import Settings
 
@@ -203,7 +204,7 @@ def _record_files(base: Path, problems: list[str]) -> Iterator[_RecordFile]:
 
 
 def _read_record(settings: Settings, path: Path) -> Record:
-    record = record_from_json(with_access(settings, f"reading {path}", path.read_bytes))
+    record = record_from_json(with_access(settings, f"reading {path}", lambda: read_plain(path)))
     if not isinstance(record.get("bildeid"), str):
         raise ImageMetadataError("has no bildeid, so it is no picture's record; take it away or make it again")
     return record

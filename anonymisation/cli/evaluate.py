@@ -138,7 +138,7 @@ def _draw(path: Path, evaluation: Evaluation) -> None:
     log.warning("%s shows pictures without masks: keep it as you keep the originals (only you can read it)", path)
 
 
-def _write(path: Path, data: bytes, mode: int = 0o666) -> None:
+def _write(path: Path, data: bytes, mode: int | None = None) -> None:
     from anonymisation.errors import ShareUnavailableError
     from anonymisation.files import write_atomically
 

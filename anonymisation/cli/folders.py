@@ -11,6 +11,7 @@ from anonymisation.discovery import FoundFolder, Selection, walk
 from anonymisation.imaging.exif import read_exif
 from anonymisation.listing import Listing, Problem, listings
 from anonymisation.metadata.capture_date import capture_date as date_of_capture
+from anonymisation.plain_files import read_plain
 from anonymisation.state import state_folder
 from anonymisation.workspace import Workspace
 
@@ -54,5 +55,5 @@ def _known_outputs(workspace: Workspace, selection: Selection) -> Iterator[str]:
 def _date(workspace: Workspace, folder: str, listing: Listing) -> date:
     """The day of capture, as discovery finds it; a masked picture keeps the time of its original."""
     first = listing.pictures[0]
-    data = (workspace.shares.output / folder / first.name).read_bytes()
+    data = read_plain(workspace.shares.output / folder / first.name)
     return date_of_capture(PurePosixPath(folder), read_exif(data), first.stamp.mtime_ns / 1e9)

@@ -9,6 +9,7 @@ from anonymisation.errors import ImageError
 from anonymisation.evaluation.truth import AnnotatedPicture
 from anonymisation.imaging.exif import read_exif
 from anonymisation.imaging.jpeg import decode_jpeg, to_upright
+from anonymisation.plain_files import read_plain
 
 
 def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:
@@ -18,7 +19,7 @@ def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:
         ImageError: the file cannot be read or decoded.
     """
     try:
-        data = picture.path.read_bytes()
+        data = read_plain(picture.path)
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
     frame = decode_jpeg(data, source=picture.name)

@@ -13,17 +13,13 @@ from numpy.typing import NDArray
 
 def copy_marked(pixels: NDArray[np.uint8], marked: NDArray[np.bool_], target: NDArray[np.uint8]) -> None:
     """Copy `pixels` to `target`, both (h, w) or (h, w, 3), where `marked` (h, w) is set."""
-    _keep(cv2.copyTo(pixels, marked.view(np.uint8), target), target)
+    put = np.asarray(cv2.copyTo(pixels, marked.view(np.uint8), target), np.uint8)
+    if not np.may_share_memory(put, target):
+        target[...] = put
 
 
 def fill_marked(levels: tuple[int, ...], marked: NDArray[np.bool_], target: NDArray[np.uint8]) -> None:
     """Set the levels, one per channel, in `target`, (h, w) or (h, w, 3), where `marked` (h, w) is set."""
-    where = marked.view(np.uint8)
-    _keep(cv2.subtract(target, target, dst=target, mask=where), target)
-    _keep(cv2.add(target, (*levels, 0), dst=target, mask=where), target)
-
-
-def _keep(written: object, target: NDArray[np.uint8]) -> None:
-    put = np.asarray(written, np.uint8)
-    if not np.may_share_memory(put, target):
-        target[...] = put
+    content = np.empty(target.shape, np.uint8)
+    content[...] = levels if target.ndim == 3 else levels[0]
+    copy_marked(content, marked, target)

@@ -8,9 +8,10 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImageError
+from anonymisation.errors import ModelUnavailableError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS
+from anonymisation.masking.plausibility import ROUNDING, Plausibility
 
 REQUIRED_OUTPUTS: Final = ("num_detections", "detection_boxes", "detection_classes", "detection_scores")
 OPTIONAL_OUTPUT: Final = "detection_masks"
@@ -18,91 +19,78 @@ OPTIONAL_OUTPUT: Final = "detection_masks"
 _AXES: Final = {"num_detections": 1, "detection_boxes": 3, "detection_classes": 2, "detection_scores": 2} | {
     OPTIONAL_OUTPUT: 4
 }
-# Sigmoids end within 0 and 1, give or take rounding; logits and percentages do not.
-_TOLERANCE: Final = 1e-3
+_KINDS: Final = {"num_detections": "fiu", "detection_classes": "fiu"}  # of numpy's dtypes; of all else "f"
 
 Arrays = Mapping[str, NDArray[np.generic]]
 
 
-class OutputError(Exception):
-    """The outputs are not those of an Object Detection API model (caught where the model's name is known)."""
-
-
-def read_outputs(outputs: Arrays, batch: int, score_threshold: float) -> list[Detections]:
+def read_outputs(
+    outputs: Arrays, batch: int, score_threshold: float, plausibility: Plausibility
+) -> list[Detections]:
     """Detections of the six kept classes with a score of at least `score_threshold`, per picture of a batch.
+
+    A box that reaches beyond the picture is clipped.
 
     Args:
         outputs: `num_detections` (B,), `detection_boxes` (B, N, 4), `detection_classes` (B, N), 1-based COCO ids,
             `detection_scores` (B, N) and optionally `detection_masks` (B, N, h, w); the first `num_detections` rows of
             each picture count. Without masks the whole of every box is marked.
         batch: B.
-        score_threshold: 0 to 1.
+        score_threshold: 0 to 1. A score of 0 is that of a row that fills the table up, and says nothing.
+        plausibility: what is believed of that; names the model.
 
     Raises:
-        OutputError: shapes, dtypes or ranges of another kind of model.
-        ImageError: numbers that are not finite; dropping them could leave an object readable.
+        ModelUnavailableError: shapes or dtypes of another kind of model.
+        ImplausibleOutputError: numbers that cannot be true; dropping them could leave an object readable.
     """
-    _check_shapes(outputs, batch)
+    _check_shapes(outputs, batch, plausibility.model)
     return [
-        _read_picture({name: array[index] for name, array in outputs.items()}, score_threshold)
+        _read_picture({name: array[index] for name, array in outputs.items()}, score_threshold, plausibility)
         for index in range(batch)
     ]
 
 
-def _check_shapes(outputs: Arrays, batch: int) -> None:
+def _check_shapes(outputs: Arrays, batch: int, model: str) -> None:
     rows = outputs["detection_scores"].shape[-1] if outputs["detection_scores"].ndim else 0
     for name, array in outputs.items():
         right = array.ndim == _AXES[name] and array.shape[0] == batch
-        right = right and (name == "num_detections" or array.shape[1] == rows)
+        right = right and (name == "num_detections" or array.shape[1] == rows) and 0 not in array.shape[2:]
         if not right or (name == "detection_boxes" and array.shape[2] != 4):
-            raise OutputError(f"{name}: expected {_AXES[name]} axes for {batch} pictures, got {array.shape}")
-        if name in ("detection_boxes", "detection_scores", OPTIONAL_OUTPUT) and array.dtype.kind != "f":
-            raise OutputError(f"{name}: expected floating-point numbers, got {array.dtype}")
+            form = f"expected {_AXES[name]} axes for {batch} pictures, got {array.shape}"
+            raise ModelUnavailableError(f"{model} cannot be used: {name}: {form}")
+        if array.dtype.kind not in _KINDS.get(name, "f"):
+            form = f"expected {'numbers' if name in _KINDS else 'floating-point numbers'}, got {array.dtype}"
+            raise ModelUnavailableError(f"{model} cannot be used: {name}: {form}")
 
 
-def _read_picture(picture: Arrays, score_threshold: float) -> Detections:
-    values = {name: np.asarray(array, np.float32) for name, array in picture.items()}
-    counted = float(values["num_detections"])
-    rows = len(values["detection_scores"])
-    if not 0 <= counted <= rows:  # NaN as well
-        raise ImageError(f"the model gives num_detections {counted}, expected 0 to {rows}")
-    count = round(counted)
-    scores = _finite(values["detection_scores"][:count], "detection_scores")
-    boxes = _finite(values["detection_boxes"][:count], "detection_boxes")
-    classes = np.rint(_finite(values["detection_classes"][:count], "detection_classes")).astype(np.int32)
-    scores = _shares(scores, "detection_scores")
-    keep = np.flatnonzero((scores >= np.float32(score_threshold)) & np.isin(classes, KEPT_IDS) & _inside(boxes))
-    if OPTIONAL_OUTPUT in values:
-        masks = _shares(_finite(values[OPTIONAL_OUTPUT][:count][keep], OPTIONAL_OUTPUT), OPTIONAL_OUTPUT)
+def _read_picture(picture: Arrays, score_threshold: float, plausibility: Plausibility) -> Detections:
+    count = plausibility.count(float(picture["num_detections"]), len(picture["detection_scores"]))
+    boxes, scores, classes = (
+        picture[f"detection_{name}"][:count].astype(np.float64) for name in ("boxes", "scores", "classes")
+    )
+    plausibility.require_numbers(boxes, scores, classes)
+    acted_on = (scores.astype(np.float32) >= np.float32(score_threshold)) & (scores > 0)
+    plausibility.require_objects(boxes, classes, acted_on)
+    keep = np.flatnonzero(acted_on & np.isin(np.rint(classes), KEPT_IDS) & _inside(boxes))
+    if OPTIONAL_OUTPUT in picture:
+        masks = picture[OPTIONAL_OUTPUT][:count][keep].astype(np.float32)
+        plausibility.require_masks(masks, keep)
     else:
         masks = np.ones((len(keep), 1, 1), np.float32)
-    clipped, masks = _clipped(boxes[keep], masks)
-    return Detections.of(clipped, scores[keep], classes[keep], masks)
+    clipped, masks = _clipped(boxes[keep], np.clip(masks, 0, 1))
+    return Detections.of(clipped, np.clip(scores[keep], 0, 1), np.rint(classes[keep]), masks)
 
 
-def _finite(array: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    if not np.isfinite(array).all():
-        raise ImageError(f"the model gives {name} that are not finite numbers for this picture")
-    return array
-
-
-def _shares(array: NDArray[np.float32], name: str) -> NDArray[np.float32]:
-    if array.size and not (array.min() >= -_TOLERANCE and array.max() <= 1 + _TOLERANCE):
-        raise OutputError(f"{name}: expected values from 0 to 1, got {array.min()} to {array.max()}")
-    return np.clip(array, 0, 1)
-
-
-def _inside(boxes: NDArray[np.float32]) -> NDArray[np.bool_]:
-    """Whether any of a box lies on the picture, whichever of its corners comes first."""
+def _inside(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Whether any of a box lies on the picture: of a box clipped to the edge, or rounded, nothing may be left."""
     low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
     return np.asarray(np.all((low < 1) & (high > 0), axis=1), np.bool_)
 
 
-def _clipped(boxes: NDArray[np.float32], masks: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+def _clipped(boxes: NDArray[np.float64], masks: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
     """Boxes within the picture. A mask whose box was another one no longer fits: the whole box is marked instead."""
     ordered = np.concatenate([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], axis=1)
     clipped = np.clip(ordered, 0, 1)
-    changed = np.any(np.abs(clipped - boxes) > _TOLERANCE, axis=1)
-    masks = masks.copy()
+    changed = np.any(np.abs(clipped - boxes) > ROUNDING, axis=1)
     masks[changed] = 1
     return clipped, masks

@@ -13,9 +13,10 @@ import numpy as np
 import tensorflow as tf  # noqa: TID253 - the one module that uses it
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImageError, ModelUnavailableError
+from anonymisation.errors import ImageError, ImplausibleOutputError, ModelFailedError, ModelUnavailableError
 from anonymisation.masking.detections import Detections
-from anonymisation.masking.outputs import OPTIONAL_OUTPUT, REQUIRED_OUTPUTS, OutputError, read_outputs
+from anonymisation.masking.outputs import OPTIONAL_OUTPUT, REQUIRED_OUTPUTS, read_outputs
+from anonymisation.masking.plausibility import Plausibility
 from anonymisation.masking.second_look import SecondLook
 from anonymisation.masking.tiling import MAX_BATCH
 from anonymisation.masking.views import InputForm
@@ -28,6 +29,8 @@ SECOND_SIGNATURE: Final = "segmentation"
 SECOND_INPUT: Final = "input_tensor"
 SECOND_OUTPUT: Final = "log_odds"
 SECOND_LOOK_FILE: Final = "assets.extra/second_look.json"
+# Log odds beyond this are no log odds: those of the smallest 32-bit share are -87. Networks end some tens from 0.
+MOST_ODDS: Final = 10_000
 
 _Form = TypeVar("_Form", InputForm, SecondLook)
 
@@ -124,8 +127,9 @@ class SavedModel:
         A batch that does not fit into the device's memory is halved.
 
         Raises:
-            ImageError: the model fails on these pictures, or gives numbers that are no detections.
-            ModelUnavailableError: the outputs have other shapes or meanings than the signature promises.
+            ModelFailedError: the model fails on these pictures, or gives numbers that cannot be true.
+            ImageError: there is too little memory for one picture.
+            ModelUnavailableError: the outputs have other shapes or dtypes than the signature promises.
         """
         if not 1 <= len(batch) <= self._max_batch:
             raise ValueError(f"batch: expected 1 to {self._max_batch} pictures, got {len(batch)}")
@@ -137,17 +141,17 @@ class SavedModel:
                 raise ImageError(f"{message}; lower max_num_pixels") from error
             half = len(batch) // 2
             return self.predict(batch[:half]) + self.predict(batch[half:])
-        try:
-            return read_outputs(outputs, len(batch), self._score_threshold)
-        except OutputError as error:
-            raise ModelUnavailableError(f"the model in {self._folder} cannot be used: {error}") from error
+        height, width = batch.shape[1:3]
+        plausibility = Plausibility(f"the model in {self._folder}", height, width)
+        return read_outputs(outputs, len(batch), self._score_threshold, plausibility)
 
     def segment(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Log odds (rows, columns, groups) of what is there in a picture (H, W, 3) uint8 RGB, of the sides that
         `second_look` gives; samples lie evenly from edge to edge.
 
         Raises:
-            ImageError: the model fails on this picture.
+            ModelFailedError: the model fails on this picture, or gives numbers that cannot be true.
+            ImageError: there is too little memory for it.
             ModelUnavailableError: it gives something else.
         """
         try:
@@ -160,8 +164,9 @@ class SavedModel:
         if odds.ndim != 4 or len(odds) != 1 or 0 in odds.shape:
             form = f"expected {SECOND_OUTPUT} [1, rows, columns, groups], got {odds.shape}"
             raise ModelUnavailableError(f"the second look of the model in {self._folder}: {form}")
-        if not np.isfinite(odds).all():
-            raise ImageError(f"the second look of the model in {self._folder} gives numbers that are not finite")
+        if not (odds.min() >= -MOST_ODDS and odds.max() <= MOST_ODDS):  # NaN as well
+            form = f"{SECOND_OUTPUT} from {odds.min():.6g} to {odds.max():.6g}, expected -{MOST_ODDS} to {MOST_ODDS}"
+            raise ImplausibleOutputError(f"the second look of the model in {self._folder} gives {form}")
         return np.asarray(odds[0], np.float32)
 
     def _run(self, signature: Any, inputs: dict[str, Any], names: Sequence[str]) -> dict[str, NDArray[Any]]:
@@ -171,8 +176,8 @@ class SavedModel:
             return {name: raw[name].numpy() for name in names if name in raw}
         except tf.errors.ResourceExhaustedError:
             raise
-        except tf.errors.OpError as error:
-            raise ImageError(f"the model in {self._folder} fails on this picture: {_gist(error)}") from error
+        except (tf.errors.OpError, TypeError, ValueError) as error:
+            raise ModelFailedError(f"the model in {self._folder} fails on this picture: {_gist(error)}") from error
 
     def place(self, batch: NDArray[np.uint8]) -> Any:
         """The batch as `predict` takes it as well, brought to the device ahead of time."""
@@ -198,10 +203,10 @@ def _read(path: Path, form: type[_Form]) -> _Form | None:
         raise ModelUnavailableError(f"{path}: {form_text}: {error}") from error
 
 
-def _gist(error: Any) -> str:
+def _gist(error: Exception) -> str:
     """The line of TensorFlow's report that says what happened, without the stack of the graph's making around it."""
     around = ("File ", "Graph execution error", "Detected at node", "<stack traces")
-    lines = [line.strip() for line in str(error.message).splitlines()]
+    lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
     return next((line for line in lines if line and not line.startswith(around)), type(error).__name__)
 
 

@@ -66,7 +66,7 @@ def file_timestamp(path: Path) -> Timestamp:
         OSError: the file cannot be reached.
         ImageMetadataError: its time is outside the calendar.
     """
-    status = path.stat()
+    status = path.lstat()
     seconds = min(status.st_mtime, status.st_ctime)
     try:
         return timestamp_of(datetime.fromtimestamp(seconds, UTC))

@@ -41,6 +41,18 @@ def test_what_is_missing_is_named_and_ends_with_1(program: Program) -> None:
     assert "1 picture is not as the configuration asks for." in result.stdout
 
 
+def test_a_link_is_no_file_that_is_there(program: Program) -> None:
+    program.site.fill(2)
+    program("run")
+    masked = program.site.output / FOLDER / "p000.jpg"
+    masked.rename(program.site.root / "kept.jpg")
+    masked.symlink_to(program.site.root / "kept.jpg")
+    result = program("check-folders")
+    assert result.exit_code == 1
+    assert cells(result, "p000.jpg") == ["OK", "None", "None", "Missing", "None", "None"]
+    assert f"output: {FOLDER}/p000.jpg: is a link and is not followed" in result.stdout
+
+
 def test_originals_must_be_gone_with_delete_input(program: Program) -> None:
     program.configure(delete_input=True, remote_json=True, local_json=True)
     program.site.fill(1)

@@ -47,6 +47,20 @@ def test_failures_are_listed_with_their_reason(program: Program) -> None:
     assert "text.jpg" in log.read_text()
 
 
+def test_links_are_failures_and_get_no_record(program: Program) -> None:
+    program.site.fill(2)
+    outside = program.site.root / "outside.jpg"
+    outside.write_bytes(capture(5))
+    (program.site.input / FOLDER / "a.jpg").symlink_to(outside)
+    (program.site.input / FOLDER / "p001.json").symlink_to(outside)
+    result = invoke("create-json", "-i", str(program.site.input))
+    assert result.exit_code == 1
+    assert "1 records written, 2 failed" in result.stdout
+    assert f"{FOLDER}/a.jpg: is a link and is not followed" in result.stdout
+    assert f"{FOLDER}/p001.json: is a link and is not followed" in result.stdout
+    assert outside.read_bytes() == capture(5)
+
+
 def test_a_record_of_the_mask_step_is_kept(program: Program) -> None:
     program.configure(remote_json=True)
     program.site.fill(1)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from click.testing import Result
 
-from tests.captures import FOLDER, FULL, capture, names_below
+from tests.captures import FOLDER, FULL, capture, files_below, names_below
 from tests.cli.conftest import Program
 
 SECOND = "TilSladding/2021/Fv13 #50% {x}/Ås"
@@ -174,6 +175,28 @@ def test_a_link_to_a_folder_is_told_and_not_followed(program: Program) -> None:
     result = program("run")
     assert result.exit_code == 0
     assert "loop: is a link to a folder and is not followed" in result.stdout
+
+
+def test_nothing_of_a_file_elsewhere_gets_anywhere(program: Program, run_verb: Callable[..., Result]) -> None:
+    site = program.site
+    site.fill(1)
+    lines = Path("/etc/passwd").read_bytes().splitlines()
+    (site.input / FOLDER / "passwd.jpg").symlink_to("/etc/passwd")
+    (site.input / FOLDER / "passwd.json").symlink_to("/etc/passwd")
+    program.configure(remote_json=True, write_exif_to_db=True)
+    result = program("run", "-l", str(site.root / "logs"), archive=True)
+    assert result.exit_code == 1
+    told = "passwd.jpg: is a link and is not followed; it is not masked"
+    assert f"Not complete:\n  {FOLDER}/{told}" in result.stdout
+    assert names_below(site.errors) == []
+    for verb in ("mask", "archive", "load", "check", "release"):
+        assert program(verb, archive=True).exit_code == 1, verb
+    made = [path for path in files_below(site.root) if site.input not in path.parents]
+    assert any(path.suffix == ".log" for path in made)
+    assert [path for path in made if any(line in path.read_bytes() for line in lines)] == []
+    records = run_verb("db", "load", "-i", str(site.input), "-k", str(program.config), "--state", str(site.state))
+    assert records.exit_code == 1
+    assert f"{FOLDER}/passwd.json: is a link and is not followed" in records.stdout
 
 
 def test_names_cannot_forge_lines_or_move_the_cursor(program: Program) -> None:

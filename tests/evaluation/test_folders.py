@@ -107,3 +107,16 @@ def test_a_place_that_is_no_file_is_named(tmp_path: Path) -> None:
     put_picture(tmp_path / "1.jpg")
     os.mkfifo(tmp_path / "2.jpg")
     assert [failure.picture for failure in open_empty(tmp_path).failures] == ["2.jpg"]
+
+
+def test_links_are_not_followed(tmp_path: Path) -> None:
+    put_picture(tmp_path / "1.jpg")
+    put_picture(tmp_path.parent / f"{tmp_path.name}.jpg")
+    (tmp_path / "2.jpg").symlink_to(tmp_path.parent / f"{tmp_path.name}.jpg")
+    source = open_empty(tmp_path)
+    assert [picture.name for picture in source.pictures] == ["1.jpg"]
+    assert [failure.picture for failure in source.failures] == ["2.jpg"]
+    (tmp_path / "1.jpg").unlink()
+    (tmp_path / "1.jpg").symlink_to(tmp_path / "2.jpg")  # between listing and reading
+    (failure,) = evaluate(ScriptedDetector(found(0, 0, 9, 9)), source, dilation=0).failures[1:]
+    assert str(failure) == "1.jpg: cannot be read: is a link and is not followed"

@@ -31,6 +31,7 @@ USE_TENSORFLOW = ("anonymisation.masking.saved_model",)
 USE_OPENCV = (
     *(f"anonymisation.masking.{name}" for name in ("rendering", "geometry", "tiling", "merging", "saved_model")),
     "anonymisation.masking.views", "anonymisation.masking.second_look",
+    *(f"anonymisation.masking.{name}" for name in ("backdrop", "marked", "tones")),
     "anonymisation.picture", "anonymisation.pipeline", "anonymisation.chain", "anonymisation.cli",
     "anonymisation.review_remask",
     "anonymisation.evaluation",

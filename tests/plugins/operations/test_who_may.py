@@ -164,6 +164,16 @@ def test_links_out_of_the_folders_are_not_followed(page: Page) -> None:
         assert client.get(f"{page.picture('p000.jpg')}/{file}").status_code == 404, file
 
 
+def test_links_within_the_folders_are_not_followed(page: Page) -> None:
+    for base in (page.site.output, page.site.input, page.site.archive):
+        path = base / FOLDER / "p000.jpg"
+        path.rename(base / "moved.jpg")
+        path.symlink_to(base / "moved.jpg")
+    client = page.as_user("admin")
+    for file in ("small", "large", "masked", "original"):
+        assert client.get(f"{page.picture('p000.jpg')}/{file}").status_code == 404, file
+
+
 def test_a_folder_that_is_a_link_leads_nowhere(page: Page) -> None:
     elsewhere = page.site.root / "elsewhere"
     (page.site.output / FOLDER).rename(elsewhere)

@@ -1,0 +1,140 @@
+"""What a model must give to be believed. Anything else fails the picture: nobody knows what it means.
+
+- Of the rows that the model counts, every number is finite, and scores are 0 to 1.
+- Rows that are acted on (with a score from the threshold on) can be true, whatever their class: the label map knows the
+  class, and the box lies on the picture and is larger than a pixel. Rows below are not looked at that closely: some
+  exports count their padding.
+- Masks that are used are 0 to 1.
+
+A box may reach beyond the picture. One that reaches further than the picture is long is in pixels, or in another unit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.errors import ImplausibleOutputError
+
+ROUNDING: Final = 1e-3
+"""Sigmoids end within 0 and 1, and classes are whole numbers, give or take this; logits and percentages are not."""
+LABEL_MAP: Final = (1, 90)
+"""The first and the last id of the TensorFlow detection zoo's label map (mscoco_label_map.pbtxt)."""
+BEYOND: Final = 1.0
+"""So far beyond the picture a box may reach, in sides of the picture."""
+
+Values = NDArray[np.float64]
+
+
+@dataclass(frozen=True, slots=True)
+class Plausibility:
+    """Judges the outputs for one picture. `model` names the model in messages; `height` and `width` are the pixels of
+    what it was shown."""
+
+    model: str
+    height: int
+    width: int
+
+    def count(self, given: float, rows: int) -> int:
+        """The number of rows that count.
+
+        Raises:
+            ImplausibleOutputError: it is no whole number from 0 to `rows`.
+        """
+        if not (_whole(np.float64(given)) and 0 <= round(given) <= rows):  # NaN and infinity are not whole either
+            self._refuse("num_detections", _number(given), f"a whole number from 0 to {rows}")
+        return round(given)
+
+    def require_numbers(self, boxes: Values, scores: Values, classes: Values) -> None:
+        """Look at every row that counts.
+
+        Args:
+            boxes: (N, 4) ymin, xmin, ymax, xmax as shares of the picture.
+            scores: (N,).
+            classes: (N,).
+
+        Raises:
+            ImplausibleOutputError: a score is not 0 to 1, or another number is not finite.
+        """
+        self._rows("detection_scores", scores, _no_shares(scores, scores), "0 to 1")
+        self._rows("detection_boxes", boxes, ~np.isfinite(boxes).all(axis=1), "finite numbers")
+        self._rows("detection_classes", classes, ~np.isfinite(classes), "finite numbers")
+
+    def require_objects(self, boxes: Values, classes: Values, acted_on: NDArray[np.bool_]) -> None:
+        """Look at the rows that are acted on, out of those that count; all numbers are finite.
+
+        Raises:
+            ImplausibleOutputError: no object has such a class or such a box.
+        """
+        first, last = LABEL_MAP
+        unknown = ~_whole(classes) | (np.rint(classes) < first) | (np.rint(classes) > last)
+        form = f"a whole number from {first} to {last}, as in the label map of COCO"
+        self._rows("detection_classes", classes, acted_on & unknown, form)
+        for wrong, form in (
+            (_far_off(boxes), "ymin, xmin, ymax, xmax as shares of the picture, from -1 to 2"),
+            (_swapped(boxes), "ymin, xmin, ymax, xmax with ymin <= ymax and xmin <= xmax"),
+            (_outside(boxes), "a box of which a part lies on the picture, 0 to 1"),
+            (self._tiny(boxes), f"a box of a pixel or more, of the {self.width} x {self.height} that it was shown"),
+        ):
+            self._rows("detection_boxes", boxes, acted_on & wrong, form)
+
+    def require_masks(self, masks: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
+        """Look at the masks (n, h, w) of the rows that are hidden; h and w are at least 1.
+
+        Raises:
+            ImplausibleOutputError: a value is not 0 to 1.
+        """
+        low, high = masks.min(axis=(1, 2)), masks.max(axis=(1, 2))
+        for row in np.flatnonzero(_no_shares(low, high)):
+            values = f"with values from {_number(low[row])} to {_number(high[row])}"
+            self._refuse("detection_masks", values, "0 to 1", int(rows[row]))
+
+    def _tiny(self, boxes: Values) -> NDArray[np.bool_]:
+        """Less than a pixel both ways: all zeros, or shares of shares. A sliver that the border left over is longer."""
+        pixels = (boxes[:, 2:] - boxes[:, :2]) * [self.height, self.width]
+        return np.asarray(np.all(pixels < 1 - ROUNDING, axis=1), np.bool_)
+
+    def _rows(self, output: str, values: Values, wrong: NDArray[np.bool_], form: str) -> None:
+        for row in np.flatnonzero(wrong):
+            value = values[row]
+            text = _number(value) if value.ndim == 0 else f"[{', '.join(map(_number, value))}]"
+            self._refuse(output, text, form, int(row))
+
+    def _refuse(self, output: str, value: str, form: str, row: int | None = None) -> NoReturn:
+        place = "" if row is None else f" in row {row}"
+        raise ImplausibleOutputError(f"{self.model} gives {output} {value}{place}, expected {form}")
+
+
+def _number(value: float | np.floating) -> str:
+    return f"{float(value):.6g}"
+
+
+def _whole(values: Values | np.float64) -> NDArray[np.bool_]:
+    """Whether a number is one, up to rounding."""
+    with np.errstate(invalid="ignore"):  # infinity less infinity
+        return np.asarray(np.abs(values - np.rint(values)) <= ROUNDING, np.bool_)
+
+
+def _no_shares(low: NDArray[np.floating], high: NDArray[np.floating]) -> NDArray[np.bool_]:
+    """Whether what reaches from `low` to `high` leaves 0 to 1; NaN does."""
+    return ~((low >= -ROUNDING) & (high <= 1 + ROUNDING))
+
+
+def _far_off(boxes: Values) -> NDArray[np.bool_]:
+    least, most = -BEYOND - ROUNDING, 1 + BEYOND + ROUNDING
+    return np.asarray(np.any((boxes < least) | (boxes > most), axis=1), np.bool_)
+
+
+def _swapped(boxes: Values) -> NDArray[np.bool_]:
+    return np.asarray(np.any(boxes[:, :2] > boxes[:, 2:] + ROUNDING, axis=1), np.bool_)
+
+
+def _outside(boxes: Values) -> NDArray[np.bool_]:
+    """Wholly beyond an edge, and not merely a sliver on it, as is left of a box that was clipped."""
+    low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
+    before = (high <= 0) & (low < -ROUNDING)
+    behind = (low >= 1) & (high > 1 + ROUNDING)
+    return np.asarray(np.any(before | behind, axis=1), np.bool_)
