@@ -10,7 +10,15 @@ from markupsafe import Markup
 
 from anonymisation.outcomes import Failure, FolderReport, RunReport
 from anonymisation.plain_text import encodable, hide_credentials, one_line
-from anonymisation.report import collisions, describe_objects, duration, known_failures, unlisted, verdict
+from anonymisation.report import (
+    collisions,
+    describe_objects,
+    describe_suspicion,
+    duration,
+    known_failures,
+    unlisted,
+    verdict,
+)
 
 if TYPE_CHECKING:
     from anonymisation.mail import MailContext
@@ -39,9 +47,11 @@ def finished_html(report: RunReport, context: MailContext, shown: Sequence[tuple
         "finished.html.j2",
         context,
         title=verdict(report),
-        colour=RED if not report.succeeded else AMBER if known else GREEN,
+        colour=RED if not report.succeeded else AMBER if known or report.suspicious else GREEN,
         tiles=_tiles(report),
         hidden=describe_objects(report),
+        suspicion=describe_suspicion(report),
+        warning=AMBER,
         broken=list(report.broken),
         **_cut("stopped", [Failure(folder.folder, folder.error) for folder in report.folders if folder.error]),
         **_cut("failures", [f for folder in report.folders for f in folder.failures], unlisted(report.folders)),

@@ -14,6 +14,8 @@ from anonymisation.database.reports import Collision
 
 MAX_SIGHTS: Final = 6  # pictures that a report shows
 MAX_LISTED: Final = 50  # failures that a report lists by name; its counts are exact all the same
+# From so many pictures of roads on, finding nobody and no vehicle on any is more likely the model's fault than true.
+SUSPICIOUS_FROM: Final = 300
 
 
 class Status(StrEnum):
@@ -339,6 +341,12 @@ class RunReport:
         if self.broken:
             codes.add(self.broken_exit_code)
         return 0 if not codes else 3 if codes == {3} else 1
+
+    @property
+    def suspicious(self) -> bool:
+        """Many pictures were masked now, and nothing at all was found on them; it may be true all the same."""
+        found = any(folder.mask.objects for folder in self.folders if folder.mask is not None)
+        return not found and self.total("mask", "masked") >= SUSPICIOUS_FROM
 
     def total(self, step: str, count: str) -> int:
         """The sum of one count of one step over all folders, e.g. `total("mask", "masked")`."""

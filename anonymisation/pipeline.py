@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future, wait
 from dataclasses import replace
+from functools import cached_property
 from pathlib import PurePosixPath
 from typing import Any, Final, TypeVar
 
@@ -67,7 +68,8 @@ def mask_folder(
     Raises:
         FolderLockedError: another run works on the folder.
         ShareUnavailableError: a share is away.
-        ModelUnavailableError: the model cannot be loaded.
+        ModelUnavailableError: the model cannot be loaded, or is given up as unusable. Pictures that failed before that
+            are kept as failed.
     """
     started = time.monotonic()
     workspace.require_shares()
@@ -113,12 +115,17 @@ class _MaskStep:
         self._folder = folder
         self._shard = shard
         self._state = state
-        self._detector = detector
+        self._load = detector
         self._run = run
         self.model = workspace.model_identity()
         self._digest = workspace.settings.picture_digest()
         self._worker = PictureWorker(workspace, folder, model=self.model, run=run)
         self._shadowed: Mapping[str, str] = {}
+
+    @cached_property
+    def _detector(self) -> Detector:
+        """The one of the whole step, so that it remembers how the first pictures went."""
+        return self._load()
 
     def outcomes(self) -> Iterator[ImageOutcome]:
         """What became of each picture."""
@@ -176,17 +183,14 @@ class _MaskStep:
     ) -> tuple[Future[Any], Future[ImageOutcome | FinishedPicture]]:
         """Run the model on a prepared picture, and have its files made, and then written.
 
-        The futures of both; anything else than a prepared picture is handed on as it is.
+        The futures of both; anything else than a prepared picture is handed on as it is. What the model raises is in
+        them as well, and stops the folder, if it does, when the pictures before it are settled.
         """
         if begun.exception() is not None or not isinstance(picture := begun.result(), PreparedPicture):
             return begun, begun  # type: ignore[return-value]  # no PreparedPicture: just looked
-        model = self._detector()
+        detector = self._detector
         try:
-            detections = model.detect(picture.upright())
-        except ImageError as error:
-            return (failed(error),) * 2
-        except AnonymisationError:
-            raise
+            detections = detector.detect(picture.upright())
         except Exception as error:  # noqa: BLE001 - whatever the model stumbles over is this picture's failure
             return (failed(error),) * 2
         made = pool.submit(self._worker.make, picture, detections)

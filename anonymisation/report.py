@@ -37,8 +37,10 @@ def render_summary(report: RunReport) -> str:
 
 
 def render_problems(report: RunReport) -> list[str]:
-    """What stopped, what failed and why, and the places that were not entered; no lines where all is well."""
+    """What is suspicious, what stopped, what failed and why, and the places that were not entered; no lines where all
+    is well."""
     return [
+        *(["", suspicion] if (suspicion := describe_suspicion(report)) else []),
         *_list("Not complete", report.broken),
         *_list("Folders that stopped", (_stopped(f.folder, f.error) for f in report.folders if f.error)),
         *_list("Failed", _failures(report.folders), more=unlisted(report.folders)),
@@ -71,6 +73,17 @@ def describe_objects(report: RunReport) -> str:
         for label, number in (folder.mask.objects if folder.mask else {}).items():
             objects[label] = objects.get(label, 0) + number
     return ", ".join(f"{number} {label}" for label, number in sorted(objects.items()))
+
+
+def describe_suspicion(report: RunReport) -> str:
+    """That a model found nothing at all, and what to do about it; empty where it found something, or saw little."""
+    if not report.suspicious:
+        return ""
+    pictures = report.total("mask", "masked")
+    return (
+        f"Suspicious: the model found nobody and no vehicle in {pictures} pictures. "
+        "Look at some of them, and at the model and score_threshold."
+    )
 
 
 def verdict(report: RunReport) -> str:

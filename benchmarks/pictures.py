@@ -26,8 +26,8 @@ import yaml
 
 from anonymisation.archive import archive_folder
 from anonymisation.listing import PictureFile, list_pictures
-from anonymisation.masking.detector import Detector
 from anonymisation.masking.factory import load_detector
+from anonymisation.masking.guard import GuardedDetector
 from anonymisation.masking.tiling import TilingDetector
 from anonymisation.masking.views import canvases, views_of
 from anonymisation.picture import PictureWorker
@@ -109,7 +109,9 @@ def staged(workspace: Workspace, detector: TilingDetector, files: list[PictureFi
     return stages.as_json()
 
 
-def measure(workspace: Workspace, load: Callable[[], Detector], sources: list[Path], number: int) -> dict[str, Any]:
+def measure(
+    workspace: Workspace, load: Callable[[], GuardedDetector], sources: list[Path], number: int
+) -> dict[str, Any]:
     """All figures; `sources` are copied into the workspace's input folder."""
     for name, count in ((FIRST, 2), (REST, number), (STAGED, _STAGED_PICTURES)):
         fill(workspace.shares.input / name, sources, count)
@@ -133,8 +135,8 @@ def measure(workspace: Workspace, load: Callable[[], Detector], sources: list[Pa
         "mib_with_the_model": loaded_mib,
         "mib_at_the_peak": int(peak_memory()),
     }
-    if isinstance(detector, TilingDetector):
-        figures["stages"] = staged(workspace, detector, list_pictures(workspace.shares.input / STAGED))
+    if isinstance(detector.inner, TilingDetector):
+        figures["stages"] = staged(workspace, detector.inner, list_pictures(workspace.shares.input / STAGED))
     return figures
 
 

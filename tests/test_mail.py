@@ -32,6 +32,7 @@ from anonymisation.mail import (
     build_processing_error,
     send,
 )
+from anonymisation.mail_html import AMBER, GREEN
 from anonymisation.masking.detections import Detections
 from anonymisation.outcomes import Failure, FolderReport, MaskReport, RunReport
 from anonymisation.settings import Settings, load_settings
@@ -143,6 +144,19 @@ def test_the_finished_mail_holds_the_summary() -> None:
     assert message["Subject"] == "[image-anonymisation] host7 : Anonymisation finished."
     assert "images found     4" in body(message)
     assert "0:01:01" in body(message)
+
+
+def test_the_finished_mail_says_that_a_model_found_nothing() -> None:
+    report = RunReport((FolderReport("a", mask=MaskReport("a", 412, 412, 0, 0, 0)),))
+    message = build_finished(report, CONTEXT)
+    said = "Suspicious: the model found nobody and no vehicle in 412 pictures. Look at some of them, and at the model "
+    assert f"{said}and score_threshold." in body(message)
+    assert f"{said}and score_threshold." in html_of(message)
+    assert AMBER in html_of(message)
+    assert GREEN not in html_of(message)
+    few = build_finished(RunReport((GOOD,)), CONTEXT)
+    assert "Suspicious" not in body(few) + html_of(few)
+    assert GREEN in html_of(few)
 
 
 def test_tracebacks_carry_no_credentials() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from anonymisation.database.reports import Collision
 from anonymisation.outcomes import (
+    SUSPICIOUS_FROM,
     ArchiveReport,
     CheckReport,
     Failure,
@@ -113,3 +114,39 @@ def test_credentials_and_lone_surrogates_do_not_come_through() -> None:
     text = render_summary(RunReport((report,)))
     assert "hemmelig" not in text
     text.encode("utf-8")
+
+
+SUSPICION = (
+    "Suspicious: the model found nobody and no vehicle in {} pictures. Look at some of them, and at the model and "
+)
+
+
+def test_many_pictures_without_anything_are_suspicious_and_no_failure() -> None:
+    half = SUSPICIOUS_FROM // 2
+    report = RunReport(
+        (FolderReport("a", mask=mask("a", half)), FolderReport("b", mask=mask("b", SUSPICIOUS_FROM - half)))
+    )
+    text = render_summary(report)
+    assert text.startswith("Everything is done.")
+    assert f"\n{SUSPICION.format(SUSPICIOUS_FROM)}score_threshold." in text
+    assert (report.succeeded, report.exit_code) == (True, 0)
+
+
+def test_few_pictures_or_one_find_or_what_was_done_before_are_not_suspicious() -> None:
+    few = FolderReport("a", mask=mask("a", SUSPICIOUS_FROM - 1))
+    many = FolderReport("b", mask=mask("b", 5 * SUSPICIOUS_FROM))
+    one = FolderReport("c", mask=mask("c", 1, objects={"bus": 1}))
+    done = FolderReport("d", mask=MaskReport("d", 5 * SUSPICIOUS_FROM, 0, 5 * SUSPICIOUS_FROM, 0, 0))
+    archived = FolderReport("e", archive=ArchiveReport("e", archived=5 * SUSPICIOUS_FROM))
+    for folders in ((), (few,), (many, one), (few, done), (archived,)):
+        report = RunReport(folders)
+        assert not report.suspicious
+        assert "Suspicious" not in render_summary(report)
+
+
+def test_a_failed_night_can_be_suspicious_too() -> None:
+    torn = (Failure("a/x.jpg", "torn"),)
+    report = RunReport((FolderReport("a", mask=mask("a", SUSPICIOUS_FROM, torn)),))
+    text = render_summary(report)
+    assert text.startswith("Not everything succeeded")
+    assert SUSPICION.format(SUSPICIOUS_FROM) in text

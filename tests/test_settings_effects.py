@@ -253,7 +253,7 @@ def test_tiles_are_cut_as_configured(tmp_path: Path) -> None:
             return [self.inner.predict(picture[None])[0] for picture in batch]
 
     def parts(**settings: Any) -> int:
-        detector: Any = load_detector(load_settings(overrides={"model_type": model, **settings}).settings)
+        detector: Any = load_detector(load_settings(overrides={"model_type": model, **settings}).settings).inner
         watched = type(detector)(Watched(detector.model), detector.identity, detector.max_num_pixels, detector.tiles)
         batches.clear()
         watched.detect(shown)

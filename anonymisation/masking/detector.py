@@ -24,7 +24,8 @@ class Detector(Protocol):
         The pixels stay as they are until it returns, and not longer.
 
         Raises:
-            ImageError: the model cannot process this picture.
+            ModelFailedError: the model fails on this picture, or gives numbers that cannot be true.
+            ImageError: the picture cannot be processed for another reason, such as too little memory.
             ModelUnavailableError: the model gives something else than detections.
         """
         ...

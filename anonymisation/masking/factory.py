@@ -9,17 +9,18 @@ from pathlib import Path
 
 from anonymisation.errors import ModelUnavailableError
 from anonymisation.files import sha256_of_file
-from anonymisation.masking.detector import Detector
+from anonymisation.masking.guard import GuardedDetector
 from anonymisation.masking.weights import model_folder
 from anonymisation.settings import Settings
 
 _FileKey = tuple[str, int, int]  # relative path, bytes, time of change in ns
 
 
-def load_detector(settings: Settings, *, threads: int | None = None) -> Detector:
+def load_detector(settings: Settings, *, threads: int | None = None) -> GuardedDetector:
     """The model that `model_type` names, with threshold, class filter, max_num_pixels and tiles; loads TensorFlow.
 
-    `threads` bounds the threads of one operation, as `Devices` describes.
+    It is given up when it fails on its first pictures. `threads` bounds the threads of one operation, as `Devices`
+    describes.
 
     Raises:
         ModelUnavailableError: the model is not installed, damaged, or of another form.
@@ -46,7 +47,8 @@ def load_detector(settings: Settings, *, threads: int | None = None) -> Detector
     tiles = Tiles(settings.tile_pixels, settings.tile_overlap) if settings.tiles else None
     place = model.place if settings.gpu_prefetch else None
     look = partial(model.second_look.at, segment=model.segment) if model.second_look is not None else None
-    return TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form, place, look)
+    tiling = TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form, place, look)
+    return GuardedDetector(tiling)
 
 
 def model_identity(settings: Settings) -> str:

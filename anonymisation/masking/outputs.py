@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,12 +21,10 @@ _AXES: Final = {"num_detections": 1, "detection_boxes": 3, "detection_classes": 
 }
 _KINDS: Final = {"num_detections": "fiu", "detection_classes": "fiu"}  # of numpy's dtypes; of all else "f"
 
-Arrays = Mapping[str, NDArray[np.generic]]
+Arrays = Mapping[str, NDArray[Any]]
 
 
-def read_outputs(
-    outputs: Arrays, batch: int, score_threshold: float, plausibility: Plausibility
-) -> list[Detections]:
+def read_outputs(outputs: Arrays, batch: int, score_threshold: float, plausibility: Plausibility) -> list[Detections]:
     """Detections of the six kept classes with a score of at least `score_threshold`, per picture of a batch.
 
     A box that reaches beyond the picture is clipped.
@@ -73,11 +71,12 @@ def _read_picture(picture: Arrays, score_threshold: float, plausibility: Plausib
     plausibility.require_objects(boxes, classes, acted_on)
     keep = np.flatnonzero(acted_on & np.isin(np.rint(classes), KEPT_IDS) & _inside(boxes))
     if OPTIONAL_OUTPUT in picture:
-        masks = picture[OPTIONAL_OUTPUT][:count][keep].astype(np.float32)
-        plausibility.require_masks(masks, keep)
+        given = picture[OPTIONAL_OUTPUT][:count][keep]
+        plausibility.require_masks(given, keep)
+        masks = np.clip(given, 0, 1).astype(np.float32)
     else:
         masks = np.ones((len(keep), 1, 1), np.float32)
-    clipped, masks = _clipped(boxes[keep], np.clip(masks, 0, 1))
+    clipped, masks = _clipped(boxes[keep], masks)
     return Detections.of(clipped, np.clip(scores[keep], 0, 1), np.rint(classes[keep]), masks)
 
 

@@ -60,7 +60,7 @@ class Plausibility:
             ImplausibleOutputError: a score is not 0 to 1, or another number is not finite.
         """
         self._rows("detection_scores", scores, _no_shares(scores, scores), "0 to 1")
-        self._rows("detection_boxes", boxes, ~np.isfinite(boxes).all(axis=1), "finite numbers")
+        self._rows("detection_boxes", boxes, np.any(~np.isfinite(boxes), axis=1), "finite numbers")
         self._rows("detection_classes", classes, ~np.isfinite(classes), "finite numbers")
 
     def require_objects(self, boxes: Values, classes: Values, acted_on: NDArray[np.bool_]) -> None:
@@ -81,13 +81,13 @@ class Plausibility:
         ):
             self._rows("detection_boxes", boxes, acted_on & wrong, form)
 
-    def require_masks(self, masks: NDArray[np.float32], rows: NDArray[np.intp]) -> None:
+    def require_masks(self, masks: NDArray[np.floating], rows: NDArray[np.intp]) -> None:
         """Look at the masks (n, h, w) of the rows that are hidden; h and w are at least 1.
 
         Raises:
             ImplausibleOutputError: a value is not 0 to 1.
         """
-        low, high = masks.min(axis=(1, 2)), masks.max(axis=(1, 2))
+        low, high = (values.astype(np.float64) for values in (masks.min(axis=(1, 2)), masks.max(axis=(1, 2))))
         for row in np.flatnonzero(_no_shares(low, high)):
             values = f"with values from {_number(low[row])} to {_number(high[row])}"
             self._refuse("detection_masks", values, "0 to 1", int(rows[row]))
@@ -108,8 +108,8 @@ class Plausibility:
         raise ImplausibleOutputError(f"{self.model} gives {output} {value}{place}, expected {form}")
 
 
-def _number(value: float | np.floating) -> str:
-    return f"{float(value):.6g}"
+def _number(value: float) -> str:
+    return f"{value:.6g}"
 
 
 def _whole(values: Values | np.float64) -> NDArray[np.bool_]:
@@ -118,9 +118,9 @@ def _whole(values: Values | np.float64) -> NDArray[np.bool_]:
         return np.asarray(np.abs(values - np.rint(values)) <= ROUNDING, np.bool_)
 
 
-def _no_shares(low: NDArray[np.floating], high: NDArray[np.floating]) -> NDArray[np.bool_]:
+def _no_shares(low: Values, high: Values) -> NDArray[np.bool_]:
     """Whether what reaches from `low` to `high` leaves 0 to 1; NaN does."""
-    return ~((low >= -ROUNDING) & (high <= 1 + ROUNDING))
+    return np.asarray(~((low >= -ROUNDING) & (high <= 1 + ROUNDING)), np.bool_)
 
 
 def _far_off(boxes: Values) -> NDArray[np.bool_]:

@@ -12,6 +12,7 @@ import cv2  # noqa: TID253 - one of the modules that use it
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymisation.errors import ImplausibleOutputError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import BatchModel
 from anonymisation.masking.merging import same_objects
@@ -54,7 +55,11 @@ class TilingDetector:
     second_look: Callable[[NDArray[np.uint8], Detections], Detections] | None = None
 
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
-        """Detections in an upright picture, (H, W, 3) uint8 RGB; raises what the model raises."""
+        """Detections in an upright picture, (H, W, 3) uint8 RGB.
+
+        Raises:
+            ImplausibleOutputError: masks are of several sizes. And what the model raises.
+        """
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
             raise ValueError(f"pixels: expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
         pixels = scaled_down(pixels, self.max_num_pixels)
@@ -69,6 +74,7 @@ class TilingDetector:
                 if self.model.max_detections is not None and len(part) >= self.model.max_detections:
                     crowded.extend(view.halves(self.form))
             views = tuple(crowded)
+        self._require_one_mask_size(part for _, part in found)
         joined = _joined(found, height, width)
         return joined if self.second_look is None else self.second_look(pixels, joined)
 
@@ -82,6 +88,12 @@ class TilingDetector:
         for batch, canvas in zip(batches, made, strict=True):
             seen = self.model.predict(canvas)
             yield from zip(batch, seen, strict=True)
+
+    def _require_one_mask_size(self, parts: Iterable[Detections]) -> None:
+        sizes = {part.masks.shape[1:] for part in parts if len(part)}
+        if len(sizes) > 1:
+            form = f"detection_masks of {' and '.join(map(str, sorted(sizes)))}, expected one size in all views"
+            raise ImplausibleOutputError(f"the model {self.identity} gives {form}")
 
     def _batches(self, views: Sequence[View]) -> Iterator[Sequence[View]]:
         """Views of one size that follow each other, as many at once as model and memory bear."""

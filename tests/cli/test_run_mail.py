@@ -6,6 +6,7 @@ import socket
 from collections.abc import Iterator
 from email import message_from_bytes, policy
 from email.message import EmailMessage
+from pathlib import Path
 from typing import Any
 
 import click
@@ -17,8 +18,10 @@ from anonymisation.cli import cli
 from anonymisation.cli import run as run_module
 from anonymisation.cli.options import ChainOptions
 from anonymisation.cli.session import open_session
-from tests.captures import FOLDER, capture
+from anonymisation.outcomes import SUSPICIOUS_FROM
+from tests.captures import FOLDER, capture, plain
 from tests.cli.conftest import Program
+from tests.masking.nonsense_models import car_outputs
 
 SECRET = "hemmelig-7"
 
@@ -88,6 +91,25 @@ def test_one_mail_per_folder_with_failures_then_the_summary(program: Program, po
     postbox.mails.clear()
     assert program("run").exit_code == 0  # what is known to fail is told in the summary, and not mailed anew
     assert postbox.subjects() == ["Anonymisation finished."]
+
+
+def test_a_night_on_which_nothing_is_found_is_suspicious(program: Program, postbox: Postbox, tmp_path: Path) -> None:
+    from tests.masking.scripted_models import save_constant
+
+    model = save_constant(tmp_path / "blind", car_outputs(num_detections=0))
+    program.configure(model_type=str(model))
+    for number in range(SUSPICIOUS_FROM):
+        program.site.put(f"{number:04d}.jpg", plain(number % 3))
+    result = program("run")
+    assert result.exit_code == 0, result.output
+    said = f"Suspicious: the model found nobody and no vehicle in {SUSPICIOUS_FROM} pictures."
+    assert said in result.stdout
+    (finished,) = postbox.mails
+    for kind in ("plain", "html"):
+        part = finished.get_body((kind,))
+        assert part is not None
+        assert said in part.get_content()
+    assert "Suspicious" not in program("run").stdout  # what is done was reported before
 
 
 def test_what_stops_a_run_is_mailed(program: Program, postbox: Postbox) -> None:

@@ -115,3 +115,35 @@ def save_one_car(folder: Path) -> Path:
         "detection_masks": np.ones((1, 2, 15, 15), np.float32),
     }
     return save_constant(folder, outputs)
+
+
+class _Raising(Constant):
+    """Has an operation that fails for every picture."""
+
+    def _serve(self, input_tensor: Any) -> dict[str, Any]:
+        with tf.control_dependencies([tf.debugging.assert_less(tf.shape(input_tensor)[1], 0, "no picture is so low")]):
+            return {name: tf.identity(value) for name, value in self.outputs.items()}
+
+
+def save_raising(folder: Path, outputs: Mapping[str, NDArray[Any]]) -> Path:
+    """A model that would give these outputs, and fails on every picture."""
+    module = _Raising(outputs, tf.TensorSpec((1, None, None, 3), tf.uint8, "input_tensor"))
+    tf.saved_model.save(module, str(folder), {"serving_default": module.serve})
+    return folder
+
+
+class _NanOnDark(Constant):
+    """Gives boxes that are no numbers for pictures that are dark on the whole."""
+
+    def _serve(self, input_tensor: Any) -> dict[str, Any]:
+        given = {name: tf.identity(value) for name, value in self.outputs.items()}
+        dark = tf.reduce_mean(tf.cast(input_tensor, tf.float32)) < 20
+        given["detection_boxes"] += tf.where(dark, np.float32(np.nan), np.float32(0))
+        return given
+
+
+def save_nan_on_dark(folder: Path, outputs: Mapping[str, NDArray[Any]]) -> Path:
+    """A model that gives these outputs, but no boxes that are numbers for a dark picture."""
+    module = _NanOnDark(outputs, tf.TensorSpec((1, None, None, 3), tf.uint8, "input_tensor"))
+    tf.saved_model.save(module, str(folder), {"serving_default": module.serve})
+    return folder

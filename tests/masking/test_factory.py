@@ -52,7 +52,7 @@ def test_a_relative_path_and_a_wrong_name(
     settings_with: MakeSettings, tf2_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tf2_model.parent)
-    assert isinstance(load_detector(settings_with(model_type="tf2"), threads=1), TilingDetector)
+    assert isinstance(load_detector(settings_with(model_type="tf2"), threads=1).inner, TilingDetector)
     with pytest.raises(ModelUnavailableError, match="must be one of Built-in, Slow, Medium, Fast"):
         model_identity(settings_with(model_type="Slowest"))
 
@@ -169,17 +169,18 @@ from PIL import Image
 from anonymisation.masking.factory import load_detector
 from anonymisation.settings import load_settings
 detector = load_detector(load_settings(overrides={"score_threshold": 0.05}).settings, threads=int(sys.argv[1]))
+model = detector.inner.model
 astronaut = np.asarray(Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png"))[..., :3]
 batch = np.stack([astronaut, astronaut[:, ::-1]])
-together = detector.model.predict(batch)
-alone = [detector.model.predict(picture[None])[0] for picture in batch]
+together = model.predict(batch)
+alone = [model.predict(picture[None])[0] for picture in batch]
 found = detector.detect(np.concatenate(batch, axis=1))
 digests = [
     hashlib.sha256(b"".join(array.tobytes() for part in parts for array in (part.boxes, part.scores, part.masks)))
     for parts in (together, alone, [found])
 ]
 for sides in ((529, 705), (385, 977), (609, 609)):
-    odds = detector.model.segment(cv2.resize(astronaut, sides[::-1]))
+    odds = model.segment(cv2.resize(astronaut, sides[::-1]))
     digests.append(hashlib.sha256(odds.tobytes()))
 print(sum(map(len, together)) > 0, len(found) > 0, *(digest.hexdigest() for digest in digests))
 """

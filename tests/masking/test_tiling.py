@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from anonymisation.errors import ImplausibleOutputError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.geometry import union
 from anonymisation.masking.tiling import MAX_BATCH, TilingDetector, scaled_down
@@ -136,3 +137,22 @@ def test_other_pictures_are_refused() -> None:
     for pixels in (np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3), np.float32), np.zeros((0, 5, 3), np.uint8)):
         with pytest.raises(ValueError, match="expected uint8"):
             detector.detect(pixels)  # type: ignore[arg-type]
+
+
+@dataclass
+class CanvasMasksModel(WhiteSpotModel):
+    """Gives masks of the size of what it is shown, as no model of this form does."""
+
+    def _find(self, pixels: NDArray[np.uint8]) -> Detections:
+        found = super()._find(pixels)
+        masks = np.ones((len(found), *pixels.shape[:2]), np.float32)
+        return Detections(found.boxes, found.scores, found.classes, masks, found.objects)
+
+
+def test_masks_of_several_sizes_cannot_be_put_together_and_fail_the_picture() -> None:
+    pixels = picture(100, 200, (30, 20, 60, 120))
+    assert len(TilingDetector(CanvasMasksModel(), "x@1", 10**9, None).detect(pixels)) == 1
+    with pytest.raises(
+        ImplausibleOutputError, match=r"the model x@1 gives detection_masks of \(64, 64\) and \(100, 200\)"
+    ):
+        TilingDetector(CanvasMasksModel(), "x@1", 10**9, Tiles(64, 0.25)).detect(pixels)

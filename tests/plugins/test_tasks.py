@@ -96,6 +96,27 @@ def test_what_stops_parts_of_a_folder_is_told_once_and_stops_no_other(
     assert run().table()[FOLDER]["masked"] == 6 - row["masked"]
 
 
+def test_a_model_of_nonsense_stops_its_folders_and_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tests.masking.nonsense_models import save_nonsense
+
+    monkeypatch.setattr("anonymisation.masking.factory.load_detector", load_detector)
+    model = save_nonsense(site.root / "pixels", "boxes in pixels")
+    configure(site, monkeypatch, model_type=str(model), delete_input=True)
+    site.fill(5)
+    site.fill(2, OTHER, first=20)
+    before = names_below(site.input)
+    for _ in range(2):
+        plain = run()
+        table = plain.table()
+        assert table[FOLDER]["error"].startswith("mask: the model pixels@")
+        assert f"last: the model in {model} gives detection_boxes [24, 36, 72, 108]" in table[FOLDER]["error"]
+        assert (table[OTHER]["error"], table[OTHER]["failed"], table[OTHER]["known_failed"]) == (None, 2, 0)
+        assert [type(error) for error in plain.errors.values()].count(errors.ModelUnavailableError) == 1
+        assert plain.states["summary"] == "failed"
+        assert names_below(site.output) == []
+        assert names_below(site.input) == before
+
+
 @pytest.mark.parametrize("state", ["upstream_failed", "skipped", "removed"])
 def test_a_step_that_never_ran_is_no_success(site: Site, state: str) -> None:
     """As when a red task is cleared without those behind it, and the summary after it."""

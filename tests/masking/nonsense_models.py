@@ -1,0 +1,108 @@
+"""Tiny real SavedModels that load, run, and give what cannot be true; all but one find a car as far as they know."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+
+from tests.captures import CAR_BOX, HEIGHT, WIDTH
+
+NAN, INF = float("nan"), float("inf")
+
+
+@dataclass(frozen=True)
+class Nonsense:
+    """What differs from a model that finds the car of `tests.captures`, and what the message names."""
+
+    changes: Mapping[str, Any]
+    told: str
+
+
+def _box(*sides: float, told: str = "") -> Nonsense:
+    value = ", ".join(f"{side:.6g}" for side in sides)
+    return Nonsense({"detection_boxes": sides}, f"detection_boxes [{value}] in row 0, expected {told}")
+
+
+def _class(kind: float) -> Nonsense:
+    return Nonsense({"detection_classes": kind}, f"detection_classes {kind:.6g} in row 0, expected a whole number")
+
+
+def _score(score: float) -> Nonsense:
+    return Nonsense({"detection_scores": score}, f"detection_scores {score:.6g} in row 0, expected 0 to 1")
+
+
+def _masks(low: float, high: float) -> Nonsense:
+    mask = np.linspace(low, high, 25).reshape(5, 5) if np.isfinite(low + high) else np.full((5, 5), low)
+    return Nonsense({"detection_masks": mask}, f"detection_masks with values from {low:.6g} to {high:.6g} in row 0")
+
+
+def _count(count: float) -> Nonsense:
+    return Nonsense({"num_detections": count}, f"num_detections {count:.6g}, expected a whole number from 0 to 2")
+
+
+_TOP, _LEFT, _BOTTOM, _RIGHT = CAR_BOX
+_SIZE: Final = (HEIGHT, WIDTH, HEIGHT, WIDTH)
+
+NONSENSE: Final[Mapping[str, Nonsense]] = {
+    "boxes in pixels": _box(*(side * length for side, length in zip(CAR_BOX, _SIZE, strict=True)), told="ymin, xmin"),
+    "boxes left of the picture": _box(_TOP, _LEFT - 1, _BOTTOM, _RIGHT - 1, told="a box of which a part"),
+    "boxes above the picture": _box(_TOP - 1, _LEFT, _BOTTOM - 1, _RIGHT, told="a box of which a part"),
+    "boxes right of the picture": _box(_TOP, _LEFT + 1, _BOTTOM, _RIGHT + 1, told="a box of which a part"),
+    "boxes below the picture": _box(_TOP + 1, _LEFT, _BOTTOM + 1, _RIGHT, told="a box of which a part"),
+    "boxes far beyond the picture": _box(-3, -3, 4, 4, told="ymin, xmin, ymax, xmax as shares of the picture, from -1"),
+    "boxes with swapped corners": _box(_BOTTOM, _RIGHT, _TOP, _LEFT, told="ymin, xmin, ymax, xmax with ymin <= ymax"),
+    "boxes as centre and size": _box(0.7, 0.6, 0.2, 0.3, told="ymin, xmin, ymax, xmax with ymin <= ymax"),
+    "boxes of zeros": _box(0, 0, 0, 0, told="a box of a pixel or more, of the 144 x 96 that it was shown"),
+    "boxes as shares of shares": _box(
+        *(float(np.float32(side / length)) for side, length in zip(CAR_BOX, _SIZE, strict=True)),
+        told="a box of a pixel or more",
+    ),
+    "boxes that are no numbers": _box(NAN, NAN, NAN, NAN, told="finite numbers"),
+    "boxes without end": _box(0, 0, INF, INF, told="finite numbers"),
+    "class 0": _class(0),
+    "class 91": _class(91),
+    "class 1.5": _class(1.5),
+    "class 1e12": _class(1e12),
+    "class that is no number": Nonsense({"detection_classes": NAN}, "detection_classes nan in row 0"),
+    "scores in percent": _score(90),
+    "scores below 0": _score(-1),
+    "scores that are no numbers": _score(NAN),
+    "masks as logits": _masks(-4, 8),
+    "masks that are no numbers": _masks(NAN, NAN),
+    "masks without end": _masks(INF, INF),
+    "two and a half detections": _count(2.5),
+    "less than no detections": _count(-1),
+    "more detections than rows": _count(1000),
+    "detections that are no number": _count(NAN),
+    "an operation that raises": Nonsense({}, "fails on this picture: "),
+}
+
+
+def save_nonsense(folder: Path, name: str) -> Path:
+    """The model of that name."""
+    from tests.masking.scripted_models import save_constant, save_raising
+
+    if name == "an operation that raises":
+        return save_raising(folder, car_outputs())
+    return save_constant(folder, car_outputs(**NONSENSE[name].changes))
+
+
+def car_outputs(**changes: Any) -> dict[str, Any]:
+    """What finds the car, with other values in the first row; the second is below any threshold."""
+    values: dict[str, Any] = {
+        "num_detections": np.array([1], np.float32),
+        "detection_boxes": np.array([[CAR_BOX, CAR_BOX]], np.float32),
+        "detection_scores": np.array([[0.9, 0]], np.float32),
+        "detection_classes": np.array([[3, 3]], np.float32),
+        "detection_masks": np.ones((1, 2, 5, 5), np.float32),
+    }
+    for name, value in changes.items():
+        if name == "num_detections":
+            values[name][0] = value
+        else:
+            values[name][0, 0] = value
+    return values
