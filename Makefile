@@ -2,6 +2,7 @@
 # make serve   Airflow with its UI on this machine (the same variables, and PORT=… SCHEDULE=… TIMEZONE=…)
 # make down    stop what `make serve` started
 # make test    linters, types and tests        make lint, make format: only those
+# make attack  try to read back what is hidden, at length (ATTACK="--quick")
 # make bench   what a picture costs on its way through the chain (BENCH="--quick", "--full", "--keep NAME")
 # make clean   remove what runs and tools left (not the installed packages: make distclean)
 
@@ -10,7 +11,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run serve down test bench lint format lock clean distclean
+.PHONY: help run serve down test attack bench lint format lock clean distclean
 
 # Relative paths throughout: the checkout may lie below a folder with spaces in its name.
 VENV := .venv
@@ -41,6 +42,9 @@ down:
 test: lint
 	@./scripts/install_test_services.sh
 	$(PY) -m pytest $(TESTS)
+
+attack: $(TEST_STAMP)
+	@$(PY) -m tests.privacy.attack $(ATTACK)
 
 bench: $(TEST_STAMP)
 	@$(PY) -m benchmarks.chain $(BENCH)

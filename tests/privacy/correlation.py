@@ -1,0 +1,100 @@
+"""Attack (c): is what is published where something is hidden anything like what was there?
+
+Pictures with a random content in the hidden region, which has nothing to do with what is around it, are published.
+Each published region is compared with each original one, in pixels and in the coefficients of 8 × 8 blocks, for each
+channel. Where the right pairs are more alike than pairs made at random, something of the content came through.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final
+
+import cv2  # noqa: TID253 - it converts colours, and has the cosine transform
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.masking.geometry import PixelBox, pixel_box
+from tests.privacy.backgrounds import window
+from tests.privacy.publishing import QUALITY, Hide, Pixels, camera_frame, photographed, publish
+from tests.privacy.scenes import MARGIN, detections_of
+from tests.privacy.stats import shuffled_at_least
+
+Vectors = NDArray[np.float64]
+"""(pictures, L): what is compared of each."""
+
+CHANNELS: Final = ("Y", "Cb", "Cr")
+MEASURES: Final = tuple(f"{channel}, {domain}" for channel in CHANNELS for domain in ("pixels", "coefficients"))
+PICTURES: Final = 14
+_SIZE: Final = (176, 240)
+_BLOCK: Final = 8
+_SCALES: Final = (4, 16, 64, 320)  # cells of the content across
+_STRENGTH: Final = 34.0  # standard deviation of each scale, in gray levels
+
+
+def likeness_levels(hide: Hide, seed: int, quality: int = QUALITY) -> dict[str, float]:
+    """For each channel, in pixels and in coefficients: how often chance makes pairs as alike as the right ones are."""
+    random = np.random.default_rng(seed)
+    original, published, box = _pictures(hide, random, quality)
+    levels = {}
+    for index, channel in enumerate(CHANNELS):
+        for domain, of in (("pixels", _pixel_vectors), ("coefficients", _coefficient_vectors)):
+            before, after = (of(regions, index, box) for regions in (original, published))
+            levels[f"{channel}, {domain}"] = shuffled_at_least(_correlations(before, after), random)
+    return levels
+
+
+def _pictures(hide: Hide, random: np.random.Generator, quality: int) -> tuple[list[Pixels], list[Pixels], PixelBox]:
+    """What was hidden, what is published, both as YCrCb; and where, as a box."""
+    ground = window(random, _SIZE[0] + 2 * MARGIN, _SIZE[1] + 2 * MARGIN)
+    found = detections_of([(MARGIN, MARGIN, MARGIN + _SIZE[0], MARGIN + _SIZE[1])], ground.shape)
+    box = pixel_box(found.boxes[0], *ground.shape[:2])
+    original, published = [], []
+    for _ in range(PICTURES):
+        picture = ground.copy()
+        picture[box.window] = _content(random, box.height, box.width)
+        frame = camera_frame(photographed(picture, random), quality)
+        original.append(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2YCrCb))
+        published.append(cv2.cvtColor(publish(frame, found, hide).pixels, cv2.COLOR_RGB2YCrCb))
+    return original, published, box
+
+
+def _content(random: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
+    """Random colours in cells of several sizes, each scale with an average of 0 around the same gray."""
+    content = np.full((height, width, 3), 128, np.float32)
+    for cells in _SCALES:
+        coarse = random.standard_normal((max(3, cells * height // width), cells, 3), np.float32)
+        coarse -= coarse.mean(axis=(0, 1))
+        content += _STRENGTH * cv2.resize(coarse, (width, height), interpolation=cv2.INTER_LINEAR)
+    return content.clip(0, 255).astype(np.uint8)
+
+
+def _channel(picture: Pixels, index: int) -> NDArray[np.float32]:
+    return picture[..., (0, 2, 1)[index]].astype(np.float32)
+
+
+def _pixel_vectors(pictures: list[Pixels], index: int, box: PixelBox) -> Vectors:
+    return np.array([_channel(picture, index)[box.window].ravel() for picture in pictures], np.float64)
+
+
+def _coefficient_vectors(pictures: list[Pixels], index: int, box: PixelBox) -> Vectors:
+    """The coefficients but the first of all blocks within the box, each on the scale of its own spread."""
+    coded = np.array([[cv2.dct(block)[1:] for block in _blocks(_channel(picture, index), box)] for picture in pictures])
+    spread = coded.std(axis=(0, 1), keepdims=True)
+    return (coded / np.maximum(spread, 1e-6)).reshape(len(pictures), -1)
+
+
+def _blocks(plane: NDArray[np.float32], box: PixelBox) -> Iterator[NDArray[np.float32]]:
+    """The blocks of the file that lie in the box."""
+    for top in range(-(-box.top // _BLOCK) * _BLOCK, box.bottom - _BLOCK + 1, _BLOCK):
+        for left in range(-(-box.left // _BLOCK) * _BLOCK, box.right - _BLOCK + 1, _BLOCK):
+            yield np.ascontiguousarray(plane[top : top + _BLOCK, left : left + _BLOCK])
+
+
+def _correlations(before: Vectors, after: Vectors) -> Vectors:
+    """(n, n): of each original with each published region; 0 for one without any structure."""
+    parts = []
+    for vectors in (before, after):
+        centred = vectors - vectors.mean(axis=1, keepdims=True)
+        parts.append(centred / np.maximum(np.linalg.norm(centred, axis=1, keepdims=True), 1e-9))
+    return np.asarray(parts[0] @ parts[1].T)

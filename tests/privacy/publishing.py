@@ -1,0 +1,85 @@
+"""The way of a picture from the camera to the public, with production's own code wherever it has any."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from anonymisation.imaging.jpeg import Frame, decode_jpeg, encode_jpeg
+from anonymisation.masking.detections import Detections
+from anonymisation.masking.rendering import Appearance, Redaction, redact
+from anonymisation.settings import load_settings
+
+Pixels = NDArray[np.uint8]
+"""A picture, (H, W, 3) uint8 RGB."""
+Hide = Callable[[Pixels, Detections, int], Redaction]
+"""Hides detections, dilated by so many pixels, in a picture."""
+
+SURVEY_WIDTH: Final = 2692
+DILATION: Final = 4
+"""The default of `mask_dilation_pixels`."""
+QUALITY: Final = 90
+"""JPEG quality of the camera's files, where a case does not say another."""
+_NOISE: Final = 2.0  # standard deviation of the camera's noise, in gray levels
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """A published file, what it shows, and where something is hidden in it: `mask` (H, W)."""
+
+    data: bytes
+    pixels: Pixels
+    mask: NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Product:
+    """Hides as production does; on a window of a survey picture, with the blur that the whole picture would have."""
+
+    appearance: Appearance
+
+    def __call__(self, pixels: Pixels, detections: Detections, dilation: int) -> Redaction:
+        """Hide what was detected."""
+        return redact(pixels, detections, in_window(self.appearance, pixels.shape[1]), dilation)
+
+
+def in_window(appearance: Appearance, width: int) -> Appearance:
+    """The appearance that blurs a window of that width as `appearance` blurs a whole survey picture."""
+    side = appearance.blur_side(SURVEY_WIDTH)
+    return appearance if side is None else replace(appearance, blur=(side + 0.5) / width * 1000)
+
+
+def product(blur: float | None = None, *, gray: bool = True, normalised: bool = True) -> Product:
+    """The product as it is shipped, with a setting or two changed; `blur` None: the shipped one."""
+    changes = {"gray_blur": gray, "normalized_gray_blur": normalised} | ({} if blur is None else {"blur": blur})
+    return Product(Appearance.from_settings(load_settings(overrides=changes).settings))
+
+
+def photographed(scene: Pixels, random: np.random.Generator) -> Pixels:
+    """The scene with fresh noise of the camera."""
+    noise = random.standard_normal(scene.shape, np.float32)
+    noise *= np.float32(_NOISE)
+    noise += scene
+    return np.rint(noise).clip(0, 255).astype(np.uint8)
+
+
+def camera_frame(picture: Pixels, quality: int) -> Frame:
+    """What production decodes from the file that the camera writes with that JPEG quality."""
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, "JPEG", quality=quality)
+    return decode_jpeg(buffer.getvalue())
+
+
+def publish(frame: Frame, detections: Detections, hide: Hide, dilation: int = DILATION) -> Published:
+    """Hide what was detected in a picture; write it as production does, and read what was written."""
+    hidden = hide(frame.pixels, detections, dilation)
+    encoded = encode_jpeg(hidden.pixels, frame, quality="keep", exif=None, mask=hidden.mask)
+    if encoded.anew is not None:
+        raise RuntimeError(f"the blocks around the mask were not kept: {encoded.anew}")
+    return Published(encoded.data, decode_jpeg(encoded.data).pixels, hidden.mask)

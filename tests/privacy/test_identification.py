@@ -1,0 +1,66 @@
+"""Who tries every candidate on the product finds the right one as often as by guessing, and on a mere blur always."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tests.privacy.faces import FaceCandidates
+from tests.privacy.identification import CANDIDATES, identify, nearest
+from tests.privacy.publishing import product
+from tests.privacy.scenes import CarCandidates
+from tests.privacy.stats import LEVEL, at_least
+from tests.privacy.weak_blurs import WeakBlur
+
+TRIALS = 10
+MOST = 3  # right ones of 10 at default settings; guessing gives more in 1.3 % of all cases
+CASES = [(15, 440, 33), (15, 200, 100), (15, 200, 15), (1, 440, 33)]
+FACES = {"close up": FaceCandidates(120, head_only=True), "far away": FaceCandidates(40, head_only=False)}
+
+
+@pytest.mark.parametrize(("blur", "car", "plate"), CASES)
+def test_plates(blur: float, car: int, plate: int) -> None:
+    hides = {
+        "default": product(blur),
+        "gray": product(blur, normalised=False),
+        "colour": product(blur, gray=False, normalised=False),
+    }
+    outcomes = identify(CarCandidates(car, plate), hides, TRIALS, seed=1)
+    assert outcomes["default"].right <= MOST
+    for name, outcome in outcomes.items():
+        assert at_least(outcome.right, TRIALS, 1 / CANDIDATES) > LEVEL, (name, outcome)
+
+
+@pytest.mark.parametrize("face", FACES.values(), ids=FACES)
+def test_faces(face: FaceCandidates) -> None:
+    """Where a region keeps a tone, that is all that tells them apart."""
+    hides = {
+        "default": product(),
+        "gray": product(normalised=False),
+        "colour": product(gray=False, normalised=False),
+    }
+    outcomes = identify(face, hides, TRIALS, seed=2)
+    assert outcomes["default"].right <= MOST
+    for name, outcome in outcomes.items():
+        assert at_least(outcome.right, TRIALS, outcome.bound) > LEVEL, (name, outcome)
+
+
+@pytest.mark.parametrize(("side", "car", "plate"), [(3, 440, 33), (3, 200, 15), (40, 440, 33)])
+def test_the_attack_finds_plates_behind_a_mere_blur(side: int, car: int, plate: int) -> None:
+    hides = {"gray": WeakBlur(side, "gray"), "normalised": WeakBlur(side, "normalised")}
+    outcomes = identify(CarCandidates(car, plate), hides, 3, seed=3)
+    assert {outcome.right for outcome in outcomes.values()} == {3}
+
+
+@pytest.mark.parametrize("face", FACES.values(), ids=FACES)
+def test_the_attack_finds_faces_behind_a_mere_blur(face: FaceCandidates) -> None:
+    hides = {"colour": WeakBlur(40, "colour"), "normalised": WeakBlur(40, "normalised")}
+    outcomes = identify(face, hides, 4, seed=4)
+    assert {outcome.right for outcome in outcomes.values()} == {4}
+
+
+def test_among_equals_any_may_be_taken() -> None:
+    random = np.random.default_rng(5)
+    same = np.full((4, 4), 100, np.uint8)
+    other = np.full((4, 4), 200, np.uint8)
+    assert {nearest(same, [other, same, same], random) for _ in range(50)} == {1, 2}

@@ -1,0 +1,52 @@
+"""Blurs that do not hide: the controls of the attacks.
+
+This is what was published before regions got tones: a box blur of the hidden pixels themselves, and its normalised
+form, the difference of two box blurs, as the original program has it. An attack that cannot undo them proves nothing
+when it fails on the product.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+import cv2  # noqa: TID253 - its blur is what production uses
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.masking.detections import Detections
+from anonymisation.masking.geometry import union
+from anonymisation.masking.rendering import Redaction
+
+WeakKind = Literal["colour", "gray", "normalised"]
+
+_WIDER: Final = 1.2  # the second box of the normalised blur
+_LEVEL: Final = 100.0  # of the normalised blur, where both boxes agree
+
+
+def weakly_blurred(pixels: NDArray[np.float32], side: int, kind: WeakKind) -> NDArray[np.float32]:
+    """(H, W) or (H, W, C) float32 after a box blur with that side in pixels; not yet rounded, so that it is linear."""
+    narrow = np.asarray(cv2.blur(pixels, (side, side)), np.float32)
+    if kind != "normalised":
+        return narrow
+    wide = max(side + 1, int(_WIDER * side))
+    return narrow - np.asarray(cv2.blur(pixels, (wide, wide)), np.float32) + np.float32(_LEVEL)
+
+
+@dataclass(frozen=True, slots=True)
+class WeakBlur:
+    """Hides nothing well: called as the product's `redact` is, with the side of its box in pixels."""
+
+    side: int
+    kind: WeakKind
+
+    def __call__(self, pixels: NDArray[np.uint8], detections: Detections, dilation: int) -> Redaction:
+        """Blur what is to be hidden, and leave the rest as it is."""
+        mask = union(detections, *pixels.shape[:2], dilation)
+        if self.kind == "colour":
+            blurred = weakly_blurred(pixels.astype(np.float32), self.side, self.kind)
+        else:
+            luma = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY), np.float32)
+            blurred = weakly_blurred(luma, self.side, self.kind)[..., None].repeat(3, axis=2)
+        hidden = np.where(mask[..., None], np.rint(blurred).clip(0, 255), pixels).astype(np.uint8)
+        return Redaction(hidden, mask)
