@@ -10,15 +10,16 @@ from typing import Final
 
 import simplejpeg
 
-from anonymisation.archive import archive_folder
-from anonymisation.files import sha256_of, write_atomically
-from anonymisation.imaging.exif import Provenance, published_exif, read_exif
-from anonymisation.imaging.jpeg import decode_jpeg, encode_jpeg
+from anonymisation.chain.archive import archive_folder
+from anonymisation.chain.check import check_folder
+from anonymisation.chain.mask import mask_folder
+from anonymisation.files.atomic import write_atomically
+from anonymisation.files.digests import sha256_of
+from anonymisation.imaging.exif.read import Provenance, published_exif, read_exif
+from anonymisation.imaging.jpeg.codec import decode_jpeg, encode_jpeg
 from anonymisation.imaging.mask_file import encode_mask
-from anonymisation.integrity import check_folder
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.metadata.redaction import redact_tag
-from anonymisation.pipeline import mask_folder
 from benchmarks.material import FOLDER, ScriptedModel, detections, photographs, write_folder
 from benchmarks.measuring import Figures, Stopwatch, forget_peak, peak_memory, site
 from benchmarks.plain import likeness

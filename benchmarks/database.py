@@ -37,9 +37,9 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Final
 
-from anonymisation.database.loader import LoadLimits, SourceRecord, load_records, open_target
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.loading.loader import LoadLimits, SourceRecord, load_records, open_target
 from anonymisation.database.schema import create_table
-from anonymisation.database.tables import load_layout
 from tests.database.postgres_cluster import NotInstalledError, running_cluster
 
 DAYS: Final = 20

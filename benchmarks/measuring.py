@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from anonymisation.workspace import Workspace, open_workspace
+from anonymisation.workspace.workspace import Workspace, open_workspace
 
 Figures = dict[str, float]
 

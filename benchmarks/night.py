@@ -35,10 +35,10 @@ from typing import Any, Final
 import yaml
 from aiosmtpd.controller import Controller
 
-from anonymisation.chain import run_all
-from anonymisation.masking.factory import load_detector
-from anonymisation.state import open_state
-from anonymisation.workspace import open_workspace
+from anonymisation.chain.run import run_all
+from anonymisation.masking.models.factory import load_detector
+from anonymisation.workspace.folder_state import open_state
+from anonymisation.workspace.workspace import open_workspace
 from benchmarks.night_captures import write_captures
 from benchmarks.night_seen import Seen, text_of, write_mails
 from scripts.airflow_stack import AirflowStack, free_port, running

@@ -24,16 +24,16 @@ from typing import Any, Final
 
 import yaml
 
-from anonymisation.archive import archive_folder
-from anonymisation.listing import PictureFile, list_pictures
-from anonymisation.masking.factory import load_detector
+from anonymisation.chain.archive import archive_folder
+from anonymisation.chain.image_worker import PictureWorker
+from anonymisation.chain.mask import mask_folder
+from anonymisation.files.writer import write_one_by_one
 from anonymisation.masking.guard import GuardedDetector
+from anonymisation.masking.models.factory import load_detector
 from anonymisation.masking.tiling import TilingDetector
 from anonymisation.masking.views import canvases, views_of
-from anonymisation.picture import PictureWorker
-from anonymisation.pipeline import mask_folder
-from anonymisation.workspace import Workspace, open_workspace
-from anonymisation.writing import write_one_by_one
+from anonymisation.workspace.listing import PictureFile, list_pictures
+from anonymisation.workspace.workspace import Workspace, open_workspace
 from benchmarks.measuring import Stopwatch, peak_memory
 from scripts.sample_captures import LARGE, SAMPLES, write_samples
 

@@ -7,11 +7,11 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.imaging.jpeg import decode_jpeg
+from anonymisation.chain.mask import mask_folder
+from anonymisation.imaging.jpeg.codec import decode_jpeg
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.masking.detections import Detections
-from anonymisation.paths import ImagePaths
-from anonymisation.pipeline import mask_folder
+from anonymisation.workspace.paths import ImagePaths
 from benchmarks.material import FOLDER, SIZES, ScriptedModel, detections, photographs, write_folder
 from benchmarks.measuring import Figures, site
 

@@ -7,16 +7,16 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
-from anonymisation.archive import archive_folder
-from anonymisation.discovery import Selection, discover
-from anonymisation.integrity import check_folder
-from anonymisation.loading import load_folder
-from anonymisation.pipeline import mask_folder
-from anonymisation.release import release_folder
-from anonymisation.review_remask import finish_outstanding
-from anonymisation.state import MASKED, FileStamp, PictureState, open_state
-from anonymisation.units import Shard, units_of
-from anonymisation.workspace import Workspace
+from anonymisation.chain.archive import archive_folder
+from anonymisation.chain.check import check_folder
+from anonymisation.chain.discover import Selection, discover
+from anonymisation.chain.load import load_folder
+from anonymisation.chain.mask import mask_folder
+from anonymisation.chain.release import release_folder
+from anonymisation.review.apply import finish_outstanding
+from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState, open_state
+from anonymisation.workspace.shards import Shard, units_of
+from anonymisation.workspace.workspace import Workspace
 from benchmarks.material import FOLDER, ScriptedModel, write_empty_files
 from benchmarks.measuring import Figures, Stopwatch, peak_memory, site
 from tests.captures import capture

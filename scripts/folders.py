@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from anonymisation.workspace import Workspace, open_workspace
+from anonymisation.workspace.workspace import Workspace, open_workspace
 from scripts.airflow_stack import ROOT
 from scripts.sample_captures import write_samples
 

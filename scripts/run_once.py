@@ -17,7 +17,7 @@ from typing import Any, Final, NoReturn
 
 from sqlalchemy.engine import make_url
 
-from anonymisation.errors import ConfigurationError
+from anonymisation.core.errors import ConfigurationError
 from scripts.airflow_api import AirflowApi, AirflowApiError
 from scripts.airflow_stack import AirflowStack, StackError, running
 from scripts.contact_sheet import find_pairs, write_contact_sheet

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from anonymisation.errors import ConfigurationError
+from anonymisation.core.errors import ConfigurationError
 from scripts.airflow_api import AirflowApiError
 from scripts.airflow_stack import USER, AirflowStack, StackError, free_port, processes_of, stop_group
 from scripts.folders import RUN_FOLDER, UsageError, choose_folders

@@ -14,15 +14,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anonymisation.chain import run_all
+from anonymisation.chain.run import run_all
 from anonymisation.database.target import embedded_url
-from anonymisation.files import sha256_of_file
-from anonymisation.imaging.jpeg import decode_jpeg
+from anonymisation.files.digests import sha256_of_file
+from anonymisation.imaging.jpeg.codec import decode_jpeg
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.masking.detections import Detections
 from anonymisation.metadata.record import RECORD_KEYS, record_from_json
-from anonymisation.outcomes import MaskReport, RunReport
-from anonymisation.workspace import Workspace, open_workspace
+from anonymisation.reporting.run_report import RunReport
+from anonymisation.reporting.step_reports import MaskReport
+from anonymisation.workspace.workspace import Workspace, open_workspace
 from tests.doubles import ScriptedDetector
 from tests.imaging.builders import TiffBuilder, scene, with_exif
 

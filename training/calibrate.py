@@ -19,13 +19,13 @@ from typing import Any
 
 import keras  # noqa: TID253 - trains
 
+from anonymisation.core.settings import load_settings
 from anonymisation.evaluation.coco import open_coco
 from anonymisation.evaluation.folders import open_empty
 from anonymisation.evaluation.measure import Evaluation, evaluate
 from anonymisation.evaluation.truth import Source
 from anonymisation.masking.detector import Detector
-from anonymisation.masking.factory import load_detector
-from anonymisation.settings import load_settings
+from anonymisation.masking.models.factory import load_detector
 from training.data import Sample, read_coco, read_unlabelled, split
 from training.export import SECOND_LOOK, ExportOptions, export
 from training.network import build_network, load_weights

@@ -16,8 +16,8 @@ from typing import Any, Final
 import click
 
 from anonymisation import __version__
-from anonymisation.errors import AnonymisationError
-from anonymisation.plain_text import encodable, hide_credentials, one_line
+from anonymisation.core.errors import AnonymisationError
+from anonymisation.core.text import encodable, hide_credentials, one_line
 
 INTERRUPTED: Final = 130  # what shells give a program that Ctrl-C ended: 128 + SIGINT
 LOG_FILE_KEY: Final = "anonymisation.log_file"
@@ -35,7 +35,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "check-folders": ("anonymisation.cli.check_folders:check_folders_command", "List which files are where."),
     "db": ("anonymisation.cli.db:db_group", "Connections, tables and rows: configure, create-table, load, status …"),
     "models": ("anonymisation.cli.mounted:models_group", "Fetch masking models and list those that are installed."),
-    "evaluate": ("anonymisation.cli.evaluate:evaluate_command", "Measure a model on annotated pictures."),
+    "evaluate": ("anonymisation.cli.evaluate.command:evaluate_command", "Measure a model on annotated pictures."),
     "config": ("anonymisation.cli.config:config_group", "Show the configuration that is in force."),
 }
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from anonymisation.archive import archive_folder
+from anonymisation.chain.archive import archive_folder
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.session import open_session
 from anonymisation.cli.steps import finish, run_step

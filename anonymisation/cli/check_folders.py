@@ -16,7 +16,10 @@ from rich.text import Text
 from anonymisation.cli.options import archive_option, config_option, input_option, log_option, output_option
 from anonymisation.cli.session import output_console, start_logging
 from anonymisation.cli.tables import print_table
-from anonymisation.expected_files import (
+from anonymisation.core.settings import Settings
+from anonymisation.core.text import one_line
+from anonymisation.files.access import require_folder
+from anonymisation.workspace.expected_files import (
     PROBLEMS,
     Bases,
     FileStatus,
@@ -25,11 +28,8 @@ from anonymisation.expected_files import (
     compare_folder,
     expected_places,
 )
-from anonymisation.files import require_folder
-from anonymisation.listing import Problem, listings
-from anonymisation.plain_text import one_line
-from anonymisation.settings import Settings
-from anonymisation.workspace import open_workspace
+from anonymisation.workspace.listing import Problem, listings
+from anonymisation.workspace.workspace import open_workspace
 
 _STYLES: Final = {FileStatus.OK: "green", FileStatus.MISSING: "bold red", FileStatus.LEFT: "red"}
 _LEGEND: Final = (

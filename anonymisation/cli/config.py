@@ -14,8 +14,8 @@ from rich.text import Text
 from anonymisation.cli.options import config_option, log_option
 from anonymisation.cli.session import output_console, start_logging
 from anonymisation.cli.tables import print_table
-from anonymisation.plain_text import hide_credentials
-from anonymisation.settings import load_settings
+from anonymisation.core.settings import load_settings
+from anonymisation.core.text import hide_credentials
 
 
 @click.group("config")

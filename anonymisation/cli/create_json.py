@@ -12,15 +12,16 @@ from rich.console import Console
 
 from anonymisation.cli.options import config_option, input_option, log_option, output_option
 from anonymisation.cli.session import output_console, start_logging
-from anonymisation.errors import ImageError
-from anonymisation.files import require_folder, with_access, write_atomically
-from anonymisation.imaging.exif import read_exif
-from anonymisation.imaging.jpeg import jpeg_size
-from anonymisation.listing import Problem, join, listings
+from anonymisation.core.errors import ImageError
+from anonymisation.core.settings import LoadedSettings, Settings, load_settings
+from anonymisation.core.text import one_line
+from anonymisation.files.access import require_folder, with_access
+from anonymisation.files.atomic import write_atomically
+from anonymisation.files.plain import read_plain
+from anonymisation.imaging.exif.read import read_exif
+from anonymisation.imaging.jpeg.codec import jpeg_size
 from anonymisation.metadata.record import RecordContext, build_record, record_from_json, record_to_json
-from anonymisation.plain_files import read_plain
-from anonymisation.plain_text import one_line
-from anonymisation.settings import LoadedSettings, Settings, load_settings
+from anonymisation.workspace.listing import Problem, join, listings
 
 
 @dataclass(slots=True)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePosixPath
 
-from anonymisation.discovery import FoundFolder, Selection, walk
-from anonymisation.imaging.exif import read_exif
-from anonymisation.listing import Listing, Problem, listings
+from anonymisation.chain.discover import FoundFolder, Selection, walk
+from anonymisation.files.plain import read_plain
+from anonymisation.imaging.exif.read import read_exif
 from anonymisation.metadata.capture_date import capture_date as date_of_capture
-from anonymisation.plain_files import read_plain
-from anonymisation.state import state_folder
-from anonymisation.workspace import Workspace
+from anonymisation.workspace.folder_state import state_folder
+from anonymisation.workspace.listing import Listing, Problem, listings
+from anonymisation.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)

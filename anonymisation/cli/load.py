@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from anonymisation.chain.load import load_folder
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.session import open_session
 from anonymisation.cli.steps import finish, run_step
-from anonymisation.loading import load_folder
 
 
 @click.command("load")

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import click
 
+from anonymisation.chain.discover import FoundFolder
+from anonymisation.chain.mask import mask_folder
 from anonymisation.cli.model import ModelOnDemand
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.progress import RunProgress
 from anonymisation.cli.session import open_session
 from anonymisation.cli.steps import finish, run_step
-from anonymisation.discovery import FoundFolder
-from anonymisation.outcomes import MaskReport
-from anonymisation.pipeline import mask_folder
+from anonymisation.reporting.step_reports import MaskReport
 
 
 @click.command("mask")

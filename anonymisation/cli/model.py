@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
+from anonymisation.core.settings import Settings
 from anonymisation.masking.detector import Detector
-from anonymisation.masking.factory import load_detector
-from anonymisation.settings import Settings
+from anonymisation.masking.models.factory import load_detector
 
 _STDERR: Final = 2
 

@@ -12,9 +12,9 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 from rich.table import Table
 
 from anonymisation.cli.options import config_option
-from anonymisation.masking.weights import builtin_folder, installed_folder, is_installed, models_dir, pull
-from anonymisation.masking.zoo import BASE_URL, BUILT_IN, ZOO, ZooModel
-from anonymisation.settings import Settings, load_settings
+from anonymisation.core.settings import Settings, load_settings
+from anonymisation.masking.models.weights import builtin_folder, installed_folder, is_installed, models_dir, pull
+from anonymisation.masking.models.zoo import BASE_URL, BUILT_IN, ZOO, ZooModel
 
 
 @click.group("models")

@@ -13,7 +13,7 @@ from rich.console import Console
 from anonymisation.cli.models import models_group
 from anonymisation.cli.options import log_option
 from anonymisation.cli.session import start_logging
-from anonymisation.settings import load_settings
+from anonymisation.core.settings import load_settings
 
 __all__ = ["models_group"]
 

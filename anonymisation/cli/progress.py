@@ -10,9 +10,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.text import Text
 
-from anonymisation.discovery import Finding, FoundFolder
-from anonymisation.outcomes import FolderReport, ImageOutcome, MaskReport, Status
-from anonymisation.plain_text import one_line
+from anonymisation.chain.discover import Finding, FoundFolder
+from anonymisation.core.text import one_line
+from anonymisation.reporting.run_report import FolderReport
+from anonymisation.reporting.step_reports import ImageOutcome, MaskReport, Status
 
 _NAME_WIDTH: Final = 36
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import click
 
+from anonymisation.chain.release import release_folder
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.session import open_session
 from anonymisation.cli.steps import finish, run_step
-from anonymisation.release import release_folder
 
 
 @click.command("release")

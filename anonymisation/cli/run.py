@@ -9,16 +9,16 @@ from dataclasses import replace
 
 import click
 
-from anonymisation.chain import run_all
+from anonymisation.chain.discover import Finding, FoundFolder
+from anonymisation.chain.dry_run import make_plan, render_plan
+from anonymisation.chain.run import run_all
 from anonymisation.cli.model import ModelOnDemand
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.progress import RunProgress
 from anonymisation.cli.session import Session, open_session
-from anonymisation.discovery import Finding, FoundFolder
-from anonymisation.outcomes import FolderReport, RunReport
-from anonymisation.plain_text import hide_credentials
-from anonymisation.plan import make_plan, render_plan
-from anonymisation.report import render_summary
+from anonymisation.core.text import hide_credentials
+from anonymisation.reporting.run_report import FolderReport, RunReport
+from anonymisation.reporting.summary import render_summary
 
 
 @click.command("run")

@@ -13,18 +13,18 @@ import click
 from rich.console import Console
 from sqlalchemy.engine import make_url
 
+from anonymisation.chain.discover import Selection
+from anonymisation.chain.load import send_waiting_rows
 from anonymisation.cli.app import LOG_FILE_KEY, SECRETS_KEY
 from anonymisation.cli.options import ChainOptions
+from anonymisation.core.errors import DatabaseUnavailableError, LoadFailedError
+from anonymisation.core.logs import FILE_ONLY, logging_to, silence_tensorflow
+from anonymisation.core.settings import Settings
+from anonymisation.core.text import one_line
 from anonymisation.database.connections import PASSWORD_VARIABLE, is_url
-from anonymisation.discovery import Selection
-from anonymisation.errors import DatabaseUnavailableError, LoadFailedError
-from anonymisation.loading import send_waiting_rows
-from anonymisation.logs import FILE_ONLY, logging_to, silence_tensorflow
-from anonymisation.mail import Mailer
-from anonymisation.outcomes import RunReport
-from anonymisation.plain_text import one_line
-from anonymisation.settings import Settings
-from anonymisation.workspace import Workspace, open_workspace
+from anonymisation.reporting.mail import Mailer
+from anonymisation.reporting.run_report import RunReport
+from anonymisation.workspace.workspace import Workspace, open_workspace
 
 
 @dataclass(frozen=True, slots=True)

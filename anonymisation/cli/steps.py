@@ -12,14 +12,14 @@ import click
 from rich.table import Table
 from rich.text import Text
 
+from anonymisation.chain.discover import FoundFolder
 from anonymisation.cli.folders import all_folders
 from anonymisation.cli.session import Session
 from anonymisation.cli.tables import print_table
-from anonymisation.discovery import FoundFolder
-from anonymisation.errors import AnonymisationError
-from anonymisation.outcomes import FolderReport, RunReport
-from anonymisation.plain_text import one_line
-from anonymisation.report import render_problems, verdict
+from anonymisation.core.errors import AnonymisationError
+from anonymisation.core.text import one_line
+from anonymisation.reporting.run_report import FolderReport, RunReport
+from anonymisation.reporting.summary import render_problems, verdict
 
 StepCall = Callable[[FoundFolder], Any]
 Column = tuple[str, str]  # heading, name of the count in the step's report

@@ -9,11 +9,11 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.database.dialects.base import Dialect, Fault, compiler
-from anonymisation.database.spool import DAMAGED_SUFFIX, waiting_elsewhere
-from anonymisation.database.tables import TableLayout
+from anonymisation.database.layouts.tables import TableLayout
+from anonymisation.database.loading.spool import DAMAGED_SUFFIX, waiting_elsewhere
 from anonymisation.database.target import DatabaseTarget, make_table, transaction
-from anonymisation.errors import ConfigProblem, ConfigurationError
 
 _DRIVERS: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "oracle": "oracle+oracledb"}
 

@@ -20,9 +20,9 @@ from platformdirs import user_config_path
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.database.keys import Key, find_key
-from anonymisation.errors import ConfigProblem, ConfigurationError
-from anonymisation.files import write_atomically
+from anonymisation.files.atomic import write_atomically
 
 FOLDER_VARIABLE: Final = "ANONYMISATION_CONNECTIONS_DIR"
 PASSWORD_VARIABLE: Final = "ANONYMISATION_DB_PASSWORD"  # noqa: S105 - its name, not the password

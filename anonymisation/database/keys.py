@@ -11,7 +11,7 @@ from typing import Final
 
 from cryptography.fernet import Fernet
 
-from anonymisation.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.errors import ConfigProblem, ConfigurationError
 
 KEY_VARIABLE: Final = "ORACLE_KEY"
 KEYRING: Final = "the keyring of the operating system"

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import sqlalchemy as sa
 
 from anonymisation.database.dialects.base import Fault
-from anonymisation.database.tables import TableLayout
+from anonymisation.database.layouts.tables import TableLayout
 from anonymisation.database.target import DatabaseTarget, load_dialect, make_table, transaction
 
 

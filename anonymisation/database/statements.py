@@ -12,9 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlparse import tokens as T  # noqa: N812 - as its own manual has it
 from sqlparse.sql import Token
 
+from anonymisation.core.errors import WorkFailedError
 from anonymisation.database.dialects.base import Fault
 from anonymisation.database.target import DatabaseTarget, transaction
-from anonymisation.errors import WorkFailedError
 
 _PROGRAMS: Final = frozenset(("TRIGGER", "PROCEDURE", "FUNCTION", "PACKAGE"))
 _SHOWN: Final = 60  # characters of a statement in a message

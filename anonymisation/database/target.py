@@ -14,9 +14,9 @@ from typing import Final
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
+from anonymisation.core.errors import ConfigProblem, ConfigurationError, DatabaseUnavailableError
 from anonymisation.database.dialects.base import Dialect, Fault, RowWriter, existing_keys
-from anonymisation.database.tables import MAX_IDENTIFIER, TableLayout, is_identifier
-from anonymisation.errors import ConfigProblem, ConfigurationError, DatabaseUnavailableError
+from anonymisation.database.layouts.tables import MAX_IDENTIFIER, TableLayout, is_identifier
 
 _DIALECTS: Final[Mapping[str, str]] = MappingProxyType(
     {

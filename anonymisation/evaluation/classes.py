@@ -8,7 +8,7 @@ from typing import Final
 
 import yaml
 
-from anonymisation.errors import AnnotationsError
+from anonymisation.core.errors import AnnotationsError
 from anonymisation.masking.labels import CLASSES
 
 PERSON: Final = "person"

@@ -9,7 +9,7 @@ from pathlib import Path, PurePosixPath
 
 import msgspec
 
-from anonymisation.errors import AnnotationsError, ImageError
+from anonymisation.core.errors import AnnotationsError, ImageError
 from anonymisation.evaluation.classes import CLEAN, LABELS, UNKNOWN, VEHICLE, ClassNames
 from anonymisation.evaluation.outlines import CodedMask, Outline, outline_rle
 from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Region, Rle, Source, Truth

@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from anonymisation.errors import AnnotationsError, ImageError
+from anonymisation.core.errors import AnnotationsError, ImageError
 from anonymisation.evaluation.classes import CAMVID, CLEAN, LABELS, UNKNOWN, ClassNames, labels_in
 from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Region, Rle, Source, Truth
-from anonymisation.listing import Listing, Problem, join, listings
+from anonymisation.workspace.listing import Listing, Problem, join, listings
 
 
 def open_rasters(

@@ -12,13 +12,13 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImageError
+from anonymisation.core.errors import ImageError
 from anonymisation.evaluation.classes import ALL_SIZES, PERSON, VEHICLE
 from anonymisation.evaluation.precision import Precision, PrecisionTally, found_objects
 from anonymisation.evaluation.reading import oriented, read_stored
 from anonymisation.evaluation.tally import Figures, Tally, count
 from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Rle, Source, Truth
-from anonymisation.imaging.jpeg import to_upright
+from anonymisation.imaging.jpeg.codec import to_upright
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector
 from anonymisation.masking.geometry import union

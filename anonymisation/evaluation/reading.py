@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImageError
+from anonymisation.core.errors import ImageError
 from anonymisation.evaluation.truth import AnnotatedPicture
-from anonymisation.imaging.exif import read_exif
-from anonymisation.imaging.jpeg import decode_jpeg, to_upright
-from anonymisation.plain_files import read_plain
+from anonymisation.files.plain import read_plain
+from anonymisation.imaging.exif.read import read_exif
+from anonymisation.imaging.jpeg.codec import decode_jpeg, to_upright
 
 
 def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:

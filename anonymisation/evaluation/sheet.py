@@ -9,12 +9,12 @@ import cv2  # noqa: TID253 - only imported when a sheet is drawn
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImageError
+from anonymisation.core.errors import ImageError
+from anonymisation.core.text import one_line
 from anonymisation.evaluation.measure import Evaluation, Example
 from anonymisation.evaluation.reading import oriented, read_stored
 from anonymisation.evaluation.tally import clean_pixels
 from anonymisation.evaluation.truth import Mask
-from anonymisation.plain_text import one_line
 
 Pixels = NDArray[np.uint8]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 from typing import Any, Final
 
 from anonymisation import __version__
+from anonymisation.core.settings import PICTURE_KEYS, Settings
 from anonymisation.evaluation.classes import ALL_SIZES, ROWS, SIZES
 from anonymisation.evaluation.measure import Evaluation, MeasuredPicture
 from anonymisation.evaluation.precision import Precision
 from anonymisation.evaluation.tally import Row, Tally
-from anonymisation.settings import PICTURE_KEYS, Settings
 
 FORMAT: Final = 1
 _DIGITS: Final = 5

@@ -11,7 +11,7 @@ import struct
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-from anonymisation.imaging.segments import APP2, MAX_PAYLOAD, Segment
+from anonymisation.imaging.jpeg.segments import APP2, MAX_PAYLOAD, Segment
 
 _MARK: Final = b"ICC_PROFILE\0"
 _HEADER: Final = 128

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anonymisation.errors import ImageWriteError, UnreadableImageError
+from anonymisation.core.errors import ImageWriteError, UnreadableImageError
 from anonymisation.imaging.vp8l import encode_two_colours
 
 MAX_SIDE: Final = 16383

@@ -23,8 +23,8 @@ import cv2  # noqa: TID253 - one of the modules that use it
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymisation.core.matmul import product_in_pieces
 from anonymisation.masking.detections import Detections
-from anonymisation.products import product_in_pieces
 
 MASK_THRESHOLD: Final = 0.5  # of the original program: a pixel is marked where its mask sample exceeds this
 _ROUNDING: Final = 1e-6  # a few units in the last place of a float32 near 0.5, after two interpolations

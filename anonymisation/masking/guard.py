@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.errors import ModelFailedError, ModelUnavailableError
+from anonymisation.core.errors import ModelFailedError, ModelUnavailableError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector
 

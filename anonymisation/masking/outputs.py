@@ -8,7 +8,7 @@ from typing import Any, Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.errors import ModelUnavailableError
+from anonymisation.core.errors import ModelUnavailableError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS
 from anonymisation.masking.plausibility import ROUNDING, Plausibility

@@ -17,7 +17,7 @@ from typing import Final, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImplausibleOutputError
+from anonymisation.core.errors import ImplausibleOutputError
 
 ROUNDING: Final = 1e-3
 """Sigmoids end within 0 and 1, and classes are whole numbers, give or take this; logits and percentages are not."""

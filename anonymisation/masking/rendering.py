@@ -15,13 +15,13 @@ import cv2  # noqa: TID253 - one of the modules that use it
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymisation.core.settings import Settings
 from anonymisation.masking import geometry
 from anonymisation.masking.backdrop import Backdrop
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS, RGB, colour_of
 from anonymisation.masking.marked import copy_marked, fill_marked
 from anonymisation.masking.tones import Tones, regions
-from anonymisation.settings import Settings
 
 _BLOCK_PIXELS: Final = 1024  # side of the squares worked on at once: bounds memory, and keeps the halo a small share
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf  # noqa: TID253 - the one module that uses it
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImageError, ImplausibleOutputError, ModelFailedError, ModelUnavailableError
+from anonymisation.core.errors import ImageError, ImplausibleOutputError, ModelFailedError, ModelUnavailableError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.outputs import OPTIONAL_OUTPUT, REQUIRED_OUTPUTS, read_outputs
 from anonymisation.masking.plausibility import Plausibility

@@ -12,12 +12,12 @@ import cv2  # noqa: TID253 - one of the modules that use it
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImplausibleOutputError
+from anonymisation.core.concurrency import one_ahead
+from anonymisation.core.errors import ImplausibleOutputError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import BatchModel
 from anonymisation.masking.merging import same_objects
 from anonymisation.masking.views import MOST_VIEW_PIXELS, InputForm, Tiles, View, canvases, views_of
-from anonymisation.overlap import one_ahead
 
 # Views given to the model at once: beyond a few the throughput no longer grows, while the memory for the network's
 # intermediate results does.

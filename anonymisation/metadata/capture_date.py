@@ -7,12 +7,12 @@ from datetime import UTC, date, datetime
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Final
 
-from anonymisation.errors import ImageMetadataError
+from anonymisation.core.errors import ImageMetadataError
 from anonymisation.metadata.image_properties import read_date
 from anonymisation.metadata.redaction import read_redacted
 
 if TYPE_CHECKING:
-    from anonymisation.imaging.exif import ExifTags
+    from anonymisation.imaging.exif.read import ExifTags
 
 # Within a lookahead, so that a date that begins inside a wrong one is found as well.
 _DATE: Final = re.compile(r"(?<![0-9])(?=([0-9]{4})([_-])([0-9]{2})\2([0-9]{2})(?![0-9]))")

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
-from anonymisation.errors import ConfigProblem, ConfigurationError, ImageMetadataError
+from anonymisation.core.errors import ConfigProblem, ConfigurationError, ImageMetadataError
 from anonymisation.metadata.folder_name import FIELDS, format_folder_name
 from anonymisation.metadata.image_properties import read_date, read_image_properties
 from anonymisation.metadata.path_fallback import path_elements, read_path
@@ -21,7 +21,7 @@ from anonymisation.metadata.timestamps import Timestamp, file_timestamp, timesta
 from anonymisation.metadata.xml_tree import XmlElement, pretty_xml
 
 if TYPE_CHECKING:
-    from anonymisation.imaging.exif import ExifTags
+    from anonymisation.imaging.exif.read import ExifTags
 
 Record = dict[str, Any]
 """Key → text, None, or (detekterte_objekter alone) a mapping of texts; always all of RECORD_KEYS, in that order."""

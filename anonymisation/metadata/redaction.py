@@ -10,7 +10,7 @@ import re
 from typing import Final
 from xml.dom import minidom
 
-from anonymisation.errors import ImageMetadataError
+from anonymisation.core.errors import ImageMetadataError
 from anonymisation.metadata.xml_tree import MAX_DEPTH, XmlElement, local_name, parse_xml, pretty_xml
 
 REDACTED: Final = "FJERNET"

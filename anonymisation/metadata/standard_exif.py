@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from anonymisation.metadata.position import point_text
 
 if TYPE_CHECKING:
-    from anonymisation.imaging.exif import ExifTags
+    from anonymisation.imaging.exif.read import ExifTags
 
 
 def read_standard_exif(exif: ExifTags) -> dict[str, str | None]:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from anonymisation.errors import ImageMetadataError
+from anonymisation.core.errors import ImageMetadataError
 
 _ISO: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"

@@ -17,7 +17,7 @@ from xml.parsers.expat import ExpatError
 from defusedxml import DefusedXmlException
 from defusedxml import minidom as defused_minidom
 
-from anonymisation.errors import ImageMetadataError
+from anonymisation.core.errors import ImageMetadataError
 
 MAX_DEPTH: Final = 64
 """Deepest nesting that is read; the vendor's documents have four levels."""

@@ -12,7 +12,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 from sqlalchemy.engine import URL
 
-from anonymisation.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation_airflow.deployment import DEFAULT_DB_CONN_ID
 
 

@@ -11,7 +11,7 @@
 | anonymisation.rows.failed | counter | rows that the database refused |
 | anonymisation.check.gaps | counter | files and rows that the check missed |
 | anonymisation.originals.released | counter | originals removed from the input |
-| anonymisation.units.waiting | gauge | work units of the run that have not ended |
+| anonymisation.workspace.shards.waiting | gauge | work units of the run that have not ended |
 | anonymisation.folders.waiting | gauge | folders found that the run leaves to the next |
 | anonymisation.folders.failed | counter | folders that failed, at the end of a run |
 | anonymisation.run.seconds | timer | each run, from its start to its summary |
@@ -29,7 +29,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk.observability.stats import gauge, incr, timing
 
 if TYPE_CHECKING:
-    from anonymisation.outcomes import RunReport
+    from anonymisation.reporting.run_report import RunReport
 
 _PREFIX: Final = "anonymisation"
 # For each step: the metric, and the counts of its report that are added to it.

@@ -1,4 +1,4 @@
-"""Mail in Airflow: the messages of `anonymisation.mail`, sent through the SMTP Connection of the deployment.
+"""Mail in Airflow: the messages of `anonymisation.reporting.mail`, sent through the SMTP Connection of the deployment.
 
 Which mails are wanted, and who receives them, is configuration; host, port, login and TLS are the Connection's. A mail
 that cannot be sent is told in the log and stops nothing.
@@ -17,15 +17,15 @@ from urllib.parse import quote
 from airflow.sdk import Context, conf
 from airflow.sdk.exceptions import AirflowException
 
-from anonymisation.errors import AnonymisationError, PicturesFailedError, WorkFailedError
-from anonymisation.settings import Settings, load_settings
-from anonymisation.units import WorkUnit
+from anonymisation.core.errors import AnonymisationError, PicturesFailedError, WorkFailedError
+from anonymisation.core.settings import Settings, load_settings
+from anonymisation.workspace.shards import WorkUnit
 from anonymisation_airflow.connections import find_connection
 from anonymisation_airflow.deployment import Deployment
 
 if TYPE_CHECKING:
-    from anonymisation.mail import MailContext
-    from anonymisation.outcomes import FolderReport, RunReport
+    from anonymisation.reporting.mail_context import MailContext
+    from anonymisation.reporting.run_report import FolderReport, RunReport
 
 
 class RunFailedError(WorkFailedError):
@@ -38,14 +38,14 @@ class TaskEndedError(AnonymisationError):
 
 def mail_summary(context: Context, report: RunReport) -> None:
     """With `finished_email`, send the summary of a run that came to its end."""
-    from anonymisation.mail import build_finished
+    from anonymisation.reporting.mail import build_finished
 
     _mail(run_of(context), ["finished_email"], lambda here: build_finished(report, here))
 
 
 def mail_folder(context: Context, report: FolderReport) -> None:
     """With `processing_error_email`, tell what failed in a folder; with `uncaught_exception_email`, what stopped it."""
-    from anonymisation.mail import build_processing_error
+    from anonymisation.reporting.mail import build_processing_error
 
     switches = ["processing_error_email", *(["uncaught_exception_email"] if report.error else [])]
     _mail(run_of(context), switches, lambda here: build_processing_error(report, here))
@@ -53,7 +53,7 @@ def mail_folder(context: Context, report: FolderReport) -> None:
 
 def mail_late(run: RunName, due: str) -> None:
     """Tell that a run has not ended by `due`; whoever set a deadline wants to hear of it."""
-    from anonymisation.mail import build_late
+    from anonymisation.reporting.mail import build_late
 
     _mail(run, [], lambda here: build_late(run.run_id, due, here))
 
@@ -64,7 +64,7 @@ def task_failed(context: Context) -> None:
     Failures that have a mail of their own (pictures of a folder, parts of a large folder, the run's verdict) are left
     to it.
     """
-    from anonymisation.mail import build_critical
+    from anonymisation.reporting.mail import build_critical
 
     error = context.get("exception")
     if isinstance(error, PicturesFailedError | RunFailedError) or _is_part(context):
@@ -134,7 +134,7 @@ def _mail(run: RunName, switches: Sequence[str], build: Callable[[MailContext], 
 
 
 def _mail_context(run: RunName, deployment: Deployment, settings: Settings, secrets: tuple[str, ...]) -> MailContext:
-    from anonymisation.mail import Link, MailContext
+    from anonymisation.reporting.mail_context import Link, MailContext
 
     links = (Link("Run and logs", run.page), Link("Operations page", run.operations_page))
     return replace(

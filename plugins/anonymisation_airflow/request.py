@@ -13,13 +13,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import Context, Param
 
-from anonymisation.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation_airflow.connections import find_database
 from anonymisation_airflow.deployment import PREFIX, Deployment
 
 if TYPE_CHECKING:
-    from anonymisation.discovery import Selection
-    from anonymisation.workspace import Workspace
+    from anonymisation.chain.discover import Selection
+    from anonymisation.workspace.workspace import Workspace
 
 KEY_FORMAT: Final = "%Y%m%d"  # of a run's partition key: the capture date
 AS_CONFIGURED: Final = "as configured"
@@ -143,7 +143,7 @@ class RunRequest:
 
     def selection(self) -> Selection:
         """Which folders discovery shall take."""
-        from anonymisation.discovery import Selection
+        from anonymisation.chain.discover import Selection
 
         return Selection(self.settled_only, self.capture_date, self.folders, self.date_from, self.date_to)
 
@@ -183,7 +183,7 @@ def workspace_for(context: Context) -> Workspace:
     Raises:
         ConfigurationError: with every problem of environment, form, configuration and Connections.
     """
-    from anonymisation.workspace import open_workspace
+    from anonymisation.workspace.workspace import open_workspace
 
     deployment = Deployment.from_environment()
     missing = [name for name in ("input", "output") if getattr(deployment, name) is None]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from airflow.sdk import ExceptionRetryPolicy, RetryAction, RetryRule
 
-from anonymisation.errors import AnonymisationError
+from anonymisation.core.errors import AnonymisationError
 
 
 def retry_policy() -> ExceptionRetryPolicy:

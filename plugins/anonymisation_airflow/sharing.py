@@ -6,10 +6,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from anonymisation.units import WorkUnit, units_of
+from anonymisation.workspace.shards import WorkUnit, units_of
 
 if TYPE_CHECKING:
-    from anonymisation.discovery import FoundFolder
+    from anonymisation.chain.discover import FoundFolder
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import Context, get_current_context
 
-from anonymisation.errors import AnonymisationError
-from anonymisation.outcomes import FolderReport, MaskReport, RunReport
-from anonymisation.report import render_summary
-from anonymisation.units import WorkUnit
+from anonymisation.core.errors import AnonymisationError
+from anonymisation.reporting.run_report import FolderReport, RunReport
+from anonymisation.reporting.step_reports import MaskReport
+from anonymisation.reporting.summary import render_summary
+from anonymisation.workspace.shards import WorkUnit
 from anonymisation_airflow.metrics import count_run
 from anonymisation_airflow.notifier import RunFailedError, mail_folder, mail_summary
 from anonymisation_airflow.request import workspace_for
@@ -28,7 +29,7 @@ from anonymisation_airflow.tasks import (
 )
 
 if TYPE_CHECKING:
-    from anonymisation.workspace import Workspace
+    from anonymisation.workspace.workspace import Workspace
 
 TABLE_KEY: Final = "table"
 MAX_ROWS: Final = 200  # folders listed in the XCom; the totals are exact
@@ -76,15 +77,15 @@ def _workspace(context: Context) -> Workspace | None:
 
 def _hide_marked(workspace: Workspace, report: RunReport) -> None:
     """Hide what was marked while its folder was worked on; what cannot be hidden now, the next run begins with."""
-    from anonymisation.review_remask import finish_outstanding
+    from anonymisation.review.apply import finish_outstanding
 
     finish_outstanding(workspace, [folder.folder for folder in report.folders])
 
 
 def _tidy(workspace: Workspace, run_id: str) -> None:
     """Forget how far the run was, and the operations page's small copies of pictures that are gone or changed."""
-    from anonymisation.review_copies import sweep_copies
-    from anonymisation.run_progress import forget_progress
+    from anonymisation.reporting.progress import forget_progress
+    from anonymisation.review.copies import sweep_copies
 
     forget_progress(workspace.shares.state, run_id)
     sweep_copies(workspace.shares)

@@ -16,9 +16,10 @@ from typing import TYPE_CHECKING, Any, Final
 
 from airflow.sdk import Context, conf, get_current_context
 
-from anonymisation.errors import AnonymisationError
-from anonymisation.outcomes import FolderReport, ImageOutcome
-from anonymisation.units import Shard, WorkUnit
+from anonymisation.core.errors import AnonymisationError
+from anonymisation.reporting.run_report import FolderReport
+from anonymisation.reporting.step_reports import ImageOutcome
+from anonymisation.workspace.shards import Shard, WorkUnit
 from anonymisation_airflow import metrics
 from anonymisation_airflow.deployment import Deployment
 from anonymisation_airflow.notifier import mail_folder
@@ -26,8 +27,8 @@ from anonymisation_airflow.request import RunRequest, workspace_for
 from anonymisation_airflow.sharing import Limits, share_of_run
 
 if TYPE_CHECKING:
-    from anonymisation.discovery import Discovery
-    from anonymisation.workspace import Workspace
+    from anonymisation.chain.discover import Discovery
+    from anonymisation.workspace.workspace import Workspace
 
     Step = Callable[[Workspace, str, Shard], Any]
 
@@ -52,8 +53,8 @@ def find_folders() -> list[dict[str, Any]]:
 
     A dry run takes none, and leaves its plan. What reviewers marked while a folder was worked on is hidden first.
     """
-    from anonymisation.discovery import discover
-    from anonymisation.review_remask import finish_outstanding
+    from anonymisation.chain.discover import discover
+    from anonymisation.review.apply import finish_outstanding
 
     context = get_current_context()
     with _explained(context, WorkUnit(".")):
@@ -79,9 +80,9 @@ def find_folders() -> list[dict[str, Any]]:
 
 def mask(unit: dict[str, Any]) -> dict[str, Any]:
     """Mask the unit's pictures; pictures that fail are in the report."""
-    from anonymisation.masking.factory import load_detector
-    from anonymisation.pipeline import mask_folder
-    from anonymisation.run_progress import ProgressNote
+    from anonymisation.chain.mask import mask_folder
+    from anonymisation.masking.models.factory import load_detector
+    from anonymisation.reporting.progress import ProgressNote
 
     run = get_current_context()["dag_run"].run_id
 
@@ -105,21 +106,21 @@ def mask(unit: dict[str, Any]) -> dict[str, Any]:
 
 def archive(unit: dict[str, Any]) -> dict[str, Any]:
     """Copy the originals to the archive and verify the copies."""
-    from anonymisation.archive import archive_folder
+    from anonymisation.chain.archive import archive_folder
 
     return _step("archive", archive_folder, unit)
 
 
 def load(unit: dict[str, Any]) -> dict[str, Any]:
     """Bring the records into the database."""
-    from anonymisation.loading import load_folder
+    from anonymisation.chain.load import load_folder
 
     return _step("load", load_folder, unit)
 
 
 def check(unit: dict[str, Any]) -> dict[str, Any]:
     """Look whether everything expected is there and agrees."""
-    from anonymisation.integrity import check_folder
+    from anonymisation.chain.check import check_folder
 
     return _step("check", check_folder, unit)
 
@@ -132,8 +133,8 @@ def release(unit: dict[str, Any]) -> None:
     Raises:
         PicturesFailedError: names the pictures; every other picture of the unit went through every step.
     """
-    from anonymisation.chain import failed_pictures_error
-    from anonymisation.release import release_folder
+    from anonymisation.chain.release import release_folder
+    from anonymisation.chain.run import failed_pictures_error
 
     context = get_current_context()
     report = _step("release", release_folder, unit)
@@ -183,7 +184,7 @@ def _folder_report(context: Context, unit: WorkUnit, release_report: dict[str, A
 
 
 def _plan(workspace: Workspace, found: Discovery) -> dict[str, Any]:
-    from anonymisation.plan import plan_of, render_plan
+    from anonymisation.chain.dry_run import plan_of, render_plan
 
     plan = plan_of(workspace, found)
     return {**plan.to_dict(), "text": render_plan(plan)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import msgspec
 
 from anonymisation.masking.labels import CLASSES
-from anonymisation.state import read_detections, read_pictures, state_folder
+from anonymisation.workspace.folder_state import read_detections, read_pictures, state_folder
 
 WITH_FILES = 60  # at each end, which is a page of the gallery
 

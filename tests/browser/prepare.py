@@ -11,10 +11,10 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from anonymisation.chain import run_folder
+from anonymisation.chain.run import run_folder
 from anonymisation.masking.detections import Detections
-from anonymisation.outcomes import FolderReport
-from anonymisation.workspace import open_workspace
+from anonymisation.reporting.run_report import FolderReport
+from anonymisation.workspace.workspace import open_workspace
 from tests.browser.large_folder import write_large_folder
 from tests.captures import CAR_BOX, CountingDetector, capture
 

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from anonymisation.imaging.jpeg import decode_jpeg
-from anonymisation.review import read_reviews
+from anonymisation.imaging.jpeg.codec import decode_jpeg
+from anonymisation.review.store import read_reviews
 from tests.browser.conftest import PATIENCE, Deployment, expect
 from tests.browser.prepare import BROKEN, FOLDER, LARGE, RUN_ID
 

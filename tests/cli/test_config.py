@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from anonymisation.settings import Settings
+from anonymisation.core.settings import Settings
 from tests.cli.conftest import invoke
 
 

@@ -16,7 +16,7 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
-from anonymisation.cli.evaluate_options import _NAMES
+from anonymisation.cli.evaluate.options import _NAMES
 from anonymisation.evaluation.classes import LABELS, ROWS
 from tests.captures import HEIGHT, WIDTH, plain
 from tests.cli.conftest import invoke

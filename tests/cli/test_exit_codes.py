@@ -16,7 +16,7 @@ import pytest
 from click.testing import Result
 
 from anonymisation.cli import check as check_module
-from anonymisation.state import open_state
+from anonymisation.workspace.folder_state import open_state
 from tests.captures import FOLDER, capture, names_below
 from tests.cli.conftest import Program
 from tests.conftest import REPOSITORY

@@ -11,7 +11,7 @@ import pytest
 from click.testing import Result
 from PIL import Image
 
-from anonymisation.state import FAILED, read_pictures
+from anonymisation.workspace.folder_state import FAILED, read_pictures
 from tests.captures import FOLDER, FULL, names_below
 from tests.cli.conftest import Program
 from tests.cli.test_run import counts

@@ -10,7 +10,7 @@ import subprocess
 import sys
 
 from anonymisation.cli.progress import describe
-from anonymisation.outcomes import MaskReport
+from anonymisation.reporting.step_reports import MaskReport
 from tests.captures import FOLDER, capture
 from tests.cli.conftest import Program
 from tests.conftest import REPOSITORY

@@ -18,7 +18,7 @@ from anonymisation.cli import cli
 from anonymisation.cli import run as run_module
 from anonymisation.cli.options import ChainOptions
 from anonymisation.cli.session import open_session
-from anonymisation.outcomes import SUSPICIOUS_FROM
+from anonymisation.reporting.step_reports import SUSPICIOUS_FROM
 from tests.captures import FOLDER, capture, plain
 from tests.cli.conftest import Program
 from tests.masking.nonsense_models import car_outputs

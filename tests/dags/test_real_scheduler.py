@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from anonymisation.imaging.jpeg import decode_jpeg
+from anonymisation.imaging.jpeg.codec import decode_jpeg
 from scripts.airflow_api import AirflowApiError
 from tests.captures import HEIGHT, WIDTH, capture, pixels_of
 from tests.dags.conftest import DAG_ID, RUN_SECONDS, Deployment, text_of

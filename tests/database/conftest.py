@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from anonymisation.database.loader import DatabaseTarget, LoadLimits, SourceRecord, open_target
-from anonymisation.database.tables import load_layout
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.loading.loader import DatabaseTarget, LoadLimits, SourceRecord, open_target
 from tests.database.postgres_cluster import NotInstalledError, PostgresCluster, running_cluster
 from tests.database.sites import FakeOracleSite, OracleSite, PostgresqlSite, Site, SqliteSite, oracle_url
 

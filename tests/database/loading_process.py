@@ -6,8 +6,8 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-from anonymisation.database.loader import LoadLimits, SourceRecord, load_records, open_target
-from anonymisation.database.tables import load_layout
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.loading.loader import LoadLimits, SourceRecord, load_records, open_target
 
 
 def say(line: str) -> None:

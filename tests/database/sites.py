@@ -16,9 +16,9 @@ import sqlalchemy as sa
 
 from anonymisation.database.dialects.base import Dialect
 from anonymisation.database.dialects.geopackage import decode_point
-from anonymisation.database.geometry import parse_point
+from anonymisation.database.layouts.geometry import parse_point
+from anonymisation.database.layouts.tables import TableLayout, load_layout
 from anonymisation.database.schema import create_table, drop_table
-from anonymisation.database.tables import TableLayout, load_layout
 from anonymisation.database.target import DatabaseTarget, open_target
 from tests.database.fake_oracle import FakeOracle
 from tests.database.postgres_cluster import PostgresCluster

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from keyring.backend import KeyringBackend
 from sqlalchemy import create_engine
 
+from anonymisation.core.errors import ConfigurationError
 from anonymisation.database.connections import (
     ConnectionStore,
     StoredConnection,
@@ -25,7 +26,6 @@ from anonymisation.database.connections import (
     default_folder,
 )
 from anonymisation.database.keys import KEYRING, Key, find_key, find_or_make_key, make_key
-from anonymisation.errors import ConfigurationError
 
 PASSWORD = "p@ss:w/rd %40 æ"
 ORACLE = StoredConnection("roads", "db.example:1521/XEPDB1", "loader", "VEG", "VEGBILDER")

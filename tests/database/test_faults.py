@@ -15,7 +15,9 @@ from typing import Any
 import pytest
 from sqlalchemy import URL
 
-from anonymisation.database.loader import (
+from anonymisation.core.errors import DatabaseUnavailableError, ShareUnavailableError
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.loading.loader import (
     DatabaseTarget,
     LoadLimits,
     LoadReport,
@@ -26,8 +28,6 @@ from anonymisation.database.loader import (
     open_target,
     send_spooled,
 )
-from anonymisation.database.tables import load_layout
-from anonymisation.errors import DatabaseUnavailableError, ShareUnavailableError
 from tests.database.conftest import SERVERS
 from tests.database.loading_process import identifier
 from tests.database.postgres_cluster import PostgresCluster

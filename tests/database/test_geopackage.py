@@ -18,11 +18,11 @@ from hypothesis import strategies as st
 
 from anonymisation.database.dialects.geopackage import decode_point, encode_point
 from anonymisation.database.dialects.rtree import register_functions
-from anonymisation.database.geometry import Point
-from anonymisation.database.loader import LoadLimits, SourceRecord, load_records, open_target
+from anonymisation.database.layouts.geometry import Point
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.loading.loader import LoadLimits, SourceRecord, load_records, open_target
 from anonymisation.database.schema import create_table, drop_table, table_exists
 from anonymisation.database.statements import execute_sql
-from anonymisation.database.tables import load_layout
 from tests.database.sites import SqliteSite
 
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)

@@ -14,12 +14,19 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.exc import DBAPIError
 
+from anonymisation.core.errors import ConfigurationError, DatabaseUnavailableError
 from anonymisation.database.administration import count_rows
 from anonymisation.database.dialects.base import Fault
 from anonymisation.database.dialects.postgresql import PostgresqlDialect
-from anonymisation.database.loader import LoadLimits, LoadReport, SourceRecord, load_records, open_target, send_spooled
-from anonymisation.database.tables import load_layout
-from anonymisation.errors import ConfigurationError, DatabaseUnavailableError
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.loading.loader import (
+    LoadLimits,
+    LoadReport,
+    SourceRecord,
+    load_records,
+    open_target,
+    send_spooled,
+)
 from tests.database.fake_oracle import FakeError
 from tests.database.postgres_cluster import GUEST, GUEST_PASSWORD, PostgresCluster
 from tests.database.sites import FakeOracleSite, PostgresqlSite

@@ -12,9 +12,9 @@ from sqlalchemy.exc import DBAPIError
 from sqlglot import exp
 
 from anonymisation.database.dialects.base import Fault
-from anonymisation.database.loader import LoadLimits, LoadReport, SourceRecord, load_records, send_spooled
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.loading.loader import LoadLimits, LoadReport, SourceRecord, load_records, send_spooled
 from anonymisation.database.schema import ddl, drop_table, insert_spatial_metadata
-from anonymisation.database.tables import load_layout
 from tests.database.fake_oracle import FakeError, FakeOracle
 from tests.database.oracle_sql import parse
 from tests.database.sites import FakeOracleSite, oracle_url

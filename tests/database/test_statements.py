@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anonymisation.core.errors import DatabaseUnavailableError, WorkFailedError
+from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.statements import execute_sql, split_statements
-from anonymisation.database.tables import load_layout
 from anonymisation.database.target import DatabaseTarget, open_target
-from anonymisation.errors import DatabaseUnavailableError, WorkFailedError
 
 
 @pytest.mark.parametrize(

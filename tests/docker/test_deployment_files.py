@@ -17,8 +17,8 @@ import yaml
 from cryptography.fernet import Fernet
 
 from anonymisation.cli.models import pull_command
-from anonymisation.masking.zoo import ZOO
-from anonymisation.paths import Shares
+from anonymisation.masking.models.zoo import ZOO
+from anonymisation.workspace.paths import Shares
 from anonymisation_airflow import deployment
 from anonymisation_airflow.deployment import Deployment
 from scripts.airflow_stack import ROOT

@@ -10,7 +10,7 @@ from typing import Any, Final
 import pytest
 import yaml
 
-from anonymisation.paths import Shares
+from anonymisation.workspace.paths import Shares
 from anonymisation_airflow import deployment
 from anonymisation_airflow.deployment import Deployment
 from scripts.airflow_stack import ROOT

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anonymisation.errors import AnnotationsError
+from anonymisation.core.errors import AnnotationsError
 from anonymisation.evaluation.classes import read_class_names
 from anonymisation.evaluation.coco import open_coco
 from tests.evaluation.conftest import CAR, annotation, box, coco, put_json, put_picture

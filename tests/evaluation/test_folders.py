@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymisation.errors import AnnotationsError
+from anonymisation.core.errors import AnnotationsError
 from anonymisation.evaluation.folders import open_empty, open_rasters
 from anonymisation.evaluation.measure import Evaluation, evaluate
 from anonymisation.evaluation.tally import Tally

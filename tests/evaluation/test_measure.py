@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImageError
+from anonymisation.core.errors import ImageError
 from anonymisation.evaluation.coco import open_coco
 from anonymisation.evaluation.folders import open_empty
 from anonymisation.evaluation.measure import Evaluation, evaluate

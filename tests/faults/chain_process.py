@@ -11,11 +11,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final
 
-from anonymisation.chain import run_all
-from anonymisation.outcomes import ImageOutcome
-from anonymisation.pipeline import mask_folder
-from anonymisation.state import open_state
-from anonymisation.units import Shard
+from anonymisation.chain.mask import mask_folder
+from anonymisation.chain.run import run_all
+from anonymisation.reporting.step_reports import ImageOutcome
+from anonymisation.workspace.folder_state import open_state
+from anonymisation.workspace.shards import Shard
 from tests.captures import FOLDER, CountingDetector, Site
 
 # What Python tells its audit hooks before it asks the operating system: https://docs.python.org/3/library/audit_events

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from anonymisation.files import sha256_of_file
-from anonymisation.pipeline import mask_folder
-from anonymisation.state import MASKED, read_pictures
+from anonymisation.chain.mask import mask_folder
+from anonymisation.files.digests import sha256_of_file
+from anonymisation.workspace.folder_state import MASKED, read_pictures
 from tests.captures import (
     FOLDER,
     FULL,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from anonymisation.errors import FolderLockedError
-from anonymisation.pipeline import mask_folder
-from anonymisation.state import open_state
+from anonymisation.chain.mask import mask_folder
+from anonymisation.core.errors import FolderLockedError
+from anonymisation.workspace.folder_state import open_state
 from tests.captures import FOLDER, CountingDetector, Site
 from tests.faults.chain_process import PROCESSES, hold_folder
 

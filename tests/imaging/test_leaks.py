@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymisation.imaging.exif import Provenance, published_exif
-from anonymisation.imaging.jpeg import decode_jpeg, encode_jpeg
+from anonymisation.imaging.exif.read import Provenance, published_exif
+from anonymisation.imaging.jpeg.codec import decode_jpeg, encode_jpeg
 from tests.imaging.builders import TiffBuilder, icc_profile, icc_segments, jpeg, segment, with_exif, with_segments
 
 SECRET = "Kari-Nordmann-EK12345"

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from anonymisation.errors import ImageWriteError, UnreadableImageError
+from anonymisation.core.errors import ImageWriteError, UnreadableImageError
 from anonymisation.imaging.mask_file import MAX_SIDE, decode_mask, encode_mask
 
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymisation.errors import UnreadableImageError
-from anonymisation.imaging.exif import Provenance, published_exif, read_exif, read_provenance
-from anonymisation.imaging.jpeg import decode_jpeg, encode_jpeg, jpeg_size
+from anonymisation.core.errors import UnreadableImageError
+from anonymisation.imaging.exif.read import Provenance, published_exif, read_exif, read_provenance
+from anonymisation.imaging.jpeg.codec import decode_jpeg, encode_jpeg, jpeg_size
 from tests.imaging.builders import psnr
 
 PROVENANCE = Provenance("0" * 64, "P0.1_K20200101", "Built-in@000000000000", {})

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anonymisation.settings import Settings, load_settings
+from anonymisation.core.settings import Settings, load_settings
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImageError, ImplausibleOutputError, ModelFailedError, ModelUnavailableError
+from anonymisation.core.errors import ImageError, ImplausibleOutputError, ModelFailedError, ModelUnavailableError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.guard import FIRST_PICTURES, GuardedDetector
 from tests.captures import CAR

@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImplausibleOutputError
+from anonymisation.core.errors import ImplausibleOutputError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS
 from anonymisation.masking.outputs import read_outputs

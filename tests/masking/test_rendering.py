@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from anonymisation.core.settings import Settings
 from anonymisation.masking.backdrop import NEUTRAL
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.geometry import union
 from anonymisation.masking.labels import CLASSES
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.masking.tones import quantised, regions, tone_of
-from anonymisation.settings import Settings
 
 COLOUR_BLUR = Appearance(15, None, gray=False, normalised=False)
 GRAY_BLUR = Appearance(15, None, gray=True, normalised=False)

@@ -10,14 +10,14 @@ import pytest
 import tensorflow as tf  # noqa: TID253 - the test of the module that uses it
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImplausibleOutputError, ModelFailedError, ModelUnavailableError
-from anonymisation.masking.factory import load_detector
+from anonymisation.core.errors import ImplausibleOutputError, ModelFailedError, ModelUnavailableError
+from anonymisation.core.settings import Settings
 from anonymisation.masking.geometry import union
+from anonymisation.masking.models.factory import load_detector
 from anonymisation.masking.saved_model import FORM_FILE, SECOND_LOOK_FILE, Devices, SavedModel
 from anonymisation.masking.second_look import SecondLook
 from anonymisation.masking.tiling import MAX_BATCH, TilingDetector
 from anonymisation.masking.views import InputForm, Tiles
-from anonymisation.settings import Settings
 from tests.masking.scripted_models import BLUE, GREEN, RED, Constant, save_constant, save_tf2
 
 

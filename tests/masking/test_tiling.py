@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from anonymisation.errors import ImplausibleOutputError
+from anonymisation.core.errors import ImplausibleOutputError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.geometry import union
 from anonymisation.masking.tiling import MAX_BATCH, TilingDetector, scaled_down

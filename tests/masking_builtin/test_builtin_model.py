@@ -12,13 +12,13 @@ import tensorflow as tf  # noqa: TID253 - the tests run the shipped model itself
 from numpy.typing import NDArray
 from skimage import io
 
+from anonymisation.core.settings import load_settings
 from anonymisation.evaluation.folders import open_rasters
 from anonymisation.evaluation.measure import evaluate
 from anonymisation.masking.detector import Detector
-from anonymisation.masking.factory import load_detector
 from anonymisation.masking.geometry import union
-from anonymisation.masking.weights import builtin_folder
-from anonymisation.settings import load_settings
+from anonymisation.masking.models.factory import load_detector
+from anonymisation.masking.models.weights import builtin_folder
 
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
 CLASSES = {1, 2, 3, 4, 6, 8}

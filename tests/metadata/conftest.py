@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from anonymisation.imaging.exif import ExifTags
+from anonymisation.imaging.exif.read import ExifTags
 from anonymisation.metadata.record import RecordContext
 
 NOTHING = {

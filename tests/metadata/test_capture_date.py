@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymisation.imaging.exif import ExifTags
+from anonymisation.imaging.exif.read import ExifTags
 from anonymisation.metadata.capture_date import capture_date, date_in_path, exif_date
 
 Tags = Callable[..., ExifTags]

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from anonymisation.core.settings import MAPPENAVN_FIELDS
 from anonymisation.metadata.folder_name import FIELDS, format_folder_name
 from anonymisation.metadata.timestamps import timestamp_of
-from anonymisation.settings import MAPPENAVN_FIELDS
 
 TAKEN = timestamp_of(datetime(2018, 6, 1))
 RECORD = {

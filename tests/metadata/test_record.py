@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymisation.errors import ConfigurationError, ImageMetadataError
-from anonymisation.imaging.exif import ExifTags, read_exif
+from anonymisation.core.errors import ConfigurationError, ImageMetadataError
+from anonymisation.imaging.exif.read import ExifTags, read_exif
 from anonymisation.metadata.record import (
     RECORD_KEYS,
     RecordContext,

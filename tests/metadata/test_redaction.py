@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymisation.errors import ImageMetadataError
+from anonymisation.core.errors import ImageMetadataError
 from anonymisation.metadata.redaction import REDACTED, redact_tag, redact_xml
 from anonymisation.metadata.xml_tree import MAX_DEPTH
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 import pytest
 import yaml
 
+from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.schema import create_table
-from anonymisation.database.tables import load_layout
 from anonymisation.database.target import open_target
 from tests.captures import capture, require_whole_files
 from tests.database.postgres_cluster import NotInstalledError, PostgresCluster, running_cluster

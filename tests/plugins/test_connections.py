@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from sqlalchemy import create_engine, text
 from sqlalchemy.engine import make_url
 
-from anonymisation.errors import ConfigurationError
+from anonymisation.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
     from anonymisation_airflow.connections import Database

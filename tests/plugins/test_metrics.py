@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import yaml
 
-from anonymisation.outcomes import FolderReport, RunReport
+from anonymisation.reporting.run_report import FolderReport, RunReport
 from scripts.airflow_stack import ROOT
 
 MONITORING = ROOT / "docker" / "monitoring"

@@ -15,7 +15,8 @@ import pytest
 import yaml
 from aiosmtpd.controller import Controller
 
-from anonymisation.outcomes import Failure, FolderReport, MaskReport, RunReport
+from anonymisation.reporting.run_report import FolderReport, RunReport
+from anonymisation.reporting.step_reports import Failure, MaskReport
 from scripts.airflow_stack import free_port
 from tests.smtp_catcher import Catcher
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from anonymisation.errors import ConfigurationError
+from anonymisation.core.errors import ConfigurationError
 from anonymisation_airflow.deployment import Deployment
 
 NOTHING = Deployment.from_environment({})

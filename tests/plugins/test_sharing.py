@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from anonymisation.discovery import FoundFolder
-from anonymisation.settings import load_settings
+from anonymisation.chain.discover import FoundFolder
+from anonymisation.core.settings import load_settings
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=4), st.integers(0, 40), max_size=30), st.integers(1, 7), st.data())

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
-from anonymisation import errors
+from anonymisation.core import errors
 from anonymisation.masking.detector import Detector
-from anonymisation.masking.factory import load_detector
+from anonymisation.masking.models.factory import load_detector
 from tests.captures import FOLDER, CountingDetector, Site, capture, names_below
 
 OTHER = "TilSladding/2021/F2_2021_06_01"
@@ -29,7 +29,7 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
     def scripted(_: Any) -> Detector:
         return detector()
 
-    monkeypatch.setattr("anonymisation.masking.factory.load_detector", scripted)
+    monkeypatch.setattr("anonymisation.masking.models.factory.load_detector", scripted)
     assert load_detector is not scripted
     return site
 
@@ -82,8 +82,8 @@ def test_what_stops_parts_of_a_folder_is_told_once_and_stops_no_other(
     configure(site, monkeypatch, max_pictures_per_work_unit=2, db_max_n_errors=0)
     site.fill(6)
     site.fill(1, OTHER, first=20)
-    from anonymisation.state import open_state
-    from anonymisation.units import Shard
+    from anonymisation.workspace.folder_state import open_state
+    from anonymisation.workspace.shards import Shard
 
     state = site.workspace().shares.state
     with caplog.at_level(logging.INFO), open_state(state, FOLDER, Shard(2, 3)):
@@ -99,7 +99,7 @@ def test_what_stops_parts_of_a_folder_is_told_once_and_stops_no_other(
 def test_a_model_of_nonsense_stops_its_folders_and_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     from tests.masking.nonsense_models import save_nonsense
 
-    monkeypatch.setattr("anonymisation.masking.factory.load_detector", load_detector)
+    monkeypatch.setattr("anonymisation.masking.models.factory.load_detector", load_detector)
     model = save_nonsense(site.root / "pixels", "boxes in pixels")
     configure(site, monkeypatch, model_type=str(model), delete_input=True)
     site.fill(5)
@@ -172,7 +172,7 @@ def test_folders_that_are_left_need_the_next_run(
 
 
 def test_the_end_of_a_run_hides_what_reviewers_marked_meanwhile_and_forgets_its_progress(site: Site) -> None:
-    from anonymisation.review import Box, add_box
+    from anonymisation.review.store import Box, add_box
     from anonymisation_airflow import summary
 
     site.fill(1)

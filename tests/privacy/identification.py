@@ -14,7 +14,7 @@ import cv2  # noqa: TID253 - it dilates
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.imaging.jpeg import Frame
+from anonymisation.imaging.jpeg.codec import Frame
 from tests.privacy.publishing import DILATION, QUALITY, Hide, camera_frame, photographed, publish
 from tests.privacy.scenes import Candidates
 

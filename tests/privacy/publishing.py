@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from anonymisation.imaging.jpeg import Frame, decode_jpeg, encode_jpeg
+from anonymisation.core.settings import load_settings
+from anonymisation.imaging.jpeg.codec import Frame, decode_jpeg, encode_jpeg
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, Redaction, redact
-from anonymisation.settings import load_settings
 
 Pixels = NDArray[np.uint8]
 """A picture, (H, W, 3) uint8 RGB."""

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from anonymisation.errors import ConfigurationError
+from anonymisation.core.errors import ConfigurationError
 from scripts import run_once, serve
 from scripts.airflow_stack import ROOT, processes_of
 from scripts.contact_sheet import CELL_WIDTH, MAX_PAIRS, Pair, find_pairs, write_contact_sheet

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymisation.imaging.exif import read_exif
+from anonymisation.imaging.exif.read import read_exif
 from anonymisation.metadata.record import RecordContext, build_record
 from scripts.sample_captures import SAMPLES, write_samples
 from scripts.samples.cutouts import load_cutouts
@@ -58,8 +58,8 @@ def test_secrets_are_planted_so_that_their_removal_can_be_seen(samples: tuple[Pa
 
 
 def test_the_built_in_model_finds_people_and_vehicles_in_them(samples: tuple[Path, list[Path]]) -> None:
-    from anonymisation.masking.factory import load_detector
-    from anonymisation.settings import load_settings
+    from anonymisation.core.settings import load_settings
+    from anonymisation.masking.models.factory import load_detector
 
     detector = load_detector(load_settings().settings)
     names = {"astronaut": 1, "photographer": 1, "motorcycle": 4}

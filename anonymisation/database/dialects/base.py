@@ -12,8 +12,8 @@ from sqlalchemy import Dialect as Compiler
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
-from anonymisation.database.columns import Row
-from anonymisation.database.tables import ColumnLayout, TableLayout
+from anonymisation.database.layouts.columns import Row
+from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 CONNECT_TIMEOUT_SECONDS: Final = 10
 ANSWER_TIMEOUT_SECONDS: Final = 120  # a batch takes a second; a database slower than this counts as being away

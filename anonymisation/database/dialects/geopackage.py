@@ -15,10 +15,10 @@ from __future__ import annotations
 import struct
 from typing import Final
 
-from anonymisation.database.datatypes import Kind
 from anonymisation.database.dialects import rtree
-from anonymisation.database.geometry import Point
-from anonymisation.database.tables import ColumnLayout, TableLayout
+from anonymisation.database.layouts.datatypes import Kind
+from anonymisation.database.layouts.geometry import Point
+from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 APPLICATION_ID: Final = 0x47504B47  # "GPKG"
 USER_VERSION: Final = 10400

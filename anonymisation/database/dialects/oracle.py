@@ -21,8 +21,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable, DropTable
 from sqlalchemy.types import TypeEngine
 
-from anonymisation.database.columns import Row
-from anonymisation.database.datatypes import DataType, Kind
 from anonymisation.database.dialects.base import (
     ANSWER_TIMEOUT_SECONDS,
     CONNECT_TIMEOUT_SECONDS,
@@ -38,9 +36,11 @@ from anonymisation.database.dialects.base import (
     nothing,
     told_by_seen,
 )
-from anonymisation.database.formatters import Value
-from anonymisation.database.geometry import Point
-from anonymisation.database.tables import ColumnLayout, TableLayout
+from anonymisation.database.layouts.columns import Row
+from anonymisation.database.layouts.datatypes import DataType, Kind
+from anonymisation.database.layouts.formatters import Value
+from anonymisation.database.layouts.geometry import Point
+from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 DRIVER: Final = "oracle+oracledb"
 

@@ -23,8 +23,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable, DropTable
 from sqlalchemy.types import TypeEngine
 
-from anonymisation.database.columns import Row
-from anonymisation.database.datatypes import Kind
 from anonymisation.database.dialects.base import (
     ANSWER_TIMEOUT_SECONDS,
     CONNECT_TIMEOUT_SECONDS,
@@ -39,9 +37,11 @@ from anonymisation.database.dialects.base import (
     nothing,
 )
 from anonymisation.database.fast_json import encode
-from anonymisation.database.formatters import Value
-from anonymisation.database.geometry import Point
-from anonymisation.database.tables import ColumnLayout, TableLayout
+from anonymisation.database.layouts.columns import Row
+from anonymisation.database.layouts.datatypes import Kind
+from anonymisation.database.layouts.formatters import Value
+from anonymisation.database.layouts.geometry import Point
+from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 DRIVER: Final = "postgresql+psycopg"
 

@@ -31,8 +31,6 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable
 from sqlalchemy.types import TypeEngine
 
-from anonymisation.database.columns import Row
-from anonymisation.database.datatypes import Kind
 from anonymisation.database.dialects import geopackage, rtree
 from anonymisation.database.dialects.base import (
     Dialect,
@@ -47,9 +45,11 @@ from anonymisation.database.dialects.base import (
     nothing,
     told_by_seen,
 )
-from anonymisation.database.formatters import Value
-from anonymisation.database.geometry import Point
-from anonymisation.database.tables import ColumnLayout, TableLayout
+from anonymisation.database.layouts.columns import Row
+from anonymisation.database.layouts.datatypes import Kind
+from anonymisation.database.layouts.formatters import Value
+from anonymisation.database.layouts.geometry import Point
+from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0  # another loader's batch takes far less; a longer lock counts as being away
 

@@ -10,8 +10,9 @@ from datetime import UTC, datetime
 from typing import Any, Final
 from urllib.parse import quote
 
-from anonymisation.outcomes import Failure, FolderReport, RunReport
-from anonymisation.run_progress import Progress, read_progress
+from anonymisation.reporting.progress import Progress, read_progress
+from anonymisation.reporting.run_report import FolderReport, RunReport
+from anonymisation.reporting.step_reports import Failure
 from anonymisation_airflow.operations.access import DAG_ID
 from anonymisation_airflow.operations.site import Site, folder_key
 from anonymisation_airflow.operations.stored_run import Night, StoredRun, Task, read_run, tasks_by_unit

@@ -8,7 +8,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from anonymisation.review import known_folders
+from anonymisation.review.store import known_folders
 from anonymisation_airflow.operations.access import DAG_ID
 from anonymisation_airflow.operations.nights_view import totals_of, view_night
 from anonymisation_airflow.operations.paging import Paging

@@ -12,13 +12,13 @@ from airflow.utils.session import create_session
 from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from anonymisation import review_pictures
-from anonymisation.plain_text import one_line
-from anonymisation.review import MAX_REASON
-from anonymisation.review_audit import newest_looks, note_look
-from anonymisation.review_findings import NOTHING, AddedBox, Review
-from anonymisation.review_index import Wanted
-from anonymisation.review_pictures import NotShownError, Size
+from anonymisation.core.text import one_line
+from anonymisation.review import images as review_pictures
+from anonymisation.review.audit import newest_looks, note_look
+from anonymisation.review.images import NotShownError, Size
+from anonymisation.review.index import Wanted
+from anonymisation.review.model import NOTHING, AddedBox, Review
+from anonymisation.review.store import MAX_REASON
 from anonymisation_airflow.operations.access import DAG_ID, seeing_originals
 from anonymisation_airflow.operations.headers import KEPT
 from anonymisation_airflow.operations.pages_nights import PageNumber

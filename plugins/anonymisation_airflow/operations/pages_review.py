@@ -12,13 +12,13 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi import Path as PathParameter
 from fastapi.responses import HTMLResponse, RedirectResponse
 
-from anonymisation import review_pictures
-from anonymisation.errors import AnonymisationError, FolderLockedError
-from anonymisation.plain_text import one_line
-from anonymisation.review import MAX_REASON, add_box, known_folders, mark_ok, withdraw_box
-from anonymisation.review_findings import NOTHING, Box, Review
-from anonymisation.review_index import edition, is_reviewed
-from anonymisation.review_rows import Row
+from anonymisation.core.errors import AnonymisationError, FolderLockedError
+from anonymisation.core.text import one_line
+from anonymisation.review import images as review_pictures
+from anonymisation.review.index import edition, is_reviewed
+from anonymisation.review.model import NOTHING, Box, Review
+from anonymisation.review.rows import Row
+from anonymisation.review.store import MAX_REASON, add_box, known_folders, mark_ok, withdraw_box
 from anonymisation_airflow.operations.access import reviewing
 from anonymisation_airflow.operations.pages_nights import PageNumber
 from anonymisation_airflow.operations.pages_pictures import PICTURE, tell
@@ -76,7 +76,7 @@ def mark_more(
     queue: QueueForm = "",
 ) -> Answer:
     """Keep a box, given in percent of the upright picture, and hide it at once unless its folder is worked on."""
-    from anonymisation.review_remask import remask_folder  # OpenCV; not before somebody marks something
+    from anonymisation.review.apply import remask_folder  # OpenCV; not before somebody marks something
 
     box = _box(it, top, left, bottom, right)
     tell(it, user.get_name(), "marked a region to hide")

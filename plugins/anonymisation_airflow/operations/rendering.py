@@ -15,8 +15,8 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from anonymisation.plain_text import encodable
-from anonymisation.review_index import LABELS, edition
+from anonymisation.core.text import encodable
+from anonymisation.review.index import LABELS, edition
 from anonymisation_airflow.operations.access import form_token, originals_allowed, reviews_allowed
 from anonymisation_airflow.operations.site import Site
 

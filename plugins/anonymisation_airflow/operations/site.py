@@ -12,13 +12,13 @@ from zoneinfo import ZoneInfo
 from fastapi import Depends, HTTPException
 from fastapi import Path as PathParameter
 
-from anonymisation.errors import ConfigurationError
-from anonymisation.review import read_name
-from anonymisation.review_copies import Sweeper
-from anonymisation.review_index import FolderIndex, IndexCache
-from anonymisation.review_rows import Row
-from anonymisation.state import FileStamp, state_folder
-from anonymisation.workspace import Workspace, open_workspace
+from anonymisation.core.errors import ConfigurationError
+from anonymisation.review.copies import Sweeper
+from anonymisation.review.index import FolderIndex, IndexCache
+from anonymisation.review.rows import Row
+from anonymisation.review.store import read_name
+from anonymisation.workspace.folder_state import FileStamp, state_folder
+from anonymisation.workspace.workspace import Workspace, open_workspace
 from anonymisation_airflow.deployment import Deployment
 
 KEY_PATTERN: Final = r"^[0-9a-f]{16}$"

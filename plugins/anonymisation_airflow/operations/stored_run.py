@@ -18,7 +18,7 @@ from airflow.sdk.serde import deserialize
 from airflow.utils.session import create_session
 from sqlalchemy import func, select
 
-from anonymisation.outcomes import RunReport
+from anonymisation.reporting.run_report import RunReport
 from anonymisation_airflow.operations.access import DAG_ID
 from anonymisation_airflow.summary import run_report
 

@@ -11,9 +11,9 @@ from typing import Any
 
 import pytest
 
-from anonymisation.chain import run_folder
+from anonymisation.chain.run import run_folder
 from anonymisation.masking.detections import Detections
-from anonymisation.workspace import Workspace
+from anonymisation.workspace.workspace import Workspace
 from tests.captures import CAR_BOX, FOLDER, CountingDetector, Site, capture
 from tests.plugins.operations.rows import add_run, add_task, add_xcom
 
@@ -55,7 +55,7 @@ class Page:
         return f"{PREFIX}/folders/{folder_key(current_site(), folder)}"
 
     def picture(self, name: str, folder: str = FOLDER) -> str:
-        from anonymisation.files import name_digest
+        from anonymisation.files.digests import name_digest
 
         return f"{self.folder(folder)}/pictures/{name_digest(name)}"
 

@@ -11,9 +11,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from anonymisation.chain import run_folder
-from anonymisation.files import name_digest
-from anonymisation.state import state_folder
+from anonymisation.chain.run import run_folder
+from anonymisation.files.digests import name_digest
+from anonymisation.workspace.folder_state import state_folder
 from tests.captures import FOLDER, CountingDetector, Site
 
 HOST = "http://testserver"

@@ -7,11 +7,11 @@ import re
 import msgspec
 import pytest
 
-from anonymisation import review_index
-from anonymisation.files import name_digest
-from anonymisation.journal import JournalWriter
-from anonymisation.review_index import IndexCache, Wanted
-from anonymisation.state import read_pictures, state_folder
+from anonymisation.files.digests import name_digest
+from anonymisation.review import index as review_index
+from anonymisation.review.index import IndexCache, Wanted
+from anonymisation.workspace.folder_state import read_pictures, state_folder
+from anonymisation.workspace.journal import JournalWriter
 from tests.browser.large_folder import write_large_folder
 from tests.captures import FOLDER
 from tests.plugins.operations.conftest import Page

@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from anonymisation.chain import run_folder
+from anonymisation.chain.run import run_folder
 from tests.captures import FOLDER, CountingDetector, capture
 from tests.plugins.operations.conftest import FOUND, PREFIX, Page
 

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from anonymisation.chain import run_folder
-from anonymisation.imaging.jpeg import decode_jpeg
-from anonymisation.outcomes import ImageOutcome, Status
-from anonymisation.review import read_reviews
-from anonymisation.run_progress import ProgressNote
-from anonymisation.state import open_state
+from anonymisation.chain.run import run_folder
+from anonymisation.imaging.jpeg.codec import decode_jpeg
+from anonymisation.reporting.progress import ProgressNote
+from anonymisation.reporting.step_reports import ImageOutcome, Status
+from anonymisation.review.store import read_reviews
+from anonymisation.workspace.folder_state import open_state
 from tests.captures import FOLDER, CountingDetector, capture
 from tests.plugins.operations.conftest import BOX, FOUND, PREFIX, SETTINGS, Page, words
 from tests.plugins.operations.rows import add_run, add_task, add_xcom

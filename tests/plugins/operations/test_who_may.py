@@ -10,7 +10,7 @@ from urllib.parse import quote
 import pytest
 from fastapi.routing import APIRoute
 
-from anonymisation.review import read_reviews
+from anonymisation.review.store import read_reviews
 from tests.captures import FOLDER, capture
 from tests.plugins.operations.conftest import PREFIX, Page
 

@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from anonymisation.chain import run_folder
-from anonymisation.review import read_reviews
-from anonymisation.review_audit import newest_looks
-from anonymisation.state import open_state
+from anonymisation.chain.run import run_folder
+from anonymisation.review.audit import newest_looks
+from anonymisation.review.store import read_reviews
+from anonymisation.workspace.folder_state import open_state
 from tests.captures import FOLDER, CountingDetector
 from tests.plugins.operations.conftest import BOX, FOUND, PREFIX, SETTINGS, Page, words
 

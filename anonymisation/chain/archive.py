@@ -1,0 +1,136 @@
+"""The archive step: originals (and what the settings add) go to the archive share, verified by checksum."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, TypeVar
+
+from msgspec.structs import replace
+
+from anonymisation.core.concurrency import executor, in_flight
+from anonymisation.core.errors import ArchiveConflictError, ImageError
+from anonymisation.files.access import with_access
+from anonymisation.files.atomic import copy_atomically, flush_folder
+from anonymisation.files.plain import is_there, sha256_of_plain
+from anonymisation.reporting.step_reports import MAX_LISTED, ArchiveReport, Failure
+from anonymisation.workspace.folder_state import PictureState, open_state
+from anonymisation.workspace.listing import list_pictures, masked_pictures
+from anonymisation.workspace.paths import ImagePaths
+from anonymisation.workspace.shards import WHOLE, Shard
+from anonymisation.workspace.workspace import Workspace
+
+T = TypeVar("T")
+# A share can take two names for one (a.jpg and A.jpg): copied at once, the second must find the first, not replace it.
+_PUTTING: Final = threading.Lock()
+
+
+def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> ArchiveReport:
+    """Archive the original of every masked picture of `folder` (or of its `shard`) that is still in the input.
+
+    A picture whose copy cannot be made, or whose name is taken by a different file, is a failure in the report.
+
+    Raises:
+        FolderLockedError: another run works on the folder.
+        ShareUnavailableError: a share is away.
+    """
+    if workspace.shares.archive is None:
+        return ArchiveReport(folder)
+    workspace.require_shares()
+    workspace.require_apart(folder)
+    archived = already = size = failed = 0
+    failures: list[Failure] = []
+    threads = workspace.settings.threads
+    with open_state(workspace.shares.state, folder, shard) as state, executor(threads) as pool:
+        files = list_pictures(workspace.shares.input / folder, shard)
+        begun = (
+            (file, known, pool.submit(_archive_picture, workspace, workspace.picture(folder, file.name), known))
+            for file, known in masked_pictures(files, state.pictures)
+        )
+        for file, known, future in in_flight(begun, 2 * threads):
+            try:
+                copied = future.result()
+            except (ImageError, ArchiveConflictError) as error:
+                failed += 1
+                failures.append(Failure(workspace.picture(folder, file.name).relative, str(error)))
+                continue
+            archived += copied
+            already += not copied
+            size += file.stamp.size if copied else 0
+            if not known.archived:
+                state.put(replace(known, archived=True))
+    return ArchiveReport(folder, archived, already, failed, size, tuple(failures[:MAX_LISTED]))
+
+
+def _archive_picture(workspace: Workspace, paths: ImagePaths, known: PictureState) -> bool:
+    """Whether the original was copied now; False when an equal copy was there."""
+    target = paths.archived
+    if target is None:
+        return False
+    copied = _ensure_copy(workspace, paths.original, target, known.sha256)
+    for source, companion in paths.archive_copies(workspace.settings):
+        _refresh_copy(workspace, source, companion)
+    return copied
+
+
+def _ensure_copy(workspace: Workspace, source: Path, target: Path, sha256: str) -> bool:
+    """Copy `source` unless `target` is there with this checksum; what was written is read back before it is put there.
+
+    Raises:
+        ArchiveConflictError: `target` holds something else.
+        ImageError: the source is not the file that was masked, or it cannot be copied.
+    """
+
+    def put(part: Path, place: Path, copied: str) -> None:
+        if copied != sha256:
+            raise ImageError(f"{source} has changed since it was masked; the next run takes it again")
+        _read_back(part, place, sha256)
+        with _PUTTING:
+            if is_there(place):
+                raise _conflict(place)
+            part.replace(place)
+
+    def copy() -> bool:
+        if is_there(target):
+            if sha256_of_plain(target) == sha256:
+                flush_folder(target.parent)  # it may have been put there by a try that ended just then
+                return False
+            raise _conflict(target)
+        copy_atomically(source, target, put=put)
+        return True
+
+    return _with_archive(workspace, source, target, copy)
+
+
+def _conflict(target: Path) -> ArchiveConflictError:
+    return ArchiveConflictError(
+        f"the archive holds a different picture as {target}; it is not overwritten: move one of the two away"
+    )
+
+
+def _refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
+    """Bring a derived file (record, mask) to the archive; a newer one replaces an older one, being made from it."""
+
+    def put(part: Path, place: Path, copied: str) -> None:
+        _read_back(part, place, copied)
+        part.replace(place)
+
+    def copy() -> None:
+        if not is_there(target) or sha256_of_plain(target) != sha256_of_plain(source):
+            copy_atomically(source, target, put=put)
+
+    _with_archive(workspace, source, target, copy)
+
+
+def _read_back(part: Path, target: Path, sha256: str) -> None:
+    if sha256_of_plain(part) != sha256:
+        raise ImageError(f"the copy for {target} does not read back as it was written; check the archive share")
+
+
+def _with_archive(workspace: Workspace, source: Path, target: Path, action: Callable[[], T]) -> T:
+    """Wait for a share that is away; any other error of the file system is this picture's failure."""
+    try:
+        return with_access(workspace.settings, f"archiving {source}", action)
+    except OSError as error:
+        raise ImageError(f"{source} cannot be archived as {target}: {error.strerror}") from error

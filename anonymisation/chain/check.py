@@ -1,0 +1,113 @@
+"""The check step: input, output, archive and database compared, every gap named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from anonymisation.chain.load import rows_present
+from anonymisation.chain.verify import copy_problem, derived_problem, derived_problems, masked_picture_problem
+from anonymisation.files.plain import read_plain
+from anonymisation.imaging.exif.read import read_provenance
+from anonymisation.reporting.step_reports import MAX_LISTED, CheckReport, Gap
+from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
+from anonymisation.workspace.listing import join, list_named
+from anonymisation.workspace.paths import ImagePaths
+from anonymisation.workspace.shards import WHOLE, Shard
+from anonymisation.workspace.workspace import Workspace
+
+
+def check_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> CheckReport:
+    """Look at everything that the settings want of every picture of `folder` (or of its `shard`).
+
+    Pictures that failed are not gaps.
+
+    Raises:
+        FolderLockedError: another run works on the folder.
+        ShareUnavailableError: a share is away.
+        DatabaseUnavailableError: the database cannot be reached.
+    """
+    workspace.require_shares()
+    workspace.require_apart(folder)
+    with open_state(workspace.shares.state, folder, shard) as state:
+        expected = 0
+        gaps: list[Gap] = []
+        for finding in _FolderCheck(workspace, folder, shard, state).findings():
+            expected += 1
+            if finding.problem is not None:
+                gaps.append(Gap(finding.picture, finding.place, finding.problem))
+    return CheckReport(folder, expected, len(gaps), tuple(gaps[:MAX_LISTED]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    """One thing expected: where, and what is wrong with it (None: nothing)."""
+
+    picture: str
+    place: str
+    problem: str | None
+
+
+class _FolderCheck:
+    def __init__(self, workspace: Workspace, folder: str, shard: Shard, state: FolderState) -> None:
+        self._workspace = workspace
+        self._settings = workspace.settings
+        self._folder = folder
+        self._shard = shard
+        self._masked = {name: known for name, known in state.pictures.items() if known.status == MASKED}
+        self._failed = {name for name, known in state.pictures.items() if known.status == FAILED}
+        wants_rows = self._settings.write_exif_to_db
+        self._rows = rows_present(workspace, state, self._masked) if wants_rows else frozenset[str]()
+
+    def findings(self) -> Iterator[_Finding]:
+        """Everything expected of the folder, with what is wrong with it."""
+        files, unread = list_named(self._workspace.shares.input / self._folder, self._shard)
+        inputs = {file.name: file for file in files}
+        for item in unread:
+            if item.path not in self._failed:
+                yield _Finding(join(self._folder, item.path), "input", item.reason)
+        for name, file in inputs.items():
+            if name not in self._failed:
+                known = self._masked.get(name)
+                problem = "is not masked yet" if known is None else None
+                if known is not None and known.source != file.stamp:
+                    problem = "has changed since it was masked"
+                yield _Finding(self._paths(name).relative, "input", problem)
+        for name, known in sorted(self._masked.items()):
+            yield from self._of_picture(self._paths(name), known, in_input=name in inputs)
+        yield from self._strangers()
+
+    def _of_picture(self, paths: ImagePaths, known: PictureState, *, in_input: bool) -> Iterator[_Finding]:
+        settings = self._settings
+        if settings.draw_mask:
+            yield _Finding(paths.relative, "output", masked_picture_problem(paths.masked, known))
+        if in_input:
+            for path in paths.local_files(settings):
+                yield _Finding(paths.relative, str(path), derived_problem(path, known))
+        for path, problem in derived_problems(paths, known, settings):
+            yield _Finding(paths.relative, str(path), problem)
+        if paths.archived is not None:
+            yield _Finding(paths.relative, "archive", copy_problem(paths.archived, known.sha256))
+        if settings.write_exif_to_db:
+            problem = None if known.name in self._rows else f"has no row in {settings.db_table}"
+            yield _Finding(paths.relative, "database", problem)
+
+    def _strangers(self) -> Iterator[_Finding]:
+        """Pictures in the output folder that no one is known to have masked: they could show anything."""
+        files, unread = list_named(self._workspace.shares.output / self._folder, self._shard)
+        for name in (*(file.name for file in files), *(item.path for item in unread)):
+            if name not in self._masked:
+                paths = self._paths(name)
+                yield _Finding(paths.relative, "output", _stranger_problem(paths.masked))
+
+    def _paths(self, name: str) -> ImagePaths:
+        return self._workspace.picture(self._folder, name)
+
+
+def _stranger_problem(path: Path) -> str | None:
+    try:
+        unknown = read_provenance(read_plain(path)) is None
+    except OSError as error:
+        return f"stands there and cannot be read ({error.strerror}); take it away"
+    return "stands there without being a masked picture; take it away" if unknown else None

@@ -1,0 +1,242 @@
+"""Capture folders that have something left to do: found by walking the input share and comparing with the state."""
+
+from __future__ import annotations
+
+import fnmatch
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from anonymisation.chain.load import table_key
+from anonymisation.chain.release import companions
+from anonymisation.chain.stem_collisions import is_known_shadowed, shadowed_names
+from anonymisation.chain.up_to_date import FinishedPictures, is_known_failed
+from anonymisation.files.atomic import is_leftover
+from anonymisation.files.plain import read_plain
+from anonymisation.imaging.exif.read import read_exif
+from anonymisation.metadata.capture_date import capture_date as date_of_capture
+from anonymisation.metadata.capture_date import date_in_path
+from anonymisation.reporting.step_reports import MAX_LISTED, Failure, MaskReport
+from anonymisation.workspace.folder_state import MASKED, read_pictures
+from anonymisation.workspace.listing import Listing, PictureFile, Problem, join, list_folder
+from anonymisation.workspace.workspace import Workspace
+
+
+@dataclass(frozen=True, slots=True)
+class FoundFolder:
+    """A capture folder as discovery met it: its pictures, how many still need the chain, which are known to fail.
+
+    `to_mask` of the pending ones still need the model; `pending_bytes` is the size of all pending ones together.
+    """
+
+    folder: str
+    pictures: int
+    pending: int
+    known_failed: int = 0
+    known_failures: tuple[Failure, ...] = ()
+    to_mask: int = 0
+    pending_bytes: int = 0
+
+    def idle_report(self) -> MaskReport:
+        """The report of a folder that is left alone, so that what is known to fail in it stays in every summary."""
+        return MaskReport(
+            folder=self.folder,
+            found=self.pictures,
+            masked=0,
+            already_done=self.pictures - self.known_failed,
+            failed=0,
+            known_failed=self.known_failed,
+            failures=self.known_failures,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Unsettled:
+    """A capture folder in which something changed too recently to be taken by a scheduled run."""
+
+    folder: str
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What discovery found: folders to take, reports of those that only hold known failures, folders still changing."""
+
+    folders: tuple[FoundFolder, ...]
+    idle: tuple[MaskReport, ...] = ()
+    problems: tuple[Problem, ...] = ()
+    unsettled: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """Which folders to take: all, those captured on a day or in a range of days (ends included, either may be open),
+    those matching a pattern; `settled_only` for nightly runs.
+
+    A pattern is a folder's path below the input folder (which takes the folders below it too), or a shell pattern
+    whose `*` also crosses `/`.
+    """
+
+    settled_only: bool = False
+    capture_date: date | None = None
+    patterns: tuple[str, ...] = ()
+    date_from: date | None = None
+    date_to: date | None = None
+
+    def __post_init__(self) -> None:
+        if self.date_from is not None and self.date_to is not None and self.date_from > self.date_to:
+            raise ValueError(f"expected a first day before the last, got {self.date_from} and {self.date_to}")
+
+    @property
+    def by_date(self) -> bool:
+        """Whether the day of capture counts."""
+        return (self.capture_date, self.date_from, self.date_to) != (None, None, None)
+
+    def wants(self, day: date) -> bool:
+        """Whether the days want a folder captured then."""
+        if self.capture_date not in {None, day}:
+            return False
+        return (self.date_from or day) <= day <= (self.date_to or day)
+
+    def matches(self, folder: str) -> bool:
+        """Whether the patterns want this folder (without patterns: every folder)."""
+        return not self.patterns or any(_matches(folder, pattern.strip("/")) for pattern in self.patterns)
+
+
+EVERYTHING: Final = Selection()
+Finding = FoundFolder | Problem | Unsettled
+
+
+def discover(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: bool = False) -> Discovery:
+    """Walk the input folder and list what is left to do, in the order of the paths; `look_only`: see `walk`.
+
+    Raises:
+        ShareUnavailableError: the input folder cannot be reached.
+    """
+    folders: list[FoundFolder] = []
+    idle: list[MaskReport] = []
+    problems: list[Problem] = []
+    unsettled: list[str] = []
+    for found in walk(workspace, selection, look_only=look_only):
+        match found:
+            case Problem():
+                problems.append(found)
+            case Unsettled():
+                unsettled.append(found.folder)
+            case FoundFolder() if found.pending:
+                folders.append(found)
+            case FoundFolder() if found.known_failed:
+                idle.append(found.idle_report())
+    return Discovery(tuple(folders), tuple(idle), tuple(problems), tuple(unsettled))
+
+
+def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: bool = False) -> Iterator[Finding]:
+    """Yield every capture folder as it is met (also those with nothing pending), places not entered, unsettled folders.
+
+    Links to folders are never followed: they could lead in a circle, or to the same pictures twice. With `look_only`
+    the base folders that are missing are not created.
+    """
+    require = workspace.require_input if look_only else workspace.require_shares
+    require()
+    base = workspace.shares.input
+    table = table_key(workspace)
+    stack = ["."]
+    while stack:
+        folder = stack.pop()
+        try:
+            listing = list_folder(base / folder, folder)
+        except FileNotFoundError:  # gone since its parent was read; or the whole share is
+            require()
+            continue
+        if isinstance(listing, Problem):
+            yield listing
+            continue
+        yield from listing.problems
+        stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
+        if not listing.pictures and selection.matches(folder) and _is_left_behind(workspace, folder, listing):
+            yield FoundFolder(folder, pictures=0, pending=1)
+        elif listing.pictures and selection.matches(folder) and _is_of_date(workspace, folder, listing, selection):
+            if selection.settled_only and not _is_settled(workspace, base / folder, listing):
+                yield Unsettled(folder)
+            else:
+                yield _look(workspace, folder, listing.pictures, table)
+
+
+def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], table: str | None) -> FoundFolder:
+    """Compare the pictures with what is known of them; `table` is the key of the table that wants their rows."""
+    states = read_pictures(workspace.shares.state, folder)
+    settings = workspace.settings
+    model, digest = workspace.model_identity(), settings.picture_digest()
+    shadowed = shadowed_names((picture.name for picture in pictures), states, settings)
+    finished = FinishedPictures(workspace, folder, pictures, states, table)
+    pending: list[PictureFile] = []
+    to_mask = 0
+    failures: list[Failure] = []
+    for picture in pictures:
+        known = states.get(picture.name)
+        if settings.force_remask or known is None:
+            pending.append(picture)
+            to_mask += 1
+        elif is_known_failed(picture, known, model, digest) or (
+            picture.name in shadowed and is_known_shadowed(picture, known)
+        ):
+            failures.append(Failure(join(folder, picture.name), known.reason or "", known=True))
+        elif not finished.is_finished(picture, known):
+            pending.append(picture)
+            to_mask += not finished.is_done(picture, known)
+    # The row of a picture whose original is released already can still be missing.
+    row_missing = table is not None and any(s.status == MASKED and s.loaded != table for s in states.values())
+    return FoundFolder(
+        folder=folder,
+        pictures=len(pictures),
+        pending=max(len(pending), int(row_missing)),
+        known_failed=len(failures),
+        known_failures=tuple(failures[:MAX_LISTED]),
+        to_mask=to_mask,
+        pending_bytes=sum(picture.stamp.size for picture in pending),
+    )
+
+
+def _is_left_behind(workspace: Workspace, folder: str, listing: Listing) -> bool:
+    """Whether a folder is still there only because its release was killed: all its pictures went, and nothing that
+    anyone else put there keeps it."""
+    if not workspace.settings.delete_input or folder == ".":
+        return False
+    states = read_pictures(workspace.shares.state, folder)
+    if not any(state.released for state in states.values()):
+        return False
+    names = {name for name in listing.other_names if not is_leftover(name)}
+    ours = {path.name for path in companions(workspace, folder, states)}
+    empty = not (names or listing.folders or listing.problems)
+    return empty or not names.isdisjoint(ours)
+
+
+def _is_settled(workspace: Workspace, path: Path, listing: Listing) -> bool:
+    marker = workspace.settings.capture_marker_file
+    if marker and (marker in listing.other_names or (path / marker).exists()):
+        return True
+    return time.time() - listing.newest >= workspace.settings.capture_settle_seconds
+
+
+def _is_of_date(workspace: Workspace, folder: str, listing: Listing, selection: Selection) -> bool:
+    return not selection.by_date or selection.wants(_capture_date(workspace, folder, listing.pictures[0]))
+
+
+def _capture_date(workspace: Workspace, folder: str, first: PictureFile) -> date:
+    relative = PurePosixPath(folder)
+    mtime = first.stamp.mtime_ns / 1e9
+    found = date_in_path(relative)
+    if found is not None:
+        return found
+    path = workspace.picture(folder, first.name).original
+    try:
+        exif = read_exif(read_plain(path))
+    except OSError:  # masking will say so
+        exif = None
+    return date_of_capture(relative, exif, mtime)
+
+
+def _matches(folder: str, pattern: str) -> bool:
+    return folder == pattern or folder.startswith(f"{pattern}/") or fnmatch.fnmatchcase(folder, pattern)

@@ -1,0 +1,135 @@
+"""A dry run: what a run would do, and how long its masking would take, found without touching anything."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+from anonymisation.chain.discover import EVERYTHING, Discovery, FoundFolder, Selection, discover
+from anonymisation.core.text import one_line
+from anonymisation.reporting.summary import duration
+from anonymisation.workspace.timing import seconds_per_picture
+from anonymisation.workspace.workspace import Workspace
+
+MAX_LISTED: Final = 200  # folders named one by one; the totals are exact
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The folders that a run would take; `seconds_per_picture` of earlier runs with the same model (None: none known).
+
+    `problems` are places that cannot be entered; those in `broken` may hide pictures. `unsettled` folders still change.
+    """
+
+    folders: tuple[FoundFolder, ...]
+    seconds_per_picture: float | None
+    problems: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    unsettled: tuple[str, ...] = ()
+
+    @property
+    def to_do(self) -> int:
+        """Pictures with something left to do."""
+        return sum(found.pending for found in self.folders)
+
+    @property
+    def to_mask(self) -> int:
+        """Of these, pictures that need the model."""
+        return sum(found.to_mask for found in self.folders)
+
+    @property
+    def size(self) -> int:
+        """Bytes of the pictures with something left to do."""
+        return sum(found.pending_bytes for found in self.folders)
+
+    @property
+    def seconds(self) -> float | None:
+        """How long one process would mask; None where no earlier run tells."""
+        if not self.to_mask:
+            return 0.0
+        return None if self.seconds_per_picture is None else self.seconds_per_picture * self.to_mask
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values, with the first folders."""
+        return {
+            "folders": [_row(found) for found in self.folders[:MAX_LISTED]],
+            "folder_count": len(self.folders),
+            "to_do": self.to_do,
+            "to_mask": self.to_mask,
+            "bytes": self.size,
+            "seconds": self.seconds,
+            "seconds_per_picture": self.seconds_per_picture,
+        }
+
+
+def make_plan(workspace: Workspace, selection: Selection = EVERYTHING) -> Plan:
+    """Look at what a run with this selection would do.
+
+    Raises:
+        ShareUnavailableError: the input folder, or the state folder, cannot be read.
+        ModelUnavailableError: the model is not installed.
+    """
+    return plan_of(workspace, discover(workspace, selection, look_only=True))
+
+
+def plan_of(workspace: Workspace, found: Discovery) -> Plan:
+    """The plan for what discovery found."""
+    return Plan(
+        folders=found.folders,
+        seconds_per_picture=seconds_per_picture(workspace.shares.state, workspace.model_identity()),
+        problems=tuple(str(problem) for problem in found.problems),
+        broken=tuple(str(problem) for problem in found.problems if problem.hides_pictures),
+        unsettled=found.unsettled,
+    )
+
+
+def render_plan(plan: Plan) -> str:
+    """The plan as a person reads it."""
+    width = max((len(one_line(found.folder)) for found in plan.folders[:MAX_LISTED]), default=0)
+    lines = [
+        f"  {one_line(found.folder):<{width}}  {found.pending:>7} of {found.pictures:>7} pictures, "
+        f"{found.to_mask:>7} to mask, {_megabytes(found.pending_bytes):>9}"
+        for found in plan.folders[:MAX_LISTED]
+    ]
+    more = len(plan.folders) - MAX_LISTED
+    return "\n".join(
+        [
+            "Dry run: nothing was touched.",
+            f"A run would take {len(plan.folders)} folders, in which {plan.to_do} pictures ({_megabytes(plan.size)}) "
+            f"have something left to do, {plan.to_mask} of them to mask.",
+            f"Masking them one after another: {_duration(plan)}.",
+            *lines,
+            *([f"  … and {more} more folders"] if more > 0 else []),
+            *_list("Still changing, left for a later run", plan.unsettled),
+            *_list("Not entered", plan.problems),
+        ]
+    )
+
+
+def _duration(plan: Plan) -> str:
+    if plan.seconds is None:
+        return "unknown, since no earlier run with this model has told how long a picture takes"
+    about = duration(plan.seconds)
+    if plan.seconds_per_picture is None:
+        return f"about {about}"
+    return f"about {about}, at {plan.seconds_per_picture:.2g} s a picture as in the last runs with this model"
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:.1f} MB"
+
+
+def _list(title: str, items: Iterable[str]) -> list[str]:
+    lines = [f"  {one_line(item)}" for item in items]
+    return [f"{title}:", *lines[:MAX_LISTED]] if lines else []
+
+
+def _row(found: FoundFolder) -> dict[str, Any]:
+    return {
+        "folder": found.folder,
+        "pictures": found.pictures,
+        "to_do": found.pending,
+        "to_mask": found.to_mask,
+        "bytes": found.pending_bytes,
+    }

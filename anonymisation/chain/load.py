@@ -1,0 +1,132 @@
+"""The load step: the records of a folder's masked pictures become rows of the configured table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Final
+
+from msgspec.structs import replace
+
+from anonymisation.core.errors import DatabaseUnavailableError
+from anonymisation.database.layouts.columns import row_from_record
+from anonymisation.database.layouts.user_formatters import layout_in_force
+from anonymisation.database.loading.limits import LoadLimits, LoadReport, SourceRecord
+from anonymisation.database.loading.loader import load_records, send_spooled
+from anonymisation.database.target import DatabaseTarget, existing_ids, open_target
+from anonymisation.reporting.step_reports import MAX_LISTED, Failure, LoadSummary
+from anonymisation.workspace.folder_state import MASKED, FolderState, open_state
+from anonymisation.workspace.shards import WHOLE, Shard
+from anonymisation.workspace.workspace import Workspace
+
+_ASKED_AT_ONCE: Final = 5000  # rows of which the identifiers are in memory together
+_NO_RECORD: Final = "its record is not known any more; mask its folder again, which finds it on the output share"
+
+
+def load_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> LoadSummary:
+    """Upsert the rows of the masked pictures of `folder` (or of its `shard`) whose row is not in the table yet.
+
+    Without `write_exif_to_db` nothing is done. Rows that the database refuses are failures in the report.
+
+    Raises:
+        DatabaseUnavailableError: the database is away; the rows wait in the spool and nothing is lost.
+        LoadFailedError: too many rows were refused, or wait.
+        FolderLockedError: another run works on the folder.
+        ConfigurationError: the layout or the database address cannot be used.
+    """
+    if not workspace.settings.write_exif_to_db:
+        return LoadSummary(folder)
+    workspace.require_shares()
+    target = _target(workspace)
+    key = target.key(workspace.shares.state)
+    with open_state(workspace.shares.state, folder, shard) as state:
+        masked = [name for name, known in sorted(state.pictures.items()) if known.status == MASKED]
+        there = _present(target, state, (name for name in masked if state.pictures[name].loaded == key))
+        missing = [name for name in masked if name not in there]
+        unknown = dict.fromkeys(name for name in missing if not state.has_record(name))
+        report = load_records(
+            _sources(workspace, folder, state, missing),
+            target,
+            workspace.shares.state,
+            LoadLimits.from_settings(workspace.settings),
+        )
+        if report.waiting:
+            raise DatabaseUnavailableError(
+                f"{target.place}: the database is away; {report.waiting} rows wait in {workspace.shares.state} and are "
+                "sent by the next load"
+            )
+        refused = {failure.picture for failure in report.failed}
+        for name in missing:
+            if name not in unknown and workspace.picture(folder, name).relative not in refused:
+                state.put(replace(state.pictures[name], loaded=key))
+    lost = [Failure(workspace.picture(folder, name).relative, _NO_RECORD) for name in unknown]
+    return _summary(folder, report, lost, already=len(there))
+
+
+def send_waiting_rows(workspace: Workspace) -> LoadReport | None:
+    """Send the rows that wait from earlier runs; None without `write_exif_to_db`.
+
+    Raises: as `load_folder`, but a database that is still away only leaves them waiting.
+    """
+    if not workspace.settings.write_exif_to_db:
+        return None
+    return send_spooled(_target(workspace), workspace.shares.state, LoadLimits.from_settings(workspace.settings))
+
+
+def table_key(workspace: Workspace) -> str | None:
+    """The name under which the state notes that a row was loaded; None without `write_exif_to_db`.
+
+    Raises:
+        ConfigurationError: the layout or the database address cannot be used.
+    """
+    if not workspace.settings.write_exif_to_db:
+        return None
+    return _target(workspace).key(workspace.shares.state)
+
+
+def rows_present(workspace: Workspace, state: FolderState, names: Iterable[str]) -> frozenset[str]:
+    """Which of the pictures `names` have their row in the configured table.
+
+    Raises:
+        DatabaseUnavailableError: the database cannot be reached.
+    """
+    return _present(_target(workspace), state, names)
+
+
+def _present(target: DatabaseTarget, state: FolderState, names: Iterable[str]) -> frozenset[str]:
+    present: set[str] = set()
+    left = iter(names)
+    while some := list(islice(left, _ASKED_AT_ONCE)):
+        identifiers = {}
+        for name in some:
+            record = state.record(name)
+            if record is not None:
+                identifiers[name] = str(row_from_record(target.layout, record)[target.layout.pk_column])
+        found = existing_ids(target, identifiers.values()) if identifiers else set()
+        present.update(name for name, identifier in identifiers.items() if identifier in found)
+    return frozenset(present)
+
+
+def _sources(workspace: Workspace, folder: str, state: FolderState, names: Iterable[str]) -> Iterator[SourceRecord]:
+    for name in names:
+        record = state.record(name)
+        if record is not None:
+            yield SourceRecord(workspace.picture(folder, name).relative, record)
+
+
+def _target(workspace: Workspace) -> DatabaseTarget:
+    return open_target(workspace.database_url, layout_in_force(workspace.settings), schema=workspace.database_schema)
+
+
+def _summary(folder: str, report: LoadReport, lost: Sequence[Failure], already: int) -> LoadSummary:
+    failures = [*lost, *(Failure(f.picture, f"row refused: {f.reason}") for f in report.failed)]
+    return LoadSummary(
+        folder=folder,
+        inserted=report.inserted,
+        updated=report.updated,
+        already_loaded=already,
+        failed=len(failures),
+        waiting=report.waiting,
+        failures=tuple(failures[:MAX_LISTED]),
+        collisions=report.collisions[:MAX_LISTED],
+    )

@@ -1,0 +1,269 @@
+"""The mask step: every picture of a capture folder from input to output, reading and writing beside the model."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from concurrent.futures import Executor, Future, wait
+from dataclasses import replace
+from functools import cached_property
+from pathlib import PurePosixPath
+from typing import Any, Final, TypeVar
+
+import msgspec
+
+from anonymisation.chain.image_worker import FinishedPicture, PictureWorker, PreparedPicture
+from anonymisation.chain.stem_collisions import SHADOWED, is_known_shadowed, shadowed_names
+from anonymisation.chain.up_to_date import is_done, is_known_failed
+from anonymisation.core.concurrency import executor, failed, in_flight, prompt_switching
+from anonymisation.core.errors import AnonymisationError, ImageError
+from anonymisation.files.digests import sha256_of
+from anonymisation.files.writer import Writer
+from anonymisation.masking.detector import Detector
+from anonymisation.reporting.step_reports import ImageOutcome, MaskReport, Status
+from anonymisation.review.apply import hide_waiting
+from anonymisation.review.store import mark_hidden
+from anonymisation.workspace.error_folder import forget_failure, keep_failure
+from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
+from anonymisation.workspace.listing import PictureFile, list_pictures
+from anonymisation.workspace.shards import WHOLE, Shard
+from anonymisation.workspace.timing import Timing, keep_timing
+from anonymisation.workspace.workspace import Workspace
+
+T = TypeVar("T")
+_WRITTEN: Final = 8  # pictures whose files are on their way to the disk, which waits longer than it works
+# Stands where a failed picture's settings digest would, when the failure does not follow from bytes and settings alone.
+_PASSING: Final = "passing"
+
+
+class UnusableNameError(ImageError):
+    """The file's name cannot be written down in a record or a database."""
+
+    lasting = True
+
+
+class ShadowedNameError(ImageError):
+    """Another picture of the folder has the same name but for its ending, so that their derived files would collide."""
+
+
+def mask_folder(
+    workspace: Workspace,
+    folder: str,
+    detector: Callable[[], Detector],
+    on_progress: Callable[[ImageOutcome], None] | None = None,
+    *,
+    shard: Shard = WHOLE,
+    run: str | None = None,
+    clean_up: bool = True,
+) -> MaskReport:
+    """Mask every picture of `folder` (or of its `shard`) that is not done.
+
+    A picture that fails is an outcome and stops nothing.
+
+    `detector` is called only when there is something to mask. `run` names the run for `force_remask`: what this very
+    run has masked already is not masked again when it is repeated after a kill. `clean_up` removes leftovers of
+    interrupted writes while no one else works on the folder.
+
+    Raises:
+        FolderLockedError: another run works on the folder.
+        ShareUnavailableError: a share is away.
+        ModelUnavailableError: the model cannot be loaded, or is given up as unusable. Pictures that failed before that
+            are kept as failed.
+    """
+    started = time.monotonic()
+    workspace.require_shares()
+    workspace.require_apart(folder)
+
+    def tidy() -> None:
+        if clean_up:
+            workspace.remove_leftovers(folder)
+
+    with open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
+        step = _MaskStep(workspace, folder, shard, state, detector, run)
+        report = MaskReport.of(folder, _told(step.outcomes(), on_progress), 0.0)
+        hide_waiting(workspace, folder, state)
+    report = replace(report, seconds=time.monotonic() - started)
+    if report.masked:
+        keep_timing(workspace.shares.state, folder, Timing(step.model, report.masked, report.seconds))
+    return report
+
+
+def _told(
+    outcomes: Iterable[ImageOutcome], on_progress: Callable[[ImageOutcome], None] | None
+) -> Iterator[ImageOutcome]:
+    for outcome in outcomes:
+        if on_progress is not None:
+            on_progress(outcome)
+        yield outcome
+
+
+class _MaskStep:
+    """One pass over a folder; pictures are begun, and reported, in the order of their names."""
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        folder: str,
+        shard: Shard,
+        state: FolderState,
+        detector: Callable[[], Detector],
+        run: str | None,
+    ) -> None:
+        self._workspace = workspace
+        self._settings = workspace.settings
+        self._folder = folder
+        self._shard = shard
+        self._state = state
+        self._load = detector
+        self._run = run
+        self.model = workspace.model_identity()
+        self._digest = workspace.settings.picture_digest()
+        self._worker = PictureWorker(workspace, folder, model=self.model, run=run)
+        self._shadowed: Mapping[str, str] = {}
+
+    @cached_property
+    def _detector(self) -> Detector:
+        """The one of the whole step, so that it remembers how the first pictures went."""
+        return self._load()
+
+    def outcomes(self) -> Iterator[ImageOutcome]:
+        """What became of each picture."""
+        files = list_pictures(self._workspace.shares.input / self._folder, self._shard)
+        self._shadowed = shadowed_names([file.name for file in files], self._state.pictures, self._settings)
+        self._state.has_record("")  # reads the records' places before threads ask for them
+        threads = self._settings.threads
+        beside = threads > 0
+        with prompt_switching(), executor(threads) as pool, Writer(self._settings, beside=beside) as writer:
+            begun = in_flight(((file, pool.submit(self._begin, file)) for file in files), threads)
+            made = in_flight(((file, *self._detect(pool, writer, future)) for file, future in begun), threads)
+            written = in_flight(_when_made(made), _WRITTEN * beside)
+            for file, future in written:
+                yield self._settle(file, future)
+
+    def _begin(self, file: PictureFile) -> ImageOutcome | FinishedPicture | PreparedPicture:
+        """Find out that there is nothing to do, adopt what stands on the output share, or read and decode."""
+        known = self._state.pictures.get(file.name)
+        if file.name in self._shadowed:
+            return self._shadowed_outcome(file, known)
+        remask = self._settings.force_remask and not (known and self._run and known.run == self._run)
+        if not remask:
+            # Without its record a picture is not done: adopting it makes the record again.
+            if self._state.has_record(file.name) and is_done(self._workspace, self._folder, file, known):
+                self._restore_records(file, self._state.record(file.name))
+                return ImageOutcome(self._worker.paths(file).relative, Status.ALREADY_DONE)
+            if known is not None and is_known_failed(file, known, self.model, self._digest):
+                return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
+        _require_unicode(file.name)
+        data = self._worker.read(file)
+        adopted = None if remask else self._adopt(file, data, known)
+        if adopted is not None:
+            self._restore_records(file, adopted.record)
+            return adopted
+        self._worker.require_archive_place(file, data)
+        return self._worker.prepare(file, data)
+
+    def _restore_records(self, file: PictureFile, record: Mapping[str, Any] | None) -> None:
+        """Write the record of a picture that is done where it is wanted by now, or was lost."""
+        missing = self._worker.missing_records(file)
+        if missing and record is not None:
+            self._worker.write_records(missing, dict(record))
+
+    def _adopt(self, file: PictureFile, data: bytes, known: PictureState | None) -> FinishedPicture | None:
+        """What the output share holds, unless this deployment knows it better (then nothing needs to be adopted)."""
+        found = self._worker.adopt(file, data) if self._settings.draw_mask else None
+        if found is None or known is None or known.status != MASKED or known.sha256 != sha256_of(data):
+            return found
+        record = self._state.record(file.name)
+        state = msgspec.structs.replace(known, source=file.stamp, output=found.state.output)
+        return replace(found, state=state, record=record or found.record)
+
+    def _detect(
+        self, pool: Executor, writer: Writer, begun: Future[ImageOutcome | FinishedPicture | PreparedPicture]
+    ) -> tuple[Future[Any], Future[ImageOutcome | FinishedPicture]]:
+        """Run the model on a prepared picture, and have its files made, and then written.
+
+        The futures of both; anything else than a prepared picture is handed on as it is. What the model raises is in
+        them as well, and stops the folder, if it does, when the pictures before it are settled.
+        """
+        if begun.exception() is not None or not isinstance(picture := begun.result(), PreparedPicture):
+            return begun, begun  # type: ignore[return-value]  # no PreparedPicture: just looked
+        detector = self._detector
+        try:
+            detections = detector.detect(picture.upright())
+        except Exception as error:  # noqa: BLE001 - whatever the model stumbles over is this picture's failure
+            return (failed(error),) * 2
+        made = pool.submit(self._worker.make, picture, detections)
+        # Handed over there, not here: the thread that feeds the model should have nothing else to do.
+        return made, writer.after(made, lambda ready: ready.files, self._worker.finished)
+
+    def _settle(self, file: PictureFile, future: Future[ImageOutcome | FinishedPicture]) -> ImageOutcome:
+        """Wait for a picture and keep what became of it."""
+        paths = self._worker.paths(file)
+        try:
+            result = future.result()
+        except ImageError as error:
+            return self._fail(file, str(error), self._failure_digest(error))
+        except AnonymisationError:
+            raise
+        except Exception as error:
+            logging.getLogger(__name__).exception("%s: unexpected error", paths.relative)
+            return self._fail(file, f"{type(error).__name__}: {error}", _PASSING)
+        if isinstance(result, ImageOutcome):
+            return result
+        adopted = result.detections is None
+        if self._worker.has_boxes(file):
+            # First, since no kill must leave a box that counts as hidden and is not; what waits is hidden in the end.
+            mark_hidden(self._workspace.shares.state, self._folder, file.name, result.boxes)
+        self._state.put_masked(result.state, result.record, result.detections)
+        forget_failure(paths, result.state.sha256)
+        status = Status.ALREADY_DONE if adopted else Status.MASKED
+        anew = not adopted and result.state.encoded_anew is not None
+        return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects, encoded_anew=anew)
+
+    def _fail(self, file: PictureFile, reason: str, digest: str) -> ImageOutcome:
+        paths = self._worker.paths(file)
+        logging.getLogger(__name__).error("%s: %s", paths.relative, reason)
+        keep_failure(paths, reason)
+        self._state.put(
+            PictureState(
+                name=file.name,
+                status=FAILED,
+                source=file.stamp,
+                sha256="",
+                model=self.model,
+                digest=digest,
+                version=self._workspace.version_tag,
+                reason=reason,
+                run=self._run,
+            )
+        )
+        return ImageOutcome(paths.relative, Status.FAILED, reason)
+
+    def _failure_digest(self, error: ImageError) -> str:
+        if isinstance(error, ShadowedNameError):
+            return SHADOWED
+        return self._digest if error.lasting else _PASSING
+
+    def _shadowed_outcome(self, file: PictureFile, known: PictureState | None) -> ImageOutcome:
+        other = self._shadowed[file.name]
+        if known is not None and is_known_shadowed(file, known):
+            return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
+        stem = PurePosixPath(file.name).stem
+        raise ShadowedNameError(f"{other} has the files {stem}.json and {stem}.webp already; rename one of the two")
+
+
+def _when_made(
+    pictures: Iterator[tuple[PictureFile, Future[Any], Future[T]]],
+) -> Iterator[tuple[PictureFile, Future[T]]]:
+    """The second future of each picture, handed on when the first is done: until then its pixels are in memory."""
+    for file, made, written in pictures:
+        wait([made])
+        yield file, written
+
+
+def _require_unicode(name: str) -> None:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        raise UnusableNameError("its name is not valid UTF-8; rename it") from None

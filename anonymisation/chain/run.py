@@ -1,0 +1,118 @@
+"""The chain over one folder, and over all: mask → archive → load → check → release, each on what stands on disk."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import replace
+from typing import Any, Final
+
+from anonymisation.chain.archive import archive_folder
+from anonymisation.chain.check import check_folder
+from anonymisation.chain.discover import EVERYTHING, Finding, FoundFolder, Selection, walk
+from anonymisation.chain.load import load_folder
+from anonymisation.chain.mask import mask_folder
+from anonymisation.chain.release import release_folder
+from anonymisation.core.errors import AnonymisationError, PicturesFailedError
+from anonymisation.masking.detector import Detector
+from anonymisation.reporting.run_report import FolderReport, RunReport
+from anonymisation.reporting.step_reports import ImageOutcome
+from anonymisation.workspace.listing import Problem
+from anonymisation.workspace.workspace import Workspace
+
+Step = Callable[[Workspace, str], Any]
+LATER_STEPS: Final[tuple[tuple[str, Step], ...]] = (
+    ("archive", archive_folder),
+    ("load", load_folder),
+    ("check", check_folder),
+    ("release", release_folder),
+)
+
+
+def run_folder(
+    workspace: Workspace,
+    folder: str,
+    detector: Callable[[], Detector],
+    on_progress: Callable[[ImageOutcome], None] | None = None,
+    *,
+    clean_up: bool = True,
+) -> FolderReport:
+    """Every step of the chain for one folder; a step that cannot run ends its way and is told in the report."""
+    report = FolderReport(folder)
+    try:
+        report = replace(report, mask=mask_folder(workspace, folder, detector, on_progress, clean_up=clean_up))
+        for name, step in LATER_STEPS:
+            report = replace(report, **{name: step(workspace, folder)})
+    except AnonymisationError as error:
+        logging.getLogger(__name__).error("%s: %s", folder, error)
+        return replace(report, error=str(error), error_exit_code=error.exit_code)
+    except Exception as error:  # a fault in one folder must not keep the others from being masked
+        logging.getLogger(__name__).exception("%s: unexpected error", folder)
+        return replace(report, error=f"{type(error).__name__}: {error}", error_exit_code=1)
+    return report
+
+
+def run_all(
+    workspace: Workspace,
+    detector: Callable[[], Detector],
+    *,
+    selection: Selection = EVERYTHING,
+    on_found: Callable[[Finding], None] | None = None,
+    on_folder: Callable[[FoundFolder], None] | None = None,
+    on_progress: Callable[[ImageOutcome], None] | None = None,
+    on_report: Callable[[FolderReport], None] | None = None,
+    clean_up: bool = True,
+) -> RunReport:
+    """The chain for every folder that has something left to do; one bad folder stops no other.
+
+    With `lazy_paths` each folder is worked on as it is found, else all are found first. `on_found` is told whatever
+    discovery meets, `on_folder` each folder as its chain begins, `on_report` its report as it ends.
+
+    Raises:
+        ShareUnavailableError: the input folder, or the place of another, cannot be reached.
+        ModelUnavailableError: the model is not installed.
+    """
+    started = time.monotonic()
+    found: Iterable[Finding] = _announced(walk(workspace, selection), on_found)
+    if not workspace.settings.lazy_paths:
+        found = list(found)
+    folders: list[FolderReport] = []
+    problems: list[Problem] = []
+    for item in found:
+        match item:
+            case Problem():
+                problems.append(item)
+            case FoundFolder() if item.pending:
+                if on_folder is not None:
+                    on_folder(item)
+                folders.append(run_folder(workspace, item.folder, detector, on_progress, clean_up=clean_up))
+                if on_report is not None:
+                    on_report(folders[-1])
+            case FoundFolder() if item.known_failed:
+                folders.append(FolderReport(item.folder, mask=item.idle_report()))
+    return RunReport(
+        folders=tuple(folders),
+        problems=tuple(str(problem) for problem in problems),
+        broken=tuple(str(problem) for problem in problems if problem.hides_pictures),
+        seconds=time.monotonic() - started,
+    )
+
+
+def _announced(found: Iterable[Finding], on_found: Callable[[Finding], None] | None) -> Iterator[Finding]:
+    for item in found:
+        if on_found is not None:
+            on_found(item)
+        yield item
+
+
+def failed_pictures_error(report: FolderReport) -> PicturesFailedError | None:
+    """What the last task of a folder ends with when something in it failed anew; names the first of them."""
+    failures = report.failures
+    if not report.failed_count:
+        return None
+    lines = [f"{failure.picture}: {failure.reason}" for failure in failures]
+    more = report.failed_count - len(lines)
+    if more > 0:
+        lines.append(f"… and {more} more")
+    return PicturesFailedError("\n".join([f"{report.folder}: {report.failed_count} failed", *lines]))

@@ -1,0 +1,117 @@
+"""When a picture needs nothing more: discovery asks for a whole folder at once, the mask step picture by picture."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+from anonymisation.workspace.folder_state import FAILED, MASKED, FileStamp, PictureState
+from anonymisation.workspace.listing import PictureFile
+from anonymisation.workspace.paths import stem_of
+from anonymisation.workspace.workspace import Workspace
+
+
+def is_done(workspace: Workspace, folder: str, picture: PictureFile, known: PictureState | None) -> bool:
+    """Whether the masked output stands and was made from these input bytes, as far as sizes and times tell."""
+    if known is None or not _was_masked(picture, known):
+        return False
+    if not workspace.settings.draw_mask:
+        return True
+    try:
+        return known.output == FileStamp.of(workspace.picture(folder, picture.name).masked)
+    except OSError:
+        return False
+
+
+def is_known_failed(picture: PictureFile, known: PictureState | None, model: str, digest: str) -> bool:
+    """Whether the picture failed before with the same bytes, model and configuration."""
+    if known is None or known.status != FAILED or known.source != picture.stamp:
+        return False
+    return known.model == model and known.digest == digest
+
+
+class FinishedPictures:
+    """Tells for the pictures of one folder whether they need nothing more; looks at its output folder once, when made.
+
+    A network share tells the names, sizes and times in a folder at once, in about the time of asking for one file.
+    `table` is the key of the table that wants the rows (None: none does).
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        folder: str,
+        pictures: Iterable[PictureFile],
+        states: Mapping[str, PictureState],
+        table: str | None,
+    ) -> None:
+        self._settings = workspace.settings
+        self._wants_archive = workspace.shares.archive is not None
+        self._table = table
+        self._output = workspace.shares.output / folder
+        self._standing: set[str] = set()
+        self._records: set[str] = set()
+        if self._settings.draw_mask or self._settings.remote_json:
+            masked = {file.name: output for file in pictures if (output := _output_of(file, states)) is not None}
+            self._look_at_outputs(masked)
+
+    def is_done(self, picture: PictureFile, known: PictureState) -> bool:
+        """As the function of this name."""
+        return _was_masked(picture, known) and (not self._settings.draw_mask or picture.name in self._standing)
+
+    def is_finished(self, picture: PictureFile, known: PictureState) -> bool:
+        """Whether the whole chain is through with a picture, not only the mask step."""
+        if not self.is_done(picture, known):
+            return False
+        if self._settings.delete_input or (self._wants_archive and not known.archived):
+            return False  # with delete_input, a picture still in the input is not released yet
+        if self._table is not None and known.loaded != self._table:
+            return False
+        # A record that is wanted among the outputs and is not there is written again by the mask step.
+        return not self._settings.remote_json or self._has_record(stem_of(picture.name))
+
+    def _has_record(self, stem: str) -> bool:
+        return stem in self._records or _stamp(self._output / f"{stem}.json") is not None
+
+    def _look_at_outputs(self, masked: dict[str, FileStamp]) -> None:
+        """Find the `masked` pictures that are still the files that were written, and the stems of records.
+
+        Where the folder cannot be read nothing counts as standing, so that the mask step meets what is wrong there.
+        """
+        try:
+            with os.scandir(self._output) as entries:
+                for entry in entries:
+                    name = entry.name
+                    if name.endswith(".json"):
+                        if not entry.is_symlink():
+                            self._records.add(name.removesuffix(".json"))
+                    elif (written := masked.pop(name, None)) is not None and _stamp(entry) == written:
+                        self._standing.add(name)
+        except OSError:
+            self._standing.clear()
+            self._records.clear()
+            return
+        # Some shares list a name in another form than it was written in (letters apart from their accents).
+        self._standing.update(name for name, written in masked.items() if _stamp(self._output / name) == written)
+
+
+def _output_of(file: PictureFile, states: Mapping[str, PictureState]) -> FileStamp | None:
+    """The masked picture as it was written; None where none was made from these input bytes."""
+    known = states.get(file.name)
+    return known.output if known is not None and _was_masked(file, known) else None
+
+
+def _was_masked(picture: PictureFile, known: PictureState) -> bool:
+    """Whether it was masked from these input bytes."""
+    return known.status == MASKED and known.source == picture.stamp
+
+
+def _stamp(entry: os.DirEntry[str] | Path) -> FileStamp | None:
+    """That of a file; None where it is not there, or is a link."""
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except OSError:
+        return None
+    return None if stat.S_ISLNK(found.st_mode) else FileStamp.from_stat(found)

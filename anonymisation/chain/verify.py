@@ -1,0 +1,90 @@
+"""Looking at what stands on the shares: is this masked picture whole, is this record sound, is this copy equal?
+
+Each function returns None when all is well, else what is wrong, in words that follow "the file …".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from anonymisation.core.errors import ImageError
+from anonymisation.core.settings import Settings
+from anonymisation.files.plain import read_plain, sha256_of_plain
+from anonymisation.imaging.exif.read import read_provenance
+from anonymisation.imaging.jpeg.codec import decode_jpeg
+from anonymisation.imaging.mask_file import decode_mask
+from anonymisation.metadata.record import RECORD_KEYS, record_from_json
+from anonymisation.workspace.folder_state import PictureState
+from anonymisation.workspace.paths import ImagePaths
+
+
+def masked_picture_problem(path: Path, known: PictureState) -> str | None:
+    """A masked picture must decode whole, have the original's size, and say that it was made from that original."""
+    try:
+        data = read_plain(path)
+        height, width = decode_jpeg(data).pixels.shape[:2]
+    except OSError as error:
+        return _unreadable(error)
+    except ImageError as error:
+        return f"does not decode: {error}"
+    if (width, height) != (known.width, known.height):
+        return f"is {width}x{height}, the original {known.width}x{known.height}"
+    provenance = read_provenance(data)
+    if provenance is None:
+        return "does not say which original it was made from"
+    if provenance.source_sha256 != known.sha256:
+        return "was made from a different original"
+    return None
+
+
+def mask_problem(path: Path, known: PictureState) -> str | None:
+    """A mask must decode and have the picture's size."""
+    try:
+        height, width = decode_mask(read_plain(path)).shape
+    except OSError as error:
+        return _unreadable(error)
+    except (ImageError, ValueError) as error:
+        return f"does not decode: {error}"
+    if (width, height) != (known.width, known.height):
+        return f"is {width}x{height}, the picture {known.width}x{known.height}"
+    return None
+
+
+def record_problem(path: Path) -> str | None:
+    """A record must be JSON with exactly the keys of a record, in any order."""
+    try:
+        record = record_from_json(read_plain(path))
+    except OSError as error:
+        return _unreadable(error)
+    except (ImageError, ValueError) as error:
+        return f"is not a record: {error}"
+    if different := set(record) ^ set(RECORD_KEYS):
+        return f"has not the keys of a record: {', '.join(sorted(different))}"
+    return None
+
+
+def derived_problem(path: Path, known: PictureState) -> str | None:
+    """What is wrong with a record (.json) or a mask (.webp)."""
+    return record_problem(path) if path.suffix == ".json" else mask_problem(path, known)
+
+
+def derived_problems(paths: ImagePaths, known: PictureState, settings: Settings) -> Iterator[tuple[Path, str | None]]:
+    """The records and masks that the settings want on the output and archive shares, each with what is wrong."""
+    wanted = [(".json", settings.remote_json), (".webp", settings.remote_mask)]
+    places = [paths.masked.with_suffix(suffix) for suffix, on in wanted if on]
+    for path in (*places, *(target for _, target in paths.archive_copies(settings))):
+        yield path, derived_problem(path, known)
+
+
+def copy_problem(path: Path, sha256: str) -> str | None:
+    """A copy must have the original's checksum."""
+    try:
+        found = sha256_of_plain(path)
+    except OSError as error:
+        return _unreadable(error)
+    return None if found == sha256 else "differs from the original that was masked"
+
+
+def _unreadable(error: OSError) -> str:
+    return "is missing" if isinstance(error, FileNotFoundError) else f"cannot be read: {error.strerror}"

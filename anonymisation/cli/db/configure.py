@@ -1,0 +1,96 @@
+"""`anonymise db configure` and `make-key`: connections with their passwords, stored encrypted."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import click
+from rich.console import Console
+
+from anonymisation.cli.db.options import can_ask, connections_option
+from anonymisation.cli.options import config_option, log_option
+from anonymisation.cli.session import output_console, start_logging
+from anonymisation.core.settings import load_settings
+from anonymisation.database.connections import PASSWORD_VARIABLE, ConnectionStore, StoredConnection
+from anonymisation.database.keys import KEY_VARIABLE, KEYRING, find_or_make_key, make_key
+from anonymisation.database.layouts.tables import is_identifier
+from anonymisation.database.layouts.user_formatters import layout_in_force
+
+
+def _refuse_password(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
+    if value is not None:
+        raise click.UsageError(
+            "--password is not taken: everyone on this machine can read the arguments of a command, and shells keep "
+            "them. Leave it out: the password is asked for (or read from a pipe with --password-stdin, or from "
+            f"{PASSWORD_VARIABLE}). If this was the true one, change it"
+        )
+
+
+@click.command("configure", short_help="Store how to reach a database; asks for the password.")
+@click.option("--user", help="User of the database; an SQLite file has none.")
+@click.option("--dsn", required=True, help="Oracle: host:port/service, a TNS alias or a descriptor. Otherwise an "
+              "SQLAlchemy URL without user and password, such as postgresql://host:5432/database.")  # fmt: skip
+@click.option("--schema", help="Schema of the table, where it is not the user's own.")
+@click.option("--table-name", "--table_name", "table_name", required=True, help="Table layout, config/db_tables/…")
+@click.option("--name", help="Name to store the connection under; without it, the table's.")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input, its first line.")
+@click.option("--password", hidden=True, is_flag=False, flag_value="", expose_value=False, callback=_refuse_password)
+@connections_option
+@config_option
+@log_option
+def configure_command(
+    user: str | None,
+    dsn: str,
+    schema: str | None,
+    table_name: str,
+    name: str | None,
+    password_stdin: bool,
+    connections_dir: Path | None,
+    config_file: Path | None,
+    log_folder: Path | None,
+) -> None:
+    """Store how to reach a database: asks for the password and encrypts it, with the key in ORACLE_KEY or, without
+    that, one that the operating system's keyring keeps. `--connection NAME` then takes it from there.
+    """
+    settings = load_settings(config_file).settings
+    layout_in_force(settings.model_copy(update={"db_table": table_name}))
+    if schema is not None and not is_identifier(schema):
+        raise click.UsageError(f"--schema: expected a letter, then letters, digits or _; got {schema!r}")
+    connection = StoredConnection(name or table_name, dsn, user, schema, table_name)
+    key = find_or_make_key() if user else None  # before the password is asked for: without a key that is in vain
+    password = _password(user, stdin=password_stdin) if user else None
+    secrets = tuple(secret for secret in (password, key and key.text) if secret)
+    start_logging(settings, Console(stderr=True), log_folder, secrets)
+    store = ConnectionStore(connections_dir)
+    replaced = store.path(connection.name).exists()
+    path = store.save(connection, password, key)
+    out = output_console()
+    out.print(f"{'replaced' if replaced else 'stored'} {path}")
+    if key is not None:
+        out.print(f"The password in it is encrypted with the key in {key.source}.")
+        if key.source == KEYRING:
+            out.print(f"Where there is no such keyring (servers, containers), store it with {KEY_VARIABLE} set.")
+    out.print(f"Try it: anonymise db status --connection {connection.name}")
+
+
+@click.command("make-key", short_help="Print a new key for ORACLE_KEY.")
+def make_key_command() -> None:
+    """Print a new key for ORACLE_KEY; nothing is stored. Whoever has it can read the stored passwords."""
+    click.echo(make_key())
+
+
+def _password(user: str, *, stdin: bool) -> str:
+    if stdin:
+        password = sys.stdin.readline().rstrip("\r\n")
+        if not password:
+            raise click.UsageError("--password-stdin: standard input is empty, expected the password on its first line")
+        return password
+    given = os.environ.get(PASSWORD_VARIABLE)
+    if given is None and not can_ask():
+        raise click.UsageError(
+            f"there is no terminal to ask for the password at: give it in {PASSWORD_VARIABLE}, or with --password-stdin"
+        )
+    prompt = f"Password of {user}"
+    return given or str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))

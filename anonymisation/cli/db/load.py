@@ -1,0 +1,210 @@
+"""`anonymise db load`: record files, wherever they came from, into the table."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+import click
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from anonymisation.cli.db.options import DatabaseOptions, DatabaseSession, database_options, open_database
+from anonymisation.cli.tables import print_table
+from anonymisation.core.errors import DatabaseUnavailableError, ImageMetadataError, LoadFailedError
+from anonymisation.core.logs import FILE_ONLY
+from anonymisation.core.settings import Settings
+from anonymisation.core.text import one_line
+from anonymisation.database.loading.limits import LoadLimits, LoadReport, LoadStoppedError, SourceRecord
+from anonymisation.database.loading.loader import load_records, send_spooled
+from anonymisation.files.access import require_folder, with_access
+from anonymisation.files.plain import read_plain
+from anonymisation.metadata.record import Record, record_from_json
+from anonymisation.workspace.listing import Problem, join, listings
+from anonymisation.workspace.paths import is_picture_name
+
+_LISTED: Final = 100  # failures of a kind that are printed; the log file has all
+
+
+@click.command("load", short_help="Load record files (.json) into the table.")
+@click.option(
+    "-i",
+    "--input-folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    required=True,
+    help="Folder of the records; it mirrors the pictures' base folder.",
+)
+@database_options
+def load_command(input_folder: Path, options: DatabaseOptions) -> None:
+    """Load every record file (.json) below a folder: new rows are inserted, others updated.
+
+    A picture is known by its path below that folder, so give the base folder and not one inside it. Rows that the
+    database cannot take now wait in the state folder (without --state: that of a chain with this output
+    folder), and are sent by the next load.
+    """
+    base = input_folder.expanduser().absolute()
+    session = open_database(options)
+    settings = session.settings
+    folder = options.state_folder(settings) or base.with_name(base.name + "_state")
+    require_folder(settings, base, "input")
+    _Load(session, base, folder.expanduser().absolute()).run()
+
+
+@dataclass(slots=True)
+class _Totals:
+    inserted: int = 0
+    updated: int = 0
+    waiting: int = 0
+    resent: int = 0
+    refused: list[str] = field(default_factory=list)
+    collisions: list[str] = field(default_factory=list)
+
+    def add(self, report: LoadReport, *, earlier: bool = False) -> None:
+        self.inserted += 0 if earlier else report.inserted
+        self.updated += 0 if earlier else report.updated
+        self.resent += report.inserted + report.updated if earlier else report.resent
+        self.waiting += report.waiting
+        self.refused += [f"{failure.picture}: {failure.reason}" for failure in report.failed]
+        self.collisions += [
+            f"{item.identifier}: the row is of {item.stands}, not of {item.yields}" for item in report.collisions
+        ]
+
+
+class _Load:
+    """One load, and what is told of it."""
+
+    def __init__(self, session: DatabaseSession, base: Path, state: Path) -> None:
+        self._session = session
+        self._base = base
+        self._state = state
+        self._limits = LoadLimits.from_settings(session.settings)
+        self._totals = _Totals()
+        self._bad: list[str] = []
+
+    def run(self) -> None:
+        """Load, tell, and end with the exit code that follows.
+
+        Raises:
+            LoadFailedError: too many rows were refused, or wait.
+            DatabaseUnavailableError: the database is away; rows wait.
+        """
+        stopped: LoadStoppedError | None = None
+        target = self._session.target
+        try:
+            self._totals.add(send_spooled(target, self._state, self._limits), earlier=True)
+            with self._bar() as told:
+                self._totals.add(load_records(told, target, self._state, self._limits))
+        except LoadStoppedError as error:
+            self._totals.add(error.report)
+            stopped = error
+        self._tell()
+        if stopped is not None:
+            raise LoadFailedError(str(stopped)) from stopped
+        if self._totals.waiting:
+            raise DatabaseUnavailableError(
+                f"{target.place}: the database is away; {self._totals.waiting} rows wait in {self._state} and are sent "
+                "by the next load"
+            )
+        click.get_current_context().exit(1 if self._bad or self._totals.refused else 0)
+
+    @contextlib.contextmanager
+    def _bar(self) -> Iterator[Iterator[SourceRecord]]:
+        """The records, with a bar on a terminal that shows how many of all are read."""
+        err = self._session.err
+        columns = (SpinnerColumn(), TextColumn("records"), BarColumn(bar_width=None), MofNCompleteColumn())
+        with Progress(
+            *columns, TimeRemainingColumn(elapsed_when_finished=True), console=err, transient=True,
+            redirect_stdout=False, disable=not err.is_terminal,
+        ) as bar:  # fmt: skip
+            total = sum(1 for _ in _record_files(self._base, [])) if err.is_terminal else None
+            task = bar.add_task("records", total=total)
+
+            def told() -> Iterator[SourceRecord]:
+                for found in _record_files(self._base, self._bad):
+                    bar.advance(task)
+                    record = self._read(found.path)
+                    if record is not None:
+                        yield SourceRecord(found.picture(record), record)
+
+            yield told()
+
+    def _read(self, path: str) -> Record | None:
+        try:
+            return _read_record(self._session.settings, self._base / path)
+        except (ImageMetadataError, OSError) as error:
+            reason = error.strerror if isinstance(error, OSError) else str(error)
+            self._bad.append(f"{path}: {reason}")
+            return None
+
+    def _tell(self) -> None:
+        totals, target, out = self._totals, self._session.target, self._session.out
+        table = Table("inserted", "updated", "refused", "waiting", "bad files")
+        counts = (totals.inserted, totals.updated, len(totals.refused), totals.waiting, len(self._bad))
+        table.add_row(*(str(count) for count in counts))
+        out.print(f"{target.place}, table {target.layout.name}")
+        print_table(out, table)
+        if totals.resent:
+            out.print(f"{totals.resent} rows that waited from earlier loads went in as well")
+        if not any(counts):
+            out.print(f"no record files (.json) below {self._base}")
+        for heading, items, style in (
+            ("Bad files", self._bad, "red"),
+            ("Rows refused", totals.refused, "red"),
+            ("Two pictures with one ID", totals.collisions, "yellow"),
+        ):
+            self._list(heading, items, style)
+        text = ", ".join(f"{heading} {count}" for heading, count in zip(_HEADINGS, counts, strict=True))
+        logging.getLogger(__name__).info("%s: %s", target.place, text, extra=FILE_ONLY)
+
+    def _list(self, heading: str, items: list[str], style: str) -> None:
+        if not items:
+            return
+        shown = [f"  {one_line(item)}" for item in items[:_LISTED]]
+        more = [f"  and {len(items) - _LISTED} more"] if len(items) > _LISTED else []
+        self._session.out.print("\n".join([f"{heading}:", *shown, *more]), style=style)
+        logging.getLogger(__name__).info("\n".join([f"{heading}:", *items]), extra=FILE_ONLY)
+
+
+_HEADINGS: Final = ("inserted", "updated", "refused", "waiting", "bad files")
+
+
+@dataclass(frozen=True, slots=True)
+class _RecordFile:
+    """A record's file, and the picture of that name in the same folder, if it is there; paths below the base folder."""
+
+    path: str
+    beside: str | None
+
+    def picture(self, record: Record) -> str:
+        """The picture's path below the input folder, as the chain has it: the record's with the picture's extension."""
+        if self.beside is not None:
+            return self.beside
+        name = record.get("exif_filnavn")
+        suffix = PurePosixPath(name).suffix if isinstance(name, str) and is_picture_name(name) else ".jpg"
+        return str(PurePosixPath(self.path).with_suffix(suffix))
+
+
+def _record_files(base: Path, problems: list[str]) -> Iterator[_RecordFile]:
+    """Every .json below `base` that is not hidden, folder by folder; places that cannot be read go to `problems`."""
+    for folder, listing in listings(base):
+        if isinstance(listing, Problem):
+            problems.append(str(listing))
+            continue
+        problems += [str(problem) for problem in listing.problems if problem.hides_pictures]
+        pictures = {PurePosixPath(item.name).stem: item.name for item in reversed(listing.pictures)}
+        for name in sorted(listing.other_names):
+            path = PurePosixPath(name)
+            if path.suffix.lower() == ".json" and not name.startswith("."):
+                beside = pictures.get(path.stem)
+                yield _RecordFile(join(folder, name), None if beside is None else join(folder, beside))
+
+
+def _read_record(settings: Settings, path: Path) -> Record:
+    record = record_from_json(with_access(settings, f"reading {path}", lambda: read_plain(path)))
+    if not isinstance(record.get("bildeid"), str):
+        raise ImageMetadataError("has no bildeid, so it is no picture's record; take it away or make it again")
+    return record

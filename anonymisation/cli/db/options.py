@@ -1,0 +1,204 @@
+"""The flags that the verbs of `anonymise db` share, and the database that they name."""
+
+from __future__ import annotations
+
+import functools
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
+
+from anonymisation.cli.options import config_option, log_option
+from anonymisation.cli.session import output_console, start_logging
+from anonymisation.core.settings import Settings, load_settings
+from anonymisation.database.connections import FOLDER_VARIABLE, PASSWORD_VARIABLE, ConnectionStore, is_url
+from anonymisation.database.keys import KEY_VARIABLE
+from anonymisation.database.layouts.tables import TableLayout
+from anonymisation.database.layouts.user_formatters import layout_in_force
+from anonymisation.database.target import EMBEDDED_NAME, DatabaseTarget, embedded_url, open_target
+
+_FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+
+table_option = click.option(
+    "--table-name", "--table_name", "table_name", metavar="NAME",
+    help="Table layout, config/db_tables/NAME.yml; without it, that of the stored connection, else db_table.",
+)  # fmt: skip
+connections_option = click.option(
+    "--connections-dir", type=_FOLDER, envvar=FOLDER_VARIABLE, show_envvar=True, help="Folder of stored connections."
+)
+state_option = click.option(
+    "--state", "--state-dir", "state", type=_FOLDER,
+    help="State folder (state_dir): rows wait there, and it holds the database where no other is named.",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseOptions:
+    """What the shared flags say. `connection` may be a URL with a password, which is refused when it is opened."""
+
+    connection: str | None = field(repr=False)
+    connections_dir: Path | None
+    table_name: str | None
+    config_file: Path | None
+    log_folder: Path | None
+    state: Path | None
+
+    def state_folder(self, settings: Settings) -> Path | None:
+        """The state folder: of the flag, or else of the configuration."""
+        return self.state or (Path(settings.state_dir) if settings.state_dir else None)
+
+
+@dataclass(frozen=True, slots=True)
+class DatabaseSession:
+    """One call of a verb: results go to `out` (stdout), the log and the progress bar to `err` (stderr)."""
+
+    settings: Settings
+    target: DatabaseTarget
+    out: Console
+    err: Console
+
+
+@dataclass(frozen=True, slots=True)
+class _Address:
+    """A database: `url` without password, unless it is the environment's; `stored` names the connection it is from."""
+
+    url: URL
+    stored: str | None = None
+    schema: str | None = None
+    table: str | None = None
+
+
+_OPTIONS: Final = (
+    click.option("--connection", metavar="NAME|URL", help="A connection stored by `anonymise db configure`, or an "
+                 "SQLAlchemy URL without password, which is taken from ANONYMISATION_DB_PASSWORD or asked for. "
+                 "Without it: the configured database."),
+    table_option,
+    connections_option,
+    config_option,
+    log_option,
+    state_option,
+)  # fmt: skip
+
+
+def database_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Give a verb the flags that name a database; they arrive as its keyword `options`."""
+
+    @functools.wraps(function)
+    def wrapper(
+        connection: str | None,
+        table_name: str | None,
+        connections_dir: Path | None,
+        config_file: Path | None,
+        log_folder: Path | None,
+        state: Path | None,
+        **flags: Any,
+    ) -> Any:
+        options = DatabaseOptions(connection, connections_dir, table_name, config_file, log_folder, state)
+        return function(options=options, **flags)
+
+    for option in reversed(_OPTIONS):
+        wrapper = option(wrapper)
+    return wrapper
+
+
+def open_database(options: DatabaseOptions) -> DatabaseSession:
+    """Find the database and its password, and begin to log; nothing is connected yet.
+
+    The state folder's embedded database is taken where neither flag nor configuration names another.
+
+    Raises:
+        ConfigurationError: configuration, layout or connection cannot be used.
+        click.UsageError: no database is named, or a password stands on the command line.
+    """
+    settings = load_settings(options.config_file).settings
+    address = _find(options, settings)
+    layout = _layout(settings, options.table_name or address.table)
+    url = _with_password(address, options)
+    err = Console(stderr=True)
+    start_logging(settings, err, options.log_folder, _secrets(url))
+    return DatabaseSession(settings, open_target(url, layout, schema=address.schema), output_console(), err)
+
+
+def named_layout(options: DatabaseOptions) -> tuple[TableLayout, str | None, str | None]:
+    """The layout, the kind of database and the schema that the flags name, without asking for any password.
+
+    Raises: as `open_database`, but that no database need be named.
+    """
+    settings = load_settings(options.config_file).settings
+    start_logging(settings, Console(stderr=True), options.log_folder)
+    named = options.connection or settings.database
+    address = _find(options, settings) if named else None
+    layout = _layout(settings, options.table_name or (None if address is None else address.table))
+    if address is None:
+        return layout, None, None
+    return layout, address.url.get_backend_name(), address.schema
+
+
+def _layout(settings: Settings, named: str | None) -> TableLayout:
+    return layout_in_force(settings.model_copy(update={"db_table": named}) if named else settings)
+
+
+def can_ask() -> bool:
+    """Whether a person can be asked for a password without its showing."""
+    if sys.stdin.isatty():
+        return True
+    try:
+        with Path("/dev/tty").open("rb"):
+            return True
+    except OSError:
+        return False
+
+
+def _find(options: DatabaseOptions, settings: Settings) -> _Address:
+    named = options.connection or settings.database
+    if not named:
+        folder = options.state_folder(settings)
+        if folder is None:
+            raise click.UsageError(
+                "name the database with --connection (or `database` in the configuration), or --state <output>_state "
+                f"for the default {EMBEDDED_NAME}"
+            )
+        return _Address(embedded_url(folder.expanduser().absolute()))
+    if not is_url(named):
+        connection = ConnectionStore(options.connections_dir).read(named)
+        return _Address(connection.url(), named, connection.schema, connection.table)
+    try:
+        url = make_url(named)
+    except (ArgumentError, ValueError):
+        raise click.UsageError("--connection: expected an SQLAlchemy URL such as sqlite:////folder/file.gpkg") from None
+    if url.password is not None and options.connection:
+        raise click.UsageError(
+            "--connection: a password does not belong on the command line, where everyone on this machine can read it; "
+            f"leave it out of the URL, give it in {PASSWORD_VARIABLE} or when asked, and change it now"
+        )
+    return _Address(url)
+
+
+def _with_password(address: _Address, options: DatabaseOptions) -> URL:
+    if address.stored is not None:
+        return ConnectionStore(options.connections_dir).unlock(address.stored)
+    url = address.url
+    if url.username is None or url.password is not None or url.get_backend_name() == "sqlite":
+        return url
+    password = os.environ.get(PASSWORD_VARIABLE)
+    if password is None and can_ask():
+        about = f"Password of {url.username} (empty: none needed)"
+        password = click.prompt(about, hide_input=True, default="", show_default=False, err=True)
+    if not password and url.get_backend_name() == "oracle":
+        raise click.UsageError(
+            f"no password for {url.username}: give it in {PASSWORD_VARIABLE}, or store the connection with "
+            "`anonymise db configure`"
+        )
+    return url.set(password=password) if password else url
+
+
+def _secrets(url: URL) -> tuple[str, ...]:
+    secrets = (url.password, os.environ.get(PASSWORD_VARIABLE), os.environ.get(KEY_VARIABLE))
+    return tuple(secret for secret in secrets if secret)

@@ -1,0 +1,330 @@
+"""Typed configuration: one frozen model, loaded by a function, every problem reported at once."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from string import Formatter
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from anonymisation.core.errors import ConfigProblem, ConfigurationError
+
+DEFAULT_CONFIG_NAME: Final = "default_config.yml"
+ALIASES: Final[Mapping[str, str]] = {"email_attach_log": "email_attach_log_file"}
+
+ColourChannel = Annotated[int, Field(ge=0, le=255)]
+Colour = tuple[ColourChannel, ColourChannel, ColourChannel]
+
+# The settings that change what a masked picture looks like; a picture known to fail is tried again when one changes.
+PICTURE_KEYS: Final = (
+    "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json", "remote_mask",
+    "local_mask", "jpeg_quality", "model_type", "score_threshold", "tiles", "tile_pixels", "tile_overlap",
+    "mask_dilation_pixels", "max_num_pixels", "mask_color", "blur", "gray_blur", "normalized_gray_blur",
+    "gpu_mixed_precision", "gpu_xla",
+)  # fmt: skip
+
+MAPPENAVN_FIELDS: Final = frozenset(
+    (
+        "aar", "maaned", "dag", "fylke", "vegkat", "vegstat", "vegnr", "hp", "meter", "feltkode", "strekningreferanse",
+        "relative_input_dir",
+    )
+)  # fmt: skip
+
+
+# Octal digits that leave the owner every right; a further one in front may be set-group-ID and sticky bit.
+_MODE: Final = re.compile(r"(0o|0)?[0-3]?7[0-7]{2}")
+
+
+class Settings(BaseModel):
+    """Every setting, with the meaning, unit and default that `config/default_config.yml` gives beside its key."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+
+    draw_mask: bool
+    delete_input: bool
+    force_remask: bool
+    lazy_paths: bool
+    file_access_retry_seconds: Annotated[float, Field(gt=0)]
+    file_access_timeout_seconds: Annotated[float, Field(ge=0)]
+    datetime_format: Annotated[str, Field(min_length=1)]
+    log_file_name: Annotated[str, Field(min_length=1)]
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+    application_version: Annotated[str, Field(min_length=1)]
+    exif_mappenavn: str
+    exif_top_dir: str
+
+    error_output_dir: str
+    error_output_mode: str
+    state_dir: str
+    capture_settle_seconds: Annotated[float, Field(ge=0)]
+    capture_marker_file: str
+    max_pictures_per_work_unit: Annotated[int, Field(ge=0)]
+
+    remote_json: bool
+    local_json: bool
+    archive_json: bool
+    remote_mask: bool
+    local_mask: bool
+    archive_mask: bool
+    jpeg_quality: Literal["keep"] | Annotated[int, Field(ge=1, le=100)]
+
+    enable_async: bool
+    max_num_async_workers: Annotated[int, Field(ge=1)]
+
+    model_type: Annotated[str, Field(min_length=1)]
+    model_dir: str
+    score_threshold: Annotated[float, Field(ge=0, le=1)]
+    tiles: bool
+    tile_pixels: Annotated[int, Field(ge=64)]
+    tile_overlap: Annotated[float, Field(ge=0, le=0.9)]
+    mask_dilation_pixels: Annotated[int, Field(ge=0)]
+    max_num_pixels: Annotated[int, Field(ge=1)]
+    gpu_memory_growth: bool
+    gpu_mixed_precision: bool
+    gpu_xla: bool
+    gpu_prefetch: bool
+
+    mask_color: Colour | None
+    blur: Annotated[float, Field(ge=1, le=100)] | None
+    gray_blur: bool
+    normalized_gray_blur: bool
+
+    uncaught_exception_email: bool
+    processing_error_email: bool
+    finished_email: bool
+    email_attach_log_file: Annotated[
+        bool, Field(validation_alias=AliasChoices("email_attach_log_file", "email_attach_log"))
+    ]
+    email_from_address: str
+    email_to_addresses: tuple[str, ...]
+    email_smtp_host: str
+    email_smtp_port: Annotated[int, Field(ge=1, le=65535)]
+
+    write_exif_to_db: bool
+    database: str
+    db_table: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+    db_formatters_module: str
+    db_max_n_accumulated_rows: Annotated[int, Field(ge=1)]
+    db_max_n_errors: Annotated[int, Field(ge=0)]
+    db_max_cache_size: Annotated[int, Field(ge=0)]
+
+    @field_validator("mask_color", "email_to_addresses", mode="before")
+    @classmethod
+    def _sequence(cls, value: object) -> object:
+        """YAML has lists where the model has tuples."""
+        return tuple(value) if isinstance(value, list) else value
+
+    @field_validator("error_output_mode", mode="before")
+    @classmethod
+    def _octal(cls, value: object) -> object:
+        """Four octal digits, however they were written: without quotes, YAML reads 0700 as the number 448."""
+        text = f"{value:o}" if type(value) is int else value
+        if not isinstance(text, str) or not _MODE.fullmatch(text):
+            raise ValueError("expected permissions")
+        return f"{int(text, 8):04o}"
+
+    @field_validator("capture_marker_file")
+    @classmethod
+    def _plain_name(cls, value: str) -> str:
+        if value in {".", ".."} or "/" in value or "\\" in value:
+            raise ValueError("expected a file name without folders")
+        return value
+
+    @field_validator("log_file_name")
+    @classmethod
+    def _log_fields(cls, value: str) -> str:
+        return _check_fields(value, frozenset(("datetime", "hostname")))
+
+    @field_validator("exif_mappenavn")
+    @classmethod
+    def _mappenavn_fields(cls, value: str) -> str:
+        return _check_fields(value, MAPPENAVN_FIELDS)
+
+    @property
+    def threads(self) -> int:
+        """How many threads read, make and copy pictures beside the model; 0 without overlap."""
+        return self.max_num_async_workers if self.enable_async else 0
+
+    @property
+    def error_mode(self) -> int:
+        """The permissions of the error folder and the folders below it, as the file system counts them."""
+        return int(self.error_output_mode, 8)
+
+    def picture_digest(self) -> str:
+        """A short digest of every setting that changes what is written for a picture."""
+        values = self.model_dump(mode="json", include=set(PICTURE_KEYS))
+        return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
+
+
+# (key, key it needs, why): refused where the first is on and the second is not.
+_DEPENDENCIES: Final = (
+    ("archive_json", "remote_json", "needs remote_json: True, since the archive gets a copy of that file"),
+    ("archive_mask", "remote_mask", "needs remote_mask: True, since the archive gets a copy of that file"),
+    (
+        "delete_input",
+        "draw_mask",
+        "needs draw_mask: True, since an original goes only once its masked picture stands",
+    ),
+)
+_MAIL_SWITCHES: Final = ("uncaught_exception_email", "processing_error_email", "finished_email")
+_MAIL_ADDRESSES: Final = ("email_from_address", "email_to_addresses")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedSettings:
+    """Settings in force, where each value came from, and the version tag that goes into every record."""
+
+    settings: Settings
+    sources: Mapping[str, str] = field(repr=False)
+    version_tag: str
+
+
+def config_dir() -> Path:
+    """The folder of the shipped configuration: beside the package in a checkout, inside it when installed."""
+    package = Path(__file__).resolve().parents[1]
+    candidates = (package / "config", package.parent / "config")
+    for candidate in candidates:
+        if (candidate / DEFAULT_CONFIG_NAME).is_file():
+            return candidate
+    raise ConfigurationError(
+        [ConfigProblem(str(candidates[0]), DEFAULT_CONFIG_NAME, "is missing; the installation is incomplete")]
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class MergedValues:
+    """The raw values of all layers, unchecked, and where each came from."""
+
+    values: Mapping[str, Any]
+    sources: Mapping[str, str]
+
+
+def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> MergedValues:
+    """Lay the custom file at `path` and `overrides` (key → value, from flags or a form) over the shipped defaults.
+
+    Raises:
+        ConfigurationError: a file cannot be read or is not YAML.
+    """
+    values = _read_yaml(config_dir() / DEFAULT_CONFIG_NAME)
+    sources = dict.fromkeys(values, "default")
+    layers: list[tuple[str, Mapping[str, Any]]] = []
+    if path is not None:
+        layers.append((str(path), _read_yaml(path)))
+    layers.append(("command line", overrides or {}))
+    for source, layer in layers:
+        for key, value in layer.items():
+            name = ALIASES.get(key, key)
+            values[name] = value
+            sources[name] = source
+    return MergedValues(values, sources)
+
+
+def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> LoadedSettings:
+    """The settings in force, checked.
+
+    Raises:
+        ConfigurationError: with every unknown key, wrong type and impossible combination, each with its file and key.
+    """
+    layers = merge_values(path, overrides)
+    problems = _combination_problems(layers)
+    try:
+        settings = Settings.model_validate(dict(layers.values))
+    except ValidationError as error:
+        raise ConfigurationError([*_field_problems(error, layers), *problems]) from None
+    if problems:
+        raise ConfigurationError(problems)
+    return LoadedSettings(settings, layers.sources, _version_tag(settings, path or config_dir() / DEFAULT_CONFIG_NAME))
+
+
+def _version_tag(settings: Settings, path: Path) -> str:
+    changed = datetime.fromtimestamp(path.stat().st_mtime)
+    return f"P{settings.application_version}_K{changed:%Y%m%d}"
+
+
+def _read_yaml(path: Path) -> dict[str, Any]:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError([ConfigProblem(str(path), "", f"cannot be read: {_reason(error)}")]) from error
+    try:
+        content = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        raise ConfigurationError([ConfigProblem(str(path), "", f"is not valid YAML: {error}")]) from error
+    if content is None:
+        return {}
+    if not isinstance(content, dict):
+        problem = ConfigProblem(str(path), "", f"expected keys and values, got a {type(content).__name__}")
+        raise ConfigurationError([problem])
+    return {str(key): value for key, value in content.items()}
+
+
+def _reason(error: OSError | UnicodeDecodeError) -> str:
+    return (isinstance(error, OSError) and error.strerror) or str(error)
+
+
+# What is told of a key whose type is more than one word; of the others, what the check itself says.
+_EXPECTED: Final[Mapping[str, str]] = {
+    "jpeg_quality": "expected keep or a whole number from 1 to 100",
+    "mask_color": "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50]",
+    "blur": "expected null or a number from 1 to 100",
+    "db_table": "expected the name of a table layout: a letter, then letters, digits or _",
+    "error_output_mode": 'expected octal digits in quotes that leave the owner every right, such as "0700" or "0750"',
+    "email_to_addresses": "expected a list of addresses, such as [someone@example.org]",
+}
+
+
+def _in_words(message: str) -> str:
+    return message.removeprefix("Value error, ").replace("Input should be", "must be")
+
+
+def _as_written(key: str, value: object) -> str:
+    octal = f" ({value:04o} in octal digits)" if key == "error_output_mode" and type(value) is int else ""
+    return f"{value!r}{octal}"
+
+
+def _field_problems(error: ValidationError, layers: MergedValues) -> list[ConfigProblem]:
+    messages: dict[str, list[str]] = {}
+    for item in error.errors(include_url=False):
+        key, unknown = str(item["loc"][0]), item["type"] == "extra_forbidden"
+        text = "unknown key" if unknown else _EXPECTED.get(key) or _in_words(item["msg"])
+        texts = messages.setdefault(key, [])
+        if text not in texts:
+            texts.append(text)
+    problems = []
+    for key, texts in messages.items():
+        got = "" if texts == ["unknown key"] else f", got {_as_written(key, layers.values.get(key))}"
+        problems.append(ConfigProblem(layers.sources.get(key, "default"), key, " or ".join(texts) + got))
+    return problems
+
+
+def _combination_problems(layers: MergedValues) -> list[ConfigProblem]:
+    """Settings that are sound alone and impossible together; looks at raw values, so that it runs beside the types."""
+    values, sources = layers.values, layers.sources
+    problems = [
+        ConfigProblem(sources[key], key, message)
+        for key, needed, message in _DEPENDENCIES
+        if values.get(key) is True and values.get(needed) is False
+    ]
+    if values.get("email_smtp_host") and any(values.get(key) is True for key in _MAIL_SWITCHES):
+        message = "is needed to send mail through email_smtp_host"
+        problems += [ConfigProblem(sources[key], key, message) for key in _MAIL_ADDRESSES if not values.get(key)]
+    return problems
+
+
+def _check_fields(template: str, known: frozenset[str]) -> str:
+    names = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
+    if unknown := names - known:
+        raise ValueError(f"unknown field {sorted(unknown)}, expected one of {sorted(known)}")
+    try:
+        template.format(**dict.fromkeys(known, ""))
+    except (ValueError, LookupError) as error:
+        raise ValueError(f"cannot be filled in ({error})") from None
+    return template

@@ -1,0 +1,1 @@
+"""Tables as their files describe them: columns, datatypes, formatters."""

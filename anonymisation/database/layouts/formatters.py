@@ -1,0 +1,189 @@
+"""The named formatters of table layouts: each makes one column's value from a record.
+
+A formatter takes the record and returns text, a number, a datetime in UTC, a `Point`, or None for NULL. It raises
+ValueError (or KeyError, TypeError) where the record does not hold what it needs, which becomes NULL and a warning.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final
+
+from anonymisation.database.fast_json import to_text
+from anonymisation.database.layouts.geometry import Point, parse_point
+
+Value = str | int | float | datetime | Point | None
+Formatter = Callable[[Mapping[str, Any]], Value]
+
+_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
+_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+
+def as_number(value: object) -> int | float | None:
+    """A record's number: whole values as int, NaN and nothing as None.
+
+    Raises:
+        ValueError: it is not a number, or not a finite one.
+    """
+    if value is None:
+        return None
+    if isinstance(value, str):
+        return _number_of(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"expected a number, got {value!r}")
+    return _whole(value)
+
+
+@lru_cache(maxsize=512)  # most numbers of a record are those of the record before: county, road, quality
+def _number_of(text: str) -> int | float | None:
+    stripped = text.strip()
+    if not stripped or stripped.lower() == "nan":
+        return None
+    if _INTEGER.fullmatch(stripped):
+        return int(stripped)  # exact, however many digits
+    if not _DECIMAL.fullmatch(stripped):
+        raise ValueError(f"expected a number, got {stripped!r}")
+    return _whole(float(stripped))
+
+
+def _whole(number: float) -> int | float | None:
+    if math.isnan(number):
+        return None
+    if math.isinf(number):
+        raise ValueError(f"expected a finite number, got {number!r}")
+    return int(number) if number == int(number) else number
+
+
+def as_text(value: object) -> str | None:
+    """A record's text. Empty is None, because Oracle keeps no empty text and all databases are to hold the same.
+
+    Raises:
+        ValueError: it is neither text nor a number.
+    """
+    if value is None or isinstance(value, str):
+        return value or None
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise ValueError(f"expected text, got {value!r}")
+    return str(value)
+
+
+def as_json(value: object) -> str | None:
+    """JSON text on one line, Unicode unescaped; None for None."""
+    return None if value is None else to_text(value)
+
+
+def as_time(value: object) -> datetime | None:
+    """A record's ISO 8601 time in UTC, microseconds truncated; a time without offset is taken for UTC.
+
+    Raises:
+        ValueError: it is not such a time.
+    """
+    if value is None:
+        return None
+    time = datetime.fromisoformat(str(value))
+    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+
+
+def as_point(value: object, dimension: int | None = None) -> Point | None:
+    """A record's point, with its height dropped for a `dimension` of 2.
+
+    Raises:
+        ValueError: it is not a point, or has no height where a `dimension` of 3 needs one.
+    """
+    if value is None:
+        return None
+    point = parse_point(str(value))
+    if dimension == 3 and point.dimension != 3:
+        raise ValueError(f"expected a point with a height, got {value!r}")
+    return point.flat() if dimension == 2 else point
+
+
+def _text(key: str) -> Formatter:
+    def formatter(record: Mapping[str, Any]) -> Value:
+        value = record[key]
+        return value or None if type(value) is str else as_text(value)
+
+    return formatter
+
+
+def _number(*keys: str) -> Formatter:
+    """The first of `keys` that the record holds; the later ones are names of older records."""
+
+    def formatter(record: Mapping[str, Any]) -> Value:
+        known = False
+        for key in keys:
+            if (value := record.get(key)) is not None:
+                return as_number(value)
+            known = known or key in record
+        if not known:
+            raise KeyError(keys[0])
+        return None
+
+    return formatter
+
+
+def _json(key: str) -> Formatter:
+    return lambda record: as_json(record[key])
+
+
+def _point(key: str, dimension: int) -> Formatter:
+    return lambda record: as_point(record[key], dimension)
+
+
+def _height(key: str) -> Formatter:
+    def formatter(record: Mapping[str, Any]) -> Value:
+        point = as_point(record[key])
+        return None if point is None else as_number(point.height)
+
+    return formatter
+
+
+def _year(key: str) -> Formatter:
+    def formatter(record: Mapping[str, Any]) -> Value:
+        value = record[key]
+        return None if value is None else datetime.fromisoformat(str(value)).year
+
+    return formatter
+
+
+FORMATTERS: Final[Mapping[str, Formatter]] = MappingProxyType(
+    {
+        "ID": _text("bildeid"),
+        "Tidspunkt": lambda record: as_time(record["exif_tid"]),
+        "Retning": _number("exif_heading"),
+        "Posisjon": _point("exif_gpsposisjon", 3),
+        "Posisjon_2d": _point("exif_gpsposisjon", 2),
+        "Hoyde": _height("exif_gpsposisjon"),
+        "SenterlinjePosisjon": _point("senterlinjeposisjon", 3),
+        "SenterlinjePosisjon_2d": _point("senterlinjeposisjon", 2),
+        "SenterlinjeHoyde": _height("senterlinjeposisjon"),
+        "FylkeNummer": _number("exif_fylke"),
+        "Vegkategori": _text("exif_vegkat"),
+        "Vegstatus": _text("exif_vegstat"),
+        "Vegnummer": _number("exif_vegnr"),
+        "StrekningReferanse": _text("exif_strekningreferanse"),
+        "HP": _number("exif_hp"),
+        "Strekning": _number("exif_strekning"),
+        "Delstrekning": _number("exif_delstrekning"),
+        "Ankerpunkt": _number("exif_ankerpunkt"),
+        "Kryssdel": _number("exif_kryssdel"),
+        "Sideanleggsdel": _number("exif_sideanleggsdel"),
+        "Meter": _number("exif_meter"),
+        "Mappenavn": _text("mappenavn"),
+        "Filnavn": _text("exif_filnavn"),
+        "JsonData": as_json,
+        "ReflinkID": _number("exif_reflinkid", "veglenkeid"),
+        "ReflinkPosisjon": _number("exif_reflinkposisjon", "veglenkepos"),
+        "DetekterteObjekter": _json("detekterte_objekter"),
+        "Aar": _year("exif_dato"),
+        "Feltkode": _text("exif_feltkode"),
+        "VegIdentitet": _text("exif_roadident"),
+        "Versjon": _text("versjon"),
+        "ExifKvalitet": _number("exif_kvalitet"),
+    }
+)

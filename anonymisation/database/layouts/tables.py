@@ -1,0 +1,246 @@
+"""Table layouts: one YAML file per table, every mistake in it reported at once with file and column."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+import yaml
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError, ValidationInfo
+
+from anonymisation.core.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.settings import config_dir as shipped_config_dir
+from anonymisation.database.layouts.datatypes import DataType, Kind, parse_dtype
+from anonymisation.database.layouts.formatters import FORMATTERS, Formatter
+
+MAX_IDENTIFIER: Final = 63  # PostgreSQL's limit, the smallest of the databases meant here (Oracle 12.2: 128)
+_IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_EXTRAS: Final = ("PRIMARY KEY", "NOT NULL", "UNIQUE")
+_EXTRA: Final = re.compile(rf"\s*(?:(?:{'|'.join(_EXTRAS)})\s*)*")
+
+
+def is_identifier(text: str) -> bool:
+    """Whether `text` can name a table, column or schema in every database meant here."""
+    return bool(_IDENTIFIER.fullmatch(text)) and len(text) <= MAX_IDENTIFIER
+
+
+def _identifier(value: object) -> object:
+    if isinstance(value, str) and not is_identifier(value):
+        raise ValueError(f"expected a letter, then letters, digits or _, up to {MAX_IDENTIFIER}; got {value!r}")
+    return value
+
+
+def _dtype(value: object) -> object:
+    return parse_dtype(value) if isinstance(value, str) else value
+
+
+def _extra(value: object) -> object:
+    if value is None:
+        return ()
+    text = " ".join(str(value).upper().split())
+    if not _EXTRA.fullmatch(text):
+        raise ValueError(f"expected any of {', '.join(_EXTRAS)}; got {value!r}")
+    return tuple(extra for extra in _EXTRAS if extra in text)
+
+
+def _known_formatter(value: object, info: ValidationInfo) -> object:
+    known = (info.context or {}).get("formatters", FORMATTERS)
+    if isinstance(value, str) and value not in known:
+        raise ValueError(f"unknown formatter {value!r}, expected one of {', '.join(sorted(known))}")
+    return value
+
+
+Identifier = Annotated[str, BeforeValidator(_identifier)]
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, arbitrary_types_allowed=True)
+
+
+class DimElement(_Frozen):
+    """One axis of a geometry column: bounds and tolerance in the axis' unit (metres of tolerance for degrees)."""
+
+    name: Identifier
+    min: Annotated[float, Field(allow_inf_nan=False)]
+    max: Annotated[float, Field(allow_inf_nan=False)]
+    tol: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class SpatialMetadata(_Frozen):
+    """What a database is told of a geometry column; `dim_elements` has one element per dimension."""
+
+    dimension: Literal[2, 3]
+    srid: Annotated[int, Field(gt=0)]
+    dim_elements: Annotated[tuple[DimElement, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)]
+
+
+class ColumnLayout(_Frozen):
+    """One column; `extra` holds the constraints it was given, of PRIMARY KEY, NOT NULL and UNIQUE."""
+
+    name: Identifier
+    dtype: Annotated[DataType, BeforeValidator(_dtype)]
+    formatter: Annotated[str, BeforeValidator(_known_formatter)]
+    extra: Annotated[tuple[str, ...], BeforeValidator(_extra)] = ()
+    spatial_metadata: SpatialMetadata | None = None
+
+
+class TableLayout(_Frozen):
+    """A table: its name, its columns in order, which of them is the primary key, and where formatters are found."""
+
+    name: Identifier
+    pk_column: Identifier
+    columns: tuple[ColumnLayout, ...]
+    formatters: SkipValidation[Mapping[str, Formatter]] = Field(default=FORMATTERS, repr=False)
+
+    @cached_property
+    def plan(self) -> tuple[tuple[str, Formatter, frozenset[type], ColumnLayout], ...]:
+        """Per column its name, formatter, and the exact types of values that need no further look; made once."""
+        return tuple(
+            (column.name, self.formatters[column.formatter], column.dtype.usual_types, column)
+            for column in self.columns
+        )
+
+    def requires(self, column: ColumnLayout) -> bool:
+        """Whether the column takes no NULL."""
+        return column.name == self.pk_column or bool({"NOT NULL", "PRIMARY KEY"} & set(column.extra))
+
+
+def load_layout(
+    name: str, config_dir: Path | None = None, formatters: Mapping[str, Formatter] = FORMATTERS
+) -> TableLayout:
+    """Read `<config_dir>/db_tables/<name>.yml`; `config_dir` None means the shipped configuration.
+
+    `formatters` are the functions that the layout may name.
+
+    Raises:
+        ConfigurationError: there is no such file, or with every mistake in it, each with its file and column.
+    """
+    folder = (config_dir or shipped_config_dir()) / "db_tables"
+    path = folder / f"{name}.yml"
+    if not is_identifier(name) or not path.is_file():
+        there = ", ".join(sorted(file.stem for file in folder.glob("*.yml"))) or "none"
+        raise ConfigurationError([ConfigProblem(str(folder), name, f"no such table layout; there are: {there}")])
+    content = _read(path)
+    problems: list[ConfigProblem] = []
+    columns = _columns(content, str(path), formatters, problems)
+    problems += _table_problems(content, str(path))
+    if problems:
+        raise ConfigurationError(problems)
+    return TableLayout(name=name, pk_column=content["pk_column"], columns=tuple(columns), formatters=formatters)
+
+
+def _columns(
+    content: Mapping[str, Any], source: str, formatters: Mapping[str, Formatter], problems: list[ConfigProblem]
+) -> list[ColumnLayout]:
+    columns = []
+    for index, raw in enumerate(_raw_columns(content)):
+        label = _label(index, raw)
+        try:
+            columns.append(ColumnLayout.model_validate(raw, context={"formatters": formatters}))
+        except ValidationError as error:
+            problems += [_problem(source, label, item) for item in error.errors(include_url=False)]
+        if isinstance(raw, dict):
+            problems += [ConfigProblem(source, f"{label}.{key}", text) for key, text in _spatial_problems(raw)]
+    return columns
+
+
+def _problem(source: str, label: str, item: Any) -> ConfigProblem:
+    key = ".".join([label, *(str(part) for part in item["loc"])])
+    match item["type"]:
+        case "missing":
+            message = "is missing"
+        case "extra_forbidden":
+            message = "unknown key"
+        case "value_error":
+            message = str(item["ctx"]["error"])
+        case _:
+            message = f"{item['msg']}, got {item['input']!r}"
+    return ConfigProblem(source, key, message)
+
+
+def _spatial_problems(raw: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What concerns several keys of one column, and so is no single key's mistake."""
+    geometry = str(raw.get("dtype")).strip().upper() == Kind.GEOMETRY.value
+    spatial = raw.get("spatial_metadata")
+    if geometry and spatial is None:
+        return [("spatial_metadata", "is missing, a column of type SDO_GEOMETRY needs it")]
+    if not geometry and spatial is not None:
+        return [("spatial_metadata", "only a column of type SDO_GEOMETRY has it")]
+    elements = spatial.get("dim_elements") if isinstance(spatial, dict) else None
+    if not isinstance(spatial, dict) or not isinstance(elements, list):
+        return []
+    problems = []
+    if spatial.get("dimension") in (2, 3) and len(elements) != spatial["dimension"]:
+        text = f"expected {spatial['dimension']} elements, one per dimension, got {len(elements)}"
+        problems.append(("spatial_metadata.dim_elements", text))
+    for index, element in enumerate(elements):
+        low, high = (element.get(key) if isinstance(element, dict) else None for key in ("min", "max"))
+        if isinstance(low, (int, float)) and isinstance(high, (int, float)) and low >= high:
+            problems.append((f"spatial_metadata.dim_elements.{index}", f"min {low} is not below max {high}"))
+    return problems
+
+
+def _table_problems(content: Mapping[str, Any], source: str) -> list[ConfigProblem]:
+    """What concerns the table as a whole: unknown keys, no columns, columns of one name, the primary key."""
+    problems = [ConfigProblem(source, str(key), "unknown key") for key in content.keys() - {"pk_column", "columns"}]
+    raws = _raw_columns(content)
+    if not raws:
+        problems.append(ConfigProblem(source, "columns", "expected a list of columns"))
+    seen: dict[str, str] = {}
+    for index, raw in enumerate(raws):
+        label = _label(index, raw)
+        # Databases do not tell column names apart by case.
+        if (earlier := seen.setdefault(label.lower(), label)) is not label:
+            problems.append(ConfigProblem(source, label, f"duplicate column, {earlier} is there already"))
+    return problems + [ConfigProblem(source, key, text) for key, text in _key_problems(content, raws)]
+
+
+def _key_problems(content: Mapping[str, Any], raws: list[Any]) -> list[tuple[str, str]]:
+    name = content.get("pk_column")
+    if name is None:
+        return [("pk_column", "is missing, a table needs a primary key")]
+    column = next((raw for raw in raws if isinstance(raw, dict) and raw.get("name") == name), None)
+    if column is None:
+        return [("pk_column", f"no column is named {name!r}, so the table has no primary key")]
+    problems = []
+    if "VARCHAR" not in str(column.get("dtype")).upper():
+        problems.append((f"{name}.dtype", f"a primary key is a VARCHAR, got {column.get('dtype')!r}"))
+    for index, raw in enumerate(raws):
+        if raw is not column and isinstance(raw, dict) and "PRIMARY KEY" in str(raw.get("extra")).upper():
+            problems.append((f"{_label(index, raw)}.extra", f"PRIMARY KEY, but pk_column names {name}"))
+    return problems
+
+
+def _raw_columns(content: Mapping[str, Any]) -> list[Any]:
+    columns = content.get("columns")
+    return columns if isinstance(columns, list) else []
+
+
+def _label(index: int, raw: object) -> str:
+    name = raw.get("name") if isinstance(raw, dict) else None
+    return name if isinstance(name, str) and name else f"columns[{index}]"
+
+
+class _UniqueKeys(yaml.SafeLoader):
+    """YAML that refuses a key given twice, of which the safe loader would silently keep the last."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", node.start_mark)
+        return super().construct_mapping(node, deep=deep)
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a safe loader
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ConfigurationError([ConfigProblem(str(path), "-", f"cannot be read: {error}")]) from error
+    if not isinstance(content, dict):
+        problem = ConfigProblem(str(path), "-", f"expected keys and values, got a {type(content).__name__}")
+        raise ConfigurationError([problem])
+    return content

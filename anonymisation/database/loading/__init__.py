@@ -1,0 +1,1 @@
+"""Records on their way into a table: batches, the spool, whose row stands."""

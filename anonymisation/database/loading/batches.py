@@ -1,0 +1,78 @@
+"""Records in batches, with the rows made of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from anonymisation.database.layouts.columns import Row, row_from_record
+from anonymisation.database.layouts.tables import TableLayout
+from anonymisation.database.loading.limits import SourceRecord
+from anonymisation.database.loading.spool import line
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Records and the rows made of them, in the order of paths: of two with one identifier the greater is the last.
+
+    `lines` are the spool's, of records that are not in it yet.
+    """
+
+    records: Sequence[SourceRecord]
+    rows: Sequence[Row]
+    lines: Sequence[bytes] = ()
+
+    def first(self, number: int) -> Batch:
+        """The first so many records of it."""
+        return Batch(self.records[:number], self.rows[:number], self.lines[:number])
+
+
+def make_batch(records: Iterable[SourceRecord], layout: TableLayout) -> Batch:
+    """The rows of `records`."""
+    ordered = sorted(records, key=lambda item: item.picture)
+    return Batch(ordered, [row_from_record(layout, item.record) for item in ordered])
+
+
+class Batches:
+    """New records in batches, each read while no lock is held, and made into rows while the database works on another.
+
+    That takes no thread: two of them would wait for each other's turn at the interpreter more than they save. What goes
+    wrong is raised when its turn comes, after all that was read before it.
+    """
+
+    def __init__(self, records: Iterable[SourceRecord], size: int, layout: TableLayout) -> None:
+        self._records = iter(records)
+        self._size = size
+        self._layout = layout
+        self._made: Batch | None = None
+        self._failed: Exception | None = None
+        self._read: list[SourceRecord] = []
+        self._read_next()
+
+    def take(self) -> Batch | None:
+        """The next batch; None at the end."""
+        self.make_next()
+        made, self._made, self._read = self._made, None, []
+        if made is not None and self._failed is None:
+            self._read_next()
+        elif made is None and self._failed is not None:
+            raise self._failed
+        return made
+
+    def make_next(self) -> None:
+        """Make the next batch unless that is done."""
+        if self._made is not None or not self._read:
+            return
+        try:
+            made = make_batch(self._read, self._layout)
+            self._made = replace(made, lines=[line(item) for item in made.records])
+        except Exception as error:  # noqa: BLE001 - it is no fault of the batch that is being sent now
+            self._failed = error
+
+    def _read_next(self) -> None:
+        try:
+            for item in islice(self._records, self._size):
+                self._read.append(item)
+        except Exception as error:  # noqa: BLE001 - as above
+            self._failed = error

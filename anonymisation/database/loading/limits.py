@@ -1,0 +1,80 @@
+"""What goes into a load, what bounds it, and what it tells."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from anonymisation.core.errors import LoadFailedError
+from anonymisation.core.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class SourceRecord:
+    """One picture's record; `picture` is its path below the input folder, with `/`."""
+
+    picture: str
+    record: dict[str, Any]
+
+    def __post_init__(self) -> None:
+        if not self.picture:
+            raise ValueError("expected the picture's path below the input folder, got nothing")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadLimits:
+    """Rows per batch, refused rows that a load goes on with, and rows that may wait for a database that is away."""
+
+    batch_rows: int = 500
+    max_errors: int = 1000
+    max_waiting: int = 1000
+
+    def __post_init__(self) -> None:
+        if self.batch_rows < 1 or self.max_errors < 0 or self.max_waiting < 0:
+            raise ValueError(f"expected batch_rows from 1, max_errors and max_waiting from 0, got {self}")
+
+    @classmethod
+    def from_settings(cls, settings: Settings) -> LoadLimits:
+        """db_max_n_accumulated_rows, db_max_n_errors and db_max_cache_size."""
+        return cls(settings.db_max_n_accumulated_rows, settings.db_max_n_errors, settings.db_max_cache_size)
+
+
+@dataclass(frozen=True, slots=True)
+class RowFailure:
+    """A row that the database refused, by its picture, and why."""
+
+    picture: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Collision:
+    """Two pictures with one identifier: the row of `stands` is in the table, that of `yields` is not."""
+
+    identifier: str
+    stands: str
+    yields: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoadReport:
+    """What became of the records of one load: inserted + updated + len(failed) + waiting is their number.
+
+    A picture that yields in a collision counts as updated: its identifier has its row. `resent` counts rows of earlier
+    loads that went in now; such rows that were refused are in `failed` as well.
+    """
+
+    inserted: int
+    updated: int
+    failed: tuple[RowFailure, ...]
+    waiting: int
+    collisions: tuple[Collision, ...]
+    resent: int = 0
+
+
+class LoadStoppedError(LoadFailedError):
+    """A load stopped before its end; `report` tells how far it came."""
+
+    def __init__(self, message: str, report: LoadReport) -> None:
+        super().__init__(message)
+        self.report = report

@@ -1,0 +1,244 @@
+"""Loading records into a table: in batches, idempotently, with nothing lost when the database or the process goes away.
+
+Every batch is on disk (`spool`) before the database hears of it, and leaves the disk when the database has committed
+it. Batches of all loaders of one state folder go in one after the other, in the order in which they came to disk.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from anonymisation.core.errors import ConfigurationError, DatabaseUnavailableError
+from anonymisation.database.dialects.base import Written, existing_keys, nothing
+from anonymisation.database.loading.batches import Batch, Batches, make_batch
+from anonymisation.database.loading.limits import (
+    Collision,
+    LoadLimits,
+    LoadReport,
+    LoadStoppedError,
+    RowFailure,
+    SourceRecord,
+)
+from anonymisation.database.loading.picture_registry import IdentifierRegistry
+from anonymisation.database.loading.spool import Segment, Spool, waiting_elsewhere
+from anonymisation.database.target import (
+    ConnectionLostError,
+    DatabaseTarget,
+    embedded_url,
+    existing_ids,
+    open_target,
+    transaction,
+)
+
+__all__ = [
+    "Collision",
+    "DatabaseTarget",
+    "LoadLimits",
+    "LoadReport",
+    "LoadStoppedError",
+    "RowFailure",
+    "SourceRecord",
+    "embedded_url",
+    "existing_ids",
+    "load_records",
+    "open_target",
+    "send_spooled",
+]
+
+
+def load_records(
+    records: Iterable[SourceRecord], target: DatabaseTarget, state: Path, limits: LoadLimits
+) -> LoadReport:
+    """Upsert the rows of `records`, after those that wait from earlier loads (order keeps newer rows newer).
+
+    A database that is away is no error: rows wait below `state`, and the report says how many.
+
+    Raises:
+        LoadStoppedError: more rows than `limits` allows were refused, or wait; every row taken is in the database, in
+            the spool or reported as refused, and loading the same again goes on from there.
+        ConfigurationError: the login is refused, or the table is not there or not of this layout; rows taken wait.
+        ShareUnavailableError: the state folder cannot be used.
+    """
+    # A batch may all have to wait, so it is never larger than what may wait.
+    batches = Batches(records, min(limits.batch_rows, max(limits.max_waiting, 1)), target.layout)
+    loading = _Loading(target, state, limits, meanwhile=batches.make_next)
+    while batch := batches.take():
+        loading.load(batch)
+    return loading.report()
+
+
+def send_spooled(target: DatabaseTarget, state: Path, limits: LoadLimits) -> LoadReport:
+    """Send the rows that wait for `target` from earlier loads, once each; to be called at start.
+
+    Raises: as `load_records`.
+    """
+    elsewhere = waiting_elsewhere(state, target.key(state))
+    for folder, rows in elsewhere.items():
+        logging.getLogger(__name__).warning(
+            "%s: %d rows wait there for another database or table than %s, table %s; load into that one to send them",
+            folder, rows, target.place, target.layout.name,
+        )  # fmt: skip
+    loading = _Loading(target, state, limits)
+    return loading.send_waiting()
+
+
+@dataclass(slots=True)
+class _Tally:
+    """Counts that grow while a load goes on."""
+
+    inserted: int = 0
+    updated: int = 0
+    failed: list[RowFailure] = field(default_factory=list)
+    collisions: dict[Collision, None] = field(default_factory=dict)
+
+    def add(self, picture: str, outcome: Written) -> None:
+        if outcome.refused is not None:
+            self.failed.append(RowFailure(picture, outcome.refused))
+        elif outcome.inserted:
+            self.inserted += 1
+        else:
+            self.updated += 1
+
+
+class _Loading:
+    """One call of `load_records` or `send_spooled`."""
+
+    def __init__(
+        self, target: DatabaseTarget, state: Path, limits: LoadLimits, meanwhile: Callable[[], None] = nothing
+    ) -> None:
+        key = target.key(state)
+        self._meanwhile = meanwhile
+        self._target = target
+        self._limits = limits
+        self._spool = Spool(state, key)
+        self._registry = IdentifierRegistry(state, key)
+        self._new = _Tally()
+        self._old = _Tally()
+        self._waiting = 0
+        self._away = False
+
+    def load(self, batch: Batch) -> None:
+        with self._spool.locked():
+            self._send_segments()
+            size = len(batch.records)
+            room = self._limits.max_waiting - self._spool.waiting() if self._away else size
+            taken = batch if room >= size else batch.first(max(room, 0))
+            count = len(taken.records)
+            if count:
+                segment = self._spool.append(taken.lines)
+                if not self._send(segment, taken, self._new):
+                    self._waiting += count
+            waiting = self._spool.waiting()
+        if count < size or waiting > self._limits.max_waiting:
+            following = batch.records[count].picture if count < size else "the next record"
+            raise LoadStoppedError(
+                f"{self._target.place}: the database is away and {waiting} rows wait for it (db_max_cache_size "
+                f"{self._limits.max_waiting}); stopped before {following}. Nothing is lost: load again when it is back",
+                self.report(),
+            )
+        self._check_failures()
+
+    def send_waiting(self) -> LoadReport:
+        with self._spool.locked():
+            self._send_segments()
+            waiting = self._spool.waiting()
+        self._check_failures()
+        old = self._old
+        return LoadReport(old.inserted, old.updated, tuple(old.failed), waiting, tuple(old.collisions))
+
+    def report(self) -> LoadReport:
+        new, old = self._new, self._old
+        return LoadReport(
+            inserted=new.inserted,
+            updated=new.updated,
+            failed=(*old.failed, *new.failed),
+            waiting=self._waiting,
+            collisions=tuple(old.collisions | new.collisions),
+            resent=old.inserted + old.updated,
+        )
+
+    def _send_segments(self) -> None:
+        for segment in self._spool.segments():
+            if self._away:
+                return
+            records, whole = self._spool.read(segment)
+            self._send(segment, make_batch(records, self._target.layout), self._old, whole=whole)
+
+    def _send(self, segment: Segment, batch: Batch, tally: _Tally, *, whole: bool = True) -> bool:
+        """Write a batch and forget its segment; False when the database is away, which ends all tries of this load."""
+        if self._away:
+            self._spool.keep(segment)
+            return False
+        try:
+            self._write(batch, tally)
+        except DatabaseUnavailableError as error:
+            self._away = True
+            self._spool.keep(segment)
+            logging.getLogger(__name__).warning("%s; rows wait in %s", error, segment.path.parent)
+            return False
+        except ConfigurationError:
+            self._spool.keep(segment)
+            waiting = self._spool.waiting()
+            logging.getLogger(__name__).warning("%d rows wait in %s until that is mended", waiting, segment.path.parent)
+            raise
+        self._spool.remove(segment, whole=whole)
+        return True
+
+    def _write(self, batch: Batch, tally: _Tally) -> None:
+        """Write a batch; once more where the connection broke or another loader was in the way."""
+        try:
+            _write(batch, self._target, self._registry, tally, self._meanwhile)
+        except ConnectionLostError as error:
+            logging.getLogger(__name__).warning("%s; trying once more", error)
+            _write(batch, self._target, self._registry, tally, self._meanwhile)
+
+    def _check_failures(self) -> None:
+        failures = [*self._old.failed, *self._new.failed]
+        if len(failures) > self._limits.max_errors:
+            raise LoadStoppedError(
+                f"{self._target.place}: {len(failures)} rows were refused (db_max_n_errors {self._limits.max_errors}), "
+                f"the last is that of {failures[-1].picture}: {failures[-1].reason}",
+                self.report(),
+            )
+
+
+def _write(
+    batch: Batch, target: DatabaseTarget, registry: IdentifierRegistry, tally: _Tally, meanwhile: Callable[[], None]
+) -> None:
+    """Upsert a batch in one transaction, then note whose rows stand; called with the spool's lock held."""
+    ordered, rows = batch.records, batch.rows
+    keys = [row[target.layout.pk_column] for row in rows]
+    registered = registry.pictures(key for key in keys if isinstance(key, str))
+    contested = {
+        key for key, item in zip(keys, ordered, strict=True)
+        if isinstance(key, str) and registered.get(key, item.picture) != item.picture
+    }  # fmt: skip
+    with transaction(target) as connection:
+        # A registered picture whose row is gone (another database file, rows deleted) has nothing to stand for.
+        there = existing_keys(connection, target.table, sorted(contested))
+        standing = {name: registered[name] for name in contested & there}
+        writing: list[int] = []
+        yielding: list[int] = []
+        for index, item in enumerate(ordered):
+            yields = standing.get(str(keys[index]), "") > item.picture
+            (yielding if yields else writing).append(index)
+        written = target.writer.write(connection, [rows[index] for index in writing], meanwhile)
+    outcomes = dict(zip(writing, written, strict=True)) | dict.fromkeys(yielding, Written())
+    loaded = [(str(keys[i]), item.picture) for i, item in enumerate(ordered) if outcomes[i].refused is None]
+    registry.claim({name: max(picture, standing.get(name, "")) for name, picture in loaded})
+    for index, outcome in sorted(outcomes.items()):
+        tally.add(ordered[index].picture, outcome)
+    tally.collisions |= dict.fromkeys(_collisions(loaded, standing))
+
+
+def _collisions(loaded: Iterable[tuple[str, str]], standing: dict[str, str]) -> Iterator[Collision]:
+    pictures: dict[str, set[str]] = {}
+    for name, picture in loaded:
+        pictures.setdefault(name, {standing.get(name, picture)}).add(picture)
+    for name, rivals in pictures.items():
+        stands = max(rivals)
+        for picture in sorted(rivals - {stands}):
+            yield Collision(name, stands, picture)

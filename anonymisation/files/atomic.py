@@ -1,0 +1,149 @@
+"""Writing files so that a killed run leaves nothing half-written under a final name."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import re
+import secrets
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import IO, Final
+
+from anonymisation.files.access import is_share_error
+from anonymisation.files.permissions import new_file, new_file_exactly
+from anonymisation.files.plain import open_plain
+
+# Hidden, so that no reader of *.jpg takes it; short, so that long names stay within the limit of 255 bytes.
+_PART_NAME: Final = re.compile(r"\.[0-9a-f]{16}\.part")
+
+
+_CHUNK_BYTES: Final = 1 << 20
+
+
+class Part:
+    """A file that is written beside its place, where it is put when it has been flushed."""
+
+    def __init__(self, path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None) -> None:
+        """Write `data` (at once, or in pieces); with `mode` the file has these permissions, whatever the umask."""
+        self.path = path
+        self._part = _part_path(path)
+        self._stream: IO[bytes] | None = None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            self._stream = new_file(self._part, 0o666) if mode is None else new_file_exactly(self._part, mode)
+            self._stream.writelines([data] if isinstance(data, bytes) else data)
+        except BaseException:
+            self.discard()
+            raise
+
+    def flush(self) -> None:
+        """Bring it to the disk."""
+        if self._stream is not None:
+            with self._stream:
+                _flush(self._stream)
+
+    def put(self) -> None:
+        """Let it take its place, which holds what it held before or all of it."""
+        self._part.replace(self.path)
+
+    def discard(self) -> None:
+        """Remove it, unless it has taken its place."""
+        if self._stream is not None:
+            with contextlib.suppress(OSError):  # what it could not write goes anyway
+                self._stream.close()
+        self._part.unlink(missing_ok=True)
+
+
+def write_atomically(path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None) -> None:
+    """Write `data` (at once, or in pieces) so that `path` is either as it was or whole.
+
+    It goes to a flushed file in the same folder, which is then renamed. With `mode` the file has these permissions
+    from its first byte on, whatever the umask.
+    """
+    part = Part(path, data, mode=mode)
+    try:
+        part.flush()
+        part.put()
+        flush_folder(path.parent)
+    except BaseException:
+        part.discard()
+        raise
+
+
+def _put(part: Path, target: Path, _: str) -> None:
+    part.replace(target)
+
+
+def copy_atomically(
+    source: Path, target: Path, *, put: Callable[[Path, Path, str], None] = _put, mode: int | None = None
+) -> str:
+    """Copy `source` with its times to `target`, whole or not at all, and return the SHA-256 of the bytes copied.
+
+    `put` renames the flushed copy (of that checksum) to `target`, or raises why that must not be; it is removed then.
+    From its first byte on the copy has the permissions `mode`, whatever the umask; without `mode` at most those of
+    `source`, so that no one may read it who may not read that.
+
+    Raises:
+        OSError: it cannot be copied, or `source` is a link or no file.
+    """
+    part = _part_path(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    digest = hashlib.sha256()
+    try:
+        with open_plain(source) as reader:
+            status = os.fstat(reader.fileno())
+            most = status.st_mode & 0o666 | 0o600
+            with new_file(part, most) if mode is None else new_file_exactly(part, mode) as writer:
+                while chunk := reader.read(_CHUNK_BYTES):
+                    digest.update(chunk)
+                    writer.write(chunk)
+                _flush(writer)
+        os.utime(part, ns=(status.st_atime_ns, status.st_mtime_ns))
+        put(part, target, digest.hexdigest())
+        flush_folder(target.parent)
+    except BaseException:
+        part.unlink(missing_ok=True)
+        raise
+    return digest.hexdigest()
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file of this name is what an interrupted write left (or one that is going on)."""
+    return _PART_NAME.fullmatch(name) is not None
+
+
+def remove_leftovers(folder: Path) -> int:
+    """Remove what interrupted writes left in `folder`; call it only while no one else can be writing there."""
+    removed = 0
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
+        for entry in entries:
+            if is_leftover(entry.name):
+                Path(entry.path).unlink(missing_ok=True)
+                removed += 1
+    return removed
+
+
+def _part_path(path: Path) -> Path:
+    return path.with_name(f".{secrets.token_hex(8)}.part")
+
+
+def _flush(stream: IO[bytes]) -> None:
+    stream.flush()
+    os.fsync(stream.fileno())
+
+
+def flush_folder(path: Path) -> None:
+    """Bring a rename to the disk: an original may be removed because of it.
+
+    Not every network share can do this, and says so (mostly EINVAL); a share that is away, or full, did not do it.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if is_share_error(error):
+            raise
+    finally:
+        os.close(descriptor)

@@ -1,0 +1,22 @@
+"""What stands for bytes and names: SHA-256 checksums."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+
+def sha256_of(data: bytes) -> str:
+    """The SHA-256 of `data` as 64 hexadecimal digits."""
+    return hashlib.sha256(data).hexdigest()
+
+
+def name_digest(name: str) -> str:
+    """What stands for a name in paths and addresses, whatever characters it is of: 16 hexadecimal digits."""
+    return sha256_of(name.encode("utf-8", "surrogateescape"))[:16]
+
+
+def sha256_of_file(path: Path) -> str:
+    """The SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces; a link is followed."""
+    with path.open("rb") as stream:
+        return hashlib.file_digest(stream, "sha256").hexdigest()

@@ -1,0 +1,234 @@
+"""The files of pictures brought to the disk beside the work on the next ones, those of several pictures together.
+
+Until a flush returns takes milliseconds, nearly whatever it brings to the disk, and on a busy disk tens of them. So the
+files that wait are flushed one behind the other, and each folder once for all of them.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+from anonymisation.core.errors import ImageError, ShareUnavailableError
+from anonymisation.core.settings import Settings
+from anonymisation.files.access import with_access
+from anonymisation.files.atomic import Part, flush_folder, write_atomically
+
+M = TypeVar("M")
+T = TypeVar("T")
+PictureFiles = Sequence[tuple[Path, bytes]]
+_MOST_TOGETHER: Final = 16
+_FIRST, _LAST = slice(None, -1), slice(-1, None)
+
+
+def write_one_by_one(settings: Settings, files: PictureFiles) -> None:
+    """Write a picture's files in their order; where one cannot be written, none stays that was not there before.
+
+    Raises:
+        ImageError: one cannot be written.
+        ShareUnavailableError: the share did not come back in time.
+    """
+    new: list[Path] = []
+    try:
+        for path, data in files:
+            if not path.exists():
+                new.append(path)
+            _write(settings, path, data)
+    except ImageError:
+        _remove(new)
+        raise
+
+
+def _remove(paths: Sequence[Path]) -> None:
+    for path in paths:
+        with contextlib.suppress(OSError):  # that something went wrong is told already
+            path.unlink(missing_ok=True)
+
+
+def _write(settings: Settings, path: Path, data: bytes) -> None:
+    try:
+        with_access(settings, f"writing {path}", lambda: write_atomically(path, data))
+    except OSError as error:
+        raise ImageError(f"{path} cannot be written: {error.strerror}") from error
+
+
+def write_together(pictures: Sequence[PictureFiles]) -> list[OSError | None]:
+    """Write the files of several pictures; of each picture, what went wrong.
+
+    The last file of each appears when all of the others have been brought to the disk. Of a picture that goes wrong no
+    file stays that was not there before.
+    """
+    group = [_Picture(files) for files in pictures]
+    steps = (
+        lambda picture: picture.begin(),
+        lambda picture: picture.flush(),
+        lambda picture: picture.put(_FIRST),
+        _folders_once(_FIRST),
+        lambda picture: picture.put(_LAST),
+        _folders_once(_LAST),
+    )
+    for step in steps:
+        for picture in group:
+            picture.attempt(step)
+    return [picture.error for picture in group]
+
+
+def _folders_once(which: slice) -> Callable[[_Picture], None]:
+    done: set[Path] = set()
+
+    def flush(picture: _Picture) -> None:
+        for folder in {part.path.parent for part in picture.parts[which]} - done:
+            flush_folder(folder)
+            done.add(folder)
+
+    return flush
+
+
+class _Picture:
+    """The files of one picture on their way."""
+
+    def __init__(self, files: PictureFiles) -> None:
+        self._files = files
+        self._new: list[Path] = []
+        self.parts: list[Part] = []
+        self.error: OSError | None = None
+
+    def attempt(self, step: Callable[[_Picture], None]) -> None:
+        """Take a step, unless one went wrong before."""
+        if self.error is None:
+            try:
+                step(self)
+            except OSError as error:
+                self.error = error
+                self._undo()
+
+    def begin(self) -> None:
+        self._new = [path for path, _ in self._files if not path.exists()]
+        for path, data in self._files:
+            self.parts.append(Part(path, data))
+
+    def flush(self) -> None:
+        for part in self.parts:
+            part.flush()
+
+    def put(self, which: slice) -> None:
+        for part in self.parts[which]:
+            part.put()
+
+    def _undo(self) -> None:
+        for part in self.parts:
+            with contextlib.suppress(OSError):  # what stays of it goes with the leftovers
+                part.discard()
+        _remove(self._new)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Job:
+    files: PictureFiles
+    then: Callable[[], Any]
+    future: Future[Any]
+
+
+class Writer:
+    """Writes the files of pictures: `beside` in a thread of its own, all that wait together; otherwise at once."""
+
+    def __init__(self, settings: Settings, *, beside: bool) -> None:
+        self._settings = settings
+        self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True) if beside else None
+        self.given_up = False
+        """Whether an error ended the work."""
+        self._away: ShareUnavailableError | None = None
+
+    def __enter__(self) -> Self:
+        if self._thread is not None:
+            self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Wait for what is on its way; after an error, what has not begun is given up."""
+        self.given_up = kind is not None
+        if self._thread is not None:
+            self._jobs.put(None)
+            self._thread.join()
+
+    def write(self, files: PictureFiles, then: Callable[[], T]) -> Future[T]:
+        """Write a picture's files, the last one when the others are on the disk; a future of what `then` says of them.
+
+        The future raises ImageError where a file cannot be written, ShareUnavailableError where a share is away.
+        """
+        job = _Job(files, then, Future())
+        self._take(job)
+        return job.future
+
+    def after(self, made: Future[M], files: Callable[[M], PictureFiles], then: Callable[[M], T]) -> Future[T]:
+        """As `write`, as soon as `made` is there; what that raises is raised."""
+        written: Future[T] = Future()
+
+        def go_on(_: Future[M]) -> None:
+            try:
+                result = made.result()
+                self._take(_Job(files(result), lambda: then(result), written))
+            except Exception as error:  # noqa: BLE001 - handed on by the future
+                written.set_exception(error)
+
+        made.add_done_callback(go_on)
+        return written
+
+    def _take(self, job: _Job) -> None:
+        if self._thread is None:
+            self._end(job, again=True)
+        else:
+            self._jobs.put(job)
+
+    def _run(self) -> None:
+        while (job := self._jobs.get()) is not None:
+            waiting = [job]
+            while len(waiting) < _MOST_TOGETHER and not self._jobs.empty():
+                if (job := self._jobs.get()) is None:
+                    self._write(waiting)
+                    return
+                waiting.append(job)
+            self._write(waiting)
+
+    def _write(self, jobs: list[_Job]) -> None:
+        if self.given_up:
+            for job in jobs:
+                job.future.cancel()
+            return
+        try:
+            errors: Sequence[BaseException | None] = write_together([job.files for job in jobs])
+        except Exception as unexpected:  # noqa: BLE001 - met again, and handed on, where each is written alone
+            errors = [unexpected] * len(jobs)
+        for job, error in zip(jobs, errors, strict=True):
+            self._end(job, again=error is not None)
+
+    def _end(self, job: _Job, *, again: bool) -> None:
+        """Settle the future; with `again` the files are written now, waiting for a share that is away.
+
+        It is waited for once: that it did not come back holds for all that come behind.
+        """
+        try:
+            if again:
+                self._write_alone(job.files)
+            job.future.set_result(job.then())
+        except Exception as error:  # noqa: BLE001 - handed on by the future
+            job.future.set_exception(error)
+
+    def _write_alone(self, files: PictureFiles) -> None:
+        if self._away is not None:
+            raise self._away
+        try:
+            write_one_by_one(self._settings, files)
+        except ShareUnavailableError as error:
+            self._away = error
+            raise

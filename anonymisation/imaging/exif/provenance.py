@@ -1,0 +1,99 @@
+"""What a masked picture says about its making: enough to rebuild the state of a folder when that is lost.
+
+Kept as JSON in the EXIF tag ImageHistory, whose meaning is "a record of what has been done to the image" (TIFF/EP,
+ISO 12234-2; tag number in its registry: 0x9213).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from anonymisation.imaging.exif.tiff import Tiff, read_tiff
+from anonymisation.imaging.jpeg.segments import APP1, segments_of
+
+TAG_IMAGE_HISTORY: Final = 0x9213
+EXIF_MARK: Final = b"Exif\0\0"
+_SOFTWARE: Final = "image-anonymisation"
+_SHA256: Final = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """From which bytes, by which version and model a masked picture was made, and how many objects it hides by label.
+
+    Raises:
+        ValueError: when `source_sha256` is no SHA-256 in lower-case hex, or a count is negative.
+    """
+
+    source_sha256: str
+    version: str
+    model: str
+    objects: Mapping[str, int]
+
+    def __post_init__(self) -> None:
+        if not _SHA256.fullmatch(self.source_sha256):
+            raise ValueError(f"expected a SHA-256 of 64 lower-case hex digits, got {self.source_sha256!r}")
+        if any(count < 0 for count in self.objects.values()):
+            raise ValueError(f"expected counts of 0 or more, got {dict(self.objects)}")
+
+    def to_json(self) -> bytes:
+        """The text that goes into the picture: pure ASCII, the same for equal values."""
+        content = {
+            "software": _SOFTWARE,
+            "source_sha256": self.source_sha256,
+            "version": self.version,
+            "model": self.model,
+            "objects": dict(sorted(self.objects.items())),
+        }
+        return json.dumps(content, separators=(",", ":")).encode("ascii")
+
+
+def exif_tiff(data: bytes) -> Tiff | None:
+    """The EXIF of a JPEG file, or of a prefix of it that holds the EXIF; None when there is none that can be read.
+
+    The first readable EXIF segment counts, continued by those behind it, as cameras write EXIF beyond 64 KiB.
+    """
+    found: list[bytes] = []
+    for item in segments_of(data, header_only=True) if data.startswith(b"\xff\xd8") else ():
+        if isinstance(item, int):
+            continue
+        if item.marker == APP1 and item.payload.startswith(EXIF_MARK):
+            found.append(item.payload[len(EXIF_MARK) :])
+    for first in range(len(found)):
+        tiff = read_tiff(b"".join(found[first:]))
+        if tiff is not None:
+            return tiff
+    return None
+
+
+def read_provenance(data: bytes) -> Provenance | None:
+    """What a masked picture says about its making; None for any other picture and for anything broken.
+
+    `data` is the file or a prefix of it: the first 128 KiB always hold it.
+    """
+    tiff = exif_tiff(data)
+    entry = tiff.main.get(TAG_IMAGE_HISTORY) if tiff else None
+    text = entry.text if entry else None
+    if not text:
+        return None
+    try:
+        return _from_content(json.loads(text))
+    except (ValueError, RecursionError):  # another program's history
+        return None
+
+
+def _from_content(content: Any) -> Provenance | None:
+    if not isinstance(content, dict) or content.get("software") != _SOFTWARE:
+        return None
+    texts = [content.get(key) for key in ("source_sha256", "version", "model")]
+    objects = content.get("objects")
+    if not all(isinstance(text, str) for text in texts) or not isinstance(objects, dict):
+        return None
+    if not all(isinstance(count, int) and not isinstance(count, bool) for count in objects.values()):
+        return None
+    source, version, model = (str(text) for text in texts)
+    return Provenance(source, version, model, objects)

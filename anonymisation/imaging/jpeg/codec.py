@@ -1,0 +1,216 @@
+"""Reading and writing JPEG pictures: strict where pixels could be damaged, lenient where only wrapping is.
+
+Coordinates: arrays are (height, width, channels), rows from the top, as the file stores them; what a viewer shows after
+obeying the EXIF orientation is `to_upright`.
+"""
+
+from __future__ import annotations
+
+import io
+import logging
+from dataclasses import dataclass
+from typing import Final, Literal, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from anonymisation.core.errors import ImageWriteError, UnreadableImageError
+from anonymisation.imaging.icc import profile_of, profile_segments, published_profile
+from anonymisation.imaging.jpeg.decoding import decode_pixels
+from anonymisation.imaging.jpeg.keep_blocks import is_gray, keep_untouched, quantisation_definitions
+from anonymisation.imaging.jpeg.libjpeg import BlocksUnusableError
+from anonymisation.imaging.jpeg.segments import (
+    APP1,
+    MAX_PAYLOAD,
+    JpegStructure,
+    Segment,
+    check_signature,
+    is_frame,
+    parse_frame,
+    read_structure,
+    segments_of,
+)
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+Colour = Literal["gray", "ycc", "rgb", "cmyk"]
+Sampling = Literal["4:4:4", "4:2:2", "4:2:0"]
+
+_SAMPLINGS: Final[dict[tuple[int, int], Sampling]] = {(2, 1): "4:2:2", (2, 2): "4:2:0"}
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A decoded picture, and how its file stored it."""
+
+    pixels: NDArray[np.uint8]
+    """(height, width, 3) RGB as stored, EXIF orientation not applied; read-only. Gray comes as three equal channels."""
+    colour: Colour
+    """gray, YCbCr, RGB, or any of the four-channel forms (CMYK, YCCK)."""
+    quantisation: tuple[tuple[int, ...], ...]
+    """A table of 64 steps per component, row by row; the last ones left out where they repeat the one before. For CMYK
+    half the file's steps."""
+    sampling: Sampling
+    """Chroma subsampling; where the file has none that can be written again, the finest."""
+    icc_profile: bytes | None
+    """Colour profile for the pixels, reduced to its colour tags; None for CMYK, which is converted to sRGB."""
+    coded: JpegStructure | None = None
+    """The picture as it is coded, without its metadata; None where the file is not at hand."""
+
+    def __post_init__(self) -> None:
+        if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:
+            raise ValueError(f"pixels: expected (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}")
+        self.pixels.setflags(write=False)
+
+    def yield_pixels(self) -> NDArray[np.uint8]:
+        """The pixels themselves, writable: for whom needs the picture as it was no longer, and spares a copy."""
+        self.pixels.setflags(write=True)
+        return self.pixels
+
+
+def decode_jpeg(data: bytes, *, source: str = "a picture") -> Frame:
+    """Decode a whole, sound JPEG file; `source` names it in the log.
+
+    Junk between the segments and after the end of the picture is ignored, with a line in the log.
+
+    Raises:
+        UnreadableImageError: not a JPEG, truncated, anything the decoder warns about, more than `MAX_PIXELS` pixels, or
+            a process that is not supported (lossless, 12 bits). The message says which; the caller knows the file.
+    """
+    structure = read_structure(data)
+    if structure.leftovers:
+        logging.getLogger(__name__).info(
+            "%s: %d bytes beside the picture itself are ignored", source, structure.leftovers
+        )
+    profile = profile_of(structure.metadata)
+    pixels, decoded = decode_pixels(structure, profile)
+    spaces = {"gray": b"GRAY", "ycc": b"RGB ", "rgb": b"RGB "}
+    published = published_profile(profile, spaces[structure.colour]) if structure.colour != "cmyk" else None
+    return Frame(pixels, structure.colour, _quantisation(structure), _sampling(structure), published, decoded)
+
+
+def jpeg_size(data: bytes) -> tuple[int, int]:
+    """(width, height) in pixels as stored, from the header alone; `data` may be a prefix of the file.
+
+    Raises:
+        UnreadableImageError: no frame header in `data`, or one that cannot be decoded.
+    """
+    check_signature(data)
+    for item in segments_of(data, header_only=True):
+        if isinstance(item, Segment) and is_frame(item.marker):
+            width, height, _ = parse_frame(item)
+            return width, height
+    raise UnreadableImageError("truncated or corrupt: no frame header found")
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A JPEG file; where its blocks were to be kept and could not be, `anew` says why all of it was encoded anew."""
+
+    data: bytes
+    anew: str | None = None
+
+
+def encode_jpeg(
+    pixels: NDArray[np.uint8],
+    like: Frame,
+    *,
+    quality: int | Literal["keep"],
+    exif: bytes | None,
+    mask: NDArray[np.bool_] | None = None,
+    source: str = "a picture",
+) -> Encoded:
+    """Encode `pixels`, (H, W, 3) RGB of the same size as `like.pixels`, as a baseline JPEG file.
+
+    "keep" with a `mask` (H, W), outside of which `pixels` are those of `like`, keeps the coefficients of every block
+    that the mask does not touch. Where the original's form does not allow it, the result says so, and the log names
+    `source`; the picture is then encoded as without a mask: with the quantisation tables and chroma subsampling of
+    `like`. 1 to 100 is the usual JPEG quality with the same subsampling. A gray original stays single-channel where
+    `pixels` are gray. `exif` begins with the mark "Exif". Nothing else of the original is written, except its colour
+    profile where it still fits.
+
+    Raises:
+        ImageWriteError: wrong shape or type, or an encoder that fails.
+        ValueError: a quality outside 1 to 100.
+    """
+    if quality != "keep" and not 1 <= quality <= 100:
+        raise ValueError(f"quality: expected 1 to 100 or 'keep', got {quality}")
+    if pixels.shape != like.pixels.shape or pixels.dtype != np.uint8:
+        raise ImageWriteError(
+            f"expected pixels of {like.pixels.shape} uint8 as in the original, got {pixels.shape} {pixels.dtype}"
+        )
+    if mask is not None and (mask.shape != pixels.shape[:2] or mask.dtype != np.bool_):
+        raise ImageWriteError(f"expected a mask of {pixels.shape[:2]} bool, got {mask.shape} {mask.dtype}")
+    if exif and len(exif) > MAX_PAYLOAD:
+        raise ImageWriteError(f"the EXIF has {len(exif)} bytes, a JPEG segment holds {MAX_PAYLOAD}")
+    if quality == "keep" and mask is not None and like.coded is not None:
+        metadata = Segment(APP1, exif).encoded() if exif else b""
+        if like.icc_profile is not None:
+            metadata += b"".join(segment.encoded() for segment in profile_segments(like.icc_profile))
+        try:
+            return Encoded(keep_untouched(pixels, mask, like.coded, metadata))
+        except BlocksUnusableError as error:
+            message = "%s: encoded anew as a whole, not only where it is masked: %s"
+            logging.getLogger(__name__).warning(message, source, error)
+            return Encoded(_encode_whole(pixels, like, quality, exif), str(error))
+    return Encoded(_encode_whole(pixels, like, quality, exif))
+
+
+def _encode_whole(pixels: NDArray[np.uint8], like: Frame, quality: int | Literal["keep"], exif: bytes | None) -> bytes:
+    gray = like.colour == "gray" and is_gray(pixels)
+    recoloured = like.colour == "gray" and not gray
+    options: dict[str, object] = {"keep_rgb": like.colour == "rgb", "exif": exif or b""}
+    if not gray:
+        options["subsampling"] = "4:4:4" if recoloured else like.sampling
+    if quality == "keep":
+        options["qtables"] = [list(table) for table in like.quantisation]
+    else:
+        options["quality"] = quality
+    if like.icc_profile is not None and not recoloured:
+        options["icc_profile"] = like.icc_profile
+    picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if gray else pixels))
+    buffer = io.BytesIO()
+    try:
+        picture.save(buffer, "JPEG", **options)
+    except (OSError, ValueError) as error:
+        raise ImageWriteError(f"the masked picture cannot be encoded as JPEG: {error}") from error
+    return buffer.getvalue()
+
+
+def to_upright(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
+    """Turn an array (H, W) or (H, W, C) from stored to upright: what a viewer shows for EXIF orientation 1 to 8.
+
+    Meaning of the numbers: CIPA DC-008 (EXIF 2.32), section 4.6.4, tag 274.
+    """
+    if orientation not in range(1, 9):
+        raise ValueError(f"orientation: expected 1 to 8, got {orientation}")
+    turned = np.swapaxes(pixels, 0, 1) if orientation >= 5 else pixels
+    if orientation in {3, 4, 7, 8}:
+        turned = turned[::-1]
+    if orientation in {2, 3, 6, 7}:
+        turned = turned[:, ::-1]
+    return np.ascontiguousarray(turned)
+
+
+def _sampling(structure: JpegStructure) -> Sampling:
+    if len(structure.components) != 3:  # converted CMYK was never subsampled as YCbCr
+        return "4:4:4"
+    first, *others = structure.components
+    if any((c.horizontal, c.vertical) != (1, 1) for c in others):
+        return "4:4:4"
+    return _SAMPLINGS.get((first.horizontal, first.vertical), "4:4:4")
+
+
+def _quantisation(structure: JpegStructure) -> tuple[tuple[int, ...], ...]:
+    tables: dict[int, tuple[int, ...]] = {}
+    for number, table in quantisation_definitions(structure):
+        tables.setdefault(number, table)  # the first of a number is what the first scan uses
+    try:
+        found = [tables[component.table] for component in structure.components[:3]]
+    except KeyError as error:
+        raise UnreadableImageError(f"corrupt: quantisation table {error} is missing") from None
+    if structure.colour == "cmyk":  # converted pixels lie off the grid of these steps: finer ones lose nothing visible
+        found = [tuple((step + 1) // 2 for step in table) for table in found]
+    while len(found) > 1 and found[-1] == found[-2]:
+        found.pop()
+    return tuple(found)

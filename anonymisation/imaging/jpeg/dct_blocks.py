@@ -1,0 +1,206 @@
+"""Which 8 × 8 blocks of a JPEG file a mask touches, and what stands in them once the picture is redacted.
+
+A block belongs to one colour component. Where a component is subsampled its block stands for more of the picture, for
+16 × 16 pixels with the chroma of 4:2:0; it is touched where any of these is masked. So nothing that was made from a
+masked pixel is left: an encoder averages a chroma sample from the pixels below it and no others. What a decoder takes
+from the neighbouring block to smooth the chroma along the edge was made from pixels that are shown anyway.
+
+Formulas: ITU-T T.81, A.1.1 (sizes of components), A.3.3 (transform), A.3.4 (quantisation); colours: JFIF 1.02, which
+takes them from ITU-R BT.601.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.core.matmul import product_in_pieces
+from anonymisation.imaging.jpeg.libjpeg import GREATEST, Blocks, Grid
+from anonymisation.imaging.jpeg.segments import JpegStructure
+
+_SIDE: Final = 8
+_PIXELS_AT_ONCE: Final = 1 << 17  # bounds memory, and stays in the cache
+_CENTRE: Final = 128  # samples are centred on zero before the transform
+_FREQUENCIES: Final = np.arange(_SIDE)[:, None]
+_COSINES: Final = np.cos((2 * np.arange(_SIDE) + 1) * _FREQUENCIES * np.pi / 16) * np.where(
+    _FREQUENCIES, 0.5, np.sqrt(0.125)
+)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Units:
+    """Coded units (MCU; T.81, A.2) by row and column (n,), each of `high` × `wide` squares of 8 × 8 pixels."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    high: int
+    wide: int
+
+    def parts(self) -> Iterator[slice]:
+        """All of them, so many at once that their pixels stay in the cache."""
+        step = max(1, _PIXELS_AT_ONCE // (_SIDE * _SIDE * self.high * self.wide))
+        return (slice(start, start + step) for start in range(0, len(self.rows), step))
+
+
+@dataclass(frozen=True, slots=True)
+class _Share:
+    """What a component has of each coded unit: rows and columns of blocks, a sample for `down` × `across` pixels.
+
+    Decoders refuse files in which these are no whole numbers.
+    """
+
+    rows: int
+    columns: int
+    down: int
+    across: int
+
+    def places(self, units: _Units) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Rows and columns of the blocks in the component, each (n, rows, columns)."""
+        rows = units.rows[:, None, None] * self.rows + np.arange(self.rows)[:, None]
+        columns = units.columns[:, None, None] * self.columns + np.arange(self.columns)
+        return np.broadcast_arrays(rows, columns)  # type: ignore[return-value]  # a pair for a pair
+
+
+def grids_of(structure: JpegStructure) -> tuple[Grid, ...]:
+    """The blocks of each component."""
+    high, wide = _greatest_factors(structure)
+    return tuple(
+        Grid(
+            -(-structure.height * component.vertical // (_SIDE * high)),
+            -(-structure.width * component.horizontal // (_SIDE * wide)),
+        )
+        for component in structure.components
+    )
+
+
+def redacted_blocks(
+    pixels: NDArray[np.uint8],
+    mask: NDArray[np.bool_],
+    structure: JpegStructure,
+    tables: Sequence[NDArray[np.int64]],
+) -> tuple[Blocks, ...]:
+    """The blocks of each component that `mask` touches, made from the redacted `pixels`.
+
+    Args:
+        pixels: (H, W, 3) RGB, redacted where `mask` is set and as they were decoded elsewhere. Of a gray picture the
+            first channel counts.
+        mask: (H, W).
+        structure: of the original; gray, YCbCr or RGB.
+        tables: the quantisation table of each component, 64 steps row by row.
+    """
+    cells = _cells(mask)
+    high, wide = _greatest_factors(structure)
+    unit_rows, unit_columns = np.nonzero(_coarser(cells, high, wide))
+    units = _Units(unit_rows, unit_columns, high, wide)
+    shares = [_Share(c.vertical, c.horizontal, high // c.vertical, wide // c.horizontal) for c in structure.components]
+    hits = [_hits(cells, units, share, grid) for share, grid in zip(shares, grids_of(structure), strict=True)]
+    steps = [_steps(table) for table in tables]
+    made: list[list[NDArray[np.int16]]] = [[np.empty((0, 64), np.int16)] for _ in shares]
+    for part in units.parts():
+        planes = _planes(_colours(pixels, units, part), structure.colour)
+        for number, (plane, share) in enumerate(zip(planes, shares, strict=True)):
+            blocks = _quantised(_blocks(plane, share), steps[number])
+            made[number].append(blocks[hits[number][part].ravel()])
+    places = [share.places(units) for share in shares]
+    return tuple(
+        Blocks(rows[hit], columns[hit], np.concatenate(blocks))
+        for (rows, columns), hit, blocks in zip(places, hits, made, strict=True)
+    )
+
+
+def _greatest_factors(structure: JpegStructure) -> tuple[int, int]:
+    return max(c.vertical for c in structure.components), max(c.horizontal for c in structure.components)
+
+
+def _cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which squares of 8 × 8 pixels, from the upper left corner, hold a masked pixel."""
+    height, width = mask.shape
+    rows, columns = -(-height // _SIDE), -(-width // _SIDE)
+    if (height, width) != (_SIDE * rows, _SIDE * columns):
+        whole = np.zeros((_SIDE * rows, _SIDE * columns), np.bool_)
+        whole[:height, :width] = mask
+        mask = whole
+    eights = np.ascontiguousarray(mask).view(np.uint64).reshape(rows, _SIDE, columns)
+    return np.asarray(np.bitwise_or.reduce(eights, axis=1) != 0, np.bool_)
+
+
+def _coarser(cells: NDArray[np.bool_], down: int, across: int) -> NDArray[np.bool_]:
+    """Which groups of `down` × `across` cells hold a set one."""
+    if (down, across) == (1, 1):
+        return cells
+    rows, columns = -(-cells.shape[0] // down), -(-cells.shape[1] // across)
+    whole = np.zeros((rows * down, columns * across), np.bool_)
+    whole[: cells.shape[0], : cells.shape[1]] = cells
+    groups = np.zeros((rows, columns), np.bool_)
+    for row in range(down):
+        for column in range(across):
+            groups |= whole[row::down, column::across]
+    return groups
+
+
+def _hits(cells: NDArray[np.bool_], units: _Units, share: _Share, grid: Grid) -> NDArray[np.bool_]:
+    """(n, rows, columns): which blocks of the units hold a set cell; those that only fill up units hold none."""
+    touched = _coarser(cells, share.down, share.across)[: grid.rows, : grid.columns]
+    rows, columns = share.places(units)
+    inside = (rows < touched.shape[0]) & (columns < touched.shape[1])
+    hits = np.zeros(rows.shape, np.bool_)
+    hits[inside] = touched[rows[inside], columns[inside]]
+    return hits
+
+
+def _colours(pixels: NDArray[np.uint8], units: _Units, part: slice) -> NDArray[np.uint8]:
+    """(n, 8 · high, 8 · wide, 3): the pixels of the units; the picture's last row and column go on beyond its edge."""
+    rows, columns = units.rows[part], units.columns[part]
+    high, wide = _SIDE * units.high, _SIDE * units.wide
+    whole = (pixels.shape[0] // high, pixels.shape[1] // wide)
+    inside = (rows < whole[0]) & (columns < whole[1])
+    found = np.empty((len(rows), high, wide, 3), np.uint8)
+    every = pixels[: whole[0] * high, : whole[1] * wide].reshape(whole[0], high, whole[1], wide, 3).swapaxes(1, 2)
+    found[inside] = every[rows[inside], columns[inside]]
+    below = np.minimum(rows[~inside, None] * high + np.arange(high), pixels.shape[0] - 1)
+    beside = np.minimum(columns[~inside, None] * wide + np.arange(wide), pixels.shape[1] - 1)
+    found[~inside] = pixels[below[:, :, None], beside[:, None, :]]
+    return found
+
+
+def _planes(colours: NDArray[np.uint8], colour: str) -> Sequence[NDArray[np.uint8]]:
+    """The components of (n, h, w, 3) RGB at full size, each (n, h, w), rounded as encoders do it."""
+    import cv2  # here, since most who read pictures never redact any
+
+    number, high, wide, _ = colours.shape
+    if colour == "gray":
+        return [np.ascontiguousarray(colours[..., 0])]
+    flat = colours.reshape(number, high * wide, 3)  # long rows: each costs OpenCV something
+    if colour == "ycc":
+        flat = np.asarray(cv2.cvtColor(flat, cv2.COLOR_RGB2YCrCb), np.uint8)
+    first, second, third = (np.asarray(plane, np.uint8).reshape(number, high, wide) for plane in cv2.split(flat))
+    return (first, third, second) if colour == "ycc" else (first, second, third)
+
+
+def _blocks(plane: NDArray[np.uint8], share: _Share) -> NDArray[np.uint8]:
+    """(m, 64): the samples of the blocks of one component, unit by unit, from its plane of full size (n, h, w)."""
+    number, high, wide = plane.shape
+    if (share.down, share.across) != (1, 1):
+        import cv2  # see above
+
+        high, wide = high // share.down, wide // share.across
+        tall = plane.reshape(-1, plane.shape[2])
+        plane = np.asarray(cv2.resize(tall, (wide, number * high), interpolation=cv2.INTER_AREA), np.uint8)
+    rows = plane.reshape(-1).view(np.uint64).reshape(number, share.rows, _SIDE, share.columns)
+    return np.ascontiguousarray(rows.swapaxes(2, 3)).view(np.uint8).reshape(-1, _SIDE * _SIDE)
+
+
+def _steps(table: NDArray[np.int64]) -> NDArray[np.float32]:
+    """(64, 64): from the samples of a block to its coefficients in steps of the table."""
+    return np.ascontiguousarray((np.kron(_COSINES, _COSINES) / table[:, None]).T, np.float32)
+
+
+def _quantised(samples: NDArray[np.uint8], steps: NDArray[np.float32]) -> NDArray[np.int16]:
+    """(n, 64) coefficients of blocks (n, 64)."""
+    values = product_in_pieces(samples.astype(np.float32) - _CENTRE, steps)
+    np.rint(values, out=values)
+    return np.clip(values, -GREATEST, GREATEST, out=values).astype(np.int16)

@@ -1,0 +1,174 @@
+"""From the cleaned stream of a JPEG file to RGB pixels, refusing every stream that its decoder has doubts about.
+
+libjpeg-turbo (through simplejpeg) stops at its first warning. Its interface does not know the rarer forms of
+subsampling; those are decoded by Pillow, which never warns, so their restart markers are counted here, and libjpeg is
+asked for its doubts once more.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+import struct
+from typing import Final
+
+import numpy as np
+import simplejpeg
+from numpy.typing import NDArray
+from PIL import Image, ImageCms
+
+from anonymisation.core.errors import UnreadableImageError
+from anonymisation.imaging.jpeg.libjpeg import BlocksUnusableError, doubts
+from anonymisation.imaging.jpeg.segments import DRI, SOS, JpegStructure, Segment
+
+_UNKNOWN_SAMPLING: Final = "Could not determine subsampling"
+_EXTRANEOUS: Final = re.compile(r"extraneous bytes before marker 0xd[0-7]")
+_RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
+_PADDING: Final = re.compile(rb"(?:\xff\x00)+\Z")
+_PILLOW_ERRORS: Final = (OSError, SyntaxError, ValueError, struct.error, IndexError, Image.DecompressionBombError)
+
+
+def decode_pixels(structure: JpegStructure, profile: bytes | None) -> tuple[NDArray[np.uint8], JpegStructure]:
+    """(H, W, 3) RGB as stored, and the structure that decodes to them: the given one, or one rid of padding.
+
+    `profile` is the ICC profile of the file, needed for CMYK alone.
+
+    Raises:
+        UnreadableImageError: with the decoder's own words.
+    """
+    stream = structure.stream()
+    form = "CMYK" if structure.colour == "cmyk" else "RGB"
+    pixels: NDArray[np.uint8] | None
+    try:
+        pixels = simplejpeg.decode_jpeg(stream, form, strict=True)
+    except ValueError as error:
+        if _UNKNOWN_SAMPLING in str(error):
+            _check_restarts(structure)
+            pixels = None
+        elif _EXTRANEOUS.search(str(error)):
+            return decode_pixels(_without_padding(structure, str(error)), profile)
+        else:
+            raise UnreadableImageError(f"truncated or corrupt picture data: {error}") from error
+    except MemoryError as error:
+        raise UnreadableImageError(f"no memory for {structure.width} × {structure.height} pixels") from error
+    unknown = pixels is None
+    if pixels is None or form == "CMYK":
+        pixels = _with_pillow(stream, profile)
+    if unknown:
+        _check_doubts(stream)
+    if pixels.shape != (structure.height, structure.width, 3):
+        raise UnreadableImageError(f"decoded to {pixels.shape}, the header says {structure.width} × {structure.height}")
+    return pixels, structure
+
+
+def _with_pillow(stream: bytes, profile: bytes | None) -> NDArray[np.uint8]:
+    try:
+        with Image.open(io.BytesIO(stream), formats=("JPEG",)) as picture:
+            picture.load()
+            rgb = _from_cmyk(picture, profile) if picture.mode == "CMYK" else picture.convert("RGB")
+    except _PILLOW_ERRORS as error:
+        raise UnreadableImageError(f"truncated or corrupt picture data: {error}") from error
+    return np.array(rgb, dtype=np.uint8)
+
+
+def _from_cmyk(picture: Image.Image, profile: bytes | None) -> Image.Image:
+    """To sRGB by the picture's own profile where it has a usable one, else as red = (1 - cyan) · (1 - black) and so on.
+
+    Pillow has turned Adobe's inverted CMYK round by then.
+    """
+    if profile is not None and profile[16:20] == b"CMYK":
+        try:
+            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+            converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+        except (ImageCms.PyCMSError, OSError):
+            converted = None  # a broken profile costs a little colour, not the picture
+        if converted is not None:
+            return converted
+    return picture.convert("RGB")
+
+
+def _check_restarts(structure: JpegStructure) -> None:
+    """Refuse a single-scan stream whose restart markers are not all there, each in its turn."""
+    scans = [segment.scan for segment in structure.segments if segment.marker == SOS]
+    interval = _restart_interval(structure)
+    if len(scans) != 1:
+        return
+    wide, high = _unit(structure)
+    units = -(-structure.width // wide) * -(-structure.height // high)
+    expected = (units - 1) // interval if interval else 0
+    found = [marker[1] & 7 for marker in _RESTART.findall(scans[0])]
+    if found != [number % 8 for number in range(expected)]:
+        raise UnreadableImageError(f"corrupt picture data: {len(found)} restart markers, expected {expected} in turn")
+
+
+def _check_doubts(stream: bytes) -> None:
+    """Refuse what libjpeg warns of; asked when Pillow has decoded it, so that libjpeg itself meets no error."""
+    try:
+        found = doubts(stream)
+    except BlocksUnusableError as error:
+        raise UnreadableImageError(f"its rare subsampling cannot be checked for damage: {error}") from error
+    if found:
+        raise UnreadableImageError(f"truncated or corrupt picture data: {found[0]}")
+
+
+def _restart_interval(structure: JpegStructure) -> int:
+    payloads = [s.payload for s in structure.segments if s.marker == DRI and len(s.payload) >= 2]
+    return int.from_bytes(payloads[-1][:2], "big") if payloads else 0
+
+
+def _unit(structure: JpegStructure) -> tuple[int, int]:
+    """Width and height in pixels of the smallest coded unit (MCU; ITU-T T.81, A.2)."""
+    if len(structure.components) == 1:
+        return 8, 8
+    return 8 * max(c.horizontal for c in structure.components), 8 * max(c.vertical for c in structure.components)
+
+
+def _without_padding(structure: JpegStructure, warning: str) -> JpegStructure:
+    """Remove whole bytes of padding, all ones, that some cameras write before a restart marker.
+
+    Such bytes look like data too many, as do damaged intervals. So an interval that ends in such bytes is decoded alone
+    without them: they are padding where the decoder does not miss them.
+
+    Raises:
+        UnreadableImageError: where that does not explain the decoder's `warning`.
+    """
+    refused = UnreadableImageError(f"truncated or corrupt picture data: {warning}")
+    interval = _restart_interval(structure)
+    scans = [segment for segment in structure.segments if segment.marker == SOS]
+    if not interval or len(scans) != 1 or structure.frame.marker not in {0xC0, 0xC1}:
+        raise refused
+    parts = re.split(rb"(\xff[\xd0-\xd7])", scans[0].scan)
+    trimmed = list(parts)
+    for index in range(0, len(parts) - 1, 2):  # the last interval ends at no restart marker
+        shorter = _PADDING.sub(b"", parts[index])
+        if shorter != parts[index] and _decodes_alone(structure, shorter, interval):
+            trimmed[index] = shorter
+    if trimmed == parts:
+        raise refused
+    return _with_scan(structure, b"".join(trimmed), structure.width, structure.height)
+
+
+def _decodes_alone(structure: JpegStructure, coded: bytes, interval: int) -> bool:
+    """Whether one restart interval, set twice into a picture of its own, lacks nothing."""
+    wide, high = _unit(structure)
+    if wide * interval > 0xFFFF:
+        return False
+    alone = _with_scan(structure, coded + b"\xff\xd0" + coded, wide * interval, 2 * high)
+    try:
+        simplejpeg.decode_jpeg(alone.stream(), "GRAY", strict=True)
+    except ValueError:
+        return False
+    return True
+
+
+def _with_scan(structure: JpegStructure, scan: bytes, width: int, height: int) -> JpegStructure:
+    frame = structure.frame
+    size = height.to_bytes(2, "big") + width.to_bytes(2, "big")
+    new_frame = Segment(frame.marker, frame.payload[:1] + size + frame.payload[5:])
+    segments = tuple(
+        new_frame if s is frame else Segment(s.marker, s.payload, scan) if s.marker == SOS else s
+        for s in structure.segments
+    )
+    return JpegStructure(
+        width, height, structure.components, new_frame, segments, structure.metadata, structure.leftovers
+    )

@@ -1,0 +1,361 @@
+"""Coefficients of a JPEG file through libjpeg: read, some blocks replaced, and written to a new file.
+
+The library is the libjpeg-turbo that Pillow's own wheels carry and keep up to date; nothing else is installed for it.
+Its interface of version 6.2 has stood since 1998. It is called by ctypes; the library itself refuses structures of
+another size than its own, and of those structures only what is named below is touched.
+
+An error handler of libjpeg must not return, and Python cannot jump out of it as C would. So each file is worked on in a
+thread of its own; where libjpeg reports an error, the handler frees its memory, hands the message over, and lets that
+thread sleep until the process ends. There is no such error for a file that has been decoded without complaint, short of
+values that no encoder writes; after MAX_ERRORS of them the library is not used any more.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from ctypes import c_char_p, c_int, c_size_t, c_ubyte, c_uint, c_ulong, c_void_p
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, files
+from queue import SimpleQueue
+from typing import Any, Final, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from anonymisation.core.errors import ImageWriteError
+
+T = TypeVar("T")
+MAX_ERRORS: Final = 16
+GREATEST: Final = 1023  # ten bits: the greatest coefficient for which baseline files have codes (ITU-T T.81, table F.2)
+_VERSION: Final = 62  # JPEG_LIB_VERSION of the interface
+_BLOCK_BYTES: Final = 128  # 64 coefficients of 16 bits
+_CHECKED_AT_ONCE: Final = 1 << 16  # coefficients: looked at twice, they stay in the cache
+_MESSAGE_BYTES: Final = 200  # JMSG_LENGTH_MAX
+_WARNING: Final = -1  # level of a warning; greater ones are traces
+_ACCESS: Final = ctypes.CFUNCTYPE(ctypes.POINTER(c_void_p), c_void_p, c_void_p, c_uint, c_uint, c_int)
+_FORMAT: Final = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
+_ON_ERROR: Final = ctypes.CFUNCTYPE(None, c_void_p)
+_ON_MESSAGE: Final = ctypes.CFUNCTYPE(None, c_void_p, c_int)
+
+
+class BlocksUnusableError(ImageWriteError):
+    """The blocks of this file cannot be carried over; the picture can still be encoded as a whole."""
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How many rows and columns of 8 × 8 blocks a component has, those that only fill up coded units left out."""
+
+    rows: int
+    columns: int
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Blocks:
+    """Blocks of one component: rows (n,), columns (n,), and coefficients (n, 64) int16, quantised, row by row."""
+
+    rows: NDArray[np.int64]
+    columns: NDArray[np.int64]
+    coefficients: NDArray[np.int16]
+
+    def __post_init__(self) -> None:
+        number = len(self.rows)
+        if len(self.columns) != number or self.coefficients.shape != (number, 64):
+            raise ValueError(
+                f"expected {number} columns and blocks, got {self.columns.shape}, {self.coefficients.shape}"
+            )
+        if self.coefficients.dtype != np.int16 or not self.coefficients.flags.c_contiguous:
+            raise ValueError("coefficients: expected contiguous int16")
+
+    def fits(self, grid: Grid) -> bool:
+        """Whether all of the blocks lie within `grid`."""
+        return not len(self.rows) or bool(
+            min(self.rows.min(), self.columns.min()) >= 0
+            and self.rows.max() < grid.rows
+            and self.columns.max() < grid.columns
+        )
+
+
+def replace_blocks(stream: bytes, grids: Sequence[Grid], blocks: Sequence[Blocks], *, optimise: bool) -> bytes:
+    """A baseline JPEG file with the coefficients of the file `stream`, but for `blocks`; neither has metadata.
+
+    Blocks that only fill up coded units at the right and lower edge, which no viewer shows, are not carried over.
+
+    Args:
+        stream: a JPEG file that decodes without complaint.
+        grids: of each component.
+        blocks: what to replace in each component.
+        optimise: make Huffman tables for this picture; otherwise the standard ones are used, which is faster.
+
+    Raises:
+        BlocksUnusableError: libjpeg is not there, or refuses the file, or a value is too large to be written.
+        ValueError: blocks outside their grid.
+    """
+    if len(grids) != len(blocks) or not all(part.fits(grid) for part, grid in zip(blocks, grids, strict=True)):
+        raise ValueError(f"blocks outside of the picture's {grids}")
+    return _in_a_thread(lambda session: session.replaced(stream, grids, blocks, optimise))
+
+
+def doubts(stream: bytes) -> list[str]:
+    """What libjpeg warns of while it reads the JPEG file `stream`; nothing where that is whole and sound.
+
+    Raises:
+        BlocksUnusableError: libjpeg is not there, or refuses the file.
+    """
+    return _in_a_thread(lambda session: session.doubts(stream))
+
+
+def _in_a_thread(job: Callable[[_Session], T]) -> T:
+    library = find_library()
+    if library is None:
+        raise BlocksUnusableError("Pillow's libjpeg is not there, or cannot be used any more")
+    answers: SimpleQueue[T | BaseException] = SimpleQueue()
+
+    def work() -> None:
+        try:
+            answers.put(job(_Session(library, answers)))
+        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+            answers.put(error)
+
+    threading.Thread(target=work, name="libjpeg", daemon=True).start()
+    answer = answers.get()
+    if isinstance(answer, BaseException):
+        raise answer
+    return answer
+
+
+def find_library() -> Library | None:
+    """Pillow's libjpeg; None where this build of Pillow carries none of version 6.2, or after too many errors."""
+    library = load_library()
+    return library if library is not None and library.errors < MAX_ERRORS else None
+
+
+@functools.cache
+def load_library() -> Library | None:
+    """As `find_library`, whatever the number of errors."""
+    try:
+        carried = files("pillow") or []
+    except PackageNotFoundError:
+        return None
+    for file in carried:
+        if file.name.startswith("libjpeg-") and ".so.62" in file.name:
+            return Library(str(file.locate()))
+    return None
+
+
+class Library:
+    """The functions of libjpeg, with their types; `errors` counts what its handler was called for."""
+
+    def __init__(self, path: str) -> None:
+        library: Any = ctypes.CDLL(path)
+        process: Any = ctypes.CDLL(None)
+        self.errors = 0
+        self.standard_errors = _typed(library.jpeg_std_error, c_void_p, c_void_p)
+        self.create_reader = _typed(library.jpeg_CreateDecompress, None, c_void_p, c_int, c_size_t)
+        self.create_writer = _typed(library.jpeg_CreateCompress, None, c_void_p, c_int, c_size_t)
+        self.read_from = _typed(library.jpeg_mem_src, None, c_void_p, c_char_p, c_ulong)
+        self.write_to = _typed(library.jpeg_mem_dest, None, c_void_p, c_void_p, c_void_p)
+        self.read_header = _typed(library.jpeg_read_header, c_int, c_void_p, c_int)
+        self.read_coefficients = _typed(library.jpeg_read_coefficients, ctypes.POINTER(c_void_p), c_void_p)
+        self.copy_parameters = _typed(library.jpeg_copy_critical_parameters, None, c_void_p, c_void_p)
+        self.write_coefficients = _typed(library.jpeg_write_coefficients, None, c_void_p, c_void_p)
+        self.finish_writing = _typed(library.jpeg_finish_compress, None, c_void_p)
+        self.destroy = _typed(library.jpeg_destroy, None, c_void_p)
+        self.free = _typed(process.free, None, c_void_p)
+
+
+def _typed(function: Any, result: Any, *arguments: Any) -> Any:
+    function.restype, function.argtypes = result, arguments
+    return function
+
+
+class _Errors(ctypes.Structure):
+    """The beginning of `jpeg_error_mgr`, and room for the rest of it."""
+
+    _fields_ = (
+        ("error_exit", c_void_p),
+        ("emit_message", c_void_p),
+        ("output_message", c_void_p),
+        ("format_message", c_void_p),
+        ("rest", c_ubyte * 480),
+    )
+
+
+class _Memory(ctypes.Structure):
+    """The beginning of `jpeg_memory_mgr`: eight functions, then the one that is used."""
+
+    _fields_ = (("others", c_void_p * 8), ("access_virt_barray", c_void_p))
+
+
+class _Reader(ctypes.Structure):
+    """`jpeg_decompress_struct` with 64-bit pointers."""
+
+    _fields_ = (("err", c_void_p), ("mem", ctypes.POINTER(_Memory)), ("rest", c_ubyte * (632 - 16)))
+
+
+class _Writer(ctypes.Structure):
+    """`jpeg_compress_struct` with 64-bit pointers."""
+
+    _fields_ = (
+        ("err", c_void_p),
+        ("rest", c_ubyte * (264 - 8)),
+        ("optimize_coding", c_int),
+        ("further", c_ubyte * (520 - 268)),
+    )
+
+
+def _stretches(addresses: list[int]) -> Iterator[tuple[int, int, int]]:
+    """Index of the first, number and distance in bytes of addresses at even distances, as they mostly all are."""
+    steps = np.diff(np.array(addresses, np.int64))
+    first = 0
+    while first < len(addresses):
+        others = np.flatnonzero(steps[first:] != steps[first]) if first < len(steps) else np.zeros(1, np.int64)
+        number = int(others[0]) + 1 if len(others) else len(addresses) - first
+        yield first, number, int(steps[first]) if number > 1 else 0
+        first += number
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Rows:
+    """Some rows of a component: coefficients (rows, columns, 64) in libjpeg's own memory, from row `first` on."""
+
+    first: int
+    coefficients: NDArray[np.int16]
+
+    @classmethod
+    def at(cls, addresses: list[int], columns: int, first: int, number: int, step: int) -> _Rows:
+        """The rows at so many of the addresses, which are `step` bytes apart."""
+        memory: Any = (c_ubyte * (step * (number - 1) + _BLOCK_BYTES * columns)).from_address(addresses[first])
+        strides = (step, _BLOCK_BYTES, 2)
+        return cls(first, np.ndarray((number, columns, 64), np.int16, memory, strides=strides))
+
+    def put(self, blocks: Blocks) -> None:
+        """Replace those of the blocks that lie in these rows."""
+        rows = blocks.rows - self.first
+        mine = (rows >= 0) & (rows < len(self.coefficients))
+        if mine.all():
+            self.coefficients[rows, blocks.columns] = blocks.coefficients
+        else:
+            self.coefficients[rows[mine], blocks.columns[mine]] = blocks.coefficients[mine]
+
+    def check_range(self) -> None:
+        """Refuse values for which there are no codes: the encoder would write something else in their place."""
+        at_once = max(1, _CHECKED_AT_ONCE // self.coefficients[0].size)
+        for start in range(0, len(self.coefficients), at_once):
+            values = self.coefficients[start : start + at_once]
+            if values.max() > GREATEST or (values.min() < -GREATEST and not _is_black(values)):
+                raise BlocksUnusableError("a coefficient is too large to be written")
+
+
+def _is_black(values: NDArray[np.int16]) -> bool:
+    """Whether the only values below the range are first coefficients of -1024, one more than the others may have."""
+    return bool((values[..., 1:] >= -GREATEST).all() and (values[..., 0] >= -GREATEST - 1).all())
+
+
+class _Session:
+    """One file's reading, writing and reading back; lives in the thread that may have to stop for ever."""
+
+    def __init__(self, library: Library, answers: SimpleQueue[Any]) -> None:
+        self._library = library
+        self._answers = answers
+        self._warnings: list[str] = []
+        self._open: list[int] = []
+        self._kept: list[object] = []  # what libjpeg has the addresses of
+        self._errors = _Errors()
+        library.standard_errors(ctypes.addressof(self._errors))
+        on_error, on_message = _ON_ERROR(self._on_error), _ON_MESSAGE(self._on_message)
+        self._kept += [on_error, on_message]
+        self._errors.error_exit = ctypes.cast(on_error, c_void_p)
+        self._errors.emit_message = ctypes.cast(on_message, c_void_p)
+
+    def replaced(self, stream: bytes, grids: Sequence[Grid], blocks: Sequence[Blocks], optimise: bool) -> bytes:
+        """See `replace_blocks`."""
+        try:
+            reader = self._create(_Reader(), self._library.create_reader)
+            arrays = self._read(reader, stream)
+            for stretches, part in zip(self._rows(reader, arrays, grids), blocks, strict=True):
+                for stretch in stretches:
+                    stretch.put(part)
+                    stretch.check_range()
+            written = self._write(reader, arrays, optimise)
+        finally:
+            self._destroy()
+            self._kept.clear()
+        if self._warnings:
+            raise BlocksUnusableError(self._warnings[0])
+        return written
+
+    def doubts(self, stream: bytes) -> list[str]:
+        """See the function of that name."""
+        try:
+            self._read(self._create(_Reader(), self._library.create_reader), stream)
+        finally:
+            self._destroy()
+            self._kept.clear()
+        return self._warnings
+
+    def _create(self, structure: Any, create: Any) -> Any:
+        structure.err = ctypes.addressof(self._errors)
+        self._kept.append(structure)
+        create(ctypes.addressof(structure), _VERSION, ctypes.sizeof(structure))
+        self._open.append(ctypes.addressof(structure))
+        return structure
+
+    def _read(self, reader: Any, stream: bytes) -> Any:
+        address = ctypes.addressof(reader)
+        self._kept.append(stream)
+        self._library.read_from(address, stream, len(stream))
+        self._library.read_header(address, 1)
+        return self._library.read_coefficients(address)
+
+    def _rows(self, reader: Any, arrays: Any, grids: Sequence[Grid]) -> list[list[_Rows]]:
+        """Of each component its coefficients where they lie, to read and to change."""
+        access = _ACCESS(reader.mem.contents.access_virt_barray)
+        address = ctypes.addressof(reader)
+        found = []
+        for array, grid in zip(arrays, grids, strict=False):
+            addresses = [access(address, array, row, 1, 1)[0] for row in range(grid.rows)]
+            found.append([_Rows.at(addresses, grid.columns, *stretch) for stretch in _stretches(addresses)])
+        return found
+
+    def _write(self, reader: Any, arrays: Any, optimise: bool) -> bytes:
+        writer = self._create(_Writer(), self._library.create_writer)
+        address = ctypes.addressof(writer)
+        memory, size = c_void_p(), c_ulong()
+        self._kept += [memory, size]
+        self._library.copy_parameters(ctypes.addressof(reader), address)
+        self._library.write_to(address, ctypes.addressof(memory), ctypes.addressof(size))
+        writer.optimize_coding = int(optimise)
+        self._library.write_coefficients(address, ctypes.cast(arrays, c_void_p))
+        self._library.finish_writing(address)
+        try:
+            return ctypes.string_at(memory, size.value)
+        finally:
+            self._library.free(memory)
+
+    def _destroy(self) -> None:
+        while self._open:
+            self._library.destroy(self._open.pop())
+
+    def _message(self, address: int) -> str:
+        text = ctypes.create_string_buffer(_MESSAGE_BYTES)
+        _FORMAT(self._errors.format_message)(address, ctypes.addressof(text))
+        return text.value.decode("ascii", "replace")
+
+    def _on_message(self, address: int, level: int) -> None:
+        if level <= _WARNING:
+            self._warnings.append(self._message(address))
+
+    def _on_error(self, address: int) -> None:
+        try:
+            error = BlocksUnusableError(self._message(address))
+            self._library.errors += 1
+            self._destroy()
+        except BaseException as broken:  # noqa: BLE001 - whatever happens, this must be handed over and not return
+            error = BlocksUnusableError(f"error in libjpeg's error handler: {broken}")
+        self._answers.put(error)
+        while True:
+            threading.Event().wait()

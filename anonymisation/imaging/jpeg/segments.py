@@ -1,0 +1,307 @@
+"""The segments of a JPEG file, and the cleaned stream in which nothing is left but the picture.
+
+The decoder is only ever given that cleaned stream: signature, tables, frame, scans, end. Comments, previews, further
+pictures and junk between the segments can then neither disturb it nor travel on. Marker codes and layouts are those of
+ITU-T T.81 (1992), annex B.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import takewhile
+from typing import Final, Literal
+
+from anonymisation.core.errors import UnreadableImageError
+
+DHT: Final = 0xC4
+SOI: Final = 0xD8
+EOI: Final = 0xD9
+SOS: Final = 0xDA
+DQT: Final = 0xDB
+DNL: Final = 0xDC
+DRI: Final = 0xDD
+APP0: Final = 0xE0
+APP1: Final = 0xE1
+APP2: Final = 0xE2
+APP14: Final = 0xEE
+_TABLES: Final = frozenset((DHT, 0xCC, DQT, DRI))  # 0xCC: DAC
+_FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_READABLE_FRAMES: Final = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))  # baseline, extended, progressive; then arithmetic
+_PROGRESSIVE: Final = frozenset((0xC2, 0xCA))
+_RESTARTS: Final = frozenset(range(0xD0, 0xD8))
+_STANDALONE: Final = frozenset((0x01, SOI, EOI)) | _RESTARTS
+_IGNORED: Final = frozenset((*range(APP0, 0xF0), 0xFE, DNL))  # APPn, COM; DNL only repeats a height that stands already
+
+MAX_PIXELS: Final = 178_956_970
+"""Largest picture taken: 512 MiB of RGB, the size at which Pillow, too, refuses a file as a decompression bomb."""
+MAX_PAYLOAD: Final = 65533
+"""Bytes that a segment holds: its length field counts itself, 65535 - 2."""
+MAX_SCANS: Final = 500
+"""More scans than any encoder writes are an attack on the decoder's time; libjpeg-turbo's tools draw the line there."""
+
+# Entropy-coded data ends at the first 0xFF that no stuffed zero, restart number or further 0xFF (fill byte) follows.
+_END_OF_SCAN: Final = re.compile(rb"\xff(?=[\x01-\xcf\xd8-\xfe])")
+
+JFIF: Final = bytes.fromhex("ffe000104a46494600010100000100010000")
+"""The segment that says that colours are gray or YCbCr: version 1.1, no density, no thumbnail."""
+ADOBE_RGB: Final = bytes.fromhex("ffee000e41646f626500640000000000")
+"""The segment that says that colours are RGB: version 100, no flags, no transform."""
+_OTHER_FORMATS: Final = (
+    (b"\x89PNG", "a PNG picture"),
+    (b"GIF8", "a GIF picture"),
+    (b"RIFF", "a WebP picture or another RIFF file"),
+    (b"II*\0", "a TIFF or raw picture"),
+    (b"MM\0*", "a TIFF or raw picture"),
+    (b"BM", "a BMP picture"),
+    (b"%PDF", "a PDF document"),
+    (b"\0\0\0\x0cjP  ", "a JPEG 2000 picture"),
+    (b"\xff\x0a", "a JPEG XL picture"),
+    (b"\0\0\0", "zero bytes, or a HEIC or AVIF picture"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """A marker and what follows its length field; for SOS, the coded data after the header is `scan`."""
+
+    marker: int
+    payload: bytes
+    scan: bytes = b""
+
+    def encoded(self) -> bytes:
+        """The segment as it stands in a file."""
+        return bytes((0xFF, self.marker)) + (len(self.payload) + 2).to_bytes(2, "big") + self.payload + self.scan
+
+
+@dataclass(frozen=True, slots=True)
+class Component:
+    """One colour component of the frame: its number, sampling factors and quantisation table."""
+
+    number: int
+    horizontal: int
+    vertical: int
+    table: int
+
+
+@dataclass(frozen=True, slots=True)
+class JpegStructure:
+    """A JPEG file taken apart: `width` and `height` in pixels as stored, before any EXIF orientation."""
+
+    width: int
+    height: int
+    components: tuple[Component, ...]
+    frame: Segment
+    segments: tuple[Segment, ...]
+    """Every segment in order, scans included, without those that the picture does not need (see `metadata`)."""
+    metadata: tuple[Segment, ...]
+    """APPn and comment segments."""
+    leftovers: int
+    """Bytes of junk between the segments and bytes after the end of the picture."""
+
+    def stream(self) -> bytes:
+        """The file with nothing left in it but the picture."""
+        jfif = JFIF if self.has_jfif else b""
+        body = b"".join(segment.encoded() for segment in self.segments)
+        return b"\xff\xd8" + jfif + body + b"\xff\xd9"
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether the scans give every bit of every coefficient; those of a progressive file may end before that.
+
+        A scan's header names its components, the first and last coefficient, and the lowest bit (T.81, B.2.3, G.1.1.1).
+        """
+        if self.frame.marker not in _PROGRESSIVE:
+            return True
+        whole = {(component.number, place) for component in self.components for place in range(64)}
+        for payload in (segment.payload for segment in self.segments if segment.marker == SOS):
+            first, last, bits = payload[-3:]
+            if not bits & 15:
+                numbers = payload[1:-3:2]
+                whole -= {(number, place) for number in numbers for place in range(first, last + 1)}
+        return not whole
+
+    @property
+    def has_jfif(self) -> bool:
+        return any(s.marker == APP0 and s.payload.startswith(b"JFIF\0") for s in self.metadata)
+
+    @property
+    def adobe_transform(self) -> int | None:
+        """The colour transform of the Adobe segment (0 none, 1 YCbCr, 2 YCCK); None without one.
+
+        Of several the last one before the first scan counts, as in libjpeg (jdmarker.c, examine_app14).
+        """
+        header = takewhile(lambda segment: segment.marker != SOS, self.segments)
+        return next((segment.payload[11] for segment in reversed([*header]) if _is_adobe(segment)), None)
+
+    @property
+    def colour(self) -> Literal["gray", "ycc", "rgb", "cmyk"]:
+        """How the colours are stored, by the rules of libjpeg (jdapimin.c, default_decompress_parms)."""
+        if len(self.components) != 3:
+            return "gray" if len(self.components) == 1 else "cmyk"
+        if self.has_jfif:
+            return "ycc"
+        if self.adobe_transform is not None:
+            return "rgb" if self.adobe_transform == 0 else "ycc"
+        return "rgb" if bytes(c.number for c in self.components) == b"RGB" else "ycc"
+
+
+def _is_adobe(segment: Segment) -> bool:
+    return segment.marker == APP14 and segment.payload.startswith(b"Adobe") and len(segment.payload) >= 12
+
+
+def is_frame(marker: int) -> bool:
+    """Whether a marker begins a frame header (SOFn), of whatever process."""
+    return marker in _FRAMES
+
+
+def segments_of(data: bytes, *, header_only: bool = False) -> Iterator[Segment | int]:
+    """Walk through a JPEG file: its segments in order, and for every stretch of junk its length in bytes.
+
+    With `header_only` it ends before the first scan, for whose end the file is not searched.
+
+    Ends at the end-of-image marker, which comes as a segment without payload, or where the data ends. A last segment
+    that the data cuts short is left out. `data` must begin with the start-of-image marker.
+    """
+    position = 2
+    while position < len(data):
+        start = data.find(b"\xff", position)
+        if start != position:
+            yield (start if start >= 0 else len(data)) - position
+        if start < 0:
+            return
+        while start < len(data) and data[start] == 0xFF:
+            start += 1
+        if start >= len(data):
+            return
+        marker = data[start]
+        position = start + 1
+        if marker == 0 or marker in _RESTARTS:
+            yield 2
+        elif marker in _STANDALONE:
+            yield Segment(marker, b"")
+            if marker == EOI:
+                return
+        elif (header_only and marker == SOS) or (segment := _read_segment(data, marker, position)) is None:
+            return
+        else:
+            yield segment
+            position += 2 + len(segment.payload) + len(segment.scan)
+
+
+def _read_segment(data: bytes, marker: int, position: int) -> Segment | None:
+    """The segment whose length field is at `position`; None where the data cuts it short."""
+    end = position + int.from_bytes(data[position : position + 2], "big")
+    if end > len(data) or end < position + 2:
+        return None
+    scan = data[end : _scan_end(data, end)] if marker == SOS else b""
+    return Segment(marker, data[position + 2 : end], scan)
+
+
+def _scan_end(data: bytes, start: int) -> int:
+    found = _END_OF_SCAN.search(data, start)
+    return found.start() if found else len(data)
+
+
+def check_signature(data: bytes) -> None:
+    """Refuse what does not begin like a JPEG file.
+
+    Raises:
+        UnreadableImageError: naming what the bytes look like instead.
+    """
+    if data.startswith(b"\xff\xd8\xff"):
+        return
+    if not data:
+        raise UnreadableImageError("the file is empty")
+    looks = next((name for start, name in _OTHER_FORMATS if data.startswith(start)), "something else")
+    raise UnreadableImageError(f"not a JPEG picture: begins with {data[:4].hex(' ')}, which looks like {looks}")
+
+
+def read_structure(data: bytes) -> JpegStructure:
+    """Take a JPEG file apart and refuse what cannot be a whole picture, without decoding a pixel.
+
+    Raises:
+        UnreadableImageError: not a JPEG, truncated, a process or size that is not supported, or two pictures in one.
+    """
+    check_signature(data)
+    segments: list[Segment] = []
+    metadata: list[Segment] = []
+    used = 0
+    ended = False
+    for item in segments_of(data):
+        if isinstance(item, int):
+            continue
+        used += len(item.payload) + len(item.scan) + 4
+        if item.marker == EOI:
+            ended = True
+        elif item.marker in _IGNORED and not _is_adobe(item):
+            metadata.append(item)
+        else:
+            _check_marker(item.marker)
+            segments.append(item)
+    frame = _only_frame(segments)
+    width, height, components = parse_frame(frame)
+    if not ended:
+        raise UnreadableImageError("truncated: the file ends before the end-of-image marker")
+    _check_scans(segments, width, height, components)
+    return JpegStructure(width, height, components, frame, tuple(segments), tuple(metadata), max(0, len(data) - used))
+
+
+def _check_marker(marker: int) -> None:
+    if marker == SOI:
+        raise UnreadableImageError("corrupt: a second picture begins before the first one ends")
+    if marker not in _TABLES and marker not in _FRAMES and marker not in {SOS, APP14}:
+        raise UnreadableImageError(f"corrupt: marker FF {marker:02X} stands where none may stand")
+
+
+def _only_frame(segments: list[Segment]) -> Segment:
+    frames = [segment for segment in segments if is_frame(segment.marker)]
+    if len(frames) != 1:
+        found = "no frame header" if not frames else f"{len(frames)} frame headers"
+        raise UnreadableImageError(f"truncated or corrupt: expected one frame header, found {found}")
+    return frames[0]
+
+
+def parse_frame(frame: Segment) -> tuple[int, int, tuple[Component, ...]]:
+    """Width, height and components from a frame header (SOFn).
+
+    Raises:
+        UnreadableImageError: a process, depth, component count or size that cannot be decoded.
+    """
+    payload = frame.payload
+    if len(payload) < 6 or len(payload) != 6 + 3 * payload[5]:
+        raise UnreadableImageError(f"corrupt: the frame header has {len(payload)} bytes")
+    if payload[0] != 8:
+        raise UnreadableImageError(f"unsupported: {payload[0]} bits per sample, only 8 can be processed")
+    if frame.marker not in _READABLE_FRAMES:
+        raise UnreadableImageError("unsupported: lossless, hierarchical or differential JPEG")
+    height, width = int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big")
+    if not width or not height:
+        raise UnreadableImageError(f"corrupt: the header gives a size of {width} × {height} pixels")
+    if width * height > MAX_PIXELS:
+        raise UnreadableImageError(f"too large: {width} × {height} pixels, at most {MAX_PIXELS} can be processed")
+    components = tuple(
+        Component(payload[i], payload[i + 1] >> 4, payload[i + 1] & 15, payload[i + 2])
+        for i in range(6, len(payload), 3)
+    )
+    if len(components) not in {1, 3, 4}:
+        raise UnreadableImageError(f"unsupported: {len(components)} colour components, expected 1, 3 or 4")
+    if not all(1 <= c.horizontal <= 4 and 1 <= c.vertical <= 4 and c.table < 4 for c in components):
+        raise UnreadableImageError("corrupt: the frame header gives impossible sampling factors or tables")
+    return width, height, components
+
+
+def _check_scans(segments: list[Segment], width: int, height: int, components: tuple[Component, ...]) -> None:
+    scans = [segment for segment in segments if segment.marker == SOS]
+    if not scans:
+        raise UnreadableImageError("truncated: no picture data (scan) in the file")
+    if len(scans) > MAX_SCANS:
+        raise UnreadableImageError(f"too many scans: {len(scans)}, at most {MAX_SCANS} can be processed")
+    # A Huffman code has at least one bit, so every 8 × 8 block costs one; an arithmetic coder has no such bound.
+    widest = max(c.horizontal for c in components) * max(c.vertical for c in components)
+    samples = sum(width * height * c.horizontal * c.vertical // widest for c in components)
+    size = sum(len(segment.scan) for segment in scans)
+    arithmetic = any(segment.marker in {0xC9, 0xCA} for segment in segments)
+    if size * 8 < samples // 64 and not arithmetic:
+        raise UnreadableImageError(f"truncated or corrupt: {size} bytes cannot hold {width} × {height} pixels")

@@ -1,0 +1,1 @@
+"""The models of the zoo and the built-in one: found, fetched, unpacked, loaded."""

@@ -1,0 +1,211 @@
+"""Fetching one large file over HTTP into a part file that an interrupted attempt, or run, leaves to go on from."""
+
+from __future__ import annotations
+
+import errno
+import logging
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import requests
+from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
+
+from anonymisation.core.errors import ModelUnavailableError
+
+Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
+
+_CHUNK_BYTES: Final = 1 << 16  # as much is lost when a connection breaks off
+_RETRYABLE_STATUS: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
+_MAX_WAIT_SECONDS: Final = 30
+_OTHER_ADDRESS: Final = "give another address with --base-url"
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a download is tried: attempts in all, the first wait between two (doubled each time), and a silence."""
+
+    attempts: int = 6
+    first_wait_seconds: float = 1.0
+    timeout_seconds: float = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Download:
+    """One file to fetch.
+
+    Attributes:
+        url: its address.
+        part: where it is collected.
+        expected_bytes: its size where known; an address that serves another size is refused before anything is read.
+        limit_bytes: it may not be larger than this.
+        checked: its checksum is known, so that parts of two different files put together would be noticed afterwards.
+    """
+
+    url: str
+    part: Path
+    expected_bytes: int | None
+    limit_bytes: int
+    checked: bool
+
+    @property
+    def validator(self) -> Path:
+        """The file beside the part that keeps what the server calls this version of the file."""
+        return self.part.with_name(self.part.name + ".version")
+
+    def have(self) -> int:
+        """Bytes collected so far."""
+        return self.part.stat().st_size if self.part.exists() else 0
+
+    def discard(self) -> None:
+        """Forget what was collected."""
+        self.part.unlink(missing_ok=True)
+        self.validator.unlink(missing_ok=True)
+
+
+class _InterruptedError(Exception):
+    """The attempt ended early; another may succeed."""
+
+
+def fetch(job: Download, progress: Progress | None = None, patience: Patience | None = None) -> None:
+    """Complete the part file of `job`, going on from what is there if the server still has the same file.
+
+    Raises:
+        ModelUnavailableError: the server has no such file or another one, cannot be reached after several attempts
+            (what came is kept), or the disk is full (what came is removed).
+    """
+    patience = patience or Patience()
+
+    def announce(state: RetryCallState) -> None:
+        error = state.outcome.exception() if state.outcome else None
+        logging.getLogger(__name__).warning("%s: %s; trying again", job.url, error)
+
+    retrying = Retrying(
+        retry=retry_if_exception_type(_InterruptedError),
+        stop=stop_after_attempt(patience.attempts),
+        wait=wait_exponential(patience.first_wait_seconds, max=_MAX_WAIT_SECONDS),
+        before_sleep=announce,
+        reraise=True,
+    )
+    try:
+        retrying(_attempt, job, progress or (lambda _have, _total: None), patience.timeout_seconds)
+    except _InterruptedError as error:
+        raise ModelUnavailableError(
+            f"{job.url} cannot be fetched: {error}; what has come is kept, run the same command again to go on"
+        ) from error
+    except requests.RequestException as error:  # an address that makes no sense; before OSError, which it is
+        raise ModelUnavailableError(f"{job.url} cannot be fetched: {error}; {_OTHER_ADDRESS}") from error
+    except OSError as error:
+        raise _disk_error(job, error) from error
+
+
+def _disk_error(job: Download, error: OSError) -> ModelUnavailableError:
+    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+        job.discard()
+        return ModelUnavailableError(
+            f"{job.part.parent} is full ({error.strerror}); the partial download was removed. "
+            "Free some space there, or set model_dir to another folder"
+        )
+    return ModelUnavailableError(f"{job.part} cannot be written: {error}; set model_dir to another folder")
+
+
+def _attempt(job: Download, progress: Progress, timeout: float) -> None:
+    have = job.have()
+    if have and have == job.expected_bytes:
+        return
+    version = _kept_version(job)
+    if have > (job.expected_bytes or job.limit_bytes) or (have and version is None and not job.checked):
+        job.discard()
+        have = 0
+    headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself: they are counted and summed
+    if have:
+        headers |= {"Range": f"bytes={have}-"} | ({"If-Range": version} if version else {})
+    try:
+        with requests.get(job.url, headers=headers, stream=True, timeout=timeout) as response:
+            _receive(job, response, have, progress)
+    except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+        raise _InterruptedError(str(error)) from error
+
+
+def _receive(job: Download, response: requests.Response, have: int, progress: Progress) -> None:
+    total = _total_bytes(response)
+    if response.status_code == requests.codes.requested_range_not_satisfiable and have:
+        if have != total:
+            job.discard()
+            raise _InterruptedError("the file on the server is another one now")
+        return
+    if response.status_code in _RETRYABLE_STATUS:
+        raise _InterruptedError(f"the server answered {response.status_code} {response.reason}")
+    if response.status_code not in (requests.codes.ok, requests.codes.partial_content):
+        answer = f"{response.status_code} {response.reason}"
+        raise ModelUnavailableError(f"{job.url}: the server answered {answer}; {_OTHER_ADDRESS}")
+    start = _start(response)
+    if start not in (0, have):
+        job.discard()
+        raise _InterruptedError(f"the server sent bytes from {start}, expected from {have}")
+    _check_total(job, total)
+    if start == 0:
+        _keep_version(job, response)
+    _write(job, response, start, total, progress)
+
+
+def _write(job: Download, response: requests.Response, start: int, total: int | None, progress: Progress) -> None:
+    done = start
+    with job.part.open("ab" if start else "wb") as stream:
+        progress(done, total)
+        for chunk in response.iter_content(_CHUNK_BYTES):
+            done += len(chunk)
+            if done > (total or job.limit_bytes):
+                break
+            stream.write(chunk)
+            progress(done, total)
+    if done > (total or job.limit_bytes):
+        job.discard()
+        raise ModelUnavailableError(f"{job.url} sends more than {total or job.limit_bytes} bytes; {_OTHER_ADDRESS}")
+    if total is not None and done < total:
+        raise _InterruptedError(f"the connection ended after {done} of {total} bytes")
+
+
+def _check_total(job: Download, total: int | None) -> None:
+    if total is None:
+        return
+    if job.expected_bytes is not None and total != job.expected_bytes:
+        job.discard()
+        raise ModelUnavailableError(
+            f"{job.url} is another file than expected: {total} bytes, expected {job.expected_bytes}; {_OTHER_ADDRESS}"
+        )
+    if total > job.limit_bytes:
+        job.discard()
+        raise ModelUnavailableError(f"{job.url} has {total} bytes, more than the {job.limit_bytes} allowed")
+
+
+def _start(response: requests.Response) -> int:
+    """The first byte that the response carries."""
+    if response.status_code != requests.codes.partial_content:
+        return 0
+    match = re.fullmatch(r"bytes (\d+)-\d+/(?:\d+|\*)", response.headers.get("Content-Range", ""))
+    return int(match[1]) if match else -1
+
+
+def _total_bytes(response: requests.Response) -> int | None:
+    """Size of the whole file where the response tells it (RFC 9110, 8.6 and 14.4)."""
+    if match := re.search(r"/(\d+)$", response.headers.get("Content-Range", "")):
+        return int(match[1])
+    length = response.headers.get("Content-Length", "")
+    return int(length) if response.status_code == requests.codes.ok and length.isdecimal() else None
+
+
+def _keep_version(job: Download, response: requests.Response) -> None:
+    tag = response.headers.get("ETag", "")
+    # If-Range takes no weak tags (RFC 9110, 13.1.5).
+    version = tag if tag.startswith('"') else response.headers.get("Last-Modified")
+    if version:
+        job.validator.write_text(version, encoding="utf-8")
+    else:
+        job.validator.unlink(missing_ok=True)
+
+
+def _kept_version(job: Download) -> str | None:
+    return job.validator.read_text(encoding="utf-8") if job.validator.is_file() else None

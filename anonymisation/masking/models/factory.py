@@ -1,0 +1,82 @@
+"""The detector that the settings name, and its identity without loading it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from functools import lru_cache, partial
+from pathlib import Path
+
+from anonymisation.core.errors import ModelUnavailableError
+from anonymisation.core.settings import Settings
+from anonymisation.files.digests import sha256_of_file
+from anonymisation.masking.guard import GuardedDetector
+from anonymisation.masking.models.weights import model_folder
+
+_FileKey = tuple[str, int, int]  # relative path, bytes, time of change in ns
+
+
+def load_detector(settings: Settings, *, threads: int | None = None) -> GuardedDetector:
+    """The model that `model_type` names, with threshold, class filter, max_num_pixels and tiles; loads TensorFlow.
+
+    It is given up when it fails on its first pictures. `threads` bounds the threads of one operation, as `Devices`
+    describes.
+
+    Raises:
+        ModelUnavailableError: the model is not installed, damaged, or of another form.
+    """
+    folder = model_folder(settings)
+    identity = model_identity(settings)
+    # Both are read when TensorFlow loads. Warnings yes, its greetings no:
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
+    # oneDNN's convolutions are twice as fast, and off by default on CPUs without AVX-512. Their results are the same
+    # for any number of threads and any batch, as tests/masking/models/test_factory.py checks.
+    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    # Here, since it takes seconds and much memory, and finding the model's identity needs none of it.
+    from anonymisation.masking.saved_model import Devices, SavedModel
+    from anonymisation.masking.tiling import TilingDetector
+    from anonymisation.masking.views import Tiles
+
+    devices = Devices(
+        threads=threads,
+        memory_growth=settings.gpu_memory_growth,
+        mixed_precision=settings.gpu_mixed_precision,
+        xla=settings.gpu_xla,
+    )
+    model = SavedModel(folder, score_threshold=settings.score_threshold, devices=devices)
+    tiles = Tiles(settings.tile_pixels, settings.tile_overlap) if settings.tiles else None
+    place = model.place if settings.gpu_prefetch else None
+    look = partial(model.second_look.at, segment=model.segment) if model.second_look is not None else None
+    tiling = TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form, place, look)
+    return GuardedDetector(tiling)
+
+
+def model_identity(settings: Settings) -> str:
+    """The model's name and the first 12 digits of a digest over its files, as in "Built-in@1a2b3c4d5e6f".
+
+    A model given as a path is named by its folder. The digest is computed once per process while the files stay.
+
+    Raises:
+        ModelUnavailableError: the model is not installed or cannot be read.
+    """
+    folder = model_folder(settings)
+    try:
+        files = sorted(path for path in folder.rglob("*") if path.is_file() and not path.name.startswith("."))
+        keys = tuple((path.relative_to(folder).as_posix(), *_change(path)) for path in files)
+        digest = _digest(str(folder), keys)
+    except OSError as error:
+        raise ModelUnavailableError(f"the model in {folder} cannot be read: {error}") from error
+    return f"{Path(settings.model_type).name}@{digest[:12]}"
+
+
+def _change(path: Path) -> tuple[int, int]:
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns
+
+
+@lru_cache(maxsize=8)
+def _digest(folder: str, keys: tuple[_FileKey, ...]) -> str:
+    digest = hashlib.sha256()
+    for name, _, _ in keys:
+        digest.update(f"{name}\0{sha256_of_file(Path(folder) / name)}\n".encode())
+    return digest.hexdigest()

@@ -1,0 +1,157 @@
+"""Where models lie, and fetching those of the zoo: download, verify, unpack safely, appear whole."""
+
+from __future__ import annotations
+
+import errno
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+from urllib.parse import urljoin
+
+import platformdirs
+from filelock import FileLock
+
+from anonymisation.core.errors import ModelUnavailableError
+from anonymisation.core.settings import Settings
+from anonymisation.files.atomic import write_atomically
+from anonymisation.files.digests import sha256_of_file
+from anonymisation.masking.models.download import Download, Patience, Progress, fetch
+from anonymisation.masking.models.unpack import MODEL_FILE, MODEL_FOLDER, unpack_model
+from anonymisation.masking.models.zoo import BASE_URL, BUILT_IN, ZOO, ZooModel
+
+MAX_ARCHIVE_BYTES: Final = 2 << 30  # more than twice the largest archive of the zoo
+
+
+def models_dir(model_dir: str = "") -> Path:
+    """The folder of the fetched models: the setting `model_dir`; when empty, a place in the user's data folder."""
+    if model_dir:
+        return Path(model_dir).expanduser()
+    return platformdirs.user_data_path("image-anonymisation") / "models"
+
+
+def builtin_folder() -> Path:
+    """The SavedModel that ships inside the package."""
+    return Path(__file__).resolve().parents[1] / "builtin" / MODEL_FOLDER
+
+
+def installed_folder(model: ZooModel, models: Path) -> Path:
+    """Where the SavedModel of a zoo model lies once fetched into the folder `models`."""
+    return models / model.archive_name / MODEL_FOLDER
+
+
+def is_installed(model: ZooModel, models: Path) -> bool:
+    """Whether the model was fetched; a folder appears only once it is whole."""
+    return (installed_folder(model, models) / MODEL_FILE).is_file()
+
+
+def model_folder(settings: Settings) -> Path:
+    """The SavedModel folder that `model_type` names: "Built-in", a name of the zoo, else a path.
+
+    Raises:
+        ModelUnavailableError: there is none; the message says how to get it.
+    """
+    name = settings.model_type
+    if name == BUILT_IN:
+        folder, advice = builtin_folder(), "the installation is incomplete, install the package again"
+    elif name in ZOO:
+        folder = installed_folder(ZOO[name], models_dir(settings.model_dir))
+        advice = f"fetch it with: anonymise models pull {name}"
+    else:
+        folder = Path(name).expanduser()
+        known = ", ".join((BUILT_IN, *ZOO))
+        advice = f"model_type must be one of {known}, or the folder of a TensorFlow SavedModel"
+    if not (folder / MODEL_FILE).is_file():
+        raise ModelUnavailableError(f"model {name!r} is not there: no {MODEL_FILE} in {folder}; {advice}")
+    return folder
+
+
+def pull(
+    model: ZooModel,
+    models: Path,
+    *,
+    base_url: str = BASE_URL,
+    progress: Progress | None = None,
+    patience: Patience | None = None,
+) -> Path:
+    """Fetch a zoo model into the folder `models` unless it is there, and return its SavedModel folder.
+
+    An interrupted download is gone on with. Several processes may do this at once: one fetches, the others wait. Where
+    the zoo publishes no checksum, that of the first download is kept in `<archive name>.sha256` and compared later.
+
+    Args:
+        model: which.
+        models: made if missing.
+        base_url: address that the archives lie below, such as a mirror's.
+        progress: called with the bytes so far and, where known, in all.
+        patience: how long to try.
+
+    Raises:
+        ModelUnavailableError: it cannot be fetched, its checksum is wrong, or its archive is refused.
+    """
+    target = installed_folder(model, models)
+    part = models / f"{model.archive_name}.tar.gz.part"
+    url = urljoin(base_url if base_url.endswith("/") else base_url + "/", model.path)
+    with _folder_errors(models):
+        models.mkdir(parents=True, exist_ok=True)
+        with FileLock(models / f".{model.archive_name}.lock"):
+            if is_installed(model, models):
+                return target
+            pin = models / f"{model.archive_name}.sha256"
+            expected = model.sha256 or _read_pin(pin)
+            job = Download(url, part, model.archive_bytes, MAX_ARCHIVE_BYTES, checked=expected is not None)
+            fetch(job, progress, patience)
+            actual = _verified(job, expected)
+            _install(part, target.parent)
+            if model.sha256 is None:
+                write_atomically(pin, f"{actual}\n".encode())
+            job.discard()
+    return target
+
+
+def _verified(job: Download, expected: str | None) -> str:
+    actual = sha256_of_file(job.part)
+    if expected is not None and actual != expected:
+        job.discard()
+        raise ModelUnavailableError(
+            f"{job.url} has the wrong checksum: SHA-256 {actual}, expected {expected}; the download was removed. "
+            "Try again; if it stays so, the address serves another file: do not use it"
+        )
+    return actual
+
+
+def _install(archive: Path, target: Path) -> None:
+    """Unpack beside the target and rename, so that the model's folder is whole as soon as it exists."""
+    prefix = f".unpacking-{target.name}-"
+    for leftover in target.parent.glob(f"{prefix}*"):  # of a killed run: the caller holds the lock
+        shutil.rmtree(leftover)
+    if target.exists():
+        raise ModelUnavailableError(f"{target} is in the way and holds no whole model; remove it and try again")
+    workplace = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
+    try:
+        workplace.chmod(0o755)
+        (workplace / MODEL_FOLDER).mkdir()
+        try:
+            unpack_model(archive, workplace / MODEL_FOLDER)
+        except ModelUnavailableError:
+            archive.unlink()  # fetching it again is the only way on
+            raise
+        workplace.rename(target)
+    finally:
+        shutil.rmtree(workplace, ignore_errors=True)
+
+
+def _read_pin(pin: Path) -> str | None:
+    return pin.read_text(encoding="utf-8").strip() if pin.is_file() else None
+
+
+@contextmanager
+def _folder_errors(models: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        advice = "free some space there" if full else "make it writable"
+        raise ModelUnavailableError(f"{models}: {error}; {advice}, or set model_dir to another folder") from error

@@ -1,0 +1,1 @@
+"""Reports of steps and runs, as text, mail and progress; it reports and never acts."""

@@ -1,0 +1,138 @@
+"""What became of a folder on its way through the chain, and of a whole run."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from anonymisation.reporting.step_reports import (
+    SUSPICIOUS_FROM,
+    ArchiveReport,
+    CheckReport,
+    Failure,
+    LoadSummary,
+    MaskReport,
+    ReleaseReport,
+    plain_fields,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class FolderReport:
+    """One folder's way through the chain; a step that did not run is None.
+
+    `error` is what stopped it, and `error_exit_code` the exit code of that kind of error. `units` is the number of work
+    units of which the report was merged.
+    """
+
+    folder: str
+    mask: MaskReport | None = None
+    archive: ArchiveReport | None = None
+    load: LoadSummary | None = None
+    check: CheckReport | None = None
+    release: ReleaseReport | None = None
+    error: str | None = None
+    error_exit_code: int = 0
+    units: int = 1
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """What failed anew in any step: pictures and gaps, each with its reason; known failures aside."""
+        found = [f for f in self._listed() if not f.known]
+        if self.check is not None:
+            found += [Failure(gap.picture, f"{gap.place}: {gap.problem}") for gap in self.check.gaps]
+        return tuple(found)
+
+    @property
+    def failed_count(self) -> int:
+        """How much failed anew, in exact numbers (`failures` lists only the first of each step)."""
+        counts = [step.failed for step in (self.mask, self.archive, self.load, self.release) if step is not None]
+        return sum(counts) + (self.check.missing if self.check else 0)
+
+    @property
+    def succeeded(self) -> bool:
+        """No step stopped, and nothing failed that was not known."""
+        return self.error is None and self.failed_count == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values."""
+        return plain_fields(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> FolderReport:
+        """The report that `to_dict` was called on."""
+        steps = {name: kind.from_dict(values[name]) for name, kind in _STEPS.items() if values.get(name) is not None}
+        plain = {name: values[name] for name in ("folder", "error", "error_exit_code", "units") if name in values}
+        return cls(**plain, **steps)
+
+    @classmethod
+    def merged(cls, reports: Sequence[FolderReport]) -> FolderReport:
+        """One report of all work units of a folder; a step counts where it ran in any of them."""
+        steps: dict[str, Any] = {}
+        for name, kind in _STEPS.items():
+            ran = [report for report in (getattr(unit, name) for unit in reports) if report is not None]
+            steps[name] = kind.merged(ran) if ran else None
+        errors = Counter(report.error for report in reports if report.error is not None)
+        told = (f"{error} ({number} of {len(reports)} work units)" for error, number in errors.items())
+        return cls(
+            folder=reports[0].folder,
+            error="; ".join(told) or None,
+            error_exit_code=max(report.error_exit_code for report in reports),
+            units=len(reports),
+            **steps,
+        )
+
+    def _listed(self) -> list[Failure]:
+        steps = (self.mask, self.archive, self.load, self.release)
+        return [failure for step in steps if step is not None for failure in step.failures]
+
+
+_STEPS: Final[Mapping[str, Any]] = {
+    "mask": MaskReport,
+    "archive": ArchiveReport,
+    "load": LoadSummary,
+    "check": CheckReport,
+    "release": ReleaseReport,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class RunReport:
+    """A whole run: its folders, what discovery could not enter (`problems`), and `seconds` of wall time.
+
+    `broken` says what kept the run from being complete outside its folders (an unreadable folder, a failed discovery).
+    `selection` names the folders that were asked for; empty: all.
+    """
+
+    folders: tuple[FolderReport, ...]
+    problems: tuple[str, ...] = ()
+    broken: tuple[str, ...] = ()
+    broken_exit_code: int = 1
+    seconds: float = 0.0
+    selection: str = ""
+
+    @property
+    def succeeded(self) -> bool:
+        """Nothing failed anew, and nothing kept the run from being whole."""
+        return not self.broken and all(folder.succeeded for folder in self.folders)
+
+    @property
+    def exit_code(self) -> int:
+        """0 all done, 3 when nothing but the environment was in the way, else 1."""
+        codes = {folder.error_exit_code or 1 for folder in self.folders if not folder.succeeded}
+        if self.broken:
+            codes.add(self.broken_exit_code)
+        return 0 if not codes else 3 if codes == {3} else 1
+
+    @property
+    def suspicious(self) -> bool:
+        """Many pictures were masked now, and nothing at all was found on them; it may be true all the same."""
+        found = any(folder.mask.objects for folder in self.folders if folder.mask is not None)
+        return not found and self.total("mask", "masked") >= SUSPICIOUS_FROM
+
+    def total(self, step: str, count: str) -> int:
+        """The sum of one count of one step over all folders, e.g. `total("mask", "masked")`."""
+        reports = (getattr(folder, step) for folder in self.folders)
+        return sum(getattr(report, count) for report in reports if report is not None)

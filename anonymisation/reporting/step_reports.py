@@ -1,0 +1,238 @@
+"""What the steps of the chain report: frozen values that add up, and travel as plain JSON."""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any, Final, Self
+
+from anonymisation.database.loading.limits import Collision
+
+MAX_SIGHTS: Final = 6  # pictures that a report shows
+
+
+MAX_LISTED: Final = 50  # failures that a report lists by name; its counts are exact all the same
+
+
+# From so many pictures of roads on, finding nobody and no vehicle on any is more likely the model's fault than true.
+SUSPICIOUS_FROM: Final = 300
+
+
+class Status(StrEnum):
+    """What became of one picture in the mask step."""
+
+    MASKED = "masked"
+    ALREADY_DONE = "already done"
+    FAILED = "failed"
+    KNOWN_FAILED = "known failed"
+
+
+@dataclass(frozen=True, slots=True)
+class ImageOutcome:
+    """What became of one picture; `picture` is its path below the input folder, `reason` is set where it failed.
+
+    `encoded_anew` says that its blocks were to be kept where no mask touches them, and could not be.
+    """
+
+    picture: str
+    status: Status
+    reason: str | None = None
+    objects: Mapping[str, int] = field(default_factory=dict)
+    encoded_anew: bool = False
+
+    def __post_init__(self) -> None:
+        if (self.reason is not None) != (self.status in {Status.FAILED, Status.KNOWN_FAILED}):
+            raise ValueError(f"expected a reason for a failed picture only, got {self.status} and {self.reason!r}")
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """One picture that failed in a step; `known` failures were reported by an earlier run already."""
+
+    picture: str
+    reason: str
+    known: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """A picture that was masked, and how many objects were detected on it."""
+
+    picture: str
+    objects: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Report:
+    """Shared by all step reports: conversion to and from plain JSON values (for XCom and files)."""
+
+    folder: str
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain JSON values: what JSON would change, as it does a tuple, is not among them."""
+        return plain_fields(self)
+
+    @classmethod
+    def from_dict(cls, values: Mapping[str, Any]) -> Self:
+        """The report that `to_dict` was called on."""
+        content = dict(values)
+        for name in _ITEMS:
+            if name in content:
+                content[name] = tuple(_ITEMS[name](**item) for item in content[name])
+        return cls(**content)
+
+    @classmethod
+    def merged(cls, reports: Sequence[Self]) -> Self:
+        """One report of a folder's work units: counts are added, lists joined (and cut), and one yes is a yes."""
+        names = [item.name for item in dataclasses.fields(cls) if item.name != "folder"]
+        content = {name: _merged([getattr(item, name) for item in reports]) for name in names}
+        if "sights" in content:
+            content["sights"] = _most(sight for item in reports for sight in getattr(item, "sights"))  # noqa: B009
+        return cls(reports[0].folder, **content)
+
+
+def plain_fields(report: Any) -> dict[str, Any]:
+    return {name: _plain(value) for name, value in dataclasses.asdict(report).items()}
+
+
+def _plain(value: Any) -> Any:
+    """Tuples become lists."""
+    if isinstance(value, Mapping):
+        return {key: _plain(item) for key, item in value.items()}
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
+
+
+def _most(sights: Iterable[Sight]) -> tuple[Sight, ...]:
+    return tuple(heapq.nlargest(MAX_SIGHTS, sights, key=lambda sight: sight.objects))
+
+
+def _merged(values: list[Any]) -> Any:
+    first = values[0]
+    if isinstance(first, bool):
+        return any(values)
+    if isinstance(first, tuple):
+        return tuple(item for value in values for item in value)[:MAX_LISTED]
+    if isinstance(first, Mapping):
+        labels = sorted({label for value in values for label in value})
+        return {label: sum(value.get(label, 0) for value in values) for label in labels}
+    return sum(values)
+
+
+@dataclass(frozen=True, slots=True)
+class MaskReport(_Report):
+    """Counts of pictures: found = masked + already_done + failed + known_failed. `seconds` of wall time.
+
+    Merged of several work units, `seconds` are those of all of them together. `sights` are the pictures masked now on
+    which most was detected; `encoded_anew` counts those masked now of which no block could be kept as it was.
+    """
+
+    found: int
+    masked: int
+    already_done: int
+    failed: int
+    known_failed: int
+    failures: tuple[Failure, ...] = ()
+    objects: Mapping[str, int] = field(default_factory=dict)
+    seconds: float = 0.0
+    sights: tuple[Sight, ...] = ()
+    encoded_anew: int = 0
+
+    def __post_init__(self) -> None:
+        accounted = self.masked + self.already_done + self.failed + self.known_failed
+        if accounted != self.found:
+            raise ValueError(f"{self.folder}: expected {self.found} pictures accounted for, got {accounted}")
+
+    @classmethod
+    def of(cls, folder: str, outcomes: Iterable[ImageOutcome], seconds: float) -> MaskReport:
+        """Count the outcomes of a folder's pictures."""
+        counts = dict.fromkeys(Status, 0)
+        objects: dict[str, int] = {}
+        failures: list[Failure] = []
+        sights: tuple[Sight, ...] = ()
+        anew = 0
+        for outcome in outcomes:
+            counts[outcome.status] += 1
+            anew += outcome.encoded_anew
+            for label, number in outcome.objects.items():
+                objects[label] = objects.get(label, 0) + number
+            if outcome.reason is not None and len(failures) < MAX_LISTED:
+                failures.append(Failure(outcome.picture, outcome.reason, outcome.status is Status.KNOWN_FAILED))
+            if outcome.status is Status.MASKED and outcome.objects:
+                sights = _most((*sights, Sight(outcome.picture, sum(outcome.objects.values()))))
+        return cls(
+            folder=folder,
+            found=sum(counts.values()),
+            masked=counts[Status.MASKED],
+            already_done=counts[Status.ALREADY_DONE],
+            failed=counts[Status.FAILED],
+            known_failed=counts[Status.KNOWN_FAILED],
+            failures=tuple(failures),
+            objects=dict(sorted(objects.items())),
+            seconds=seconds,
+            sights=sights,
+            encoded_anew=anew,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ArchiveReport(_Report):
+    """Originals copied and verified now, found there already, and not archived; `size` in bytes copied."""
+
+    archived: int = 0
+    already_archived: int = 0
+    failed: int = 0
+    size: int = 0
+    failures: tuple[Failure, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class LoadSummary(_Report):
+    """Rows inserted, updated, found loaded already, refused by the database, and waiting in the spool."""
+
+    inserted: int = 0
+    updated: int = 0
+    already_loaded: int = 0
+    failed: int = 0
+    waiting: int = 0
+    failures: tuple[Failure, ...] = ()
+    collisions: tuple[Collision, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gap:
+    """Something that should be there and is not, or does not agree: which picture, where, and what is wrong."""
+
+    picture: str
+    place: str
+    problem: str
+
+
+@dataclass(frozen=True, slots=True)
+class CheckReport(_Report):
+    """Files and rows expected, and those missing or in disagreement (`missing` counts, `gaps` names the first)."""
+
+    expected: int = 0
+    missing: int = 0
+    gaps: tuple[Gap, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class ReleaseReport(_Report):
+    """Originals removed from the input, those kept (of them `failed` could not be verified), and the emptied folder."""
+
+    released: int = 0
+    kept: int = 0
+    failed: int = 0
+    folder_removed: bool = False
+    failures: tuple[Failure, ...] = ()
+
+
+_ITEMS: Final[Mapping[str, type]] = {
+    "failures": Failure,
+    "gaps": Gap,
+    "collisions": Collision,
+    "sights": Sight,
+}

@@ -1,0 +1,1 @@
+"""What people found on masked pictures, and how it is applied; never Airflow."""

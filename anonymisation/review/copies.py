@@ -1,0 +1,197 @@
+"""The small copies of masked pictures that the page shows: made once, kept in the state folder, and cleared away.
+
+    <state>/folders/<folder>/thumbnails/<2 digits>/<picture>-<size>-<bytes>-<time of the masked picture>.webp
+
+They are a cache: any of them may be missing at any time, and none counts but that of the masked file as it is now. So
+whoever clears away needs no lock: the worst that happens beside a reader or a writer is a copy that is made again.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from anonymisation.files.atomic import is_leftover, write_atomically
+from anonymisation.files.digests import name_digest
+from anonymisation.review.store import read_name
+from anonymisation.workspace.folder_state import FileStamp, state_folder
+from anonymisation.workspace.paths import Shares
+
+FOLDER_NAME: Final = "thumbnails"
+MAX_BYTES: Final = 2_000_000_000  # of all folders: some 100 000 thumbnails, or 10 000 pictures looked at
+SWEEP_EVERY: Final = 2000  # copies asked for, so that they are at most some 300 MB above the limit
+_USED_SECONDS: Final = 86_400.0  # how exactly it is kept when a copy was looked at last
+_LEFTOVER_SECONDS: Final = 3600.0  # no copy takes that long to write
+_NAME: Final = re.compile(r"(?P<key>[0-9a-f]{16})-[0-9]+-(?P<size>[0-9a-f]+)-(?P<mtime>[0-9a-f]+)\.webp")
+
+
+@dataclass(frozen=True, slots=True)
+class _Copy:
+    path: Path
+    used: float
+    size: int
+
+
+def copy_path(state_root: Path, folder: str, key: str, side: int, masked: FileStamp) -> Path:
+    """Where the copy of so many pixels is kept of the picture that `key` stands for, as long as its file is that."""
+    name = f"{key}-{side}-{masked.size:x}-{masked.mtime_ns:x}.webp"
+    return state_folder(state_root, folder) / FOLDER_NAME / key[:2] / name
+
+
+def read_copy(path: Path) -> bytes | None:
+    """The copy, if there is one; it counts as used now."""
+    try:
+        data = path.read_bytes()
+        if time.time() - path.stat().st_mtime > _USED_SECONDS:
+            os.utime(path)
+    except OSError:
+        return None
+    return data
+
+
+def keep_copy(path: Path, data: bytes) -> None:
+    """Keep a copy in place of those of the same size that the masked picture had before; where that fails, none."""
+    key, side, _ = path.name.split("-", 2)
+    try:
+        for older in path.parent.glob(f"{key}-{side}-*.webp"):
+            older.unlink(missing_ok=True)
+        write_atomically(path, data)
+    except OSError as error:
+        logging.getLogger(__name__).warning("%s: the copy is not kept: %s", path, error)
+
+
+def forget_copies(state_root: Path, folder: str, name: str) -> None:
+    """Remove the copies of a picture, which show what is hidden on it by now."""
+    key = name_digest(name)
+    for path in (state_folder(state_root, folder) / FOLDER_NAME / key[:2]).glob(f"{key}-*.webp"):
+        with suppress(OSError):
+            path.unlink(missing_ok=True)
+
+
+def sweep_copies(shares: Shares, limit: int = MAX_BYTES) -> int:
+    """Remove the copies of masked pictures that are gone or changed, and above `limit` bytes those used longest ago.
+
+    Returns how many copies went. What cannot be read or removed is told in the log and left alone.
+    """
+    if not shares.output.is_dir():
+        return 0  # the share is away, not its pictures
+    removed, kept = 0, list[_Copy]()
+    places = sorted((shares.state / "folders").glob(f"*/{FOLDER_NAME}"))
+    for place in places:
+        try:
+            stale, good = _sort_out(shares.output, place)
+        except OSError as error:
+            logging.getLogger(__name__).warning("%s cannot be cleared: %s", place, error)
+            continue
+        removed += sum(_remove(path) for path in stale)
+        kept += good
+    kept.sort(key=lambda copy: copy.used)
+    total = sum(copy.size for copy in kept)
+    for copy in kept:
+        if total <= limit:
+            break
+        total -= copy.size
+        removed += _remove(copy.path)
+    for place in places:
+        _remove_empty(place)
+    return removed
+
+
+class Sweeper:
+    """Sweeps after every so many copies that were asked for, so that no one fills the disk by looking at pictures."""
+
+    def __init__(self, shares: Shares, *, every: int = SWEEP_EVERY, limit: int = MAX_BYTES) -> None:
+        self._shares = shares
+        self._every = every
+        self._limit = limit
+        self._asked = 0
+        self._lock = threading.Lock()
+        self._sweeping = threading.Lock()
+
+    def is_due(self) -> bool:
+        """Count one more copy; whether it is time to `sweep`. For many threads, of which one is told so."""
+        with self._lock:
+            self._asked = (self._asked + 1) % self._every
+            return self._asked == 0
+
+    def sweep(self) -> None:
+        """Sweep, unless another thread is at it."""
+        if self._sweeping.acquire(blocking=False):
+            try:
+                sweep_copies(self._shares, self._limit)
+            finally:
+                self._sweeping.release()
+
+
+def _sort_out(output: Path, place: Path) -> tuple[list[Path], list[_Copy]]:
+    """The copies of one folder of state: those that show nothing that is there, and all others."""
+    folder = read_name(place.parent)
+    masked = _MaskedFiles(None if folder is None else output / folder)
+    stale, good = list[Path](), list[_Copy]()
+    for entry in _files(place):
+        path, stat = Path(entry.path), entry.stat()
+        found = _NAME.fullmatch(entry.name)
+        if is_leftover(entry.name):
+            if time.time() - stat.st_mtime > _LEFTOVER_SECONDS:
+                stale.append(path)
+        elif found is None or masked.stamp(found["key"]) != FileStamp(int(found["size"], 16), int(found["mtime"], 16)):
+            stale.append(path)
+        else:
+            good.append(_Copy(path, stat.st_mtime, stat.st_size))
+    return stale, good
+
+
+class _MaskedFiles:
+    """The masked pictures of one folder by what stands for their names; each is looked at when it is asked for."""
+
+    def __init__(self, folder: Path | None) -> None:
+        self._folder = folder
+        self._names: Mapping[str, str] = {}
+        if folder is not None:
+            with suppress(FileNotFoundError, NotADirectoryError):
+                self._names = {name_digest(name): name for name in os.listdir(folder)}  # noqa: PTH208 - names alone
+
+    def stamp(self, key: str) -> FileStamp | None:
+        name = self._names.get(key)
+        if name is None or self._folder is None:
+            return None
+        try:
+            return FileStamp.of(self._folder / name)
+        except FileNotFoundError:
+            return None
+
+
+def _files(place: Path) -> Iterator[os.DirEntry[str]]:
+    """The files two levels below; what goes meanwhile is left out."""
+    for part in sorted(place.iterdir()):
+        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(part) as entries:
+            for entry in entries:
+                with suppress(FileNotFoundError):
+                    if entry.is_file(follow_symlinks=False):
+                        entry.stat()  # kept by the entry
+                        yield entry
+
+
+def _remove(path: Path) -> bool:
+    try:
+        path.unlink()
+    except FileNotFoundError:
+        return False
+    except OSError as error:
+        logging.getLogger(__name__).warning("%s cannot be removed: %s", path, error)
+        return False
+    return True
+
+
+def _remove_empty(place: Path) -> None:
+    for part in (*sorted(place.glob("*")), place):
+        with suppress(OSError):  # it is not empty, or something is being written there
+            part.rmdir()

@@ -1,0 +1,179 @@
+"""Pictures for people to look at: small copies of masked pictures made once, masks as overlays, originals for a few.
+
+Every file is opened below its base folder, and is no link. A masked picture is shown only when it says itself that it
+was made from the original that the state knows. Of a picture whose last masking failed it is the one from before.
+"""
+
+from __future__ import annotations
+
+import io
+from enum import Enum
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from anonymisation.core.errors import AnonymisationError, ImageError
+from anonymisation.files.digests import sha256_of
+from anonymisation.files.plain import read_plain
+from anonymisation.imaging.exif.provenance import read_provenance
+from anonymisation.imaging.exif.read import read_exif
+from anonymisation.imaging.jpeg.codec import to_upright
+from anonymisation.imaging.mask_file import decode_mask
+from anonymisation.masking.detections import Detections
+from anonymisation.review.copies import copy_path, keep_copy, read_copy
+from anonymisation.review.model import Box
+from anonymisation.review.rows import Row
+from anonymisation.workspace.folder_state import FileStamp
+from anonymisation.workspace.workspace import Workspace
+
+_OVERLAY: Final = (255, 0, 200, 120)  # red, green, blue, opacity; a colour that roads do not have
+_QUALITY: Final = 80
+# The way back from the stored to the upright picture: turning left undoes turning right, the others undo themselves.
+_INVERSE: Final = {6: 8, 8: 6}
+_BROKEN: Final = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
+
+
+class Size(Enum):
+    """Longest side of a copy, in pixels."""
+
+    SMALL = 360
+    LARGE = 1600
+
+
+class NotShownError(AnonymisationError):
+    """There is nothing that may be shown: no such file, or not the one that it should be."""
+
+
+def inside(base: Path, path: Path) -> Path:
+    """The file `path` with the links on its way followed, when it lies below `base`.
+
+    Raises:
+        NotShownError: it is not there, is no file but a link to one, or lies elsewhere.
+    """
+    try:
+        real, root = path.resolve(strict=True), base.resolve(strict=True)
+    except (OSError, ValueError, RuntimeError):
+        raise NotShownError("there is no such file") from None
+    if path.is_symlink() or not real.is_relative_to(root) or not real.is_file():
+        raise NotShownError("there is no such file")
+    return real
+
+
+def masked_picture(workspace: Workspace, folder: str, row: Row) -> bytes:
+    """The bytes of the masked picture.
+
+    Raises:
+        NotShownError: it is not there, or does not say that it was made from that original.
+    """
+    return _masked(_masked_path(workspace, folder, row), row)
+
+
+def thumbnail(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
+    """A smaller upright copy of the masked picture as WebP, made once and kept in the state folder.
+
+    Raises:
+        NotShownError: as `masked_picture`.
+    """
+    path = _masked_path(workspace, folder, row)
+    place = copy_path(workspace.shares.state, folder, row.key, size.value, FileStamp.of(path))
+    kept = read_copy(place)
+    if kept is not None:
+        return kept
+    made = _reduced(_masked(path, row), size)
+    keep_copy(place, made)
+    return made
+
+
+def overlay(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
+    """The mask as an upright WebP picture of one colour, transparent where nothing is hidden.
+
+    Raises:
+        NotShownError: no mask file is kept (see `remote_mask`), or it cannot be read.
+    """
+    masked = _masked_path(workspace, folder, row)
+    path = inside(workspace.shares.output, masked.with_suffix(".webp"))
+    try:
+        mask = decode_mask(read_plain(path))
+    except ImageError as error:
+        raise NotShownError(str(error)) from None
+    levels = to_upright((mask * _OVERLAY[3]).astype(np.uint8), orientation_of(workspace, folder, row))
+    alpha = Image.fromarray(levels)
+    alpha.thumbnail((size.value, size.value))
+    picture = Image.new("RGBA", alpha.size, (*_OVERLAY[:3], 0))
+    picture.putalpha(alpha)
+    return _webp(picture)
+
+
+def original(workspace: Workspace, folder: str, row: Row) -> bytes:
+    """The original as an upright WebP picture of the LARGE size, from the input folder or the archive; never kept.
+
+    Raises:
+        NotShownError: neither holds it, or what they hold is another picture.
+    """
+    paths = workspace.picture(folder, row.name)
+    places = [(workspace.shares.input, paths.original)]
+    if workspace.shares.archive is not None and paths.archived is not None:
+        places.append((workspace.shares.archive, paths.archived))
+    for base, path in places:
+        try:
+            real = inside(base, path)
+            data = read_plain(real)
+        except (NotShownError, OSError):
+            continue
+        same = sha256_of(data) == row.sha256 if row.sha256 else FileStamp.of(real) == row.source
+        if same:
+            return _reduced(data, Size.LARGE)
+    raise NotShownError("the original is in neither the input folder nor the archive")
+
+
+def orientation_of(workspace: Workspace, folder: str, row: Row) -> int:
+    """The EXIF orientation, 1 to 8, that the masked picture is published with.
+
+    Raises:
+        NotShownError: as `masked_picture`.
+    """
+    return read_exif(masked_picture(workspace, folder, row), source=row.name).orientation
+
+
+def upright(boxes: list[tuple[float, float, float, float]], orientation: int) -> list[tuple[float, ...]]:
+    """Boxes (ymin, xmin, ymax, xmax) of the stored picture as a viewer shows them."""
+    turned = Detections.of(boxes, [1] * len(boxes), [1] * len(boxes)).to_stored(_INVERSE.get(orientation, orientation))
+    return [tuple(round(float(side), 5) for side in box) for box in turned.boxes]
+
+
+def stored(box: Box, orientation: int) -> Box:
+    """A box drawn on the upright picture, in the orientation of the file."""
+    turned = Detections.of([box.as_tuple()], [1], [1]).to_stored(orientation).boxes[0]
+    return Box(*(min(1.0, max(0.0, float(side))) for side in turned))
+
+
+def _masked_path(workspace: Workspace, folder: str, row: Row) -> Path:
+    return inside(workspace.shares.output, workspace.picture(folder, row.name).masked)
+
+
+def _masked(path: Path, row: Row) -> bytes:
+    data = read_plain(path)
+    provenance = read_provenance(data)
+    if provenance is None or not (row.failed or provenance.source_sha256 == row.sha256):
+        raise NotShownError("the file in the output folder is not the masked picture")
+    return data
+
+
+def _reduced(data: bytes, size: Size) -> bytes:
+    try:
+        with Image.open(io.BytesIO(data), formats=("JPEG",)) as picture:
+            picture.draft("RGB", (size.value, size.value))  # decodes at a fraction of the size where that is enough
+            turned = ImageOps.exif_transpose(picture).convert("RGB")
+    except _BROKEN as error:
+        raise NotShownError(f"the picture cannot be decoded: {error}") from None
+    turned.thumbnail((size.value, size.value))
+    return _webp(turned)
+
+
+def _webp(picture: Image.Image) -> bytes:
+    picture.info.clear()  # neither EXIF nor a colour profile of the file
+    buffer = io.BytesIO()
+    picture.save(buffer, "WEBP", quality=_QUALITY, method=2)
+    return buffer.getvalue()

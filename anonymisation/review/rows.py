@@ -1,0 +1,174 @@
+"""The state of a folder's pictures read for people to look at: quickly, 100 000 at once, and into little memory."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from operator import attrgetter
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from anonymisation.files.digests import name_digest
+from anonymisation.workspace.folder_state import FAILED, FileStamp
+from anonymisation.workspace.journal import read_as
+from anonymisation.workspace.locks import DETECTIONS, PICTURES, shard_folders
+
+T = TypeVar("T")
+LOW_SCORE: Final = 0.5
+LARGE_SHARE: Final = 0.25  # of the picture
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """One detected object; `box` is ymin, xmin, ymax, xmax as shares of the picture as its file stores it."""
+
+    label: str
+    score: float
+    box: tuple[float, float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One picture. `key` stands for its name in addresses; `doubt` grows with how little certain its masks are.
+
+    `lowest` is the lowest score of its objects (1 without any), `covered` the share of the picture in their boxes;
+    `source` is known of failed pictures alone, whose original has no checksum; `digest` is that of the settings.
+    """
+
+    name: str
+    key: str
+    failed: bool
+    reason: str
+    width: int
+    height: int
+    model: str
+    digest: str
+    source: FileStamp | None
+    sha256: str
+    released: bool
+    labels: frozenset[str]
+    lowest: float
+    doubt: float
+    covered: float
+    found: bytes
+
+    @property
+    def version(self) -> str:
+        """What stands for what a person looks at: these bytes of the original, masked (or not) in this very way."""
+        original = self.sha256 or (f"{self.source.size} {self.source.mtime_ns}" if self.source else "")
+        return name_digest(f"{original} {self.failed} {self.model} {self.digest}")
+
+    @property
+    def objects(self) -> tuple[Seen, ...]:
+        """What was detected, the least certain first."""
+        return tuple(sorted(msgspec.json.decode(self.found, type=list[Seen]), key=attrgetter("score")))
+
+    def why(self) -> list[str]:
+        """Why a person should look at it, in words."""
+        if self.failed:
+            return [f"failed: {self.reason}"]
+        low = [seen.score for seen in self.objects if seen.score < LOW_SCORE]
+        reasons = []
+        if low:
+            several = "1 object" if len(low) == 1 else f"{len(low)} objects"
+            reasons.append(f"{several} with a low score, the lowest {min(low):.2f}")
+        if self.covered >= LARGE_SHARE:
+            reasons.append(f"masks over about {self.covered:.0%} of the picture")
+        return reasons or [f"lowest score {self.lowest:.2f}" if self.labels else "nothing was found"]
+
+
+class _Stamp(msgspec.Struct):
+    size: int
+    mtime_ns: int
+
+
+class _Picture(msgspec.Struct):
+    """What is needed of a line of the pictures' journal."""
+
+    name: str
+    status: str
+    source: _Stamp
+    sha256: str
+    model: str
+    digest: str = ""
+    width: int = 0
+    height: int = 0
+    reason: str | None = None
+    released: bool = False
+
+
+class _Detections(msgspec.Struct):
+    """What is needed of a line of the detections' journal."""
+
+    name: str
+    detections: list[Seen]
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    labels: frozenset[str]
+    lowest: float
+    doubt: float
+    covered: float
+    found: bytes
+
+
+_NOTHING_FOUND: Final = _Found(frozenset(), 1.0, 0.0, 0.0, b"[]")
+
+
+def read_rows(place: Path) -> Iterator[Row]:
+    """Every picture that the state in `place` knows, those of running shards too; takes no lock."""
+    labels: dict[frozenset[str], frozenset[str]] = {}
+    found: dict[str, _Found] = {}
+    for line in _newest(place, DETECTIONS, _Detections):
+        summed = _summed(line.detections, labels)
+        found[line.name] = summed
+    pictures = {picture.name: picture for picture in _newest(place, PICTURES, _Picture)}
+    for name, picture in pictures.items():
+        yield _row(picture, found.get(name, _NOTHING_FOUND))
+
+
+def _newest(place: Path, journal: str, kind: type[T]) -> Iterator[T]:
+    """The lines of the folder's journal, then those of its shards, which count more (see `state.read_pictures`).
+
+    The shards' are read first, so that nothing is missed while one is folded into the folder's.
+    """
+    fresh = [line for shard in shard_folders(place) for line in read_as(shard / journal, kind, tell=False)]
+    yield from read_as(place / journal, kind, tell=False)
+    yield from fresh
+
+
+def _summed(objects: list[Seen], labels: dict[frozenset[str], frozenset[str]]) -> _Found:
+    """What a page sorts and filters by; equal sets of `labels` are kept once."""
+    own = frozenset(seen.label for seen in objects)
+    covered = min(1.0, sum((seen.box[2] - seen.box[0]) * (seen.box[3] - seen.box[1]) for seen in objects))
+    # With scores that are chances, the number of objects expected to be wrong; large masks hide more of them.
+    doubt = sum(1 - seen.score for seen in objects) + (covered if covered >= LARGE_SHARE else 0.0)
+    lowest = min((seen.score for seen in objects), default=1.0)
+    return _Found(labels.setdefault(own, own), lowest, doubt, covered, msgspec.json.encode(objects))
+
+
+def _row(picture: _Picture, found: _Found) -> Row:
+    failed = picture.status == FAILED
+    if failed:
+        found = _NOTHING_FOUND
+    return Row(
+        name=picture.name,
+        key=name_digest(picture.name),
+        failed=failed,
+        reason=picture.reason or "",
+        width=picture.width,
+        height=picture.height,
+        model=sys.intern(picture.model),
+        digest=sys.intern(picture.digest),
+        source=FileStamp(picture.source.size, picture.source.mtime_ns) if failed else None,
+        sha256=picture.sha256,
+        released=picture.released,
+        labels=found.labels,
+        lowest=found.lowest,
+        doubt=found.doubt,
+        covered=found.covered,
+        found=found.found,
+    )

@@ -1,0 +1,124 @@
+"""Which files of every picture should be where by the configuration, and which are: found by their names alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from anonymisation.core.settings import Settings
+from anonymisation.workspace.listing import join
+from anonymisation.workspace.paths import is_picture_name
+
+PICTURE: Final = "picture"
+SUFFIXES: Final[Mapping[str, str]] = {"json": ".json", "webp": ".webp"}
+KINDS: Final = (PICTURE, *SUFFIXES)
+
+
+class FileStatus(StrEnum):
+    """What is to be said of one file: expected or not, there or not."""
+
+    OK = "OK"
+    MISSING = "Missing"
+    LEFT = "Left"  # there, and the configuration says that it must be gone
+    NONE = "None"  # not asked for, and not there
+    EXTRA = "Extra"  # not asked for, and there all the same: from another configuration, say
+
+
+PROBLEMS: Final = frozenset((FileStatus.MISSING, FileStatus.LEFT))
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """One kind of file in one share, such as the record in the output folder."""
+
+    share: str
+    kind: str
+
+    def __str__(self) -> str:
+        return f"{self.share} {self.kind}"
+
+
+@dataclass(frozen=True, slots=True)
+class Bases:
+    """The base folders that are compared; without `archive`, nothing is expected in one."""
+
+    input: Path
+    output: Path
+    archive: Path | None = None
+
+    def roles(self) -> dict[str, Path]:
+        """Each folder by the name that the table gives it."""
+        roles = {"input": self.input, "output": self.output}
+        return roles if self.archive is None else {**roles, "archive": self.archive}
+
+    def places(self) -> list[Place]:
+        """Everything that is looked for of a picture."""
+        return [Place(share, kind) for share in self.roles() for kind in KINDS]
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFiles:
+    """The files of one picture; `picture` is its path below the base folders, with `/`."""
+
+    picture: str
+    statuses: Mapping[Place, FileStatus]
+
+    @property
+    def complete(self) -> bool:
+        """Nothing is missing, and nothing is left that must be gone."""
+        return not PROBLEMS.intersection(self.statuses.values())
+
+
+def expected_places(settings: Settings, bases: Bases) -> dict[Place, bool]:
+    """{place: True when the file must be there, False when it must not}; for places not named, either is well.
+
+    Beside a released original nothing is expected: the derived files there go with the last picture of a folder.
+    """
+    expected = {
+        Place("input", PICTURE): not settings.delete_input,
+        Place("output", PICTURE): settings.draw_mask,
+        Place("archive", PICTURE): True,
+        Place("output", "json"): settings.remote_json,
+        Place("output", "webp"): settings.remote_mask,
+        Place("archive", "json"): settings.archive_json,
+        Place("archive", "webp"): settings.archive_mask,
+        Place("input", "json"): settings.local_json and not settings.delete_input,
+        Place("input", "webp"): settings.local_mask and not settings.delete_input,
+    }
+    # What must not be there is a picture: an unreleased original, or an unasked picture in the output.
+    pictures = {Place("input", PICTURE), Place("output", PICTURE)}
+    shares = bases.roles()
+    return {place: must for place, must in expected.items() if place.share in shares and (must or place in pictures)}
+
+
+def compare_folder(
+    bases: Bases, folder: str, names: Mapping[str, frozenset[str]], expected: Mapping[Place, bool] | None
+) -> Iterator[PictureFiles]:
+    """Every picture of one folder, in the order of the names; without `expected` only what is there is told.
+
+    Args:
+        folder: the folder's path below the base folders, "." for those themselves.
+        names: for each share by its role, the names of all files that it holds in that folder.
+    """
+    pictures = sorted({name for files in names.values() for name in files if is_picture_name(name)})
+    for picture in pictures:
+        stem = PurePosixPath(picture).stem
+        wanted = {PICTURE: picture} | {kind: f"{stem}{suffix}" for kind, suffix in SUFFIXES.items()}
+        statuses = {}
+        for place in bases.places():
+            there = wanted[place.kind] in names.get(place.share, frozenset())
+            statuses[place] = _status(there, None if expected is None else expected.get(place), listed=expected is None)
+        yield PictureFiles(join(folder, picture), statuses)
+
+
+def _status(there: bool, must: bool | None, *, listed: bool) -> FileStatus:
+    if must is True:
+        return FileStatus.OK if there else FileStatus.MISSING
+    if not there:
+        return FileStatus.NONE
+    if must is False:
+        return FileStatus.LEFT
+    return FileStatus.OK if listed else FileStatus.EXTRA

@@ -1,0 +1,226 @@
+"""What is known of each picture of a capture folder, kept below the state folder and shared by all workers.
+
+    <state>/folders/<readable name>-<hash>/
+        pictures.jsonl     one line per change of a picture's state, the last one counts
+        records.jsonl      the record of each masked picture
+        detections.jsonl   what was detected on it: class, score, box
+        folder.json        the path of the capture folder
+        lock, holder.json  who works on the folder now (see `claims`, also for the shards of a large folder)
+        timing.json        how long masking took when it was done last
+
+Losing it loses no picture: the mask step adopts what the shares hold (see `pipeline`).
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from sys import intern
+from typing import Any, Final, Self, TypeVar
+
+import msgspec
+from msgspec.structs import force_setattr
+
+from anonymisation.files.atomic import write_atomically
+from anonymisation.files.digests import name_digest
+from anonymisation.workspace.journal import JournalWriter, compact, parse_line, read_as, read_lines, to_line
+from anonymisation.workspace.locks import DETECTIONS, PICTURES, RECORDS, claimed, shard_folders
+from anonymisation.workspace.shards import WHOLE, Shard
+
+T = TypeVar("T")
+MASKED: Final = "masked"
+FAILED: Final = "failed"
+_STATUSES: Final = frozenset((MASKED, FAILED))
+_READABLE_NAME_LENGTH: Final = 60
+
+
+class FileStamp(msgspec.Struct, frozen=True, gc=False):
+    """Size in bytes and modification time (ns): enough to see that a file is still the one that was looked at."""
+
+    size: int
+    mtime_ns: int
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """That of the file of this name; of a link its own, not that of what it leads to."""
+        return cls.from_stat(path.lstat())
+
+    @classmethod
+    def from_stat(cls, stat: os.stat_result) -> Self:
+        return cls(stat.st_size, stat.st_mtime_ns)
+
+
+class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+    """What is known of one picture. `source` and `sha256` are of the original, `output` is of the masked picture.
+
+    `model` and `digest` (of the picture settings) say what it was masked, or failed, with; `run` which run did it;
+    `loaded` is the key of the table that holds its row (see `DatabaseTarget.key`).
+    `encoded_anew` says why its untouched blocks were not kept, where they were to be and could not be.
+
+    A struct of msgspec, which reads a million of them from their journals in a few seconds.
+    """
+
+    name: str
+    status: str
+    source: FileStamp
+    sha256: str
+    model: str
+    digest: str
+    version: str
+    width: int = 0
+    height: int = 0
+    output: FileStamp | None = None
+    reason: str | None = None
+    run: str | None = None
+    archived: bool = False
+    loaded: str | None = None
+    released: bool = False
+    encoded_anew: str | None = None
+
+    def __post_init__(self) -> None:
+        if self.status not in _STATUSES:
+            raise ValueError(f"{self.name}: expected the status {MASKED} or {FAILED}, got {self.status!r}")
+        # Texts that many pictures share are kept once: half of the memory that a picture takes.
+        force_setattr(self, "status", intern(self.status))
+        force_setattr(self, "model", intern(self.model))
+        force_setattr(self, "digest", intern(self.digest))
+        force_setattr(self, "version", intern(self.version))
+        if self.run is not None:
+            force_setattr(self, "run", intern(self.run))
+        if self.loaded is not None:
+            force_setattr(self, "loaded", intern(self.loaded))
+
+
+def state_folder(state_root: Path, folder: str) -> Path:
+    """Where the state of the capture folder `folder` (path below the input folder, with `/`) is kept."""
+    readable = re.sub(r"[^A-Za-z0-9._-]+", "_", folder)[-_READABLE_NAME_LENGTH:].strip("._") or "input"
+    return state_root / "folders" / f"{readable}-{name_digest(folder)}"
+
+
+def read_pictures(state_root: Path, folder: str, shard: Shard = WHOLE) -> dict[str, PictureState]:
+    """The last known state of each picture (of the shard) by name; empty when nothing is known. Takes no lock."""
+
+    def read(place: Path) -> dict[str, PictureState]:
+        pictures = read_as(place / PICTURES, PictureState)
+        return {picture.name: picture for picture in pictures if shard.holds(picture.name)}
+
+    return _newest(state_folder(state_root, folder), read)
+
+
+def read_detections(state_root: Path, folder: str) -> dict[str, dict[str, Any]]:
+    """What was detected on each picture, by name: {"width", "height", "model", "detections": […]}. Takes no lock."""
+
+    def read(place: Path) -> dict[str, dict[str, Any]]:
+        return {str(values["name"]): values for _, values in read_lines(place / DETECTIONS) if "name" in values}
+
+    return _newest(state_folder(state_root, folder), read)
+
+
+def _newest(place: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, T]:
+    """The last line of each picture. The shards' own journals are read before the folder's, so that nothing is missed
+    while one is folded in, and count more: what is in them happened later."""
+    fresh = [read(path) for path in shard_folders(place)]
+    newest = read(place)
+    for lines in fresh:
+        newest.update(lines)
+    return newest
+
+
+class FolderState:
+    """The state of a capture folder, or of one shard of it, open for changes while its lock is held."""
+
+    def __init__(self, place: Path, own: Path, shard: Shard, pictures: dict[str, PictureState]) -> None:
+        self._pictures = pictures
+        self._shard = shard
+        self._pictures_journal = JournalWriter(own / PICTURES)
+        self._records_journal = JournalWriter(own / RECORDS)
+        self._detections_journal = JournalWriter(own / DETECTIONS)
+        self._journals = (self._records_journal, self._detections_journal, self._pictures_journal)
+        self._known_records = place / RECORDS
+        self._record_places: dict[str, tuple[Path, int]] | None = None
+
+    @property
+    def pictures(self) -> Mapping[str, PictureState]:
+        """The last known state of each picture, by name."""
+        return self._pictures
+
+    def put(self, picture: PictureState) -> None:
+        """Keep what is known of a picture now."""
+        self._pictures[picture.name] = picture
+        self._pictures_journal.append(msgspec.to_builtins(picture))
+
+    def put_masked(
+        self, picture: PictureState, record: Mapping[str, Any], detections: Sequence[Mapping[str, Any]] | None
+    ) -> None:
+        """Keep a masked picture with its record and detections (None: not known); they are written before its state."""
+        offset = self._records_journal.append({"name": picture.name, "record": record})
+        if self._record_places is not None:
+            self._record_places[picture.name] = (self._records_journal.path, offset)
+        if detections is not None:
+            line = {"name": picture.name, "width": picture.width, "height": picture.height, "model": picture.model}
+            self._detections_journal.append({**line, "detections": list(detections)})
+        self.put(picture)
+
+    def record(self, name: str) -> dict[str, Any] | None:
+        """The record of a picture, or None when it is not known."""
+        place = self._places().get(name)
+        if place is None:
+            return None
+        path, offset = place
+        with path.open("rb") as stream:
+            stream.seek(offset)
+            values = parse_line(stream.readline())
+        return None if values is None else values.get("record")
+
+    def has_record(self, name: str) -> bool:
+        """Whether the record of a picture is known."""
+        return name in self._places()
+
+    def _places(self) -> dict[str, tuple[Path, int]]:
+        if self._record_places is None:
+            self._record_places = {}
+            # Other shards append to the folder's journal meanwhile, and no one rewrites it: offsets stay good.
+            for path in dict.fromkeys((self._known_records, self._records_journal.path)):
+                for offset, values in read_lines(path):
+                    if self._shard.holds(name := str(values.get("name"))):
+                        self._record_places[name] = (path, offset)
+        return self._record_places
+
+    def close(self) -> None:
+        """Flush the journals. Those of a whole folder that grew are rewritten with one line per picture, in the order
+        of the names; those of a shard are folded into the folder's when its claim ends."""
+        grown = [journal for journal in self._journals if journal.used]
+        for journal in grown:
+            journal.close()
+            if self._shard.is_whole:
+                compact(journal.path)
+
+
+def _nothing() -> None:
+    """Nothing to tidy."""
+
+
+@contextmanager
+def open_state(
+    state_root: Path, folder: str, shard: Shard = WHOLE, *, tidy: Callable[[], None] = _nothing
+) -> Iterator[FolderState]:
+    """Lock the pictures of a folder, or of one of its shards, read what is known of them, and keep what is put.
+
+    The lock is the operating system's: it goes with the process that held it, however that one ended. `tidy` is called
+    at a moment, if there is one, in which no one else works on any picture of the folder.
+
+    Raises:
+        FolderLockedError: another run works on these pictures.
+    """
+    place = state_folder(state_root, folder)
+    with claimed(place, folder, shard, tidy) as own:
+        if not (place / "folder.json").exists():
+            write_atomically(place / "folder.json", to_line({"folder": folder}))
+        state = FolderState(place, own, shard, read_pictures(state_root, folder, shard))
+        try:
+            yield state
+        finally:
+            state.close()

@@ -1,0 +1,182 @@
+"""What one directory of the input share holds: pictures, folders, and places that are not entered."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import stat
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.files.plain import LINK, NO_FILE
+from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState
+from anonymisation.workspace.paths import is_picture_name
+from anonymisation.workspace.shards import WHOLE, Shard
+
+
+class PictureFile(msgspec.Struct, frozen=True, gc=False):
+    """A picture in the input folder, as the directory shows it."""
+
+    name: str
+    stamp: FileStamp
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A place that discovery did not enter; with `hides_pictures`, pictures may be there, so the run is not whole."""
+
+    path: str
+    reason: str
+    hides_pictures: bool
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.reason}"
+
+
+@dataclass(slots=True)
+class Listing:
+    """One directory: pictures sorted by name, sub-folders, places not entered, newest change (s), other files."""
+
+    pictures: list[PictureFile]
+    folders: list[str]
+    problems: list[Problem]
+    newest: float
+    other_names: set[str]
+
+
+def list_folder(path: Path, folder: str) -> Listing | Problem:
+    """What the directory `path` holds; `folder` is how problems name it.
+
+    Raises:
+        FileNotFoundError: it is not there.
+    """
+    try:
+        return _read_folder(path, folder)
+    except FileNotFoundError:
+        raise
+    except OSError as error:
+        return Problem(folder, f"cannot be read ({error.strerror}); its pictures are not masked", hides_pictures=True)
+
+
+def listings(base: Path) -> Iterator[tuple[str, Listing | Problem]]:
+    """Every directory below `base`, itself included, as ("." or its path with `/`, what it holds), sorted; no links."""
+    stack = ["."]
+    while stack:
+        folder = stack.pop()
+        try:
+            listing = list_folder(base / folder, folder)
+        except FileNotFoundError:  # gone since its parent was read
+            continue
+        yield folder, listing
+        if isinstance(listing, Listing):
+            stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
+
+
+def _read_folder(path: Path, folder: str) -> Listing:
+    listing = Listing([], [], [], path.stat().st_ctime, set())
+    with os.scandir(path) as entries:
+        for entry in entries:
+            _sort_entry(entry, folder, listing)
+    listing.pictures.sort(key=lambda picture: picture.name)
+    return listing
+
+
+def _sort_entry(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
+    if is_picture_name(entry.name) and entry.is_file(follow_symlinks=False):
+        _add_picture(entry, folder, listing)
+    elif entry.is_dir(follow_symlinks=False):
+        _sort_folder(entry, folder, listing)
+    elif entry.is_symlink() and Path(entry.path).is_dir():
+        reason = "is a link to a folder and is not followed"
+        listing.problems.append(Problem(join(folder, entry.name), reason, hides_pictures=False))
+    elif is_picture_name(entry.name):
+        _add_picture(entry, folder, listing)
+    else:
+        listing.other_names.add(entry.name)
+        with contextlib.suppress(OSError):  # gone since the folder was read
+            listing.newest = max(listing.newest, entry.stat(follow_symlinks=False).st_ctime)
+
+
+def _sort_folder(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
+    name = entry.name
+    if not _is_unicode(name):
+        reason = "its name is not valid UTF-8; rename it, its pictures are not masked"
+        listing.problems.append(Problem(join(folder, _printable(name)), reason, hides_pictures=True))
+    elif name.startswith("."):  # snapshots and waste bins of file servers: copies, never deliveries
+        listing.problems.append(Problem(join(folder, name), "is hidden and is not entered", hides_pictures=False))
+    else:
+        listing.folders.append(name)
+
+
+def _add_picture(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
+    try:
+        found = entry.stat(follow_symlinks=False)
+    except OSError as error:
+        reason = f"cannot be read ({error.strerror}); it is not masked"
+        listing.problems.append(Problem(join(folder, _printable(entry.name)), reason, hides_pictures=True))
+        return
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
+        reason = f"{LINK if stat.S_ISLNK(found.st_mode) else NO_FILE}; it is not masked"
+        listing.problems.append(Problem(join(folder, _printable(entry.name)), reason, hides_pictures=True))
+        return
+    listing.newest = max(listing.newest, found.st_ctime)
+    listing.pictures.append(PictureFile(entry.name, FileStamp.from_stat(found)))
+
+
+def list_pictures(path: Path, shard: Shard = WHOLE) -> list[PictureFile]:
+    """The pictures (of the shard) directly in a folder, sorted by name; empty when the folder is not there.
+
+    What is named as a picture and is none, such as a link, is left out: see `list_named`.
+
+    Raises:
+        ShareUnavailableError: the folder is there and cannot be read: nothing may be concluded from it.
+    """
+    return list_named(path, shard)[0]
+
+
+def list_named(path: Path, shard: Shard = WHOLE) -> tuple[list[PictureFile], list[Problem]]:
+    """As `list_pictures`, and what is named as a picture and is not read: a link, a pipe; its path is its name alone.
+
+    Raises:
+        ShareUnavailableError: as `list_pictures`.
+    """
+    listing = Listing([], [], [], 0.0, set())
+    try:
+        with os.scandir(path) as entries:
+            for entry in entries:
+                if is_picture_name(entry.name) and shard.holds(entry.name):
+                    _sort_entry(entry, ".", listing)
+    except FileNotFoundError:
+        return [], []
+    except OSError as error:
+        raise ShareUnavailableError(f"{path}: cannot be read ({error.strerror}); check the share") from error
+    pictures = sorted(listing.pictures, key=lambda picture: picture.name)
+    return pictures, [problem for problem in listing.problems if problem.hides_pictures]
+
+
+def masked_pictures(
+    files: Iterable[PictureFile], pictures: Mapping[str, PictureState]
+) -> list[tuple[PictureFile, PictureState]]:
+    """Those of the files that are known to be masked, each with what is known of it."""
+    known = ((file, pictures.get(file.name)) for file in files)
+    return [(file, picture) for file, picture in known if picture is not None and picture.status == MASKED]
+
+
+def join(folder: str, name: str) -> str:
+    return name if folder == "." else f"{folder}/{name}"
+
+
+def _is_unicode(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _printable(name: str) -> str:
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

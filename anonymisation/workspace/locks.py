@@ -1,0 +1,182 @@
+"""Who works on which pictures of a capture folder: several shards at once, or one on the whole folder.
+
+    <state of the folder>/
+        gate                  held while it is decided who may work, and while a shard's journals are folded in
+        lock, holder.json     of whoever works on the whole folder
+        shard-2-of-5/         of whoever works on that shard: lock, holder.json, and meanwhile the journals
+
+A shard writes journals of its own, so that no two processes ever write one file. When it ends they are folded into the
+folder's; those of a killed shard are folded by the next one that comes, before it may begin. Of shards that can hold
+the same picture (also of different sizes) one works at a time. So the folder's journals tell of every picture in the
+order of what happened, whatever the size of the shards was.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from filelock import FileLock, Timeout
+
+from anonymisation.core.errors import FolderLockedError
+from anonymisation.files.atomic import remove_leftovers, write_atomically
+from anonymisation.workspace.journal import compact_overgrown, fold, to_line
+from anonymisation.workspace.shards import Shard
+
+PICTURES: Final = "pictures.jsonl"
+RECORDS: Final = "records.jsonl"
+DETECTIONS: Final = "detections.jsonl"
+# What is known of a picture counts only with its record and detections: they come first.
+JOURNALS: Final = (RECORDS, DETECTIONS, PICTURES)
+GATE_SECONDS: Final = 120.0  # folding the journals of 100 000 pictures takes some seconds
+
+_SHARD_FOLDER: Final = re.compile(r"shard-(?P<number>[0-9]+)-of-(?P<count>[0-9]+)")
+
+
+def shard_folders(place: Path) -> dict[Path, Shard]:
+    """The folders of shards that are worked on, or whose process was killed, below a folder's state."""
+    try:
+        with os.scandir(place) as entries:
+            named = [(Path(entry.path), _SHARD_FOLDER.fullmatch(entry.name)) for entry in entries]
+    except FileNotFoundError:
+        return {}
+    return {path: Shard(int(found["number"]), int(found["count"])) for path, found in named if found}
+
+
+@contextmanager
+def claimed(place: Path, folder: str, shard: Shard, tidy: Callable[[], None]) -> Iterator[Path]:
+    """Be the only one who works on these pictures; yields where their journals are written.
+
+    The locks are the operating system's: they go with the process that held them, however that one ended. `tidy` is
+    called while no one else works on any picture of the folder: at the start, else at the end, if such a moment comes.
+
+    Raises:
+        FolderLockedError: another run works on them.
+    """
+    place.mkdir(parents=True, exist_ok=True)
+    own = place if shard.is_whole else place / f"shard-{shard.number}-of-{shard.count}"
+    with _gate(place, folder):
+        alone = _require_free(place, folder, shard)
+        own.mkdir(exist_ok=True)
+        lock = FileLock(own / "lock", timeout=0)
+        lock.acquire()
+        try:
+            _fold_dead(place, own)
+            if alone:
+                _tidy_up(place, tidy)
+            write_atomically(own / "holder.json", _holder_line())
+        except BaseException:
+            lock.release()
+            raise
+    try:
+        yield own
+    finally:
+        try:
+            (own / "holder.json").unlink(missing_ok=True)
+            if own != place:
+                _leave(place, folder, own, None if alone else tidy)
+        finally:
+            lock.release()
+
+
+def _require_free(place: Path, folder: str, shard: Shard) -> bool:
+    """Whether no one else works on any picture of the folder; the gate is held.
+
+    Raises:
+        FolderLockedError: someone works on pictures of this shard.
+    """
+    alone = True
+    for other, held in {place: Shard(), **shard_folders(place)}.items():
+        if _is_held(other / "lock"):
+            alone = False
+            if shard.meets(held):
+                what = "this folder" if held.is_whole else f"part {held.number} of {held.count} of this folder"
+                raise FolderLockedError(f"{folder}: {_holder(other)} is working on {what}; try again later")
+    return alone
+
+
+def _is_held(path: Path) -> bool:
+    if not path.exists():
+        return False
+    lock = FileLock(path, timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        return True
+    lock.release()
+    return False
+
+
+def _fold_dead(place: Path, own: Path) -> None:
+    """Fold in what killed shards left, this one's last life too: whatever follows must come behind it."""
+    for path in shard_folders(place):
+        if path == own:
+            _fold_shard(place, path)
+        elif not _is_held(path / "lock"):
+            logging.getLogger(__name__).info("%s: folding in what an interrupted run left", path)
+            _fold_shard(place, path)
+            _remove(path)
+
+
+def _fold_shard(place: Path, own: Path) -> None:
+    for name in JOURNALS:
+        fold(own / name, place / name)
+
+
+def _leave(place: Path, folder: str, own: Path, tidy: Callable[[], None] | None) -> None:
+    """Fold the shard's journals in and remove its folder. What cannot be folded now stays, and the next one does it."""
+    try:
+        with _gate(place, folder):
+            _fold_shard(place, own)
+            _remove(own)
+            if tidy is not None and not any(_is_held(path / "lock") for path in (place, *shard_folders(place))):
+                _tidy_up(place, tidy)
+    except FolderLockedError as error:
+        logging.getLogger(__name__).warning("%s: its journals are folded in by the next run: %s", own, error)
+
+
+def _tidy_up(place: Path, tidy: Callable[[], None]) -> None:
+    remove_leftovers(place)
+    for name in JOURNALS:
+        compact_overgrown(place / name)
+    tidy()
+
+
+def _remove(own: Path) -> None:
+    remove_leftovers(own)
+    for name in ("holder.json", "lock"):
+        (own / name).unlink(missing_ok=True)
+    with suppress(OSError):  # a folder that is not empty now is looked at by the next one
+        own.rmdir()
+
+
+@contextmanager
+def _gate(place: Path, folder: str) -> Iterator[None]:
+    try:
+        with FileLock(place / "gate", timeout=GATE_SECONDS):
+            yield
+    except Timeout as error:
+        raise FolderLockedError(
+            f"{folder}: {place / 'gate'} was held for {GATE_SECONDS:g} s; try again later"
+        ) from error
+
+
+def _holder_line() -> bytes:
+    since = datetime.now(UTC).isoformat(timespec="seconds")
+    return to_line({"host": socket.gethostname(), "process": os.getpid(), "since": since})
+
+
+def _holder(place: Path) -> str:
+    try:
+        values = json.loads((place / "holder.json").read_bytes())
+        return f"process {values['process']} on {values['host']} (since {values['since']})"
+    except (OSError, ValueError, KeyError, TypeError):
+        return "another run"

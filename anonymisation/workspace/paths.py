@@ -1,0 +1,147 @@
+"""Where things are: the five base folders of a run, and every file derived from one picture."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import combinations
+from pathlib import Path, PurePosixPath
+from typing import Final
+
+from anonymisation.core.errors import ConfigProblem
+from anonymisation.core.settings import Settings
+
+PICTURE_SUFFIXES: Final = (".jpg", ".jpeg")
+_NO_ARCHIVE: Final = "needs an archive folder (-a, or ANONYMISATION_ARCHIVE)"
+
+
+def is_picture_name(name: str) -> bool:
+    """Whether a file of this name is taken for a picture (.jpg or .jpeg in any case, not hidden)."""
+    return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
+
+
+@dataclass(frozen=True, slots=True)
+class Shares:
+    """The base folders of a run, all absolute; `archive` is None when originals are not archived.
+
+    `error_mode` are the permissions of the error folder, and of the folders below it, where they are made.
+    """
+
+    input: Path
+    output: Path
+    archive: Path | None
+    errors: Path
+    state: Path
+    error_mode: int = 0o700
+
+    @classmethod
+    def resolve(
+        cls, input_dir: Path, output_dir: Path, archive_dir: Path | None, values: Mapping[str, object]
+    ) -> Shares:
+        """Absolute folders from arguments and setting values; call `problems` on the result before using it."""
+        output = _absolute(output_dir)
+        return cls(
+            input=_absolute(input_dir),
+            output=output,
+            archive=None if archive_dir is None else _absolute(archive_dir),
+            errors=_configured(values["error_output_dir"], output, "_error"),
+            state=_configured(values["state_dir"], output, "_state"),
+        )
+
+    def roles(self) -> Iterator[tuple[str, Path]]:
+        """Each folder with the name that messages give it."""
+        yield "input", self.input
+        yield "output", self.output
+        if self.archive is not None:
+            yield "archive", self.archive
+        yield "error", self.errors
+        yield "state", self.state
+
+    def problems(self, values: Mapping[str, object], sources: Mapping[str, str]) -> list[ConfigProblem]:
+        """Folders that are equal or nested (also through links), and settings that need a folder that is not given.
+
+        `sources` says for each key where its value came from.
+        """
+        problems = []
+        real = [(role, path, Path(path).resolve()) for role, path in self.roles()]
+        for (role, path, first), (other_role, other_path, second) in combinations(real, 2):
+            if first == second or first in second.parents or second in first.parents:
+                message = f"{path} and the {other_role} folder {other_path} must not be equal or nested"
+                problems.append(ConfigProblem("folders", f"{role} folder", message))
+        if self.archive is None:
+            asked = [key for key in ("delete_input", "archive_json", "archive_mask") if values[key] is True]
+            problems += [ConfigProblem(sources[key], key, _NO_ARCHIVE) for key in asked]
+        return problems
+
+
+@dataclass(frozen=True, slots=True)
+class ImagePaths:
+    """Every file of one picture: `folder` is the path below the input folder, `name` the picture's file name."""
+
+    shares: Shares
+    folder: PurePosixPath
+    name: str
+
+    @property
+    def relative(self) -> str:
+        """The picture's path below the input folder, with `/`."""
+        return str(self.folder / self.name)
+
+    @property
+    def original(self) -> Path:
+        return self.shares.input / self.folder / self.name
+
+    @property
+    def masked(self) -> Path:
+        return self.shares.output / self.folder / self.name
+
+    @property
+    def archived(self) -> Path | None:
+        return None if self.shares.archive is None else self.shares.archive / self.folder / self.name
+
+    @property
+    def failed_copy(self) -> Path:
+        return self.shares.errors / self.folder / self.name
+
+    @property
+    def failure_note(self) -> Path:
+        return self.failed_copy.with_name(f"{PurePosixPath(self.name).stem}_error.txt")
+
+    def masks(self, settings: Settings) -> list[Path]:
+        """Where the settings want the mask (.webp), the archive's copy aside."""
+        return self._derived(".webp", local=settings.local_mask, remote=settings.remote_mask)
+
+    def records(self, settings: Settings) -> list[Path]:
+        """Where the settings want the record (.json), the archive's copy aside."""
+        return self._derived(".json", local=settings.local_json, remote=settings.remote_json)
+
+    def archive_copies(self, settings: Settings) -> list[tuple[Path, Path]]:
+        """What goes to the archive beside the original, as (source in the output folder, target)."""
+        if self.archived is None:
+            return []
+        wanted = [(".json", settings.archive_json), (".webp", settings.archive_mask)]
+        return [(self.masked.with_suffix(s), self.archived.with_suffix(s)) for s, on in wanted if on]
+
+    def local_files(self, settings: Settings) -> list[Path]:
+        """The derived files that the settings want beside the original."""
+        wanted = [(".json", settings.local_json), (".webp", settings.local_mask)]
+        return [self.original.with_suffix(suffix) for suffix, on in wanted if on]
+
+    def _derived(self, suffix: str, *, local: bool, remote: bool) -> list[Path]:
+        places = [(self.original, local), (self.masked, remote)]
+        return [path.with_suffix(suffix) for path, wanted in places if wanted]
+
+
+def _absolute(path: Path) -> Path:
+    # Not resolve(): the path a person typed is the path they read in messages.
+    return Path(path).expanduser().absolute()
+
+
+def _configured(setting: object, output: Path, suffix: str) -> Path:
+    return _absolute(Path(str(setting))) if setting else output.with_name(output.name + suffix)
+
+
+def stem_of(name: str) -> str:
+    """The name without its ending, as `pathlib` tells it of a file's name, in a tenth of the time."""
+    dot = name.rfind(".")
+    return name[:dot] if 0 < dot < len(name) - 1 else name

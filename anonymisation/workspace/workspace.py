@@ -1,0 +1,195 @@
+"""One run's settings and folders, checked together so that a person reads every problem at once."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Callable, Mapping, Set
+from dataclasses import dataclass, field, replace
+from itertools import combinations, product
+from pathlib import Path, PurePosixPath
+from typing import Any, TypeVar
+
+from sqlalchemy.engine import URL
+
+from anonymisation.core.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.settings import MergedValues, Settings, load_settings, merge_values
+from anonymisation.database.connections import ConnectionStore, is_url
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.layouts.user_formatters import load_formatters
+from anonymisation.database.target import embedded_url, open_target, require_usable
+from anonymisation.files.access import make_folder, require_folder
+from anonymisation.files.atomic import remove_leftovers
+from anonymisation.files.plain import LINK, link_within
+from anonymisation.masking.models.factory import model_identity
+from anonymisation.workspace.paths import ImagePaths, Shares
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Workspace:
+    """What every step works with. `version_tag` goes into every record; `database_url` may hold a password.
+
+    `database_schema` is that of the table, where it is not the login's own.
+    """
+
+    settings: Settings
+    shares: Shares
+    version_tag: str
+    database_url: str | URL = field(repr=False)
+    database_schema: str | None = None
+
+    def picture(self, folder: str, name: str) -> ImagePaths:
+        """The files of the picture `name` in the capture folder `folder` (a path below the input folder, with `/`)."""
+        return ImagePaths(self.shares, PurePosixPath(folder), name)
+
+    def model_identity(self) -> str:
+        """The name and digest of the model that the settings ask for, found without loading it.
+
+        Raises:
+            ModelUnavailableError: the model is not installed.
+        """
+        return model_identity(self.settings)
+
+    def require_input(self) -> None:
+        """Wait for the input folder.
+
+        Raises:
+            ShareUnavailableError: it cannot be reached.
+        """
+        require_folder(self.settings, self.shares.input, "input")
+
+    def require_shares(self) -> None:
+        """Wait for the input folder; create the others where they are missing.
+
+        Raises:
+            ShareUnavailableError: the input folder cannot be reached, or another one cannot be created.
+            ConfigurationError: two of them are one and the same.
+        """
+        self.require_input()
+        for role, path in self.shares.roles():
+            if role != "input":
+                make_folder(self.settings, path, role, self.shares.error_mode if role == "error" else None)
+        self.require_apart(".")
+
+    def require_apart(self, folder: str) -> None:
+        """Refuse to work where `folder` is the same directory below two base folders, or leads out of the input.
+
+        Names cannot tell: one share may be mounted twice, or a folder of one base be a link into another. A masked
+        picture would overwrite its original there, and an archive copy be the original itself. Other links to folders
+        are an administrator's (an archive on several disks), except in the input, where a delivery may have brought
+        them, or put them where a folder was when discovery looked.
+
+        Raises:
+            ConfigurationError: naming both, or the link.
+        """
+        places = [(role, base / folder) for role, base in self.shares.roles()]
+        for (role, path), (other_role, other) in combinations(places, 2):
+            if path.exists() and other.exists() and path.samefile(other):
+                message = f"{path} and the {other_role} folder {other} are the same directory; give each its own"
+                raise _refused(role, message)
+        bases = [(role, base, os.path.realpath(base)) for role, base in self.shares.roles()]
+        for (role, path), (other_role, base, real) in product(places, bases):
+            if role != other_role and Path(os.path.realpath(path)).is_relative_to(real):
+                raise _refused(role, f"{path} leads into the {other_role} folder {base}; give each its own")
+        if (link := link_within(self.shares.input, folder)) is not None:
+            raise _refused("input", f"{link} {LINK}")
+
+    def remove_leftovers(self, folder: str) -> None:
+        """Remove what interrupted writes left of a capture folder; only while no one else can be writing there."""
+        for _, base in self.shares.roles():
+            removed = remove_leftovers(base / folder)
+            if removed:
+                log = logging.getLogger(__name__)
+                log.info("%s: removed %d leftovers of an interrupted run", base / folder, removed)
+
+
+def open_workspace(
+    *,
+    input_dir: Path,
+    output_dir: Path,
+    archive_dir: Path | None = None,
+    config: Path | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    database_url: str | URL | None = None,
+    database_schema: str | None = None,
+) -> Workspace:
+    """Read the configuration and check it against the folders; touches nothing.
+
+    `database_url`, and `database` in the configuration, may also be the name of a stored connection; its table is used
+    unless db_table is configured.
+
+    Raises:
+        ConfigurationError: with every problem of the configuration and of the folders.
+    """
+    layers = merge_values(config, overrides)
+    shares = Shares.resolve(input_dir, output_dir, archive_dir, layers.values)
+    problems: list[ConfigProblem] = []
+    loaded = _attempt(problems, lambda: load_settings(config, overrides))
+    refused = {problem.key for problem in problems}
+    problems += shares.problems(layers.values, layers.sources)
+    database = _Database(database_url or layers.values["database"] or embedded_url(shares.state), database_schema)
+    if layers.values["write_exif_to_db"] is True:
+        database = _checked(database, layers, refused, problems)
+    if loaded is None or problems:
+        raise ConfigurationError(problems)
+    settings = loaded.settings
+    if database.table is not None and database.table != settings.db_table:
+        settings = settings.model_copy(update={"db_table": database.table})
+    shares = replace(shares, error_mode=settings.error_mode)
+    return Workspace(settings, shares, loaded.version_tag, database.url, database.schema)
+
+
+@dataclass(frozen=True, slots=True)
+class _Database:
+    """Where rows go: a URL, or the name of a stored connection; `table` is None where the configuration says it."""
+
+    url: str | URL = field(repr=False)
+    schema: str | None
+    table: str | None = None
+
+
+def _checked(asked: _Database, layers: MergedValues, refused: Set[str], problems: list[ConfigProblem]) -> _Database:
+    """Look up a stored connection by its name, and add to `problems` whatever could not be loaded into.
+
+    Works on raw values, so that it runs beside the check of the settings; those `refused` there are not told again.
+    """
+    values = layers.values
+    usable = isinstance(asked.url, str | URL) and "database" not in refused
+    found = _attempt(problems, lambda: _looked_up(asked)) if usable else None
+    table = values["db_table"]
+    if found is not None and found.table is not None and layers.sources["db_table"] == "default":
+        table = found.table
+    layout = None
+    if not refused & {"db_table", "db_formatters_module"}:
+        formatters = values["db_formatters_module"]
+        layout = _attempt(problems, lambda: load_layout(table, formatters=load_formatters(formatters)))
+    if found is None:
+        return asked
+    if layout is None:
+        _attempt(problems, lambda: require_usable(found.url, found.schema))
+        return asked
+    _attempt(problems, lambda: open_target(found.url, layout, schema=found.schema))
+    return replace(found, table=table)
+
+
+def _looked_up(asked: _Database) -> _Database:
+    if isinstance(asked.url, URL) or is_url(asked.url):
+        return asked
+    store = ConnectionStore()
+    stored = store.read(asked.url)
+    return _Database(store.unlock(asked.url), stored.schema, stored.table)
+
+
+def _refused(role: str, message: str) -> ConfigurationError:
+    return ConfigurationError([ConfigProblem("folders", f"{role} folder", message)])
+
+
+def _attempt(problems: list[ConfigProblem], action: Callable[[], T]) -> T | None:
+    """What `action` gives; where it refuses the configuration, its problems are added to the others instead."""
+    try:
+        return action()
+    except ConfigurationError as error:
+        problems += error.problems
+        return None

@@ -1,0 +1,238 @@
+"""Promise 3: an original goes only when everything made from it is proven to stand, and nothing else goes with it."""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anonymisation.chain.archive import archive_folder
+from anonymisation.chain.load import load_folder
+from anonymisation.chain.mask import mask_folder
+from anonymisation.chain.release import release_folder
+from anonymisation.core.errors import DatabaseUnavailableError
+from anonymisation.files.digests import sha256_of_file
+from anonymisation.workspace.workspace import Workspace
+from tests.captures import FOLDER, CountingDetector, Site, capture, names_below, plain
+
+FILES = {"remote_json": True, "archive_json": True, "remote_mask": True, "archive_mask": True}
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = Site(tmp_path)
+    site.fill(3)
+    return site
+
+
+def up_to_release(site: Site, **settings: Any) -> Workspace:
+    """Everything before the release, for three captures."""
+    workspace = site.workspace(archive=True, delete_input=True, **settings)
+    mask_folder(workspace, FOLDER, CountingDetector())
+    assert archive_folder(workspace, FOLDER).failed == 0
+    assert load_folder(workspace, FOLDER).failed == 0
+    return workspace
+
+
+def test_verified_originals_go_and_the_base_folder_stays(site: Site) -> None:
+    sums = {path.name: sha256_of_file(path) for path in (site.input / FOLDER).iterdir()}
+    workspace = up_to_release(site, **FILES)
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.kept, report.failed, report.folder_removed) == (3, 0, 0, True)
+    assert site.input.is_dir()
+    assert list(site.input.iterdir()) == []
+    assert {path.name: sha256_of_file(path) for path in (site.archive / FOLDER).glob("*.jpg")} == sums
+
+
+def test_pictures_directly_in_the_base_folder_go_and_it_stays(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.fill(2, ".")
+    report = site.run(site.workspace(archive=True, delete_input=True, remote_json=True))
+    assert report.succeeded
+    assert report.total("release", "released") == 2
+    assert site.input.is_dir()
+    assert list(site.input.iterdir()) == []
+
+
+def test_without_delete_input_nothing_goes(site: Site) -> None:
+    up_to_release(site, **FILES)
+    report = release_folder(site.workspace(archive=True, **FILES), FOLDER)
+    assert (report.released, report.kept) == (0, 3)
+    assert len(names_below(site.input)) == 3
+
+
+def _archive_damaged(site: Site) -> None:
+    path = site.archive / FOLDER / "p001.jpg"
+    data = bytearray(path.read_bytes())
+    data[-10] ^= 1
+    path.write_bytes(data)
+
+
+def _archive_missing(site: Site) -> None:
+    (site.archive / FOLDER / "p001.jpg").unlink()
+
+
+def _output_truncated(site: Site) -> None:
+    path = site.output / FOLDER / "p001.jpg"
+    path.write_bytes(path.read_bytes()[:-30])
+
+
+def _output_missing(site: Site) -> None:
+    (site.output / FOLDER / "p001.jpg").unlink()
+
+
+def _output_unmasked(site: Site) -> None:
+    (site.output / FOLDER / "p001.jpg").write_bytes(plain(1))
+
+
+def _output_of_other_bytes(site: Site) -> None:
+    shutil.copyfile(site.output / FOLDER / "p000.jpg", site.output / FOLDER / "p001.jpg")
+
+
+def _record_missing(site: Site) -> None:
+    (site.output / FOLDER / "p001.json").unlink()
+
+
+def _record_damaged(site: Site) -> None:
+    (site.output / FOLDER / "p001.json").write_text("{}")
+
+
+def _mask_missing(site: Site) -> None:
+    (site.output / FOLDER / "p001.webp").unlink()
+
+
+def _archived_record_missing(site: Site) -> None:
+    (site.archive / FOLDER / "p001.json").unlink()
+
+
+def _archived_mask_damaged(site: Site) -> None:
+    (site.archive / FOLDER / "p001.webp").write_bytes(b"RIFF")
+
+
+def _input_changed(site: Site) -> None:
+    site.put("p001.jpg", capture(55))
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (_archive_damaged, "the archive copy"),
+        (_archive_missing, "is missing"),
+        (_output_truncated, "does not decode"),
+        (_output_missing, "is missing"),
+        (_output_unmasked, "does not say which original"),
+        (_output_of_other_bytes, "different original"),
+        (_record_missing, "p001.json is missing"),
+        (_record_damaged, "p001.json has not the keys"),
+        (_mask_missing, "p001.webp is missing"),
+        (_archived_record_missing, "p001.json is missing"),
+        (_archived_mask_damaged, "p001.webp does not decode"),
+        (_input_changed, "the original differs"),
+    ],
+)
+def test_exactly_the_verified_ones_go(site: Site, damage: Callable[[Site], None], reason: str) -> None:
+    workspace = up_to_release(site, **FILES)
+    damage(site)
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.kept, report.failed, report.folder_removed) == (2, 1, 1, False)
+    assert report.failures[0].picture == f"{FOLDER}/p001.jpg"
+    assert reason in report.failures[0].reason
+    assert names_below(site.input) == [f"{FOLDER}/p001.jpg"]
+
+
+def test_a_record_must_be_on_a_share_or_in_the_database(site: Site) -> None:
+    workspace = up_to_release(site)
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.failed) == (0, 3)
+    assert "neither on a share nor in a database" in report.failures[0].reason
+    in_database = up_to_release(site, write_exif_to_db=True)
+    assert release_folder(in_database, FOLDER).released == 3
+
+
+def test_a_row_that_is_wanted_must_be_there(site: Site) -> None:
+    workspace = up_to_release(site, write_exif_to_db=True, **FILES)
+    connection = sqlite3.connect(site.database)
+    with connection:
+        connection.execute("DELETE FROM PICTURES WHERE Filnavn = 'p001.jpg'")
+    connection.close()
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.failed) == (2, 1)
+    assert "its row is not in the database" in report.failures[0].reason
+
+
+def test_nothing_goes_while_the_database_cannot_be_asked(site: Site) -> None:
+    place = site.root / "db"
+    place.mkdir()
+    workspace = up_to_release(site, write_exif_to_db=True, database=f"sqlite:///{place}/rows.db")
+    shutil.rmtree(place)
+    with pytest.raises(DatabaseUnavailableError):
+        release_folder(workspace, FOLDER)
+    assert len(names_below(site.input)) == 3
+
+
+def test_failed_and_unmasked_pictures_stay_and_keep_the_folder(site: Site) -> None:
+    site.put("broken.jpg", b"no picture")
+    workspace = up_to_release(site, **FILES)
+    site.put("new.jpg", capture(8))
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.kept, report.failed, report.folder_removed) == (3, 2, 0, False)
+    assert [name.rsplit("/", 1)[1] for name in names_below(site.input)] == ["broken.jpg", "new.jpg"]
+
+
+def test_files_beside_the_pictures_go_with_the_last_one(site: Site) -> None:
+    settings = {"local_json": True, "local_mask": True, "capture_marker_file": "ready", **FILES}
+    site.put("ready", b"")
+    site.put("p001.jpg", b"broken")
+    workspace = up_to_release(site, **settings)
+    assert release_folder(workspace, FOLDER).released == 2
+    left = {name.rsplit("/", 1)[1] for name in names_below(site.input)}
+    assert left == {"p000.json", "p000.webp", "p002.json", "p002.webp", "p001.jpg", "ready"}
+    site.put("p001.jpg", capture(1))
+    report = site.run(workspace)
+    assert report.succeeded
+    assert names_below(site.input) == []
+    assert list(site.input.iterdir()) == []
+
+
+def test_foreign_files_stay_and_keep_their_folder(site: Site) -> None:
+    foreign = {"notes.txt": b"n", "p000.txt": b"t", "other.json": b"{}", "other.webp": b"w"}
+    for name, data in foreign.items():
+        site.put(name, data)
+    other = site.put("a.txt", b"", "TilSladding/2021/EV7")
+    workspace = up_to_release(site, local_json=True, local_mask=True, **FILES)
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.folder_removed) == (3, False)
+    assert {path.name: path.read_bytes() for path in (site.input / FOLDER).iterdir()} == foreign
+    assert other.exists()
+
+
+def test_derived_files_that_were_not_ours_stay(site: Site) -> None:
+    own = site.put("p000.json", b"of the car")
+    workspace = up_to_release(site, **FILES)  # without local_json
+    assert release_folder(workspace, FOLDER).released == 3
+    assert own.read_bytes() == b"of the car"
+
+
+def test_parents_go_only_while_they_are_empty(site: Site) -> None:
+    sibling = "TilSladding/2021/EV6/S1D1/F2_2021_05_01"
+    site.fill(1, sibling, first=20)
+    workspace = up_to_release(site, **FILES)
+    assert release_folder(workspace, FOLDER).folder_removed
+    assert not (site.input / FOLDER).exists()
+    assert names_below(site.input) == [f"{sibling}/p020.jpg"]
+
+
+def test_a_linked_picture_is_neither_masked_nor_archived_nor_removed(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    target = tmp_path / "real.bin"
+    target.write_bytes(capture(3))
+    (site.input / FOLDER).mkdir(parents=True)
+    (site.input / FOLDER / "a.jpg").symlink_to(target)
+    assert not site.run(site.workspace(archive=True, delete_input=True, remote_json=True)).succeeded
+    assert target.read_bytes() == capture(3)
+    assert (site.input / FOLDER / "a.jpg").is_symlink()
+    assert names_below(site.output) == names_below(site.archive) == names_below(site.errors) == []

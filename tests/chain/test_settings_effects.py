@@ -1,0 +1,396 @@
+"""Every key of the configuration does something: one test per key or small group of keys, seen from outside.
+
+`effect` registers a test with the keys whose effect it sees; the last test here finds any key without one.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+import numpy as np
+import pytest
+import sqlalchemy as sa
+from numpy.typing import NDArray
+from PIL import Image
+
+from anonymisation.chain.discover import FoundFolder, Selection, discover
+from anonymisation.chain.image_worker import PictureWorker
+from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.core.settings import Settings, load_settings
+from anonymisation.imaging.jpeg.codec import decode_jpeg
+from anonymisation.masking.models.factory import load_detector
+from anonymisation.metadata.record import record_from_json
+from anonymisation.reporting.run_report import FolderReport, RunReport
+from tests.captures import FILL, FOLDER, Site, capture, car_window, names_below, plain
+
+T = TypeVar("T", bound=Callable[..., None])
+ORANGE: Final = (230, 140, 20)
+_SEEN: set[str] = set()
+
+# Keys whose effect is seen where their room is tested.
+ELSEWHERE: Final = {
+    "datetime_format": "test_logs.py::test_the_log_file_is_named_as_configured",
+    "log_file_name": "test_logs.py::test_the_log_file_is_named_as_configured",
+    "log_level": "test_logs.py::test_the_level_decides_what_is_logged",
+    "uncaught_exception_email": "test_mail.py::test_each_kind_has_its_own_switch",
+    "processing_error_email": "test_mail.py::test_each_kind_has_its_own_switch",
+    "finished_email": "test_mail.py::test_each_kind_has_its_own_switch",
+    "email_attach_log_file": "test_mail.py::test_the_log_file_is_attached_only_when_asked_for",
+    "email_from_address": "test_mail.py::test_sent_mail_is_addressed_and_dated",
+    "email_to_addresses": "test_mail.py::test_sent_mail_is_addressed_and_dated",
+    "email_smtp_host": "test_mail.py::test_without_a_server_nothing_is_sent_and_it_is_told",
+    "email_smtp_port": "test_mail.py::test_a_server_that_is_away_stops_nothing",
+    "error_output_mode": "test_error_folder.py::test_only_those_who_are_to_see_originals_may_read_the_copies",
+    "max_pictures_per_work_unit": "plugins/test_sharing.py::test_large_folders_are_split_into_parts_of_about_this_size",
+    "model_type": "masking/test_factory.py::test_a_relative_path_and_a_wrong_name",
+    "model_dir": "masking/test_factory.py::test_names_of_the_zoo_are_looked_for_in_the_models_folder",
+    "score_threshold": "masking/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
+    "max_num_pixels": "masking/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
+    "gpu_memory_growth": "masking/test_factory.py::test_memory_of_every_gpu_is_taken_as_configured",
+    "gpu_mixed_precision": "masking/test_factory.py::test_mixed_precision_and_xla_are_asked_for_as_configured",
+    "gpu_xla": "masking/test_factory.py::test_mixed_precision_and_xla_are_asked_for_as_configured",
+    "gpu_prefetch": "masking/test_factory.py::test_the_next_views_are_brought_to_the_device_ahead",
+}
+
+
+def effect(*keys: str) -> Callable[[T], T]:
+    """Register a test with the keys whose effect it sees."""
+    _SEEN.update(keys)
+    return lambda test: test
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def orange() -> bytes:
+    """A picture with coloured grain where the car stands."""
+    pixels = np.full((96, 144, 3), 128, np.uint8)
+    top, left, bottom, right = car_window()
+    grain = (
+        np.random.default_rng(1).integers(0, 2, ((bottom - top) // 8, (right - left) // 8)).repeat(8, 0).repeat(8, 1)
+    )
+    pixels[top:bottom, left:right] = np.where(grain[..., None], ORANGE, (40, 20, 0))
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "JPEG", quality=95, subsampling=0)
+    return buffer.getvalue()
+
+
+def hidden(root: Path, **settings: Any) -> NDArray[np.int_]:
+    """Run on the orange picture; the inner pixels of what is hidden, (H, W, 3)."""
+    root.mkdir(exist_ok=True)
+    site = Site(root)
+    site.put("a.jpg", orange())
+    run(site, **settings)
+    top, left, bottom, right = car_window()
+    pixels = decode_jpeg((site.output / FOLDER / "a.jpg").read_bytes()).pixels
+    return pixels[top + 4 : bottom - 4, left + 4 : right - 4].astype(int)
+
+
+def run(site: Site, *, archive: bool = False, **settings: Any) -> RunReport:
+    return site.run(site.workspace(archive=archive, **settings))
+
+
+@effect("draw_mask")
+def test_without_draw_mask_no_picture_is_written(site: Site) -> None:
+    site.fill(1)
+    run(site, draw_mask=False, remote_json=True)
+    assert names_below(site.output) == [f"{FOLDER}/p000.json"]
+
+
+@effect("remote_json", "local_json", "archive_json", "remote_mask", "local_mask", "archive_mask")
+@pytest.mark.parametrize("suffix", ["json", "mask"])
+def test_files_are_written_where_the_switches_say(tmp_path: Path, suffix: str) -> None:
+    name = f"{FOLDER}/p000.{'json' if suffix == 'json' else 'webp'}"
+    for place in ("remote", "local", "archive"):
+        (tmp_path / place).mkdir()
+        site = Site(tmp_path / place)
+        site.fill(1)
+        needed = {f"remote_{suffix}": True} if place == "archive" else {}
+        run(site, archive=True, **{f"{place}_{suffix}": True}, **needed)
+        found = {base for base in ("out", "in", "arch") if (site.root / base / name).exists()}
+        assert found == {"remote": {"out"}, "local": {"in"}, "archive": {"out", "arch"}}[place]
+
+
+@effect("delete_input")
+def test_delete_input_empties_the_input(site: Site) -> None:
+    site.fill(2)
+    run(site, archive=True, remote_json=True)
+    assert len(names_below(site.input)) == 2
+    run(site, archive=True, remote_json=True, delete_input=True)
+    assert names_below(site.input) == []
+
+
+@effect("force_remask")
+def test_force_remask_masks_again(site: Site) -> None:
+    site.fill(2)
+    assert [run(site, force_remask=force).total("mask", "masked") for force in (False, False, True)] == [2, 0, 2]
+
+
+@effect("lazy_paths")
+@pytest.mark.parametrize("lazy", [False, True])
+def test_lazy_paths_takes_folders_as_they_are_found(site: Site, *, lazy: bool) -> None:
+    site.fill(1, "a")
+    site.fill(1, "b")
+    events: list[str] = []
+
+    def found(finding: object) -> None:
+        assert isinstance(finding, FoundFolder)
+        events.append(f"found {finding.folder}")
+
+    def ended(report: FolderReport) -> None:
+        events.append(f"masked {report.folder}")
+
+    site.run(site.workspace(lazy_paths=lazy), on_found=found, on_report=ended)
+    order = ["found a", "masked a", "found b", "masked b"] if lazy else ["found a", "found b", "masked a", "masked b"]
+    assert events == order
+
+
+@effect("file_access_retry_seconds", "file_access_timeout_seconds")
+def test_a_share_that_is_away_is_waited_for(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.input.rmdir()
+    with pytest.raises(ShareUnavailableError, match=r"waited 0\.13 s"):
+        run(site, file_access_retry_seconds=0.02, file_access_timeout_seconds=0.13)
+    tries = [record for record in caplog.records if "trying again in 0.02 s" in record.getMessage()]
+    assert 2 <= len(tries) <= 7
+    caplog.clear()
+    with pytest.raises(ShareUnavailableError):
+        run(site, file_access_retry_seconds=5, file_access_timeout_seconds=0)
+    assert "trying again" not in caplog.text
+
+
+@effect("application_version", "exif_mappenavn", "exif_top_dir")
+def test_records_are_made_as_configured(site: Site) -> None:
+    site.fill(1)
+    settings = {"application_version": "9.9", "exif_mappenavn": "{aar}|{relative_input_dir}", "exif_top_dir": "2021"}
+    run(site, remote_json=True, **settings)
+    record = record_from_json((site.output / FOLDER / "p000.json").read_bytes())
+    assert record["versjon"].startswith("P9.9_K")
+    assert record["mappenavn"] == "2021|EV6/S1D1/F1_2021_05_01"
+
+
+@effect("error_output_dir", "state_dir")
+def test_failures_and_state_go_to_their_folders(site: Site) -> None:
+    site.put("torn.jpg", capture(1)[:700])
+    run(site, error_output_dir=str(site.root / "bad"), state_dir=str(site.root / "known"))
+    assert names_below(site.root / "bad") == [f"{FOLDER}/torn.jpg", f"{FOLDER}/torn_error.txt"]
+    assert (site.root / "known" / "folders").is_dir()
+    assert not site.errors.exists()
+    assert not site.state.exists()
+
+
+@effect("capture_settle_seconds", "capture_marker_file")
+def test_scheduled_runs_wait_for_a_folder_to_settle(site: Site) -> None:
+    site.fill(1)
+    scheduled = Selection(settled_only=True)
+    assert discover(site.workspace(), scheduled).unsettled == (FOLDER,)
+    assert [f.folder for f in discover(site.workspace(capture_settle_seconds=0), scheduled).folders] == [FOLDER]
+    site.put("ready", b"")
+    assert [f.folder for f in discover(site.workspace(capture_marker_file="ready"), scheduled).folders] == [FOLDER]
+    assert discover(site.workspace(capture_marker_file="other"), scheduled).unsettled == (FOLDER,)
+
+
+@effect("jpeg_quality")
+def test_jpeg_quality_makes_files_small_or_faithful(tmp_path: Path) -> None:
+    sizes = []
+    for quality in (10, "keep", 100):
+        (tmp_path / str(quality)).mkdir()
+        site = Site(tmp_path / str(quality))
+        site.fill(1)
+        run(site, jpeg_quality=quality)
+        sizes.append((site.output / FOLDER / "p000.jpg").stat().st_size)
+    assert sizes == sorted(set(sizes))
+
+
+@effect("enable_async", "max_num_async_workers")
+@pytest.mark.parametrize(("enabled", "workers"), [(False, 3), (True, 1), (True, 3)])
+def test_pictures_are_prepared_by_so_many_threads(
+    site: Site, monkeypatch: pytest.MonkeyPatch, workers: int, *, enabled: bool
+) -> None:
+    together = threading.Barrier(workers if enabled else 1)  # only so many threads at once get past it
+    names = set()
+    prepare = PictureWorker.prepare
+
+    def watched(self: PictureWorker, *arguments: Any) -> Any:
+        together.wait(timeout=60)
+        names.add(threading.current_thread().name)
+        return prepare(self, *arguments)
+
+    monkeypatch.setattr(PictureWorker, "prepare", watched)
+    site.fill(6)
+    report = run(site, enable_async=enabled, max_num_async_workers=workers)
+    assert report.total("mask", "masked") == 6
+    if enabled:
+        assert len(names) == workers
+    else:
+        assert names == {threading.current_thread().name}
+
+
+@effect("tiles", "tile_pixels", "tile_overlap")
+def test_tiles_are_cut_as_configured(tmp_path: Path) -> None:
+    from tests.masking.scripted_models import save_tf2
+
+    model = str(save_tf2(tmp_path / "model"))
+    shown = np.zeros((200, 400, 3), np.uint8)
+    batches: list[tuple[int, ...]] = []
+
+    class Watched:
+        """The real model, and what it was shown."""
+
+        max_batch = 8
+        max_detections = None
+
+        def __init__(self, inner: Any) -> None:
+            self.inner = inner
+
+        def predict(self, batch: NDArray[np.uint8]) -> Any:
+            batches.append(batch.shape[:3])
+            return [self.inner.predict(picture[None])[0] for picture in batch]
+
+    def parts(**settings: Any) -> int:
+        detector: Any = load_detector(load_settings(overrides={"model_type": model, **settings}).settings).inner
+        watched = type(detector)(Watched(detector.model), detector.identity, detector.max_num_pixels, detector.tiles)
+        batches.clear()
+        watched.detect(shown)
+        return sum(shape[0] for shape in batches)
+
+    assert parts(tiles=False) == 1
+    assert parts(tile_pixels=200, tile_overlap=0.0) == 1 + 2
+    assert parts(tile_pixels=100, tile_overlap=0.0) == 1 + 8
+    assert parts(tile_pixels=200, tile_overlap=0.5) == 1 + 3
+
+
+@effect("mask_dilation_pixels")
+def test_dilation_widens_what_is_hidden(tmp_path: Path) -> None:
+    top, left, bottom, right = car_window()
+    for pixels in (0, 6):
+        (tmp_path / str(pixels)).mkdir()
+        site = Site(tmp_path / str(pixels))
+        site.put("a.jpg", orange())
+        run(site, blur=None, mask_color=[0, 0, 255], mask_dilation_pixels=pixels, jpeg_quality=100)
+        picture = decode_jpeg((site.output / FOLDER / "a.jpg").read_bytes()).pixels.astype(int)
+        blue = (picture[..., 2] - picture[..., 0]) > 128
+        rows, columns = np.nonzero(blue)
+        found = (rows.min(), columns.min(), rows.max() + 1, columns.max() + 1)
+        wanted = (top - pixels, left - pixels, bottom + pixels, right + pixels)
+        assert np.abs(np.subtract(found, wanted)).max() <= 2
+
+
+@effect("mask_color")
+def test_one_colour_or_one_per_class(tmp_path: Path) -> None:
+    one = hidden(tmp_path / "one", blur=None, mask_color=[0, 200, 50])
+    per_class = hidden(tmp_path / "class", blur=None)
+    assert np.abs(one - (0, 200, 50)).max() < 12
+    assert np.abs(per_class - FILL).max() < 12
+
+
+@effect("blur")
+def test_a_wider_blur_has_softer_edges(tmp_path: Path) -> None:
+    top, left, bottom, right = car_window()
+    soft = []
+    for blur in (1, 30, 100):
+        hidden(tmp_path / str(blur), blur=blur, gray_blur=True, normalized_gray_blur=False)
+        picture = decode_jpeg((tmp_path / str(blur) / "out" / FOLDER / "a.jpg").read_bytes()).pixels.astype(int)
+        row = picture[(top + bottom) // 2, left - 4 : right + 4, 0]
+        soft.append(int(np.sum(np.abs(row - row[len(row) // 2]) > 3)))
+    assert soft[0] == 0
+    assert 0 < soft[1] < soft[2]
+
+
+@effect("gray_blur", "normalized_gray_blur")
+def test_gray_blur_takes_the_colour_and_normalising_the_brightness(tmp_path: Path) -> None:
+    colour = hidden(tmp_path / "c", blur=100, gray_blur=False, normalized_gray_blur=False)
+    gray = hidden(tmp_path / "g", blur=100, gray_blur=True, normalized_gray_blur=False)
+    level = hidden(tmp_path / "n", blur=100, gray_blur=True, normalized_gray_blur=True)
+    assert np.ptp(colour, axis=2).mean() > 40
+    assert np.ptp(gray, axis=2).max() < 10
+    assert np.ptp(level, axis=2).max() < 10
+    assert np.abs(level - 128).max() < 4  # the level of what surrounds it
+    assert np.abs(gray - 128).min() > 20
+
+
+@effect("write_exif_to_db", "database")
+def test_rows_go_to_the_configured_database(site: Site) -> None:
+    site.fill(2)
+    run(site)
+    assert site.rows() == []
+    other = site.root / "other.db"
+    assert run(site, write_exif_to_db=True, database=f"sqlite:///{other}").total("load", "inserted") == 2
+    assert other.exists()
+    assert site.rows() == []
+
+
+@effect("db_table", "db_max_n_errors")
+def test_a_strict_table_refuses_rows_up_to_a_number(site: Site) -> None:
+    for number in range(4):
+        site.put(f"p{number}.jpg", plain(number), "somewhere")  # without a road, which VEGBILDER requires
+    (patient,) = run(site, write_exif_to_db=True, db_table="VEGBILDER").folders
+    assert patient.load is not None
+    assert patient.load.failed == 4
+    (strict,) = run(site, write_exif_to_db=True, db_table="VEGBILDER", db_max_n_errors=2).folders
+    assert strict.load is None
+    assert strict.error_exit_code == 1
+    (lenient,) = run(site, write_exif_to_db=True, db_table="PICTURES").folders
+    assert lenient.load is not None
+    assert lenient.load.inserted == 4
+
+
+@effect("db_max_n_accumulated_rows")
+def test_rows_are_sent_in_batches(tmp_path: Path) -> None:
+    commits: list[object] = []
+
+    def committed(connection: sa.Connection) -> None:
+        commits.append(connection)
+
+    sa.event.listen(sa.Engine, "commit", committed)
+    try:
+        counts = []
+        for rows in (1, 100):
+            (tmp_path / str(rows)).mkdir()
+            site = Site(tmp_path / str(rows))
+            site.fill(5)
+            commits.clear()
+            run(site, write_exif_to_db=True, db_max_n_accumulated_rows=rows)
+            counts.append(len(commits))
+    finally:
+        sa.event.remove(sa.Engine, "commit", committed)
+    assert counts[0] == counts[1] + 4
+
+
+@effect("db_formatters_module")
+def test_a_function_of_ones_own_makes_a_columns_value(site: Site) -> None:
+    site.fill(2)
+    module = site.root / "mine.py"
+    module.write_text("def Meter(record):\n    return 4711\n", "utf-8")
+    run(site, write_exif_to_db=True, db_formatters_module=str(module))
+    assert site.rows("SELECT DISTINCT Meter FROM PICTURES") == [(4711,)]
+
+
+@effect("db_max_cache_size")
+def test_only_so_many_rows_may_wait(site: Site) -> None:
+    site.fill(3)
+    away = {"write_exif_to_db": True, "database": f"sqlite:///{site.root / 'away' / 'rows.db'}"}
+    (waiting,) = run(site, **away).folders
+    assert (waiting.error_exit_code, "3 rows wait" in str(waiting.error)) == (3, True)
+    site.fill(3, first=3)
+    (full,) = run(site, **away, db_max_cache_size=4).folders
+    assert full.error_exit_code == 1
+    (site.root / "away").mkdir()
+    (sent,) = run(site, **away).folders
+    assert sent.succeeded, sent.error
+
+
+def test_every_key_has_a_test_that_sees_its_effect() -> None:
+    keys = set(Settings.model_fields)
+    assert keys == _SEEN | set(ELSEWHERE)
+    here = Path(__file__).parent
+    for key, place in ELSEWHERE.items():
+        file, _, name = place.partition("::")
+        text = (here / file).read_text()
+        assert f"def {name}(" in text, key
+        assert key in text or key.startswith("email_"), key

@@ -1,0 +1,88 @@
+"""Formatters of one's own, from a file or a module, in a layout of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from anonymisation.core.errors import ConfigurationError
+from anonymisation.core.settings import load_settings
+from anonymisation.database.layouts.columns import row_from_record
+from anonymisation.database.layouts.formatters import FORMATTERS
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.layouts.user_formatters import layout_in_force, load_formatters
+
+MODULE = """
+from pathlib import Path
+
+
+def uuid(record):
+    return f"u-{record['bildeid']}"
+
+
+def Meter(record):
+    return 7
+
+
+def _hidden(record):
+    return None
+"""
+LAYOUT = """
+pk_column: UUID
+columns:
+  - {name: UUID, dtype: VARCHAR(255), formatter: uuid, extra: PRIMARY KEY}
+  - {name: Meter, dtype: NUMBER, formatter: Meter}
+  - {name: Lane, dtype: VARCHAR(8), formatter: Feltkode}
+"""
+
+
+@pytest.fixture
+def module(tmp_path: Path) -> Path:
+    path = tmp_path / "my formatters.py"
+    path.write_text(MODULE, "utf-8")
+    return path
+
+
+def test_a_layout_uses_the_functions_of_a_file_and_the_shipped_ones(module: Path, tmp_path: Path) -> None:
+    (tmp_path / "db_tables").mkdir()
+    (tmp_path / "db_tables/mine.yml").write_text(LAYOUT, "utf-8")
+    settings = load_settings(overrides={"db_table": "mine", "db_formatters_module": str(module)}).settings
+    layout = layout_in_force(settings, tmp_path)
+    record = {"bildeid": "x", "exif_meter": "12", "exif_feltkode": "1"}
+    assert row_from_record(layout, record) == {"UUID": "u-x", "Meter": 7, "Lane": "1"}
+
+
+def test_only_functions_of_the_module_itself_are_formatters(module: Path) -> None:
+    formatters = load_formatters(str(module))
+    assert set(formatters) == set(FORMATTERS) | {"uuid"}
+
+
+def test_a_module_is_found_by_its_name(module: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    module.rename(module.with_name("formatters_of_one_test.py"))
+    monkeypatch.syspath_prepend(module.parent)
+    assert load_formatters("formatters_of_one_test")["uuid"]({"bildeid": "y"}) == "u-y"
+
+
+def test_without_a_module_the_shipped_formatters_are_in_force() -> None:
+    assert layout_in_force(load_settings().settings).formatters == load_layout("PICTURES").formatters
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [("1 +", "SyntaxError"), ("x = 1\n", "no function"), ("raise RuntimeError('broken')", "RuntimeError: broken")],
+)
+def test_a_module_that_cannot_be_used_is_named_with_the_reason(text: str, said: str, module: Path) -> None:
+    module.write_text(text, "utf-8")
+    with pytest.raises(ConfigurationError, match=said) as caught:
+        load_formatters(str(module))
+    assert str(module) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["/nowhere/at_all.py", "no_such_module_anywhere", "", ".."])
+def test_a_module_that_is_not_there_is_refused(name: str) -> None:
+    if not name:
+        assert load_formatters(name) is FORMATTERS
+        return
+    with pytest.raises(ConfigurationError, match="cannot be imported"):
+        load_formatters(name)

@@ -1,0 +1,55 @@
+"""Batches of records: read before they are needed, made meanwhile, and nothing lost where reading fails."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.loading.batches import Batches
+from anonymisation.database.loading.loader import DatabaseTarget, LoadLimits, SourceRecord, load_records
+from tests.database.sites import Site
+
+Make = Callable[..., list[SourceRecord]]
+
+
+def names(batches: Batches) -> Iterator[list[str]]:
+    while batch := batches.take():
+        assert len(batch.records) == len(batch.rows) == len(batch.lines)
+        yield [item.picture for item in batch.records]
+
+
+@pytest.mark.parametrize("ahead", [False, True])
+def test_every_record_comes_once_whether_made_ahead_or_not(ahead: bool, make_records: Make) -> None:
+    records = make_records(7)
+    batches = Batches(records, 3, load_layout("PICTURES"))
+    told = []
+    for batch in names(batches):
+        told.append(batch)
+        for _ in range(2 if ahead else 0):
+            batches.make_next()
+    assert [len(batch) for batch in told] == [3, 3, 1]
+    assert [name for batch in told for name in batch] == [item.picture for item in records]
+
+
+def test_what_was_read_before_reading_failed_goes_in(site: Site, state: Path, make_records: Make) -> None:
+    target: DatabaseTarget = site.target()
+
+    def failing() -> Iterator[SourceRecord]:
+        yield from make_records(25)
+        raise OSError("the share is gone")
+
+    with pytest.raises(OSError, match="the share is gone"):
+        load_records(failing(), target, state, LoadLimits(batch_rows=10))
+    assert len(site.rows(target.layout)) == 25
+
+
+def test_a_record_that_cannot_be_made_costs_no_batch_before_it(site: Site, state: Path, make_records: Make) -> None:
+    target = site.target()
+    records = make_records(15)
+    records[12] = SourceRecord(records[12].picture, records[12].record | {"exif_roadident": object()})
+    with pytest.raises(TypeError):
+        load_records(records, target, state, LoadLimits(batch_rows=10))
+    assert len(site.rows(target.layout)) == 10

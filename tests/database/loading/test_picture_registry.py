@@ -1,0 +1,57 @@
+"""Whose row stands under an identifier: the registry through rivals, torn lines, compaction and loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from anonymisation.database.loading.loader import DatabaseTarget, LoadLimits, SourceRecord, load_records
+from anonymisation.database.loading.picture_registry import IdentifierRegistry
+
+Make = Callable[..., list[SourceRecord]]
+
+
+def registry_files(state: Path) -> list[Path]:
+    return sorted((state / "identifiers").rglob("*.jsonl"))
+
+
+def test_the_registry_lies_by_capture_day_and_grows_only_by_what_is_new(
+    state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make
+) -> None:
+    odd = SourceRecord("x.jpg", make_records(1)[0].record | {"bildeid": "odd"})
+    load_records([*make_records(3), odd], target, state, limits)
+    before = {path.name: path.read_bytes() for path in registry_files(state)}
+    assert sorted(before) == ["2021-05-01.jsonl", "2021-05-02.jsonl", "2021-05-03.jsonl", "other.jsonl"]
+    load_records([*make_records(3), odd], target, state, limits)
+    assert {path.name: path.read_bytes() for path in registry_files(state)} == before
+
+
+def test_registries_see_each_others_claims_through_torn_lines_and_compaction(state: Path) -> None:
+    one, two = (IdentifierRegistry(state, "key") for _ in range(2))
+    one.claim({"2021-05-01_a": "a.jpg"})
+    assert two.pictures(["2021-05-01_a", "2021-05-01_b"]) == {"2021-05-01_a": "a.jpg"}
+    [path] = registry_files(state)
+    with path.open("ab") as stream:
+        stream.write(b'{"identifier": "2021-05-01_b", "pic')
+    two.claim({"2021-05-01_c": "c.jpg"})
+    assert one.pictures(["2021-05-01_b", "2021-05-01_c"]) == {"2021-05-01_c": "c.jpg"}
+    for number in range(1500):
+        two.claim({"2021-05-01_a": f"{number}.jpg"})
+    assert one.pictures(["2021-05-01_a", "2021-05-01_c"]) == {"2021-05-01_a": "1499.jpg", "2021-05-01_c": "c.jpg"}
+    assert len(path.read_bytes().splitlines()) < 1100
+    path.unlink()
+    assert one.pictures(["2021-05-01_a"]) == {}
+    one.claim({"2021-05-01_a": "z.jpg"})
+    assert two.pictures(["2021-05-01_a"]) == {"2021-05-01_a": "z.jpg"}
+
+
+def test_a_lost_registry_is_filled_again_by_loading(
+    state: Path, target: DatabaseTarget, limits: LoadLimits, captured: list[SourceRecord]
+) -> None:
+    first = load_records(captured, target, state, limits)
+    before = {path: path.read_bytes() for path in registry_files(state)}
+    for path in before:
+        path.unlink()
+    again = load_records(captured, target, state, limits)
+    assert again.collisions == first.collisions
+    assert {path: path.read_bytes() for path in registry_files(state)} == before

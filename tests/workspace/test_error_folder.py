@@ -1,0 +1,104 @@
+"""The error folder holds unmasked originals: who may read it does not hang on the umask of whoever started the run."""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anonymisation.chain.mask import mask_folder
+from tests.captures import FOLDER, CountingDetector, Site, capture, names_below
+
+PARTS = [Path(), *reversed(Path(FOLDER).parents[:-1]), Path(FOLDER)]
+
+
+@pytest.fixture(params=[0, 0o022, 0o077], ids=oct)
+def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
+    """A capture that is torn, and one that is not; the process makes files with the umask of the test."""
+    site = Site(tmp_path)
+    site.fill(1)
+    site.put("torn.jpg", capture(1)[:700])
+    before = os.umask(request.param)
+    yield site
+    os.umask(before)
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def modes_of_folders(base: Path) -> list[int]:
+    """From the error folder down to the capture folder."""
+    return [mode(base / part) for part in PARTS]
+
+
+@pytest.mark.parametrize(
+    ("settings", "of_folders", "of_files"),
+    [
+        ({}, 0o700, 0o600),
+        ({"error_output_mode": "0750"}, 0o750, 0o640),
+        ({"error_output_mode": "2770"}, 0o2770, 0o660),
+    ],
+)
+def test_only_those_who_are_to_see_originals_may_read_the_copies(
+    site: Site, settings: dict[str, Any], of_folders: int, of_files: int
+) -> None:
+    report = site.run(site.workspace(**settings))
+    assert report.total("mask", "failed") == 1
+    assert len(PARTS) == 6
+    assert modes_of_folders(site.errors) == [of_folders] * len(PARTS)
+    names = names_below(site.errors)
+    assert names == [f"{FOLDER}/torn.jpg", f"{FOLDER}/torn_error.txt"]
+    assert {mode(site.errors / name) for name in names} == {of_files}
+
+
+def test_an_empty_error_folder_is_closed_as_well(site: Site) -> None:
+    errors = site.root / "far" / "away" / "errors"
+    site.workspace(error_output_dir=str(errors)).require_shares()
+    assert mode(errors) == 0o700
+    assert mode(errors.parent) == 0o777 & ~os_umask()  # others may have folders there
+
+
+def test_what_is_there_already_keeps_the_permissions_that_someone_gave_it(site: Site) -> None:
+    given = site.errors / PARTS[2]
+    given.mkdir(parents=True)
+    for folder in (site.errors, site.errors / PARTS[1], given):
+        folder.chmod(0o751)
+    mask_folder(site.workspace(), FOLDER, CountingDetector())
+    assert modes_of_folders(site.errors) == [0o751, 0o751, 0o751, 0o700, 0o700, 0o700]
+    assert mode(site.errors / FOLDER / "torn.jpg") == 0o600
+
+
+def test_a_copy_from_before_is_closed_when_the_picture_fails_again(site: Site) -> None:
+    old = site.errors / FOLDER / "torn.jpg"
+    old.parent.mkdir(parents=True)
+    old.write_bytes(b"older")
+    old.chmod(0o644)
+    mask_folder(site.workspace(), FOLDER, CountingDetector())
+    assert old.read_bytes() == capture(1)[:700]
+    assert mode(old) == 0o600
+
+
+def test_other_folders_are_made_as_ever(site: Site) -> None:
+    site.run(site.workspace(archive=True))
+    for base in (site.output, site.archive):
+        assert mode(base) == 0o777 & ~os_umask()
+    assert mode(site.output / FOLDER / "p000.jpg") == 0o666 & ~os_umask()
+
+
+@pytest.mark.parametrize("of_original", [0o640, 0o600])
+def test_the_archive_lets_no_one_read_who_may_not_read_the_original(site: Site, of_original: int) -> None:
+    (site.input / FOLDER / "p000.jpg").chmod(of_original)
+    site.run(site.workspace(archive=True))
+    assert mode(site.archive / FOLDER / "p000.jpg") == of_original & ~os_umask()
+
+
+def os_umask() -> int:
+    """The umask in force."""
+    now = os.umask(0)
+    os.umask(now)
+    return now

@@ -1,0 +1,138 @@
+"""Journals survive a kill at any byte."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.workspace.journal import JournalWriter, parse_line, read_as, read_lines, to_line
+
+# Any text, lone surrogates included: that is how Python shows names that are not valid UTF-8.
+TEXT = st.text(st.characters(codec=None), max_size=12)
+LINES = st.lists(st.dictionaries(TEXT, st.none() | st.integers() | TEXT | st.lists(TEXT), max_size=4), max_size=8)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "below" / "journal.jsonl"
+
+
+def written(path: Path, lines: list[dict[str, object]]) -> list[int]:
+    writer = JournalWriter(path)
+    offsets = [writer.append(line) for line in lines]
+    writer.close()
+    return offsets
+
+
+@given(lines=LINES)
+def test_what_is_appended_is_read_with_its_offset(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]]
+) -> None:
+    path = tmp_path_factory.mktemp("j") / "journal.jsonl"
+    offsets = written(path, lines)
+    assert list(read_lines(path)) == list(zip(offsets, lines, strict=True))
+
+
+@given(lines=LINES, data=st.data())
+def test_a_journal_torn_at_any_byte_keeps_all_whole_lines_and_goes_on(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]], data: st.DataObject
+) -> None:
+    path = tmp_path_factory.mktemp("j") / "journal.jsonl"
+    written(path, lines)
+    whole = path.read_bytes() if lines else b""
+    size = data.draw(st.integers(0, len(whole)))
+    path.write_bytes(whole[:size])
+    kept = whole[:size].count(b"\n")
+    found = [values for _, values in read_lines(path)]
+    # A last line that lacks nothing but its end is whole.
+    assert found in (lines[:kept], lines[: kept + 1])
+    offset = written(path, [{"after": 1}])[0]
+    assert [values for _, values in read_lines(path)] == [*found, {"after": 1}]
+    assert path.read_bytes()[offset:] == to_line({"after": 1})
+
+
+@given(lines=LINES, junk=st.binary(max_size=60))
+def test_damage_in_the_middle_costs_its_own_line_alone(
+    tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]], junk: bytes
+) -> None:
+    path = tmp_path_factory.mktemp("j") / "journal.jsonl"
+    written(path, lines)
+    with path.open("ab") as stream:
+        stream.write(b"{" + junk.replace(b"\n", b"") + b"\x00\n")
+    written(path, [{"after": 1}])
+    assert [values for _, values in read_lines(path)] == [*lines, {"after": 1}]
+
+
+def test_damage_is_logged_with_its_place(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b'{"a": 1}\n{"a": \n[1]\n\n{"a": 2}\n')
+    assert [values["a"] for _, values in read_lines(path)] == [1, 2]
+    assert f"{path}: line at byte 9 is damaged" in caplog.text
+    assert "line at byte 16 is damaged" in caplog.text
+    assert len(caplog.records) == 2
+
+
+def test_a_journal_that_is_not_there_is_empty(path: Path) -> None:
+    assert list(read_lines(path)) == []
+
+
+def test_a_line_is_with_the_system_before_the_writer_closes(path: Path) -> None:
+    writer = JournalWriter(path)
+    assert not writer.used
+    writer.append({"a": 1})
+    assert writer.used
+    assert path.read_bytes() == b'{"a":1}\n'
+    writer.close()
+    assert not writer.used
+
+
+@pytest.mark.parametrize("line", [b"", b"{", b"[]", b"1", b"null", b"\xff\xfe", b'{"a":1'])
+def test_what_is_not_a_line(line: bytes) -> None:
+    assert parse_line(line) is None
+
+
+def test_lines_are_ascii() -> None:
+    assert to_line({"name": "bl\udce5bær"}) == b'{"name":"bl\\udce5b\\u00e6r"}\n'
+
+
+class Line(msgspec.Struct, forbid_unknown_fields=True):
+    name: str
+    number: int = 0
+
+
+@given(names=st.lists(TEXT, max_size=6))
+def test_lines_are_read_as_what_they_are(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+    path = tmp_path_factory.mktemp("j") / "journal.jsonl"
+    written(path, [{"name": name, "number": number} for number, name in enumerate(names)])
+    assert list(read_as(path, Line)) == [Line(name, number) for number, name in enumerate(names)]
+
+
+def test_lines_of_another_form_are_skipped_and_damaged_ones_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    assert list(read_as(path, Line)) == []
+    others: list[dict[str, object]] = [
+        {"name": 5},
+        {"name": "b", "new": 1},
+        {"number": 1},
+        {"name": "\udce5", "new": 1},
+    ]
+    written(path, [{"name": "a"}, *others, {"name": "z"}])
+    assert list(read_as(path, Line)) == [Line("a"), Line("z")]
+    assert caplog.text == ""
+    path.write_bytes(path.read_bytes() + b'{"name":"\xff"}\n\n{"name":"t')
+    assert list(read_as(path, Line)) == [Line("a"), Line("z")]
+    assert caplog.text.count("is damaged and is skipped") == 2
+
+
+def test_a_full_disk_is_told_with_the_journal_s_name(tmp_path: Path) -> None:
+    path = tmp_path / "pictures.jsonl"
+    path.symlink_to("/dev/full")
+    writer = JournalWriter(path)
+    with pytest.raises(ShareUnavailableError, match=rf"{path} cannot be written: No space left on device"):
+        writer.append({"name": "a.jpg"})
+    with pytest.raises(ShareUnavailableError, match="cannot be written"):
+        writer.close()

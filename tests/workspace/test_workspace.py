@@ -1,0 +1,168 @@
+"""Settings and folders are checked together, with every problem told, before anything is touched."""
+
+from __future__ import annotations
+
+import threading
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from anonymisation.core.errors import ConfigurationError, ModelUnavailableError, ShareUnavailableError
+from anonymisation.workspace.workspace import open_workspace
+from tests.captures import FOLDER, CountingDetector, Site, checksums
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    return Site(tmp_path)
+
+
+def test_every_problem_is_told_at_once_and_nothing_is_touched(tmp_path: Path) -> None:
+    config = tmp_path / "mine.yml"
+    config.write_text("no_such_key: 1\njpeg_quality: 101\narchive_json: True\n")
+    with pytest.raises(ConfigurationError) as caught:
+        open_workspace(
+            input_dir=tmp_path / "in",
+            output_dir=tmp_path / "in" / "out",
+            config=config,
+            overrides={"delete_input": True, "max_num_async_workers": 0, "write_exif_to_db": True},
+        )
+    told = {(problem.source, problem.key) for problem in caught.value.problems}
+    assert told >= {
+        (str(config), "no_such_key"),
+        (str(config), "jpeg_quality"),
+        (str(config), "archive_json"),
+        ("command line", "max_num_async_workers"),
+        ("folders", "input folder"),
+        ("command line", "delete_input"),
+    }
+    assert caught.value.exit_code == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine.yml"]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [{"database": "nonsense"}, {"database": "martian://host/db"}, {"database": "sqlite://"}, {"db_table": "NO_SUCH"}],
+)
+def test_a_database_that_cannot_be_used_is_refused(site: Site, settings: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError):
+        site.workspace(write_exif_to_db=True, **settings)
+
+
+@pytest.mark.parametrize("database", ["martian://u:hemmelig-7@host/db", "no such connection"])
+@pytest.mark.parametrize("table", ["NO_SUCH", "not a name"])
+def test_table_database_and_keys_are_told_together(site: Site, database: str, table: str) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        site.workspace(write_exif_to_db=True, database=database, db_table=table, no_such_key=1, delete_input=True)
+    keys = [problem.key for problem in caught.value.problems]
+    assert sorted(set(keys) & {"no_such_key", "delete_input"}) == ["delete_input", "no_such_key"]
+    assert len(keys) == 4, caught.value  # these, one of the table and one of the database
+    assert ("NO_SUCH" if table == "NO_SUCH" else "db_table") in keys
+    assert "hemmelig" not in str(caught.value)
+
+
+def test_values_of_a_wrong_type_are_told_once(site: Site) -> None:
+    with pytest.raises(ConfigurationError) as caught:
+        site.workspace(write_exif_to_db=True, database=5, db_table=7, db_formatters_module=[1])
+    keys = sorted(problem.key for problem in caught.value.problems)
+    assert keys == ["database", "db_formatters_module", "db_table"]
+
+
+def test_a_password_is_in_no_text_of_the_workspace(site: Site) -> None:
+    workspace = open_workspace(
+        input_dir=site.input, output_dir=site.output, database_url="sqlite:////tmp/x.db?password=hunter2"
+    )
+    assert "hunter2" not in repr(workspace)
+
+
+def test_the_version_tag_names_application_and_configuration(site: Site) -> None:
+    config = site.root / "mine.yml"
+    config.write_text('application_version: "7.3"\n')
+    tag = open_workspace(input_dir=site.input, output_dir=site.output, config=config).version_tag
+    assert tag == f"P7.3_K{datetime.fromtimestamp(config.stat().st_mtime):%Y%m%d}"
+
+
+def test_folders_of_ours_are_made_and_the_input_is_not(site: Site) -> None:
+    workspace = site.workspace(archive=True)
+    assert not site.output.exists()
+    workspace.require_shares()
+    assert all(place.is_dir() for place in (site.output, site.archive, site.errors, site.state))
+    site.input.rmdir()
+    with pytest.raises(ShareUnavailableError, match="input folder"):
+        workspace.require_shares()
+    assert not site.input.exists()
+
+
+def test_missing_folders_above_ours_are_made_too(site: Site) -> None:
+    workspace = site.workspace(state_dir=str(site.root / "new" / "state"))
+    workspace.require_shares()
+    assert workspace.shares.state.is_dir()
+
+
+def test_a_folder_that_cannot_be_made_is_named(site: Site) -> None:
+    (site.root / "taken").write_bytes(b"a file where a folder should be")
+    workspace = site.workspace(state_dir=str(site.root / "taken" / "state"))
+    with pytest.raises(ShareUnavailableError, match=f"state folder {site.root}/taken/state cannot be created"):
+        workspace.require_shares()
+
+
+def test_an_input_that_appears_in_time_is_waited_for(site: Site) -> None:
+    """file_access_retry_seconds and file_access_timeout_seconds at work in a run."""
+    site.fill(1)
+    away = site.root / "away"
+    site.input.rename(away)
+    threading.Timer(0.3, away.rename, [site.input]).start()
+    report = site.run(site.workspace(file_access_retry_seconds=0.05, file_access_timeout_seconds=60))
+    assert report.total("mask", "masked") == 1
+    site.input.rename(away)
+    with pytest.raises(ShareUnavailableError):
+        site.run(site.workspace(file_access_retry_seconds=0.05, file_access_timeout_seconds=0))
+
+
+def test_the_model_is_known_by_name_and_content(site: Site) -> None:
+    first = site.workspace().model_identity()
+    assert first.startswith("model@")
+    assert len(first) == len("model@") + 12
+    (site.model / "saved_model.pb").write_bytes(b"other")
+    assert site.workspace().model_identity() != first
+    (site.model / "saved_model.pb").unlink()
+    with pytest.raises(ModelUnavailableError):
+        site.workspace().model_identity()
+
+
+def test_error_and_state_folders_are_used_where_configured(site: Site) -> None:
+    site.put("a.jpg", b"broken")
+    errors, state = site.root / "e", site.root / "s"
+    report = site.run(site.workspace(error_output_dir=str(errors), state_dir=str(state)), CountingDetector())
+    assert report.total("mask", "failed") == 1
+    assert (errors / FOLDER / "a_error.txt").is_file()
+    assert (state / "folders").is_dir()
+    assert not site.errors.exists()
+    assert not site.state.exists()
+
+
+def test_one_directory_under_two_names_is_refused_before_anything_is_lost(site: Site) -> None:
+    """A folder of the archive, or of the output, that leads back into the input: the copy would be the original."""
+    site.fill(2)
+    originals = checksums(site.input)
+    for base in (site.archive, site.output):
+        place = base / FOLDER
+        place.parent.mkdir(parents=True)
+        place.symlink_to(site.input / FOLDER)
+        report = site.run(site.workspace(archive=True, delete_input=True, remote_json=True))
+        assert not report.succeeded
+        assert "are the same directory" in str(report.folders[0].error)
+        assert report.exit_code == 1
+        assert checksums(site.input) == originals
+        place.unlink()
+
+
+def test_two_base_folders_that_are_one_are_refused(site: Site) -> None:
+    workspace = site.workspace(archive=True)
+    workspace.require_shares()
+    site.archive.rmdir()
+    site.archive.symlink_to(site.output)
+    with pytest.raises(ConfigurationError, match="are the same directory"):
+        workspace.require_shares()
