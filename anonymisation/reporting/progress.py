@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from anonymisation.files.append_log import to_line
 from anonymisation.files.atomic import write_atomically
 from anonymisation.files.digests import name_digest
 from anonymisation.reporting.step_reports import ImageOutcome, Status
-from anonymisation.workspace.journal import to_line
 
 EVERY_SECONDS: Final = 2.0
 FORGOTTEN_SECONDS: Final = 7 * 24 * 3600.0

@@ -5,13 +5,14 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from contextlib import closing
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from anonymisation.workspace.journal import parse_line, to_line
+from anonymisation.files.append_log import AppendLog, read_tail
 
 _TAIL_BYTES: Final = 1 << 18
 
@@ -34,35 +35,26 @@ def note_look(state_root: Path, by: str, did: str, picture: str, reason: str = "
     """Keep that `by` did it, before it happens; on disk when this returns.
 
     Raises:
-        OSError: it cannot be kept, so it must not happen.
+        ShareUnavailableError: it cannot be kept, so it must not happen.
     """
     look = Look(datetime.now(UTC).isoformat(timespec="seconds"), by, did, picture, reason)
-    path = _file(state_root)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
-    try:
-        line = to_line(asdict(look))
-        # A kill may have torn the line before: an empty line between the two costs nothing.
-        if os.write(descriptor, b"\n" + line) != len(line) + 1:
-            raise OSError(f"{path}: the line could not be written whole")
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    with closing(AppendLog(_file(state_root), mode=0o600)) as log:
+        log.append(asdict(look))
     return look
 
 
 def newest_looks(state_root: Path, count: int) -> list[Look]:
     """The last looks, newest first, at most `count` and as many as the end of the file holds."""
+    found = (_look(values) for values in read_tail(_file(state_root), _TAIL_BYTES))
+    return [look for look in found if look is not None][:count]
+
+
+def _look(values: Mapping[str, Any]) -> Look | None:
+    """The look that a line holds. Keys of a later version are ignored; a line that lacks one says nothing."""
     try:
-        with _file(state_root).open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - _TAIL_BYTES))
-            lines = stream.read().splitlines()
-    except FileNotFoundError:
-        return []
-    values = (parse_line(line) for line in reversed(lines))
-    looks = [Look(**{key: str(text) for key, text in found.items()}) for found in values if found is not None]
-    return looks[:count]
+        return Look(**{item.name: str(values[item.name]) for item in fields(Look) if item.name in values})
+    except TypeError:
+        return None
 
 
 def _file(state_root: Path) -> Path:

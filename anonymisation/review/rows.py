@@ -11,9 +11,9 @@ from typing import Final, TypeVar
 
 import msgspec
 
+from anonymisation.files.append_log import read_as
 from anonymisation.files.digests import name_digest
 from anonymisation.workspace.folder_state import FAILED, FileStamp
-from anonymisation.workspace.journal import read_as
 from anonymisation.workspace.locks import DETECTIONS, PICTURES, shard_folders
 
 T = TypeVar("T")
@@ -135,8 +135,8 @@ def _newest(place: Path, journal: str, kind: type[T]) -> Iterator[T]:
 
     The shards' are read first, so that nothing is missed while one is folded into the folder's.
     """
-    fresh = [line for shard in shard_folders(place) for line in read_as(shard / journal, kind, tell=False)]
-    yield from read_as(place / journal, kind, tell=False)
+    fresh = [line for shard in shard_folders(place) for line in read_as(shard / journal, kind, warn=False)]
+    yield from read_as(place / journal, kind, warn=False)
     yield from fresh
 
 

@@ -15,17 +15,17 @@ from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from filelock import FileLock, Timeout
 
 from anonymisation.core.errors import FolderLockedError
+from anonymisation.files.append_log import AppendLog, read_entries
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS
 from anonymisation.review.model import NOTHING, AddedBox, Box, Review
 from anonymisation.workspace.folder_state import FileStamp, state_folder
-from anonymisation.workspace.journal import JournalWriter, read_lines
 
 FILE_NAME: Final = "reviews.jsonl"
 NAME_FILE: Final = "folder.json"  # which folder a state belongs to
@@ -42,9 +42,13 @@ def reviews_file(state_root: Path, folder: str) -> Path:
 def read_reviews(state_root: Path, folder: str) -> dict[str, Review]:
     """The review of every picture of `folder` that has one, by name. Takes no lock."""
     reviews: dict[str, Review] = {}
-    for _, line in read_lines(reviews_file(state_root, folder)):
+
+    def add(line: dict[str, Any]) -> None:
         name = str(line.get("name"))
         reviews[name] = reviews.get(name, NOTHING).with_line(line)
+
+    for _ in read_entries(reviews_file(state_root, folder), add):
+        pass
     return reviews
 
 
@@ -157,7 +161,7 @@ class ReviewedBoxes:
 
 
 @contextmanager
-def _journal(state_root: Path, folder: str) -> Iterator[JournalWriter]:
+def _journal(state_root: Path, folder: str) -> Iterator[AppendLog]:
     """The journal of the folder, while no one else writes to it; flushed to disk in the end."""
     path = reviews_file(state_root, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -167,7 +171,7 @@ def _journal(state_root: Path, folder: str) -> Iterator[JournalWriter]:
     except Timeout:
         raise FolderLockedError(f"{folder}: its reviews are being written; try again") from None
     try:
-        with closing(JournalWriter(path)) as journal:
+        with closing(AppendLog(path)) as journal:
             yield journal
     finally:
         lock.release()

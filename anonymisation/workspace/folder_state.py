@@ -24,9 +24,10 @@ from typing import Any, Final, Self, TypeVar
 import msgspec
 from msgspec.structs import force_setattr
 
+from anonymisation.files.append_log import AppendLog, parse_line, read_as, read_lines, to_line
 from anonymisation.files.atomic import write_atomically
 from anonymisation.files.digests import name_digest
-from anonymisation.workspace.journal import JournalWriter, compact, parse_line, read_as, read_lines, to_line
+from anonymisation.workspace.journal import compact
 from anonymisation.workspace.locks import DETECTIONS, PICTURES, RECORDS, claimed, shard_folders
 from anonymisation.workspace.shards import WHOLE, Shard
 
@@ -135,9 +136,9 @@ class FolderState:
     def __init__(self, place: Path, own: Path, shard: Shard, pictures: dict[str, PictureState]) -> None:
         self._pictures = pictures
         self._shard = shard
-        self._pictures_journal = JournalWriter(own / PICTURES)
-        self._records_journal = JournalWriter(own / RECORDS)
-        self._detections_journal = JournalWriter(own / DETECTIONS)
+        self._pictures_journal = AppendLog(own / PICTURES)
+        self._records_journal = AppendLog(own / RECORDS)
+        self._detections_journal = AppendLog(own / DETECTIONS)
         self._journals = (self._records_journal, self._detections_journal, self._pictures_journal)
         self._known_records = place / RECORDS
         self._record_places: dict[str, tuple[Path, int]] | None = None

@@ -27,8 +27,9 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from anonymisation.core.errors import FolderLockedError
+from anonymisation.files.append_log import to_line
 from anonymisation.files.atomic import remove_leftovers, write_atomically
-from anonymisation.workspace.journal import compact_overgrown, fold, to_line
+from anonymisation.workspace.journal import compact_overgrown, merge
 from anonymisation.workspace.shards import Shard
 
 PICTURES: Final = "pictures.jsonl"
@@ -128,7 +129,7 @@ def _fold_dead(place: Path, own: Path) -> None:
 
 def _fold_shard(place: Path, own: Path) -> None:
     for name in JOURNALS:
-        fold(own / name, place / name)
+        merge(own / name, place / name)
 
 
 def _leave(place: Path, folder: str, own: Path, tidy: Callable[[], None] | None) -> None:

@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.files.append_log import to_line
 from anonymisation.files.atomic import write_atomically
 from anonymisation.workspace.folder_state import state_folder
-from anonymisation.workspace.journal import to_line
 
 FILE_NAME: Final = "timing.json"
 RECENT: Final = 20  # folders that are asked, those masked last

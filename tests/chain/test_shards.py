@@ -15,8 +15,9 @@ from anonymisation.chain.load import load_folder
 from anonymisation.chain.mask import mask_folder
 from anonymisation.chain.release import release_folder
 from anonymisation.core.errors import FolderLockedError
+from anonymisation.files.append_log import read_lines
 from anonymisation.workspace.folder_state import open_state, read_detections, read_pictures, state_folder
-from anonymisation.workspace.journal import GROWTH_BYTES, compact_overgrown, read_lines
+from anonymisation.workspace.journal import GROWTH_BYTES, compact_overgrown
 from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.workspace import Workspace
 from tests.captures import FOLDER, FULL, CountingDetector, Site, capture, files_below, names_below, require_whole_files

@@ -98,7 +98,12 @@ def loaded_once(site: Site, target: DatabaseTarget, tags: set[str]) -> bool:
 
 @pytest.mark.parametrize(
     "place",
-    ["loader.existing_keys", "dialects.sqlite.isolate", "loader.IdentifierRegistry.claim", "loader.Spool.remove"],
+    [
+        "loading.loader.existing_keys",
+        "dialects.sqlite.isolate",
+        "loading.loader.IdentifierRegistry.claim",
+        "loading.loader.Spool.remove",
+    ],
 )
 def test_a_load_cut_short_at_any_step_is_finished_before_the_next(
     place: str, state: Path, target: DatabaseTarget, limits: LoadLimits, make_records: Make, query: Query,
@@ -307,7 +312,8 @@ def test_a_torn_last_line_costs_only_itself(
     (segment.parent / ".0123456789abcdef.part").write_bytes(b"half a segment")
     database.rmdir()
     assert send_spooled(target, state, limits) == LoadReport(4, 0, (), 0, ())
-    assert "line 5 is damaged" in caplog.text
+    assert "1 of 5 rows cannot be read" in caplog.text
+    assert "is damaged and is skipped" in caplog.text
     assert [path.name for path in segment.parent.iterdir() if path.suffix == ".damaged"] == [segment.name + ".damaged"]
     assert load_records(make_records(5), target, state, limits) == LoadReport(1, 4, (), 0, ())
 

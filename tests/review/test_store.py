@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anonymisation.files.append_log import to_line
 from anonymisation.masking.detections import Detections
 from anonymisation.review.model import AddedBox, Box, Review
 from anonymisation.review.store import (
@@ -26,7 +27,6 @@ from anonymisation.review.store import (
     with_boxes,
     withdraw_box,
 )
-from anonymisation.workspace.journal import to_line
 
 FOLDER = "2021/EV6/F1_2021_05_01"
 BOX = Box(0.1, 0.2, 0.3, 0.4)

@@ -8,11 +8,12 @@ row: loading fills it again.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from pathlib import Path
-from typing import IO, Final
+from typing import Final
 
-from anonymisation.database.fast_json import decode, encode
+from anonymisation.files.append_log import AppendLog, read_from, to_line
 from anonymisation.files.atomic import write_atomically
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
@@ -65,7 +66,6 @@ class _Day:
         self._inode = -1
         self._offset = 0
         self._lines = 0
-        self._torn = False
 
     def read(self) -> Mapping[str, str]:
         if not self._path.exists():
@@ -76,45 +76,34 @@ class _Day:
             self._forget()
             self._inode = stat.st_ino
         if stat.st_size > self._offset:
-            with self._path.open("rb") as stream:
-                stream.seek(self._offset)
-                self._take(stream)
+            self._take_new()
             if self._lines - len(self._pictures) > max(len(self._pictures), _SLACK_LINES):
                 self._compact()
         return self._pictures
 
     def append(self, pictures: Mapping[str, str]) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True)
-        # A killed loader may have left half a line, which a line break makes a damaged line of its own.
-        data = (b"\n" if self._torn else b"") + _lines(pictures)
-        with self._path.open("ab") as stream:
-            stream.write(data)
+        # Not worth waiting for the disk: a registry that is lost is filled again by loading.
+        with closing(AppendLog(self._path, durable=False)) as log:
+            log.extend(_entries(pictures))
 
-    def _take(self, stream: IO[bytes]) -> None:
-        """Read on to the end, one line at a time."""
-        self._torn = False
-        for line in stream:
-            self._torn = not line.endswith(b"\n")
-            if self._torn:
-                return
-            self._offset += len(line)
-            self._lines += 1
-            try:
-                item = decode(line)
-                self._pictures[item["identifier"]] = item["picture"]
-            except (ValueError, TypeError, KeyError):
-                continue  # the torn line of a killed loader; its row is sent again from the spool
+    def _take_new(self) -> None:
+        """Read on to the end. What a killed loader tore is skipped: its row is sent again from the spool."""
+        new = read_from(self._path, self._offset)
+        self._offset = new.end
+        self._lines += new.count
+        for values in new.values:
+            if {"identifier", "picture"} <= values.keys():
+                self._pictures[values["identifier"]] = values["picture"]
 
     def _compact(self) -> None:
-        write_atomically(self._path, _lines(self._pictures))
+        write_atomically(self._path, map(to_line, _entries(self._pictures)))
         self._forget()
-        with self._path.open("rb") as stream:
-            self._take(stream)
+        self._take_new()
         self._inode = self._path.stat().st_ino
 
 
-def _lines(pictures: Mapping[str, str]) -> bytes:
-    return b"".join(encode({"identifier": name, "picture": picture}) + b"\n" for name, picture in pictures.items())
+def _entries(pictures: Mapping[str, str]) -> Iterator[dict[str, str]]:
+    return ({"identifier": name, "picture": picture} for name, picture in pictures.items())
 
 
 def _by_day(identifiers: Iterable[str]) -> dict[str, list[str]]:

@@ -19,8 +19,9 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from anonymisation.core.errors import DatabaseUnavailableError, ShareUnavailableError
-from anonymisation.database.fast_json import decode, encode
+from anonymisation.database.fast_json import encode
 from anonymisation.database.loading.limits import SourceRecord
+from anonymisation.files.append_log import read_entries
 
 LOCK_TIMEOUT_SECONDS: Final = 600.0  # many loaders may queue, each for one batch
 DAMAGED_SUFFIX: Final = ".damaged"
@@ -95,15 +96,10 @@ class Spool:
 
     def read(self, segment: Segment) -> tuple[list[SourceRecord], bool]:
         """A segment's records, and whether all of its lines could be read."""
-        records: list[SourceRecord] = []
-        for number, line in enumerate(segment.path.read_bytes().splitlines(), start=1):
-            try:
-                item = decode(line)
-                records.append(SourceRecord(str(item["picture"]), dict(item["record"])))
-            except (ValueError, TypeError, KeyError) as error:
-                logging.getLogger(__name__).warning(
-                    "%s: line %d is damaged (%s); load its picture's record again", segment.path, number, error
-                )
+        records = [*read_entries(segment.path, lambda item: SourceRecord(str(item["picture"]), dict(item["record"])))]
+        if len(records) != segment.rows:
+            message = "%s: %d of %d rows cannot be read; load the records of their pictures again"
+            logging.getLogger(__name__).warning(message, segment.path, segment.rows - len(records), segment.rows)
         return records, len(records) == segment.rows
 
     def remove(self, segment: Segment, *, whole: bool = True) -> None:

@@ -12,6 +12,7 @@ from airflow.utils.session import create_session
 from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.core.text import one_line
 from anonymisation.review import images as review_pictures
 from anonymisation.review.audit import newest_looks, note_look
@@ -175,7 +176,7 @@ def tell(it: OpenPicture, by: str, did: str, reason: str = "") -> None:
     """
     try:
         note_look(it.of.site.state_root, by, did, it.path, reason)
-    except OSError as error:
+    except ShareUnavailableError as error:
         logging.getLogger(__name__).error("the audit log cannot be written: %s", error)
         raise HTTPException(503, "The audit log cannot be written, so nothing is shown or changed") from None
     picture = one_line(it.path)  # a name must not forge a line of the log, nor be one that the database refuses

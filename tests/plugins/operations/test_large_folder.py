@@ -7,11 +7,11 @@ import re
 import msgspec
 import pytest
 
+from anonymisation.files.append_log import AppendLog
 from anonymisation.files.digests import name_digest
 from anonymisation.review import index as review_index
 from anonymisation.review.index import IndexCache, Wanted
 from anonymisation.workspace.folder_state import read_pictures, state_folder
-from anonymisation.workspace.journal import JournalWriter
 from tests.browser.large_folder import write_large_folder
 from tests.captures import FOLDER
 from tests.plugins.operations.conftest import Page
@@ -53,7 +53,7 @@ def test_an_index_is_read_again_when_its_folder_changed_and_some_time_went_by(pa
     first = cache.index(FOLDER)
     assert cache.index(FOLDER) is first
     known = read_pictures(page.site.state, FOLDER)["p000.jpg"]
-    journal = JournalWriter(state_folder(page.site.state, FOLDER) / "pictures.jsonl")
+    journal = AppendLog(state_folder(page.site.state, FOLDER) / "pictures.jsonl")
     journal.append({**msgspec.to_builtins(known), "name": "p009.jpg"})
     journal.close()
     assert len(cache.index(FOLDER)) == len(first) + 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymisation.core.errors import ShareUnavailableError
-from anonymisation.workspace.journal import JournalWriter, parse_line, read_as, read_lines, to_line
+from anonymisation.files.append_log import AppendLog, parse_line, read_as, read_lines, to_line
 
 # Any text, lone surrogates included: that is how Python shows names that are not valid UTF-8.
 TEXT = st.text(st.characters(codec=None), max_size=12)
@@ -23,7 +23,7 @@ def path(tmp_path: Path) -> Path:
 
 
 def written(path: Path, lines: list[dict[str, object]]) -> list[int]:
-    writer = JournalWriter(path)
+    writer = AppendLog(path)
     offsets = [writer.append(line) for line in lines]
     writer.close()
     return offsets
@@ -82,7 +82,7 @@ def test_a_journal_that_is_not_there_is_empty(path: Path) -> None:
 
 
 def test_a_line_is_with_the_system_before_the_writer_closes(path: Path) -> None:
-    writer = JournalWriter(path)
+    writer = AppendLog(path)
     assert not writer.used
     writer.append({"a": 1})
     assert writer.used
@@ -131,7 +131,7 @@ def test_lines_of_another_form_are_skipped_and_damaged_ones_told(path: Path, cap
 def test_a_full_disk_is_told_with_the_journal_s_name(tmp_path: Path) -> None:
     path = tmp_path / "pictures.jsonl"
     path.symlink_to("/dev/full")
-    writer = JournalWriter(path)
+    writer = AppendLog(path)
     with pytest.raises(ShareUnavailableError, match=rf"{path} cannot be written: No space left on device"):
         writer.append({"name": "a.jpg"})
     with pytest.raises(ShareUnavailableError, match="cannot be written"):
