@@ -11,9 +11,9 @@ from pathlib import Path, PurePosixPath
 from typing import Final
 
 from anonymisation.chain.load import table_key
-from anonymisation.chain.release import companions
-from anonymisation.chain.stem_collisions import is_known_shadowed, shadowed_names
-from anonymisation.chain.up_to_date import FinishedPictures, is_known_failed
+from anonymisation.chain.release import sidecars
+from anonymisation.chain.stem_collisions import colliding_names, is_known_collision
+from anonymisation.chain.up_to_date import UpToDatePictures, is_known_failed
 from anonymisation.files.atomic import is_leftover
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_exif
@@ -169,8 +169,8 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
     states = read_pictures(workspace.shares.state, folder)
     settings = workspace.settings
     model, digest = workspace.model_identity(), settings.picture_digest()
-    shadowed = shadowed_names((picture.name for picture in pictures), states, settings)
-    finished = FinishedPictures(workspace, folder, pictures, states, table)
+    colliding = colliding_names((picture.name for picture in pictures), states, settings)
+    finished = UpToDatePictures(workspace, folder, pictures, states, table)
     pending: list[PictureFile] = []
     to_mask = 0
     failures: list[Failure] = []
@@ -180,10 +180,10 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
             pending.append(picture)
             to_mask += 1
         elif is_known_failed(picture, known, model, digest) or (
-            picture.name in shadowed and is_known_shadowed(picture, known)
+            picture.name in colliding and is_known_collision(picture, known)
         ):
             failures.append(Failure(join(folder, picture.name), known.reason or "", known=True))
-        elif not finished.is_finished(picture, known):
+        elif not finished.is_up_to_date(picture, known):
             pending.append(picture)
             to_mask += not finished.is_done(picture, known)
     # The row of a picture whose original is released already can still be missing.
@@ -208,7 +208,7 @@ def _is_left_behind(workspace: Workspace, folder: str, listing: Listing) -> bool
     if not any(state.released for state in states.values()):
         return False
     names = {name for name in listing.other_names if not is_leftover(name)}
-    ours = {path.name for path in companions(workspace, folder, states)}
+    ours = {path.name for path in sidecars(workspace, folder, states)}
     empty = not (names or listing.folders or listing.problems)
     return empty or not names.isdisjoint(ours)
 

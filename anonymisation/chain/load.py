@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from anonymisation.core.errors import DatabaseUnavailableError
 from anonymisation.database.layouts.columns import row_from_record
-from anonymisation.database.layouts.user_formatters import layout_in_force
+from anonymisation.database.layouts.user_formatters import effective_layout
 from anonymisation.database.loading.limits import LoadLimits, LoadReport, SourceRecord
 from anonymisation.database.loading.loader import load_records, send_spooled
 from anonymisation.database.target import DatabaseTarget, existing_ids, open_target
@@ -115,7 +115,7 @@ def _sources(workspace: Workspace, folder: str, state: FolderState, names: Itera
 
 
 def _target(workspace: Workspace) -> DatabaseTarget:
-    return open_target(workspace.database_url, layout_in_force(workspace.settings), schema=workspace.database_schema)
+    return open_target(workspace.database_url, effective_layout(workspace.settings), schema=workspace.database_schema)
 
 
 def _summary(folder: str, report: LoadReport, lost: Sequence[Failure], already: int) -> LoadSummary:

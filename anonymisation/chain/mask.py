@@ -1,4 +1,4 @@
-"""The mask step: every picture of a capture folder from input to output, reading and writing beside the model."""
+"""The mask step: every picture of a capture folder from input to output, reading and writing while the model works."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from anonymisation.chain.image_worker import FinishedPicture, PictureWorker, PreparedPicture
-from anonymisation.chain.stem_collisions import SHADOWED, is_known_shadowed, shadowed_names
+from anonymisation.chain.stem_collisions import STEM_COLLISION, colliding_names, is_known_collision
 from anonymisation.chain.up_to_date import is_done, is_known_failed
 from anonymisation.core.concurrency import executor, failed, in_flight, prompt_switching
 from anonymisation.core.errors import AnonymisationError, ImageError
@@ -43,7 +43,7 @@ class UnusableNameError(ImageError):
     lasting = True
 
 
-class ShadowedNameError(ImageError):
+class StemCollisionError(ImageError):
     """Another picture of the folder has the same name but for its ending, so that their derived files would collide."""
 
 
@@ -120,7 +120,7 @@ class _MaskStep:
         self.model = workspace.model_identity()
         self._digest = workspace.settings.picture_digest()
         self._worker = PictureWorker(workspace, folder, model=self.model, run=run)
-        self._shadowed: Mapping[str, str] = {}
+        self._colliding: Mapping[str, str] = {}
 
     @cached_property
     def _detector(self) -> Detector:
@@ -130,22 +130,22 @@ class _MaskStep:
     def outcomes(self) -> Iterator[ImageOutcome]:
         """What became of each picture."""
         files = list_pictures(self._workspace.shares.input / self._folder, self._shard)
-        self._shadowed = shadowed_names([file.name for file in files], self._state.pictures, self._settings)
+        self._colliding = colliding_names([file.name for file in files], self._state.pictures, self._settings)
         self._state.has_record("")  # reads the records' places before threads ask for them
         threads = self._settings.threads
-        beside = threads > 0
-        with prompt_switching(), executor(threads) as pool, Writer(self._settings, beside=beside) as writer:
+        threaded = threads > 0
+        with prompt_switching(), executor(threads) as pool, Writer(self._settings, threaded=threaded) as writer:
             begun = in_flight(((file, pool.submit(self._begin, file)) for file in files), threads)
             made = in_flight(((file, *self._detect(pool, writer, future)) for file, future in begun), threads)
-            written = in_flight(_when_made(made), _WRITTEN * beside)
+            written = in_flight(_when_made(made), _WRITTEN * threaded)
             for file, future in written:
                 yield self._settle(file, future)
 
     def _begin(self, file: PictureFile) -> ImageOutcome | FinishedPicture | PreparedPicture:
         """Find out that there is nothing to do, adopt what stands on the output share, or read and decode."""
         known = self._state.pictures.get(file.name)
-        if file.name in self._shadowed:
-            return self._shadowed_outcome(file, known)
+        if file.name in self._colliding:
+            return self._collision_outcome(file, known)
         remask = self._settings.force_remask and not (known and self._run and known.run == self._run)
         if not remask:
             # Without its record a picture is not done: adopting it makes the record again.
@@ -241,16 +241,16 @@ class _MaskStep:
         return ImageOutcome(paths.relative, Status.FAILED, reason)
 
     def _failure_digest(self, error: ImageError) -> str:
-        if isinstance(error, ShadowedNameError):
-            return SHADOWED
+        if isinstance(error, StemCollisionError):
+            return STEM_COLLISION
         return self._digest if error.lasting else _PASSING
 
-    def _shadowed_outcome(self, file: PictureFile, known: PictureState | None) -> ImageOutcome:
-        other = self._shadowed[file.name]
-        if known is not None and is_known_shadowed(file, known):
+    def _collision_outcome(self, file: PictureFile, known: PictureState | None) -> ImageOutcome:
+        other = self._colliding[file.name]
+        if known is not None and is_known_collision(file, known):
             return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
         stem = PurePosixPath(file.name).stem
-        raise ShadowedNameError(f"{other} has the files {stem}.json and {stem}.webp already; rename one of the two")
+        raise StemCollisionError(f"{other} has the files {stem}.json and {stem}.webp already; rename one of the two")
 
 
 def _when_made(

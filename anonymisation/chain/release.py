@@ -56,7 +56,7 @@ def release_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> R
     return ReleaseReport(folder, released, kept, len(failures), removed, tuple(failures[:MAX_LISTED]))
 
 
-def companions(workspace: Workspace, folder: str, pictures: Mapping[str, PictureState]) -> Iterator[Path]:
+def sidecars(workspace: Workspace, folder: str, pictures: Mapping[str, PictureState]) -> Iterator[Path]:
     """The derived files that this program wrote beside released pictures, and the marker file."""
     settings = workspace.settings
     if settings.capture_marker_file:
@@ -119,7 +119,7 @@ def _remove_emptied(workspace: Workspace, folder: str) -> bool:
     settings = workspace.settings
     # The whole folder's, those of other shards too; not read where nothing was written beside originals.
     known = read_pictures(workspace.shares.state, folder) if settings.local_json or settings.local_mask else {}
-    for path in companions(workspace, folder, known):
+    for path in sidecars(workspace, folder, known):
         with suppress(OSError):  # what cannot be removed keeps the folder, and loses nothing
             path.unlink(missing_ok=True)
     for path in (place, *place.parents):

@@ -11,10 +11,10 @@ from anonymisation.workspace.listing import PictureFile
 from anonymisation.workspace.paths import stem_of
 
 # Stands where a failed picture's settings digest would: the failure lasts as long as the other picture is there.
-SHADOWED: Final = "shadowed"
+STEM_COLLISION: Final = "shadowed"
 
 
-def shadowed_names(names: Iterable[str], known: Mapping[str, PictureState], settings: Settings) -> dict[str, str]:
+def colliding_names(names: Iterable[str], known: Mapping[str, PictureState], settings: Settings) -> dict[str, str]:
     """Pictures whose derived files would overwrite those of another picture: {name: the other's name}.
 
     The derived files belong to a picture that was masked before, else to the first of the names.
@@ -25,6 +25,6 @@ def shadowed_names(names: Iterable[str], known: Mapping[str, PictureState], sett
     return {name: owner for name in names if (owner := owners.setdefault(stem_of(name), name)) != name}
 
 
-def is_known_shadowed(file: PictureFile, known: PictureState) -> bool:
-    """Whether this very file was reported as shadowed before; it still is one only if `shadowed_names` says so."""
-    return known.digest == SHADOWED and known.source == file.stamp
+def is_known_collision(file: PictureFile, known: PictureState) -> bool:
+    """Whether this very file was reported as colliding before; it still is one only if `colliding_names` says so."""
+    return known.digest == STEM_COLLISION and known.source == file.stamp

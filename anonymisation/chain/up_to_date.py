@@ -32,7 +32,7 @@ def is_known_failed(picture: PictureFile, known: PictureState | None, model: str
     return known.model == model and known.digest == digest
 
 
-class FinishedPictures:
+class UpToDatePictures:
     """Tells for the pictures of one folder whether they need nothing more; looks at its output folder once, when made.
 
     A network share tells the names, sizes and times in a folder at once, in about the time of asking for one file.
@@ -61,7 +61,7 @@ class FinishedPictures:
         """As the function of this name."""
         return _was_masked(picture, known) and (not self._settings.draw_mask or picture.name in self._standing)
 
-    def is_finished(self, picture: PictureFile, known: PictureState) -> bool:
+    def is_up_to_date(self, picture: PictureFile, known: PictureState) -> bool:
         """Whether the whole chain is through with a picture, not only the mask step."""
         if not self.is_done(picture, known):
             return False

@@ -1,4 +1,4 @@
-"""The files of pictures brought to the disk beside the work on the next ones, those of several pictures together.
+"""The files of pictures brought to the disk during the work on the next ones, those of several pictures together.
 
 Until a flush returns takes milliseconds, nearly whatever it brings to the disk, and on a busy disk tens of them. So the
 files that wait are flushed one behind the other, and each folder once for all of them.
@@ -137,12 +137,12 @@ class _Job:
 
 
 class Writer:
-    """Writes the files of pictures: `beside` in a thread of its own, all that wait together; otherwise at once."""
+    """Writes the files of pictures: `threaded`, in a thread of its own and all that wait together; else at once."""
 
-    def __init__(self, settings: Settings, *, beside: bool) -> None:
+    def __init__(self, settings: Settings, *, threaded: bool) -> None:
         self._settings = settings
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
-        self._thread = threading.Thread(target=self._run, name="writer", daemon=True) if beside else None
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True) if threaded else None
         self.given_up = False
         """Whether an error ended the work."""
         self._away: ShareUnavailableError | None = None

@@ -23,7 +23,7 @@ from anonymisation.reporting.mail_context import MailContext
 from anonymisation.reporting.mail_html import finished_html, folder_html, note_html
 from anonymisation.reporting.mail_pictures import Thumbnail, thumbnails
 from anonymisation.reporting.run_report import FolderReport, RunReport
-from anonymisation.reporting.step_reports import MAX_SIGHTS
+from anonymisation.reporting.step_reports import MAX_EXAMPLES
 from anonymisation.reporting.summary import render_folder, render_summary
 
 TIMEOUT_SECONDS: Final = 30.0
@@ -51,8 +51,8 @@ def build_processing_error(folder: FolderReport, context: MailContext) -> EmailM
 def build_finished(report: RunReport, context: MailContext) -> EmailMessage:
     """The message about a run that came to its end, with its summary and some masked pictures."""
     message = _message("Anonymisation finished.", render_summary(report), context)
-    sights = [sight for folder in report.folders if folder.mask for sight in folder.mask.sights]
-    best = heapq.nlargest(MAX_SIGHTS, sights, key=lambda sight: sight.objects)
+    examples = [example for folder in report.folders if folder.mask for example in folder.mask.examples]
+    best = heapq.nlargest(MAX_EXAMPLES, examples, key=lambda example: example.objects)
     pictures = thumbnails(context.output, best) if context.output is not None else []
     shown = [(make_msgid(domain="image-anonymisation"), picture) for picture in pictures]
     html = finished_html(report, context, [(cid[1:-1], picture) for cid, picture in shown])

@@ -13,7 +13,7 @@ from PIL import Image, ImageOps
 
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_provenance
-from anonymisation.reporting.step_reports import Sight
+from anonymisation.reporting.step_reports import ExamplePicture
 
 SIZE: Final = (310, 310)  # pixels, the longer side counts: two beside each other fit into the mail
 QUALITY: Final = 80
@@ -30,21 +30,21 @@ class Thumbnail:
     data: bytes
 
 
-def thumbnails(output: Path, sights: Iterable[Sight]) -> list[Thumbnail]:
+def thumbnails(output: Path, examples: Iterable[ExamplePicture]) -> list[Thumbnail]:
     """Thumbnails of the masked pictures below `output`.
 
     A picture that does not say that it is a masked one, or cannot be read, is told in the log and left out.
     """
     made = []
-    for sight in sights:
+    for example in examples:
         try:
-            made.append(_thumbnail(output / sight.picture, sight))
+            made.append(_thumbnail(output / example.picture, example))
         except (OSError, ValueError, Image.DecompressionBombError) as error:
-            logging.getLogger(__name__).warning("%s is not shown in the mail: %s", sight.picture, error)
+            logging.getLogger(__name__).warning("%s is not shown in the mail: %s", example.picture, error)
     return made
 
 
-def _thumbnail(path: Path, sight: Sight) -> Thumbnail:
+def _thumbnail(path: Path, example: ExamplePicture) -> Thumbnail:
     data = read_plain(path)
     if read_provenance(data) is None:
         raise ValueError("it does not say that it is a masked picture")
@@ -54,4 +54,4 @@ def _thumbnail(path: Path, sight: Sight) -> Thumbnail:
     small.thumbnail(SIZE)
     buffer = io.BytesIO()
     Image.frombytes("RGB", small.size, small.tobytes()).save(buffer, "JPEG", quality=QUALITY)
-    return Thumbnail(sight.picture, sight.objects, small.width, small.height, buffer.getvalue())
+    return Thumbnail(example.picture, example.objects, small.width, small.height, buffer.getvalue())

@@ -11,7 +11,7 @@ from typing import Any, Final, Self
 
 from anonymisation.database.loading.limits import Collision
 
-MAX_SIGHTS: Final = 6  # pictures that a report shows
+MAX_EXAMPLES: Final = 6  # pictures that a report shows
 
 
 MAX_LISTED: Final = 50  # failures that a report lists by name; its counts are exact all the same
@@ -58,7 +58,7 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class ExamplePicture:
     """A picture that was masked, and how many objects were detected on it."""
 
     picture: str
@@ -89,8 +89,8 @@ class _Report:
         """One report of a folder's work units: counts are added, lists joined (and cut), and one yes is a yes."""
         names = [item.name for item in dataclasses.fields(cls) if item.name != "folder"]
         content = {name: _merged([getattr(item, name) for item in reports]) for name in names}
-        if "sights" in content:
-            content["sights"] = _most(sight for item in reports for sight in getattr(item, "sights"))  # noqa: B009
+        if "examples" in content:
+            content["examples"] = _most(example for item in reports for example in getattr(item, "examples"))  # noqa: B009
         return cls(reports[0].folder, **content)
 
 
@@ -105,8 +105,8 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, tuple | list) else value
 
 
-def _most(sights: Iterable[Sight]) -> tuple[Sight, ...]:
-    return tuple(heapq.nlargest(MAX_SIGHTS, sights, key=lambda sight: sight.objects))
+def _most(examples: Iterable[ExamplePicture]) -> tuple[ExamplePicture, ...]:
+    return tuple(heapq.nlargest(MAX_EXAMPLES, examples, key=lambda example: example.objects))
 
 
 def _merged(values: list[Any]) -> Any:
@@ -125,7 +125,7 @@ def _merged(values: list[Any]) -> Any:
 class MaskReport(_Report):
     """Counts of pictures: found = masked + already_done + failed + known_failed. `seconds` of wall time.
 
-    Merged of several work units, `seconds` are those of all of them together. `sights` are the pictures masked now on
+    Merged of several work units, `seconds` are those of all of them together. `examples` are the pictures masked now on
     which most was detected; `encoded_anew` counts those masked now of which no block could be kept as it was.
     """
 
@@ -137,7 +137,7 @@ class MaskReport(_Report):
     failures: tuple[Failure, ...] = ()
     objects: Mapping[str, int] = field(default_factory=dict)
     seconds: float = 0.0
-    sights: tuple[Sight, ...] = ()
+    examples: tuple[ExamplePicture, ...] = ()
     encoded_anew: int = 0
 
     def __post_init__(self) -> None:
@@ -151,7 +151,7 @@ class MaskReport(_Report):
         counts = dict.fromkeys(Status, 0)
         objects: dict[str, int] = {}
         failures: list[Failure] = []
-        sights: tuple[Sight, ...] = ()
+        examples: tuple[ExamplePicture, ...] = ()
         anew = 0
         for outcome in outcomes:
             counts[outcome.status] += 1
@@ -161,7 +161,7 @@ class MaskReport(_Report):
             if outcome.reason is not None and len(failures) < MAX_LISTED:
                 failures.append(Failure(outcome.picture, outcome.reason, outcome.status is Status.KNOWN_FAILED))
             if outcome.status is Status.MASKED and outcome.objects:
-                sights = _most((*sights, Sight(outcome.picture, sum(outcome.objects.values()))))
+                examples = _most((*examples, ExamplePicture(outcome.picture, sum(outcome.objects.values()))))
         return cls(
             folder=folder,
             found=sum(counts.values()),
@@ -172,7 +172,7 @@ class MaskReport(_Report):
             failures=tuple(failures),
             objects=dict(sorted(objects.items())),
             seconds=seconds,
-            sights=sights,
+            examples=examples,
             encoded_anew=anew,
         )
 
@@ -234,5 +234,5 @@ _ITEMS: Final[Mapping[str, type]] = {
     "failures": Failure,
     "gaps": Gap,
     "collisions": Collision,
-    "sights": Sight,
+    "examples": ExamplePicture,
 }

@@ -28,7 +28,7 @@ from anonymisation.files.append_log import AppendLog, parse_line, read_as, read_
 from anonymisation.files.atomic import write_atomically
 from anonymisation.files.digests import name_digest
 from anonymisation.workspace.journal import compact
-from anonymisation.workspace.locks import DETECTIONS, PICTURES, RECORDS, claimed, shard_folders
+from anonymisation.workspace.locks import DETECTIONS, PICTURES, RECORDS, holding, shard_folders
 from anonymisation.workspace.shards import WHOLE, Shard
 
 T = TypeVar("T")
@@ -217,7 +217,7 @@ def open_state(
         FolderLockedError: another run works on these pictures.
     """
     place = state_folder(state_root, folder)
-    with claimed(place, folder, shard, tidy) as own:
+    with holding(place, folder, shard, tidy) as own:
         if not (place / "folder.json").exists():
             write_atomically(place / "folder.json", to_line({"folder": folder}))
         state = FolderState(place, own, shard, read_pictures(state_root, folder, shard))

@@ -37,7 +37,7 @@ RECORDS: Final = "records.jsonl"
 DETECTIONS: Final = "detections.jsonl"
 # What is known of a picture counts only with its record and detections: they come first.
 JOURNALS: Final = (RECORDS, DETECTIONS, PICTURES)
-GATE_SECONDS: Final = 120.0  # folding the journals of 100 000 pictures takes some seconds
+MUTEX_SECONDS: Final = 120.0  # folding the journals of 100 000 pictures takes some seconds
 
 _SHARD_FOLDER: Final = re.compile(r"shard-(?P<number>[0-9]+)-of-(?P<count>[0-9]+)")
 
@@ -53,7 +53,7 @@ def shard_folders(place: Path) -> dict[Path, Shard]:
 
 
 @contextmanager
-def claimed(place: Path, folder: str, shard: Shard, tidy: Callable[[], None]) -> Iterator[Path]:
+def holding(place: Path, folder: str, shard: Shard, tidy: Callable[[], None]) -> Iterator[Path]:
     """Be the only one who works on these pictures; yields where their journals are written.
 
     The locks are the operating system's: they go with the process that held them, however that one ended. `tidy` is
@@ -64,13 +64,13 @@ def claimed(place: Path, folder: str, shard: Shard, tidy: Callable[[], None]) ->
     """
     place.mkdir(parents=True, exist_ok=True)
     own = place if shard.is_whole else place / f"shard-{shard.number}-of-{shard.count}"
-    with _gate(place, folder):
+    with _mutex(place, folder):
         alone = _require_free(place, folder, shard)
         own.mkdir(exist_ok=True)
         lock = FileLock(own / "lock", timeout=0)
         lock.acquire()
         try:
-            _fold_dead(place, own)
+            _merge_dead(place, own)
             if alone:
                 _tidy_up(place, tidy)
             write_atomically(own / "holder.json", _holder_line())
@@ -116,18 +116,18 @@ def _is_held(path: Path) -> bool:
     return False
 
 
-def _fold_dead(place: Path, own: Path) -> None:
+def _merge_dead(place: Path, own: Path) -> None:
     """Fold in what killed shards left, this one's last life too: whatever follows must come behind it."""
     for path in shard_folders(place):
         if path == own:
-            _fold_shard(place, path)
+            _merge_shard(place, path)
         elif not _is_held(path / "lock"):
             logging.getLogger(__name__).info("%s: folding in what an interrupted run left", path)
-            _fold_shard(place, path)
+            _merge_shard(place, path)
             _remove(path)
 
 
-def _fold_shard(place: Path, own: Path) -> None:
+def _merge_shard(place: Path, own: Path) -> None:
     for name in JOURNALS:
         merge(own / name, place / name)
 
@@ -135,8 +135,8 @@ def _fold_shard(place: Path, own: Path) -> None:
 def _leave(place: Path, folder: str, own: Path, tidy: Callable[[], None] | None) -> None:
     """Fold the shard's journals in and remove its folder. What cannot be folded now stays, and the next one does it."""
     try:
-        with _gate(place, folder):
-            _fold_shard(place, own)
+        with _mutex(place, folder):
+            _merge_shard(place, own)
             _remove(own)
             if tidy is not None and not any(_is_held(path / "lock") for path in (place, *shard_folders(place))):
                 _tidy_up(place, tidy)
@@ -160,13 +160,13 @@ def _remove(own: Path) -> None:
 
 
 @contextmanager
-def _gate(place: Path, folder: str) -> Iterator[None]:
+def _mutex(place: Path, folder: str) -> Iterator[None]:
     try:
-        with FileLock(place / "gate", timeout=GATE_SECONDS):
+        with FileLock(place / "gate", timeout=MUTEX_SECONDS):
             yield
     except Timeout as error:
         raise FolderLockedError(
-            f"{folder}: {place / 'gate'} was held for {GATE_SECONDS:g} s; try again later"
+            f"{folder}: {place / 'gate'} was held for {MUTEX_SECONDS:g} s; try again later"
         ) from error
 
 

@@ -197,7 +197,7 @@ def test_what_cannot_be_folded_now_is_folded_by_the_next(
 ) -> None:
     workspace = site.workspace()
     place = state_folder(site.state, FOLDER)
-    monkeypatch.setattr("anonymisation.workspace.locks.GATE_SECONDS", 0.1)
+    monkeypatch.setattr("anonymisation.workspace.locks.MUTEX_SECONDS", 0.1)
     gate = FileLock(place / "gate", thread_local=False)
 
     def hold_gate(_: object) -> None:

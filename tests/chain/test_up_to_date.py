@@ -12,7 +12,7 @@ import pytest
 from msgspec.structs import replace
 
 from anonymisation.chain.discover import discover
-from anonymisation.chain.up_to_date import FinishedPictures, is_done
+from anonymisation.chain.up_to_date import UpToDatePictures, is_done
 from anonymisation.workspace.folder_state import FAILED, FileStamp, open_state, read_pictures
 from anonymisation.workspace.listing import list_pictures
 from tests.captures import FOLDER, Site, capture
@@ -34,7 +34,7 @@ def left(site: Site, **settings: Any) -> tuple[int, int]:
     workspace = site.workspace(archive=True, **{"remote_json": True, "write_exif_to_db": True, **settings})
     states = read_pictures(site.state, FOLDER)
     pictures = list_pictures(site.input / FOLDER)
-    finished = FinishedPictures(workspace, FOLDER, pictures, states, table=None)
+    finished = UpToDatePictures(workspace, FOLDER, pictures, states, table=None)
     for picture in pictures:
         if (known := states.get(picture.name)) is not None:
             assert finished.is_done(picture, known) == is_done(workspace, FOLDER, picture, known), picture.name
@@ -144,8 +144,8 @@ def test_a_name_that_the_share_lists_in_another_form_is_asked_for(site: Site, mo
 
     states, pictures = read_pictures(site.state, FOLDER), list_pictures(site.input / FOLDER)
     monkeypatch.setattr("anonymisation.chain.up_to_date.os.scandir", apart)
-    finished = FinishedPictures(site.workspace(remote_json=True), FOLDER, pictures, states, table=None)
-    assert all(finished.is_finished(picture, states[picture.name]) for picture in pictures)
+    finished = UpToDatePictures(site.workspace(remote_json=True), FOLDER, pictures, states, table=None)
+    assert all(finished.is_up_to_date(picture, states[picture.name]) for picture in pictures)
     (site.output / FOLDER / NAME).unlink()
-    finished = FinishedPictures(site.workspace(), FOLDER, pictures, states, table=None)
+    finished = UpToDatePictures(site.workspace(), FOLDER, pictures, states, table=None)
     assert [picture.name for picture in pictures if not finished.is_done(picture, states[picture.name])] == [NAME]

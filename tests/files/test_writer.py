@@ -77,10 +77,10 @@ def test_a_folder_that_cannot_be_made_is_the_picture_s_own_error(tmp_path: Path,
         write_one_by_one(settings, bad)
 
 
-@pytest.mark.parametrize("beside", [True, False])
-def test_a_writer_says_what_became_of_each_picture(tmp_path: Path, settings: Settings, beside: bool) -> None:
+@pytest.mark.parametrize("threaded", [True, False])
+def test_a_writer_says_what_became_of_each_picture(tmp_path: Path, settings: Settings, threaded: bool) -> None:
     (tmp_path / "b.jpg" / "inside").mkdir(parents=True)
-    with Writer(settings, beside=beside) as writer:
+    with Writer(settings, threaded=threaded) as writer:
         futures = {
             stem: writer.write(files, lambda last=files[-1][0]: last.read_bytes())  # type: ignore[misc]
             for stem in "abc"
@@ -93,11 +93,11 @@ def test_a_writer_says_what_became_of_each_picture(tmp_path: Path, settings: Set
     assert not [thread for thread in threading.enumerate() if thread.name == "writer"]
 
 
-@pytest.mark.parametrize("beside", [True, False])
-def test_files_are_written_as_soon_as_they_are_made(tmp_path: Path, settings: Settings, beside: bool) -> None:
+@pytest.mark.parametrize("threaded", [True, False])
+def test_files_are_written_as_soon_as_they_are_made(tmp_path: Path, settings: Settings, threaded: bool) -> None:
     made: Future[str] = Future()
     broken: Future[str] = Future()
-    with Writer(settings, beside=beside) as writer:
+    with Writer(settings, threaded=threaded) as writer:
         written = writer.after(made, lambda stem: files_of(tmp_path, stem), lambda stem: f"{stem} stands")
         failed = writer.after(broken, lambda stem: files_of(tmp_path, stem), lambda stem: f"{stem} stands")
         assert not written.done()
@@ -121,7 +121,7 @@ def test_those_that_wait_are_written_together(
         return write_together(pictures)
 
     monkeypatch.setattr(writing, "write_together", held)
-    with Writer(settings, beside=True) as writer:
+    with Writer(settings, threaded=True) as writer:
         first = writer.write(files_of(tmp_path, "a"), lambda: None)
         assert begun.wait(60)
         rest = [writer.write(files_of(tmp_path, stem), lambda: None) for stem in "bcd"]
@@ -135,7 +135,7 @@ def test_after_an_error_what_waits_is_given_up(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = threading.Event()
-    writer = Writer(settings, beside=True)
+    writer = Writer(settings, threaded=True)
 
     def held(pictures: list[writing.PictureFiles]) -> list[OSError | None]:
         begun.set()
@@ -167,7 +167,7 @@ def test_a_share_that_is_away_is_told_as_such(
         raise OSError(5, "Input/output error")
 
     monkeypatch.setattr("anonymisation.files.atomic.os.fsync", away)
-    with Writer(settings, beside=True) as writer:
+    with Writer(settings, threaded=True) as writer:
         future = writer.write(files_of(tmp_path, "a"), lambda: None)
         with pytest.raises(ShareUnavailableError, match="not reachable"):
             future.result(60)
@@ -192,7 +192,7 @@ def test_a_share_that_stays_away_is_waited_for_once(
 
     monkeypatch.setattr(writing, "write_together", away)
     monkeypatch.setattr(writing, "write_one_by_one", wait_in_vain)
-    with Writer(settings, beside=True) as writer:
+    with Writer(settings, threaded=True) as writer:
         futures = [writer.write(files_of(tmp_path, "a"), lambda: None)]
         assert begun.wait(60)
         futures += [writer.write(files_of(tmp_path, stem), lambda: None) for stem in "bcd"]

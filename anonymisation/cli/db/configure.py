@@ -16,7 +16,7 @@ from anonymisation.core.settings import load_settings
 from anonymisation.database.connections import PASSWORD_VARIABLE, ConnectionStore, StoredConnection
 from anonymisation.database.keys import KEY_VARIABLE, KEYRING, find_or_make_key, make_key
 from anonymisation.database.layouts.tables import is_identifier
-from anonymisation.database.layouts.user_formatters import layout_in_force
+from anonymisation.database.layouts.user_formatters import effective_layout
 
 
 def _refuse_password(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
@@ -55,7 +55,7 @@ def configure_command(
     that, one that the operating system's keyring keeps. `--connection NAME` then takes it from there.
     """
     settings = load_settings(config_file).settings
-    layout_in_force(settings.model_copy(update={"db_table": table_name}))
+    effective_layout(settings.model_copy(update={"db_table": table_name}))
     if schema is not None and not is_identifier(schema):
         raise click.UsageError(f"--schema: expected a letter, then letters, digits or _; got {schema!r}")
     connection = StoredConnection(name or table_name, dsn, user, schema, table_name)

@@ -21,7 +21,7 @@ from anonymisation.core.settings import Settings, load_settings
 from anonymisation.database.connections import FOLDER_VARIABLE, PASSWORD_VARIABLE, ConnectionStore, is_url
 from anonymisation.database.keys import KEY_VARIABLE
 from anonymisation.database.layouts.tables import TableLayout
-from anonymisation.database.layouts.user_formatters import layout_in_force
+from anonymisation.database.layouts.user_formatters import effective_layout
 from anonymisation.database.target import EMBEDDED_NAME, DatabaseTarget, embedded_url, open_target
 
 _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -142,7 +142,7 @@ def named_layout(options: DatabaseOptions) -> tuple[TableLayout, str | None, str
 
 
 def _layout(settings: Settings, named: str | None) -> TableLayout:
-    return layout_in_force(settings.model_copy(update={"db_table": named}) if named else settings)
+    return effective_layout(settings.model_copy(update={"db_table": named}) if named else settings)
 
 
 def can_ask() -> bool:

@@ -17,7 +17,7 @@ from anonymisation.database.layouts.tables import TableLayout, load_layout
 KEY: Final = "db_formatters_module"
 
 
-def layout_in_force(settings: Settings, config_dir: Path | None = None) -> TableLayout:
+def effective_layout(settings: Settings, config_dir: Path | None = None) -> TableLayout:
     """The table layout that the settings name, with the formatters that they name.
 
     Raises:

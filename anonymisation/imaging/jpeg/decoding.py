@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from anonymisation.core.errors import UnreadableImageError
-from anonymisation.imaging.jpeg.libjpeg import BlocksUnusableError, doubts
+from anonymisation.imaging.jpeg.libjpeg import BlocksUnusableError, decoder_warnings
 from anonymisation.imaging.jpeg.segments import DRI, SOS, JpegStructure, Segment
 
 _UNKNOWN_SAMPLING: Final = "Could not determine subsampling"
@@ -55,7 +55,7 @@ def decode_pixels(structure: JpegStructure, profile: bytes | None) -> tuple[NDAr
     if pixels is None or form == "CMYK":
         pixels = _with_pillow(stream, profile)
     if unknown:
-        _check_doubts(stream)
+        _check_warnings(stream)
     if pixels.shape != (structure.height, structure.width, 3):
         raise UnreadableImageError(f"decoded to {pixels.shape}, the header says {structure.width} × {structure.height}")
     return pixels, structure
@@ -101,10 +101,10 @@ def _check_restarts(structure: JpegStructure) -> None:
         raise UnreadableImageError(f"corrupt picture data: {len(found)} restart markers, expected {expected} in turn")
 
 
-def _check_doubts(stream: bytes) -> None:
+def _check_warnings(stream: bytes) -> None:
     """Refuse what libjpeg warns of; asked when Pillow has decoded it, so that libjpeg itself meets no error."""
     try:
-        found = doubts(stream)
+        found = decoder_warnings(stream)
     except BlocksUnusableError as error:
         raise UnreadableImageError(f"its rare subsampling cannot be checked for damage: {error}") from error
     if found:

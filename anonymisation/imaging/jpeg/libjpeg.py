@@ -99,13 +99,13 @@ def replace_blocks(stream: bytes, grids: Sequence[Grid], blocks: Sequence[Blocks
     return _in_a_thread(lambda session: session.replaced(stream, grids, blocks, optimise))
 
 
-def doubts(stream: bytes) -> list[str]:
+def decoder_warnings(stream: bytes) -> list[str]:
     """What libjpeg warns of while it reads the JPEG file `stream`; nothing where that is whole and sound.
 
     Raises:
         BlocksUnusableError: libjpeg is not there, or refuses the file.
     """
-    return _in_a_thread(lambda session: session.doubts(stream))
+    return _in_a_thread(lambda session: session.decoder_warnings(stream))
 
 
 def _in_a_thread(job: Callable[[_Session], T]) -> T:
@@ -288,7 +288,7 @@ class _Session:
             raise BlocksUnusableError(self._warnings[0])
         return written
 
-    def doubts(self, stream: bytes) -> list[str]:
+    def decoder_warnings(self, stream: bytes) -> list[str]:
         """See the function of that name."""
         try:
             self._read(self._create(_Reader(), self._library.create_reader), stream)

@@ -24,7 +24,7 @@ _OTHER_ADDRESS: Final = "give another address with --base-url"
 
 
 @dataclass(frozen=True, slots=True)
-class Patience:
+class RetryPolicy:
     """How long a download is tried: attempts in all, the first wait between two (doubled each time), and a silence."""
 
     attempts: int = 6
@@ -69,14 +69,14 @@ class _InterruptedError(Exception):
     """The attempt ended early; another may succeed."""
 
 
-def fetch(job: Download, progress: Progress | None = None, patience: Patience | None = None) -> None:
+def fetch(job: Download, progress: Progress | None = None, retries: RetryPolicy | None = None) -> None:
     """Complete the part file of `job`, going on from what is there if the server still has the same file.
 
     Raises:
         ModelUnavailableError: the server has no such file or another one, cannot be reached after several attempts
             (what came is kept), or the disk is full (what came is removed).
     """
-    patience = patience or Patience()
+    retries = retries or RetryPolicy()
 
     def announce(state: RetryCallState) -> None:
         error = state.outcome.exception() if state.outcome else None
@@ -84,13 +84,13 @@ def fetch(job: Download, progress: Progress | None = None, patience: Patience | 
 
     retrying = Retrying(
         retry=retry_if_exception_type(_InterruptedError),
-        stop=stop_after_attempt(patience.attempts),
-        wait=wait_exponential(patience.first_wait_seconds, max=_MAX_WAIT_SECONDS),
+        stop=stop_after_attempt(retries.attempts),
+        wait=wait_exponential(retries.first_wait_seconds, max=_MAX_WAIT_SECONDS),
         before_sleep=announce,
         reraise=True,
     )
     try:
-        retrying(_attempt, job, progress or (lambda _have, _total: None), patience.timeout_seconds)
+        retrying(_attempt, job, progress or (lambda _have, _total: None), retries.timeout_seconds)
     except _InterruptedError as error:
         raise ModelUnavailableError(
             f"{job.url} cannot be fetched: {error}; what has come is kept, run the same command again to go on"

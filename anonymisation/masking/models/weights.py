@@ -18,7 +18,7 @@ from anonymisation.core.errors import ModelUnavailableError
 from anonymisation.core.settings import Settings
 from anonymisation.files.atomic import write_atomically
 from anonymisation.files.digests import sha256_of_file
-from anonymisation.masking.models.download import Download, Patience, Progress, fetch
+from anonymisation.masking.models.download import Download, Progress, RetryPolicy, fetch
 from anonymisation.masking.models.unpack import MODEL_FILE, MODEL_FOLDER, unpack_model
 from anonymisation.masking.models.zoo import BASE_URL, BUILT_IN, ZOO, ZooModel
 
@@ -74,7 +74,7 @@ def pull(
     *,
     base_url: str = BASE_URL,
     progress: Progress | None = None,
-    patience: Patience | None = None,
+    retries: RetryPolicy | None = None,
 ) -> Path:
     """Fetch a zoo model into the folder `models` unless it is there, and return its SavedModel folder.
 
@@ -86,7 +86,7 @@ def pull(
         models: made if missing.
         base_url: address that the archives lie below, such as a mirror's.
         progress: called with the bytes so far and, where known, in all.
-        patience: how long to try.
+        retries: how long to try.
 
     Raises:
         ModelUnavailableError: it cannot be fetched, its checksum is wrong, or its archive is refused.
@@ -102,7 +102,7 @@ def pull(
             pin = models / f"{model.archive_name}.sha256"
             expected = model.sha256 or _read_pin(pin)
             job = Download(url, part, model.archive_bytes, MAX_ARCHIVE_BYTES, checked=expected is not None)
-            fetch(job, progress, patience)
+            fetch(job, progress, retries)
             actual = _verified(job, expected)
             _install(part, target.parent)
             if model.sha256 is None:

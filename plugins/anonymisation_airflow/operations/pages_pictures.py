@@ -63,24 +63,25 @@ def gallery(
 
 @router.get(PICTURE)
 def picture(
-    request: Request, it: PictureDep, user: GetUserDep, wanted: WantedDep, queue: str = "", said: str = ""
+    request: Request, picture: PictureDep, user: GetUserDep, wanted: WantedDep, queue: str = "", said: str = ""
 ) -> HTMLResponse:
     """One masked picture with what was found on it, and the form to review it."""
-    stamp, reviews = it.of.site.cache.reviews(it.folder)
-    places = it.of.index.select(wanted, reviews, stamp)
-    before, after = it.of.index.neighbours(it.row.key, places)
+    stamp, reviews = picture.of.site.cache.reviews(picture.folder)
+    places = picture.of.index.select(wanted, reviews, stamp)
+    before, after = picture.of.index.neighbours(picture.row.key, places)
     orientation, problem = 1, ""
     try:
-        orientation = review_pictures.orientation_of(it.workspace, it.folder, it.row)
+        orientation = review_pictures.orientation_of(picture.workspace, picture.folder, picture.row)
     except NotShownError as error:
-        problem = it.row.reason or str(error)
-    review = reviews.get(it.row.name, NOTHING)
-    boxes = review_pictures.upright([seen.box for seen in it.row.objects], orientation)
+        problem = picture.row.reason or str(error)
+    review = reviews.get(picture.row.name, NOTHING)
+    boxes = review_pictures.upright([seen.box for seen in picture.row.objects], orientation)
     return page(
-        request, it.of.site, user, "picture.html", it=it, row=it.row, review=review, wanted=wanted, queue=queue,
+        request, picture.of.site, user, "picture.html", it=picture, row=picture.row, review=review, wanted=wanted,
+        queue=queue,
         before=before, after=after, problem=problem, said=said,
-        size=(it.row.height, it.row.width) if orientation >= 5 else (it.row.width, it.row.height),
-        found=list(zip(it.row.objects, boxes, strict=True)),
+        size=(picture.row.height, picture.row.width) if orientation >= 5 else (picture.row.width, picture.row.height),
+        found=list(zip(picture.row.objects, boxes, strict=True)),
         regions=regions_of(review, orientation), max_reason=MAX_REASON,
     )  # fmt: skip
 
@@ -110,50 +111,50 @@ def regions_of(review: Review, orientation: int) -> list[Region]:
 
 
 @router.get(f"{PICTURE}/small")
-def small(it: PictureDep, later: BackgroundTasks) -> Response:
+def small(picture: PictureDep, later: BackgroundTasks) -> Response:
     """The thumbnail."""
-    return _webp(it, Size.SMALL, later)
+    return _webp(picture, Size.SMALL, later)
 
 
 @router.get(f"{PICTURE}/large")
-def large(it: PictureDep, later: BackgroundTasks) -> Response:
+def large(picture: PictureDep, later: BackgroundTasks) -> Response:
     """The masked picture at the size of a screen."""
-    return _webp(it, Size.LARGE, later)
+    return _webp(picture, Size.LARGE, later)
 
 
 @router.get(f"{PICTURE}/masked")
-def masked(it: PictureDep) -> Response:
+def masked(picture: PictureDep) -> Response:
     """The masked picture as it is published."""
     try:
-        data = review_pictures.masked_picture(it.workspace, it.folder, it.row)
+        data = review_pictures.masked_picture(picture.workspace, picture.folder, picture.row)
     except (NotShownError, OSError):
         raise HTTPException(404, "There is no such picture") from None
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": KEPT})
 
 
 @router.get(f"{PICTURE}/mask")
-def mask(it: PictureDep) -> Response:
+def mask(picture: PictureDep) -> Response:
     """The mask, to be laid over the picture."""
     try:
-        data = review_pictures.overlay(it.workspace, it.folder, it.row, Size.LARGE)
+        data = review_pictures.overlay(picture.workspace, picture.folder, picture.row, Size.LARGE)
     except (NotShownError, OSError):
         raise HTTPException(404, "No mask file is kept of this picture") from None
     return Response(data, media_type="image/webp", headers={"Cache-Control": KEPT})
 
 
 @router.get(f"{PICTURE}/compare", dependencies=[seeing_originals])
-def compare(request: Request, it: PictureDep, user: GetUserDep) -> HTMLResponse:
+def compare(request: Request, picture: PictureDep, user: GetUserDep) -> HTMLResponse:
     """Before and after, side by side; the original itself is noted when it is sent."""
-    review = it.of.site.cache.reviews(it.folder)[1].get(it.row.name, NOTHING)
-    return page(request, it.of.site, user, "compare.html", it=it, row=it.row, review=review)
+    review = picture.of.site.cache.reviews(picture.folder)[1].get(picture.row.name, NOTHING)
+    return page(request, picture.of.site, user, "compare.html", it=picture, row=picture.row, review=review)
 
 
 @router.get(f"{PICTURE}/original", dependencies=[seeing_originals])
-def original(it: PictureDep, user: GetUserDep) -> Response:
+def original(picture: PictureDep, user: GetUserDep) -> Response:
     """The original, upright and reduced; who sees it is written down before it is sent."""
-    tell(it, user.get_name(), "looked at the original")
+    tell(picture, user.get_name(), "looked at the original")
     try:
-        data = review_pictures.original(it.workspace, it.folder, it.row)
+        data = review_pictures.original(picture.workspace, picture.folder, picture.row)
     except NotShownError:
         raise HTTPException(404, "The original is in neither the input folder nor the archive") from None
     return Response(data, media_type="image/webp")
@@ -166,7 +167,7 @@ def audit(request: Request, site: SiteDep, user: GetUserDep) -> HTMLResponse:
     return page(request, site, user, "audit.html", looks=looks)
 
 
-def tell(it: OpenPicture, by: str, did: str, reason: str = "") -> None:
+def tell(picture: OpenPicture, by: str, did: str, reason: str = "") -> None:
     """Write down who did what with a picture: in the audit file, in Airflow's audit log and in the server's log.
 
     The reason is in the audit file alone: what people write about a picture is for those who may see originals.
@@ -175,21 +176,21 @@ def tell(it: OpenPicture, by: str, did: str, reason: str = "") -> None:
         HTTPException: 503, when it cannot be written down; then it must not happen.
     """
     try:
-        note_look(it.of.site.state_root, by, did, it.path, reason)
+        note_look(picture.of.site.state_root, by, did, picture.path, reason)
     except ShareUnavailableError as error:
         logging.getLogger(__name__).error("the audit log cannot be written: %s", error)
         raise HTTPException(503, "The audit log cannot be written, so nothing is shown or changed") from None
-    picture = one_line(it.path)  # a name must not forge a line of the log, nor be one that the database refuses
-    logging.getLogger(__name__).info("%s %s %s", one_line(by), did, picture)
+    name = one_line(picture.path)  # a name must not forge a line of the log, nor be one that the database refuses
+    logging.getLogger(__name__).info("%s %s %s", one_line(by), did, name)
     with create_session() as session:
-        session.add(Log(event=f"anonymisation: {did}", owner=by, extra=picture, dag_id=DAG_ID))
+        session.add(Log(event=f"anonymisation: {did}", owner=by, extra=name, dag_id=DAG_ID))
 
 
-def _webp(it: OpenPicture, size: Size, later: BackgroundTasks) -> Response:
+def _webp(picture: OpenPicture, size: Size, later: BackgroundTasks) -> Response:
     try:
-        data = review_pictures.thumbnail(it.workspace, it.folder, it.row, size)
+        data = review_pictures.thumbnail(picture.workspace, picture.folder, picture.row, size)
     except (NotShownError, OSError):
         raise HTTPException(404, "There is no such picture") from None
-    if it.of.site.sweeper.is_due():
-        later.add_task(it.of.site.sweeper.sweep)
+    if picture.of.site.sweeper.is_due():
+        later.add_task(picture.of.site.sweeper.sweep)
     return Response(data, media_type="image/webp", headers={"Cache-Control": KEPT})

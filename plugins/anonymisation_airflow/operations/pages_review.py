@@ -52,21 +52,23 @@ def queue(
 
 
 @router.post(f"{PICTURE}/ok", dependencies=[*reviewing])
-def call_ok(request: Request, it: PictureDep, user: GetUserDep, shown: ShownForm = "", queue: QueueForm = "") -> Answer:
+def call_ok(
+    request: Request, picture: PictureDep, user: GetUserDep, shown: ShownForm = "", queue: QueueForm = ""
+) -> Answer:
     """Keep that nothing is missing on the picture, and go on to the next one of the queue.
 
     Nothing is kept when the picture is not the one that the person saw any more: then it is shown again.
     """
-    if shown != edition(it.row, _review(it)):
-        return _onwards(request, it, queue, "changed", stay=True)
-    mark_ok(it.of.site.state_root, it.folder, it.row.name, it.row.version, user.get_name())
-    return _onwards(request, it, queue, "ok")
+    if shown != edition(picture.row, _review(picture)):
+        return _onwards(request, picture, queue, "changed", stay=True)
+    mark_ok(picture.of.site.state_root, picture.folder, picture.row.name, picture.row.version, user.get_name())
+    return _onwards(request, picture, queue, "ok")
 
 
 @router.post(f"{PICTURE}/boxes", dependencies=[*reviewing])
 def mark_more(
     request: Request,
-    it: PictureDep,
+    picture: PictureDep,
     user: GetUserDep,
     top: Percent,
     left: Percent,
@@ -78,29 +80,29 @@ def mark_more(
     """Keep a box, given in percent of the upright picture, and hide it at once unless its folder is worked on."""
     from anonymisation.review.apply import remask_folder  # OpenCV; not before somebody marks something
 
-    box = _box(it, top, left, bottom, right)
-    tell(it, user.get_name(), "marked a region to hide")
+    box = _box(picture, top, left, bottom, right)
+    tell(picture, user.get_name(), "marked a region to hide")
     # A box drawn on what is no longer there is hidden all the same, but does not say that a person saw what is.
-    seen = it.row.version if shown == edition(it.row, _review(it)) else ""
+    seen = picture.row.version if shown == edition(picture.row, _review(picture)) else ""
     try:
-        add_box(it.of.site.state_root, it.folder, it.row.name, box, user.get_name(), seen)
+        add_box(picture.of.site.state_root, picture.folder, picture.row.name, box, user.get_name(), seen)
     except ValueError as error:
         raise HTTPException(422, str(error)) from None
     try:
-        done = it.row.name in remask_folder(it.workspace, it.folder)
+        done = picture.row.name in remask_folder(picture.workspace, picture.folder)
     except FolderLockedError:
         done = False
     except (AnonymisationError, OSError) as error:
-        told = one_line(it.path), one_line(str(error))
+        told = one_line(picture.path), one_line(str(error))
         logging.getLogger(__name__).error("%s: the region is kept, but not hidden yet: %s", *told)
         done = False
-    return _onwards(request, it, queue, "hidden" if done else "waiting", stay=True)
+    return _onwards(request, picture, queue, "hidden" if done else "waiting", stay=True)
 
 
 @router.post(f"{PICTURE}/boxes/{{number}}/withdraw", dependencies=[*reviewing])
 def withdraw(
     request: Request,
-    it: PictureDep,
+    picture: PictureDep,
     user: GetUserDep,
     number: Annotated[int, PathParameter(ge=0)],
     reason: Annotated[str, Form(min_length=1, max_length=MAX_REASON)],
@@ -109,14 +111,14 @@ def withdraw(
     """Keep that no later masking is to hide a box. Nothing is uncovered by this: what is hidden by now stays hidden."""
     if not reason.strip():
         raise HTTPException(422, "Say why the region is withdrawn")
-    if number not in {added.number for added in _review(it).active}:
+    if number not in {added.number for added in _review(picture).active}:
         raise HTTPException(409, "There is no such region, or it is withdrawn already")
-    tell(it, user.get_name(), "withdrew a marked region", " ".join(reason.split()))
+    tell(picture, user.get_name(), "withdrew a marked region", " ".join(reason.split()))
     try:
-        withdraw_box(it.of.site.state_root, it.folder, it.row.name, number, user.get_name(), reason)
+        withdraw_box(picture.of.site.state_root, picture.folder, picture.row.name, number, user.get_name(), reason)
     except ValueError as error:  # someone else was faster
         raise HTTPException(409, str(error)) from None
-    return _onwards(request, it, queue, "withdrawn", stay=True)
+    return _onwards(request, picture, queue, "withdrawn", stay=True)
 
 
 def folders_in_question(site: Site, run: str, key: str) -> list[str]:
@@ -164,13 +166,13 @@ def least_certain(site: Site, folders: Iterable[str]) -> list[tuple[str, str, Ro
     return [(folder, folder_key(site, folder), row, review) for folder, row, review in found]
 
 
-def _review(it: OpenPicture) -> Review:
-    return it.of.site.cache.reviews(it.folder)[1].get(it.row.name, NOTHING)
+def _review(picture: OpenPicture) -> Review:
+    return picture.of.site.cache.reviews(picture.folder)[1].get(picture.row.name, NOTHING)
 
 
-def _box(it: OpenPicture, top: float, left: float, bottom: float, right: float) -> Box:
+def _box(picture: OpenPicture, top: float, left: float, bottom: float, right: float) -> Box:
     try:
-        orientation = review_pictures.orientation_of(it.workspace, it.folder, it.row)
+        orientation = review_pictures.orientation_of(picture.workspace, picture.folder, picture.row)
         return review_pictures.stored(Box(top / 100, left / 100, bottom / 100, right / 100), orientation)
     except ValueError as error:
         raise HTTPException(422, f"This is no box: {error}") from None
@@ -178,13 +180,13 @@ def _box(it: OpenPicture, top: float, left: float, bottom: float, right: float) 
         raise HTTPException(409, "There is no masked picture to mark anything on") from None
 
 
-def _onwards(request: Request, it: OpenPicture, queue: str, said: str, *, stay: bool = False) -> Answer:
+def _onwards(request: Request, picture: OpenPicture, queue: str, said: str, *, stay: bool = False) -> Answer:
     """Back to the picture, or on to the next one of the queue that the person is working through."""
     base = request.scope.get("root_path", "").rstrip("/")
-    key, row = it.of.key, it.row
+    key, row = picture.of.key, picture.row
     if queue and not stay:
-        folders = [it.folder] if queue == "folder" else latest_folders(it.of.site)
-        following = next(iter(least_certain(it.of.site, folders)), None)
+        folders = [picture.folder] if queue == "folder" else latest_folders(picture.of.site)
+        following = next(iter(least_certain(picture.of.site, folders)), None)
         if following is None:
             return RedirectResponse(f"{base}/review", 303)
         _, key, row, _ = following

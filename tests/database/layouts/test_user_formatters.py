@@ -11,7 +11,7 @@ from anonymisation.core.settings import load_settings
 from anonymisation.database.layouts.columns import row_from_record
 from anonymisation.database.layouts.formatters import FORMATTERS
 from anonymisation.database.layouts.tables import load_layout
-from anonymisation.database.layouts.user_formatters import layout_in_force, load_formatters
+from anonymisation.database.layouts.user_formatters import effective_layout, load_formatters
 
 MODULE = """
 from pathlib import Path
@@ -48,7 +48,7 @@ def test_a_layout_uses_the_functions_of_a_file_and_the_shipped_ones(module: Path
     (tmp_path / "db_tables").mkdir()
     (tmp_path / "db_tables/mine.yml").write_text(LAYOUT, "utf-8")
     settings = load_settings(overrides={"db_table": "mine", "db_formatters_module": str(module)}).settings
-    layout = layout_in_force(settings, tmp_path)
+    layout = effective_layout(settings, tmp_path)
     record = {"bildeid": "x", "exif_meter": "12", "exif_feltkode": "1"}
     assert row_from_record(layout, record) == {"UUID": "u-x", "Meter": 7, "Lane": "1"}
 
@@ -65,7 +65,7 @@ def test_a_module_is_found_by_its_name(module: Path, monkeypatch: pytest.MonkeyP
 
 
 def test_without_a_module_the_shipped_formatters_are_in_force() -> None:
-    assert layout_in_force(load_settings().settings).formatters == load_layout("PICTURES").formatters
+    assert effective_layout(load_settings().settings).formatters == load_layout("PICTURES").formatters
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from anonymisation.core.errors import ModelUnavailableError
-from anonymisation.masking.models.download import Patience
+from anonymisation.masking.models.download import RetryPolicy
 from anonymisation.masking.models.weights import builtin_folder, installed_folder, is_installed, models_dir, pull
 from anonymisation.masking.models.zoo import ZooModel
 from anonymisation.masking.saved_model import SavedModel
@@ -21,7 +21,7 @@ from tests.masking.model_server import Site, serving, tar_gz
 GRAPH = random.Random(0).randbytes(400_000)
 CHUNK = 65536  # what came of a chunk when the connection broke is not kept
 ARCHIVE = tar_gz({"tiny/saved_model/saved_model.pb": GRAPH, "tiny/saved_model/variables/variables.index": b"index"})
-AT_ONCE = Patience(attempts=3, first_wait_seconds=0, timeout_seconds=20)
+AT_ONCE = RetryPolicy(attempts=3, first_wait_seconds=0, timeout_seconds=20)
 
 PULL = """
 import sys
@@ -76,7 +76,7 @@ def test_a_real_model_works_after_its_journey(site: Site, models: Path, tf2_mode
 
 def test_a_broken_connection_is_gone_on_with(site: Site, models: Path) -> None:
     site.drop_after = [CHUNK, 2 * CHUNK + 5]
-    pull(tiny(), models, base_url=site.base_url, patience=AT_ONCE)
+    pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert [asked for _, asked in site.requests] == [None, f"bytes={CHUNK}-", f"bytes={3 * CHUNK}-"]
     assert is_installed(tiny(), models)
 
@@ -84,7 +84,7 @@ def test_a_broken_connection_is_gone_on_with(site: Site, models: Path) -> None:
 def test_a_server_that_ignores_ranges_is_read_from_the_start(site: Site, models: Path) -> None:
     site.ranges = False
     site.drop_after = [CHUNK]
-    pull(tiny(), models, base_url=site.base_url, patience=AT_ONCE)
+    pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert [asked for _, asked in site.requests] == [None, f"bytes={CHUNK}-"]
     assert (installed_folder(tiny(), models) / "saved_model.pb").read_bytes() == GRAPH
 
@@ -92,9 +92,9 @@ def test_a_server_that_ignores_ranges_is_read_from_the_start(site: Site, models:
 def test_after_giving_up_the_next_pull_goes_on(site: Site, models: Path) -> None:
     site.drop_after = [CHUNK, CHUNK, CHUNK]
     with pytest.raises(ModelUnavailableError, match="what has come is kept, run the same command again"):
-        pull(tiny(), models, base_url=site.base_url, patience=AT_ONCE)
+        pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert not is_installed(tiny(), models)
-    pull(tiny(), models, base_url=site.base_url, patience=AT_ONCE)
+    pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert site.requests[-1][1] == f"bytes={3 * CHUNK}-"
     assert names(models) == {"tiny"}
 
@@ -104,10 +104,10 @@ def test_a_file_that_changed_meanwhile_is_read_from_the_start(site: Site, models
     site.files["/tf9/tiny.tar.gz"] = ARCHIVE[::-1]
     site.drop_after = [CHUNK, 0, 0]
     with pytest.raises(ModelUnavailableError, match="what has come is kept"):
-        pull(tiny(pinned=pinned), models, base_url=site.base_url, patience=AT_ONCE)
+        pull(tiny(pinned=pinned), models, base_url=site.base_url, retries=AT_ONCE)
     site.files["/tf9/tiny.tar.gz"] = ARCHIVE
     site.etag = '"two"'
-    pull(tiny(pinned=pinned), models, base_url=site.base_url, patience=AT_ONCE)
+    pull(tiny(pinned=pinned), models, base_url=site.base_url, retries=AT_ONCE)
     assert site.requests[-1][1] == f"bytes={CHUNK}-"
     assert (installed_folder(tiny(), models) / "saved_model.pb").read_bytes() == GRAPH
 
@@ -115,7 +115,7 @@ def test_a_file_that_changed_meanwhile_is_read_from_the_start(site: Site, models
 def test_without_checksum_and_version_nothing_is_put_together(site: Site, models: Path) -> None:
     site.etag = None
     site.drop_after = [CHUNK]
-    pull(tiny(pinned=False), models, base_url=site.base_url, patience=AT_ONCE)
+    pull(tiny(pinned=False), models, base_url=site.base_url, retries=AT_ONCE)
     assert [asked for _, asked in site.requests] == [None, None]
 
 
@@ -180,13 +180,13 @@ def test_a_hostile_archive_with_the_right_checksum_leaves_nothing(site: Site, mo
 def test_an_address_without_the_file_says_so_at_once(site: Site, models: Path, status: int) -> None:
     site.statuses = [status]
     with pytest.raises(ModelUnavailableError, match=f"the server answered {status}.*--base-url"):
-        pull(tiny(), models, base_url=site.base_url, patience=AT_ONCE)
+        pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert len(site.requests) == 1
 
 
 def test_a_server_that_is_busy_is_asked_again(site: Site, models: Path) -> None:
     site.statuses = [503, 429]
-    pull(tiny(), models, base_url=site.base_url, patience=AT_ONCE)
+    pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert len(site.requests) == 3
     assert is_installed(tiny(), models)
 
@@ -194,7 +194,7 @@ def test_a_server_that_is_busy_is_asked_again(site: Site, models: Path) -> None:
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:1/", "gopher://nowhere/", "no address"])
 def test_addresses_that_lead_nowhere(models: Path, base_url: str) -> None:
     with pytest.raises(ModelUnavailableError, match="cannot be fetched"):
-        pull(tiny(), models, base_url=base_url, patience=AT_ONCE)
+        pull(tiny(), models, base_url=base_url, retries=AT_ONCE)
 
 
 def test_a_full_disk_is_named_and_cleaned_up(site: Site, models: Path) -> None:
@@ -203,7 +203,7 @@ def test_a_full_disk_is_named_and_cleaned_up(site: Site, models: Path) -> None:
     models.mkdir(parents=True)
     (models / "tiny.tar.gz.part").symlink_to("/dev/full")
     with pytest.raises(ModelUnavailableError, match=r"is full.*removed.*model_dir"):
-        pull(tiny(), models, base_url=site.base_url, patience=AT_ONCE)
+        pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert names(models) == set()
 
 
@@ -253,7 +253,7 @@ def test_a_killed_pull_leaves_nothing_that_counts_and_is_gone_on_with(site: Site
     leftover.mkdir(parents=True)
     (leftover / "saved_model.pb").write_bytes(GRAPH[:10])
     site.stall_after = None
-    pull(tiny(), models, base_url=site.base_url, patience=AT_ONCE)
+    pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert (installed_folder(tiny(), models) / "saved_model.pb").read_bytes() == GRAPH
     assert names(models) == {"tiny"}
 
