@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from ctypes import c_char_p, c_int, c_size_t, c_ubyte, c_uint, c_ulong, c_void_p
@@ -26,6 +27,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.core.errors import ImageWriteError
+from anonymisation.imaging.jpeg import proof
 
 T = TypeVar("T")
 MAX_ERRORS: Final = 16
@@ -38,6 +40,7 @@ _WARNING: Final = -1  # level of a warning; greater ones are traces
 _ACCESS: Final = ctypes.CFUNCTYPE(ctypes.POINTER(c_void_p), c_void_p, c_void_p, c_uint, c_uint, c_int)
 _FORMAT: Final = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
 _ON_ERROR: Final = ctypes.CFUNCTYPE(None, c_void_p)
+_PROVING: Final = threading.Lock()
 _ON_MESSAGE: Final = ctypes.CFUNCTYPE(None, c_void_p, c_int)
 
 
@@ -108,8 +111,8 @@ def decoder_warnings(stream: bytes) -> list[str]:
     return _in_a_thread(lambda session: session.decoder_warnings(stream))
 
 
-def _in_a_thread(job: Callable[[_Session], T]) -> T:
-    library = find_library()
+def _in_a_thread(job: Callable[[_Session], T], library: Library | None = None) -> T:
+    library = library or find_library()
     if library is None:
         raise BlocksUnusableError("Pillow's libjpeg is not there, or cannot be used any more")
     answers: SimpleQueue[T | BaseException] = SimpleQueue()
@@ -128,9 +131,43 @@ def _in_a_thread(job: Callable[[_Session], T]) -> T:
 
 
 def find_library() -> Library | None:
-    """Pillow's libjpeg; None where this build of Pillow carries none of version 6.2, or after too many errors."""
+    """Pillow's libjpeg; None where `problem` says why it is not used, or after too many errors."""
     library = load_library()
-    return library if library is not None and library.errors < MAX_ERRORS else None
+    return library if library is not None and problem() is None and library.errors < MAX_ERRORS else None
+
+
+def problem() -> str | None:
+    """Why the library is not used in this process, logged once as an error; None where it works.
+
+    It is tried on a known picture the first time (see `proof`), which takes a few milliseconds.
+    """
+    with _PROVING:
+        return _proven()
+
+
+@functools.cache
+def _proven() -> str | None:
+    found = _prove(load_library())
+    if found is not None:
+        consequence = "every picture is encoded as a whole, and pictures of rare subsampling fail"
+        logging.getLogger(__name__).error("Pillow's libjpeg is not used: %s; %s", found, consequence)
+    return found
+
+
+def _prove(library: Library | None) -> str | None:
+    if library is None:
+        return "this build of Pillow carries none of version 6.2"
+    grids = [Grid(*grid) for grid in proof.GRIDS]
+    row, column = (np.array([place]) for place in proof.PLACE)
+    nothing = Blocks(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 64), np.int16))
+    blocks = [Blocks(row, column, np.zeros((1, 64), np.int16)), nothing, nothing]
+    try:
+        return proof.problem_of(
+            lambda stream, own: _in_a_thread(lambda session: session.replaced(stream, grids, blocks, own), library),
+            lambda stream: _in_a_thread(lambda session: session.decoder_warnings(stream), library),
+        )
+    except (BlocksUnusableError, ValueError) as error:  # ValueError: the decoder refuses what was written
+        return f"it fails on a known picture: {error}"
 
 
 @functools.cache
