@@ -1,7 +1,8 @@
 # make run     one run from end to end, on sample captures or on INPUT=… (OUTPUT=… ARCHIVE=… CONFIG=…)
 # make serve   Airflow with its UI on this machine (the same variables, and PORT=… SCHEDULE=… TIMEZONE=…)
 # make down    stop what `make serve` started
-# make test    linters, types and tests        make lint, make format: only those
+# make test    linters, types and tests (TESTS=tests/chain or TESTS="tests/core -k text": only some)
+# make lint, make format, make test-fast: linters and types; formatting; unit tests without Airflow, browser, databases
 # make attack  try to read back what is hidden, at length (ATTACK="--quick")
 # make bench   what a picture costs on its way through the chain (BENCH="--quick", "--full", "--keep NAME")
 # make clean   remove what runs and tools left (not the installed packages: make distclean)
@@ -11,7 +12,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run serve down test attack bench lint format lock clean distclean
+.PHONY: help run serve down test test-fast attack bench lint format lock clean distclean
 
 # Relative paths throughout: the checkout may lie below a folder with spaces in its name.
 VENV := .venv
@@ -41,7 +42,10 @@ down:
 
 test: lint
 	@./scripts/install_test_services.sh
-	$(PY) -m pytest $(TESTS)
+	$(PY) -m pytest $(if $(filter tests,$(TESTS)),--cov) $(TESTS)
+
+test-fast: $(TEST_STAMP)
+	$(PY) -m pytest -n auto $(addprefix tests/,core files imaging metadata workspace reporting review evaluation)
 
 attack: $(TEST_STAMP)
 	@$(PY) -m tests.privacy.attack $(ATTACK)
@@ -53,6 +57,7 @@ lint: $(TEST_STAMP)
 	$(PY) -m ruff check
 	$(PY) -m ruff format --check
 	$(PY) -m mypy
+	$(VENV)/bin/lint-imports
 	$(PY) -m yamllint --strict config docker
 
 format: $(TEST_STAMP)
