@@ -1,36 +1,38 @@
 """### Hides every person and vehicle in the pictures of new capture folders
 
-Each night `discover` lists the capture folders that have something left to do. Each of them then goes, beside the
-others, through five steps of its own:
+Each night `discover` lists the capture folders that have work left. Each folder goes through five steps of its own, in
+parallel with the other folders:
 
-| step | does | worth knowing |
+| step | does | note |
 |---|---|---|
 | mask | hides people and vehicles; writes picture, mask and record | in the pool and on the queue of the GPU |
-| archive | copies the originals, verified by checksum | only where an archive folder is given |
-| load | brings the records into the database | only with `write_exif_to_db` |
+| archive | copies the originals and verifies the checksums | only with an archive folder |
+| load | loads the records into the database | only with `write_exif_to_db` |
 | check | compares input, output, archive and database | names every gap |
-| release | removes the originals that are safe | only with `delete_input`; **red when pictures failed** |
+| release | removes the originals that are safe to remove | only with `delete_input`; **red when pictures failed** |
 
-A folder with more pictures than `max_pictures_per_work_unit` is split into parts, each with a chain of its own, so that
-several GPUs share it; summary and mail tell of it as one. A folder that fails stops no other. When only some of its
-pictures fail, the others go through every step, and the red `release` names those that failed. `summary` runs at the
-very end whatever happened: it writes and mails what was done, and then fails the run if a folder, or the discovery,
-failed. More folders than one run takes go on in another run, which `next_part` triggers.
+A folder with more pictures than `max_pictures_per_work_unit` is split into parts, so that several GPUs can share the
+work. Each part has its own chain of steps; summary and mail report the folder as one. A folder that fails does not stop
+other folders. When only some pictures of a folder fail, the others go through every step, and the red `release` names
+the failed pictures. `summary` always runs last: it logs and mails the results, and then fails the run if a folder or
+the discovery failed. If one run cannot take all folders, `next_part` triggers another run for the rest.
 
-**By hand**: *Trigger* shows a form; without any change it takes everything at once; with *Dry run* it only lists what
-it would do. **One date again**: *Backfill* from that day 00:00 to that day 23:59 takes the folders captured on that
-date; with *Mask again* also what is done. **After a failure**: clear the red task; every step goes on from what stands
-on disk, and nothing is done twice. **A restart** of a scheduler or a worker needs nothing: tasks that died with it are
-begun again, and go on from there too.
+- **Manual run**: *Trigger* opens a form. Without changes, the run takes every folder at once. With *Dry run*, the run
+  only lists its work.
+- **One date again**: *Backfill* from 00:00 to 23:59 of a day takes the folders captured on that day. With *Mask again*,
+  the run also masks finished pictures again.
+- **After a failure**: clear the red task. Every step continues from the files on disk and does nothing twice.
+- **Restart** of a scheduler or a worker: nothing to do. Airflow starts the interrupted tasks again, and they continue
+  from the files on disk.
 
-What a deployment sets, by environment variables, is listed in `plugins/anonymisation_airflow/deployment.py`.
+`plugins/anonymisation_airflow/deployment.py` lists the environment variables of a deployment.
 """
 
 from __future__ import annotations
 
 from typing import Any
 
-from airflow.sdk import (
+from airflow.sdk import (  # type: ignore[attr-defined]  # its stub file lacks the two deadline classes
     DAG,
     AsyncCallback,
     CronPartitionTimetable,
@@ -50,10 +52,14 @@ deployment = Deployment.from_environment()
 nightly = deployment.schedule and CronPartitionTimetable(
     deployment.schedule, timezone=deployment.timezone, key_format=KEY_FORMAT
 )
-late = deployment.deadline and DeadlineAlert(
-    reference=deadline.NightBegan(),
-    interval=deployment.deadline,
-    callback=AsyncCallback(deadline.run_is_late),
+late = (
+    DeadlineAlert(
+        reference=deadline.NightBegan(),
+        interval=deployment.deadline,
+        callback=AsyncCallback(deadline.run_is_late),
+    )
+    if deployment.deadline
+    else None
 )
 each_folder: dict[str, Any] = {"map_index_template": "{{ folder_name }}"}
 on_gpu: dict[str, Any] = {

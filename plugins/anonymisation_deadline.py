@@ -1,4 +1,4 @@
-"""Airflow's plugin that makes known what the DAG counts its deadline from."""
+"""Airflow plugin that registers the reference point of the DAG's deadline."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from anonymisation_airflow.deadline import NightBegan
 
 
 class AnonymisationDeadline(AirflowPlugin):
-    """The deadline of a night, counted from its beginning."""
+    """The deadline of a night, counted from the start of the night."""
 
     name = "anonymisation_deadline"
-    deadline_references: ClassVar[list[Any]] = [NightBegan]
+    deadline_references: ClassVar[list[Any]] = [NightBegan]  # type: ignore[misc]  # AirflowPlugin has no ClassVar

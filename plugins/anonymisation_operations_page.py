@@ -1,6 +1,6 @@
-"""Airflow's plugin with the operations page: an item of the navigation, and a tab on every run.
+"""Airflow plugin with the operations page: an entry in the navigation, and a tab on every run.
 
-Every process of Airflow loads this file; what the page itself needs is imported with its first request.
+Every Airflow process loads this file. The modules of the page are imported at its first request.
 """
 
 from __future__ import annotations
@@ -13,23 +13,23 @@ from airflow.configuration import conf
 from airflow.plugins_manager import AirflowPlugin
 
 PREFIX: Final = "/anonymisation"
-TITLE: Final = "Masking"  # Airflow's navigation has no room for a longer one
+TITLE: Final = "Masking"  # Airflow's navigation has no room for a longer title
 
 
 @cache
 def _application() -> Any:
-    from anonymisation_airflow.operations.application import create_app
+    from anonymisation_airflow.operations.web.application import create_app
 
     return create_app()
 
 
 async def operations_page(scope: Any, receive: Any, send: Any) -> None:
-    """The application, as ASGI has it."""
+    """The ASGI application of the page."""
     await _application()(scope, receive, send)
 
 
 def _address(path: str) -> str:
-    """An address of the page; Airflow may live below a path of its server."""
+    """Return the address of a path of the page. Airflow may be served below a path of its server."""
     return urlsplit(conf.get("api", "base_url", fallback="")).path.rstrip("/") + PREFIX + path
 
 
@@ -37,13 +37,13 @@ _ICONS: Final = {"icon": _address("/static/icon.svg"), "icon_dark_mode": _addres
 
 
 class AnonymisationOperationsPage(AirflowPlugin):
-    """The page, its item and its tab."""
+    """The page, its navigation entry and its tab."""
 
     name = "anonymisation_operations_page"
-    fastapi_apps: ClassVar[list[Any]] = [
+    fastapi_apps: ClassVar[list[Any]] = [  # type: ignore[misc]  # AirflowPlugin has no ClassVar
         {"app": operations_page, "url_prefix": PREFIX, "name": "Anonymisation: operations page"}
     ]
-    external_views: ClassVar[list[Any]] = [
+    external_views: ClassVar[list[Any]] = [  # type: ignore[misc]  # AirflowPlugin has no ClassVar
         {
             "name": TITLE,
             **_ICONS,

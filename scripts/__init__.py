@@ -1,1 +1,1 @@
-"""What `make` calls: sample captures, an Airflow of one's own, one run from end to end."""
+"""The programs behind `make`: sample captures, a private Airflow, one run from end to end."""

@@ -1,4 +1,4 @@
-"""A client of Airflow's REST API, as small as the scripts and tests need it."""
+"""A small client of Airflow's REST API, for the scripts and tests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class AirflowApiError(Exception):
 
 @dataclass(slots=True)
 class AirflowApi:
-    """Requests to one Airflow at `base_url`, signed in as `user`. Nothing is asked before the first call."""
+    """Requests to one Airflow at `base_url`, signed in as `user`. The first call signs in."""
 
     base_url: str
     user: str
@@ -36,7 +36,7 @@ class AirflowApi:
     _token: str | None = field(default=None, repr=False)
 
     def health(self) -> dict[str, Any]:
-        """What `/monitor/health` says now, {} while nothing answers."""
+        """Return the answer of `/monitor/health`, or {} while Airflow does not answer."""
         try:
             answer = requests.get(f"{self.base_url}/api/v2/monitor/health", timeout=5)
             return dict(answer.json()) if answer.ok else {}
@@ -44,10 +44,10 @@ class AirflowApi:
             return {}
 
     def call(self, method: str, path: str, body: Mapping[str, Any] | None = None, **query: Any) -> dict[str, Any]:
-        """One request below `/api/v2`; server errors and broken connections are tried again.
+        """Send one request below `/api/v2`; retry after server errors and broken connections.
 
         Raises:
-            AirflowApiError: the request is refused (`status` says how), or fails again and again.
+            AirflowApiError: Airflow refuses the request (see `status`), or every retry fails.
         """
         problem = ""
         for _ in range(TRIES):
@@ -74,7 +74,7 @@ class AirflowApi:
         raise AirflowApiError(f"{method} {path}: no success in {TRIES} tries, last {problem}")
 
     def make_pool(self, name: str, slots: int) -> None:
-        """Create the pool; one of that name may exist already."""
+        """Create the pool, unless a pool of this name exists."""
         try:
             self.call("POST", "pools", {"name": name, "slots": slots})
         except AirflowApiError as error:
@@ -86,19 +86,19 @@ class AirflowApi:
         self.call("PATCH", f"dags/{dag_id}", {"is_paused": False})
 
     def import_errors(self) -> list[str]:
-        """The stack traces of DAG files that cannot be read."""
+        """Return the stack traces of DAG files that Airflow cannot import."""
         return [str(error["stack_trace"]) for error in self.call("GET", "importErrors")["import_errors"]]
 
     def has_dag(self, dag_id: str) -> bool:
-        """Whether the DAG has been read."""
+        """Whether Airflow has read the DAG."""
         return self._exists(f"dags/{dag_id}")
 
     def has_run(self, dag_id: str, run_id: str) -> bool:
-        """Whether there is a run of that name."""
+        """Whether a run of this name exists."""
         return self._exists(f"dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
 
     def trigger(self, dag_id: str, run_id: str, conf: Mapping[str, Any], partition_key: str | None = None) -> None:
-        """Start a run under the given name; a run of that name left by an earlier try of this call is taken for it."""
+        """Start a run under the given name, unless an earlier try of this call has already started the run."""
         body = {"dag_run_id": run_id, "logical_date": None, "conf": dict(conf)}
         if partition_key is not None:
             body["partition_key"] = partition_key
@@ -109,11 +109,11 @@ class AirflowApi:
                 raise
 
     def run(self, dag_id: str, run_id: str) -> dict[str, Any]:
-        """The run as the API gives it."""
+        """Return the run in the form of the API."""
         return self.call("GET", f"dags/{dag_id}/dagRuns/{quote(run_id, safe='')}")
 
     def task_instances(self, dag_id: str, run_id: str) -> list[dict[str, Any]]:
-        """Every task instance of the run, all pages."""
+        """Return every task instance of the run, from all pages of the answer."""
         path = f"dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances"
         found: list[dict[str, Any]] = []
         while True:
@@ -123,7 +123,7 @@ class AirflowApi:
                 return found
 
     def xcom(self, dag_id: str, run_id: str, task_id: str, key: str = "return_value", map_index: int = -1) -> Any:
-        """The value of one XCom, None where there is none."""
+        """Return the value of one XCom, or None where it does not exist."""
         path = f"dags/{dag_id}/dagRuns/{quote(run_id, safe='')}/taskInstances/{task_id}/xcomEntries/{key}"
         try:
             return self.call("GET", path, map_index=map_index, deserialize="true")["value"]
@@ -135,10 +135,10 @@ class AirflowApi:
     def wait_for_run(
         self, dag_id: str, run_id: str, timeout: float, on_poll: Callable[[list[dict[str, Any]]], None] | None = None
     ) -> str:
-        """The final state of the run; `on_poll` is called with the task instances now and then.
+        """Wait for the run and return its final state. Each poll calls `on_poll` with the task instances.
 
         Raises:
-            AirflowApiError: the run has not ended in `timeout` seconds.
+            AirflowApiError: the run does not end within `timeout` seconds.
         """
         deadline = time.monotonic() + timeout
         while time.monotonic() < deadline:

@@ -1,7 +1,7 @@
-"""An Airflow of one's own: scheduler, API, DAG processor and triggerer on this machine, under one folder.
+"""A private Airflow: scheduler, API, DAG processor and triggerer on this machine, below one folder.
 
-Metadata in SQLite, tasks in local processes, the API on 127.0.0.1 and a free port. Everything Airflow writes stays
-below the folder given as `home`, and nothing of the caller's own Airflow settings reaches it.
+The metadata is in SQLite, tasks run in local processes, and the API listens on a free port of 127.0.0.1. Airflow writes
+only below the folder `home` and does not see the caller's own Airflow settings.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ PASSWORD_FILE: Final = "simple_auth_manager_passwords.json.generated"  # noqa: S
 USER: Final = "admin"
 NEEDED: Final = ("metadatabase", "scheduler", "dag_processor")
 START_SECONDS: Final = 600.0  # a busy machine; a quiet one needs half a minute
-# To the whole group at once: after SIGINT the scheduler would wait for workers that are gone, and SIGTERM to the leader
-# alone would leave its children behind.
+# The signals go to the whole process group: SIGTERM to the leader only would leave its children running. SIGINT does
+# not work, since the scheduler would wait for workers that are gone.
 STOP_SECONDS: Final = ((signal.SIGTERM, 20.0), (signal.SIGKILL, 5.0))
 GPU_POOL: Final = "gpu"
 
 
 class StackError(Exception):
-    """Airflow did not come up."""
+    """Airflow did not start."""
 
 
 def free_port() -> int:
-    """A TCP port of 127.0.0.1 that nobody listens on now."""
+    """Return a TCP port of 127.0.0.1 that no process listens on."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
@@ -61,19 +61,19 @@ class AirflowStack:
 
     @property
     def url(self) -> str:
-        """Where the UI and the API answer."""
+        """The address of the UI and the API."""
         return f"http://127.0.0.1:{self.port}"
 
     @property
     def log_file(self) -> Path:
-        """What Airflow's components print."""
+        """The file with the output of Airflow's components."""
         return self.home / "airflow.log"
 
     def start(self, dag_id: str, on_wait: Callable[[float], None] | None = None) -> None:
-        """Bring everything up until `dag_id` can be triggered; `on_wait` hears the seconds waited so far.
+        """Start every component and wait until `dag_id` can be triggered. `on_wait` gets the seconds waited so far.
 
         Raises:
-            StackError: it did not come up; the message says why and where the log is.
+            StackError: Airflow did not start; the message names the reason and the log file.
         """
         self.home.mkdir(parents=True, exist_ok=True)
         with self.log_file.open("ab") as log:
@@ -93,13 +93,13 @@ class AirflowStack:
         self._wait(f"read the DAG {dag_id}", began, on_wait, lambda: self._has_dag(dag_id))
 
     def stop(self) -> None:
-        """End every process of it: politely, then less so."""
+        """Stop every process: first with SIGTERM, then with SIGKILL."""
         if self._process is not None:
             stop_group(self._process.pid, self.home, self._process)
             self._process = None
 
     def password(self) -> str:
-        """The password of the user `admin`, made by Airflow at its first start."""
+        """Return the password of the user `admin`, which Airflow makes at its first start."""
         return str(json.loads((self.home / PASSWORD_FILE).read_text(encoding="utf-8"))[USER])
 
     @property
@@ -119,14 +119,14 @@ class AirflowStack:
         return all(health.get(part, {}).get("status") == "healthy" for part in NEEDED)
 
     def _wait(
-        self, what: str, began: float, on_wait: Callable[[float], None] | None, ready: Callable[[], bool]
+        self, goal: str, began: float, on_wait: Callable[[float], None] | None, ready: Callable[[], bool]
     ) -> None:
         while not ready():
             waited = time.monotonic() - began
             if self._process is None or self._process.poll() is not None:
                 raise StackError(f"Airflow ended while starting; its log: {self.log_file}\n{self._log_end()}")
             if waited > START_SECONDS:
-                raise StackError(f"Airflow did not {what} within {START_SECONDS:.0f} s; its log: {self.log_file}")
+                raise StackError(f"Airflow did not {goal} within {START_SECONDS:.0f} s; its log: {self.log_file}")
             if on_wait is not None:
                 on_wait(waited)
             time.sleep(1)
@@ -153,11 +153,11 @@ class AirflowStack:
             "AIRFLOW__API__PORT": str(self.port),
             "AIRFLOW__API__BASE_URL": self.url,
             "AIRFLOW__API__WORKERS": "1",
-            # The default of 5 s is too short for one SQLite server on a busy machine: the task would be lost.
+            # The default of 5 s is too short for SQLite on a busy machine: Airflow would lose the task.
             "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",
-            # The default of 30 s is too short for a machine that stands still for a while: the task would begin later.
+            # The default of 30 s is too short for a machine that stalls for a while: the task would start later.
             "AIRFLOW__CORE__DAGBAG_IMPORT_TIMEOUT": "300",
-            # Nor shall the scheduler take itself for dead then, whose default is 30 s, and begin its tasks again.
+            # With the default of 30 s, a stalled scheduler would count as dead, and its tasks would be started again.
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_THRESHOLD": "120",
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__LOGGING__TRIGGER_LOG_SERVER_PORT": str(free_port()),
@@ -170,7 +170,7 @@ class AirflowStack:
 
 @contextmanager
 def running(stack: AirflowStack, dag_id: str, on_wait: Callable[[float], None] | None = None) -> Iterator[AirflowStack]:
-    """The stack, started, and stopped again whatever happens."""
+    """Start the stack, and stop it at the end of the context, also after an error."""
     try:
         stack.start(dag_id, on_wait)
         yield stack
@@ -179,7 +179,7 @@ def running(stack: AirflowStack, dag_id: str, on_wait: Callable[[float], None] |
 
 
 def stop_group(pid: int, home: Path, process: subprocess.Popen[bytes] | None = None) -> None:
-    """End the process group led by `pid` and whatever else runs with AIRFLOW_HOME at `home`."""
+    """Stop the process group of `pid`, and all other processes whose AIRFLOW_HOME is `home`."""
     for number, seconds in STOP_SECONDS:
         with suppress(ProcessLookupError):
             os.killpg(pid, number)
@@ -190,16 +190,16 @@ def stop_group(pid: int, home: Path, process: subprocess.Popen[bytes] | None = N
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
             if process is not None:
-                process.poll()  # reaps the leader, which would count as alive otherwise
+                process.poll()  # reaps the leader, which would otherwise count as alive
             if not _group_alive(pid) and not processes_of(home):
                 return
             time.sleep(0.2)
 
 
 def processes_of(home: Path) -> list[int]:
-    """The ids of this user's processes that were started with AIRFLOW_HOME at `home` (none is found but on Linux).
+    """Return the ids of this user's processes whose AIRFLOW_HOME is `home`; on systems other than Linux, an empty list.
 
-    Some of Airflow's write their title over their environment; those are known by it and by where they run.
+    Some Airflow processes overwrite their environment with their title. Title and working directory identify those.
     """
     marker = b"AIRFLOW_HOME=" + os.fsencode(home)
     there = home.resolve()

@@ -1,4 +1,4 @@
-"""Before and after side by side: one picture that shows what a run has hidden."""
+"""Makes a contact sheet: one picture that shows originals and masked pictures of a run side by side."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Pair:
 
 
 def find_pairs(folders: Iterable[str], originals: Sequence[Path], output: Path) -> list[Pair]:
-    """The masked pictures of the capture folders, each with its original in the first of `originals` that has it."""
+    """Return the masked pictures of the folders, each with its original from the first of `originals` that has one."""
     pairs = []
     for folder in folders:
         for after in sorted((output / folder).glob("*")):
@@ -43,7 +43,7 @@ def find_pairs(folders: Iterable[str], originals: Sequence[Path], output: Path) 
 
 
 def write_contact_sheet(pairs: Sequence[Pair], path: Path) -> bool:
-    """Write the sheet with at most MAX_PAIRS of the pairs, evenly chosen; False when there is none to show."""
+    """Write the sheet with at most MAX_PAIRS evenly chosen pairs. Return False if there are no pairs."""
     if not pairs:
         return False
     step = max(1.0, len(pairs) / MAX_PAIRS)
@@ -72,7 +72,7 @@ def _row(pair: Pair) -> Image.Image:
 
 
 def _label(text: str) -> Image.Image:
-    """One line of text. OpenCV's own font knows every script that a folder may be named in; Pillow's does not."""
+    """Render one line of text. OpenCV's own font supports every script of folder names; Pillow's default does not."""
     pixels = np.full((LABEL_HEIGHT, CELL_WIDTH, 3), BACKGROUND, np.uint8)
     cv2.putText(pixels, text, (0, FONT_SIZE), INK, cv2.FontFace("sans"), FONT_SIZE, 400)
     return Image.fromarray(pixels)

@@ -1,4 +1,4 @@
-"""Which folders `make run` and `make serve` work with: the user's own, or sample captures made for the occasion."""
+"""Chooses the folders of `make run` and `make serve`: the user's own, or new sample captures."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class UsageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """The folders and the configuration of one Airflow; `sample` says that the input was made by us."""
+    """The folders and the configuration of one Airflow. `sample` marks sample captures as input."""
 
     input: Path
     output: Path
@@ -32,14 +32,14 @@ class Folders:
     sample: bool
 
     def environment(self) -> dict[str, str]:
-        """As the DAG and its tasks read it."""
+        """Return the environment variables that the DAG and its tasks read."""
         paths = {"INPUT": self.input, "OUTPUT": self.output, "ARCHIVE": self.archive, "CONFIG": self.config}
         if self.state is not None:
             paths["STATE"] = self.state
         return {f"ANONYMISATION_{name}": str(path) for name, path in paths.items()}
 
     def workspace(self) -> Workspace:
-        """As the tasks will open it; ConfigurationError with every problem."""
+        """Open the workspace in the same way as the tasks; a ConfigurationError lists every problem."""
         return open_workspace(
             input_dir=self.input,
             output_dir=self.output,
@@ -50,10 +50,12 @@ class Folders:
 
 
 def choose_folders(place: Path, given: Mapping[str, str] | None = None) -> Folders:
-    """INPUT, OUTPUT, ARCHIVE and CONFIG as given to make; without INPUT, samples below `place` (made where missing).
+    """Return the folders given to make as INPUT, OUTPUT, ARCHIVE and CONFIG.
+
+    Without INPUT, the input is sample captures below `place`, which are made if they are missing.
 
     Raises:
-        UsageError: INPUT is no folder, or another one is given without it.
+        UsageError: INPUT is not a folder, or OUTPUT or ARCHIVE is given without INPUT.
     """
     given = os.environ if given is None else given
     config = _path(given, "CONFIG") or DEFAULT_CONFIG

@@ -1,7 +1,7 @@
 #!/bin/sh
-# Install what the tests use beside Python packages: PostgreSQL with PostGIS, GDAL's command-line tools, Redis, Chromium.
-# For Debian and its kin, as root; elsewhere it says what to install and does nothing. It never fails: tests that need
-# what is not there are skipped, and say so.
+# Install the programs that the tests use: PostgreSQL with PostGIS, GDAL's command-line tools, Redis, Chromium.
+# Installs only as root on Debian and its derivatives; elsewhere, prints what to install. Never fails: tests whose
+# programs are missing are skipped with a message.
 set -u
 
 has_postgis() {
@@ -30,7 +30,7 @@ fi
 export DEBIAN_FRONTEND=noninteractive
 log="$(mktemp)"
 echo "installing PostgreSQL with PostGIS, GDAL, Redis and Chromium for the tests (once) …"
-# The package postgresql-postgis follows Debian's own version of PostgreSQL.
+# The package postgresql-postgis matches Debian's version of PostgreSQL.
 if apt-get update -qq >"$log" 2>&1 &&
     apt-get install -y -qq --no-install-recommends postgresql postgresql-postgis gdal-bin redis-server chromium \
         >>"$log" 2>&1; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Make the two locks anew from pyproject.toml: scripts/lock.sh PYTHON. Versions and checksums only, no addresses.
+# Make new lock files from pyproject.toml: scripts/lock.sh PYTHON. They hold versions and checksums, no addresses.
 set -euo pipefail
 
 python="$1"
@@ -13,17 +13,17 @@ compile() {
     shift 2
     "$tools/bin/python" -m uv pip compile "$source" "$@" --python "$python" --generate-hashes --quiet \
         --no-header --no-annotate --no-emit-index-url --output-file "$lock"
-    echo "$lock is made anew"
+    echo "wrote $lock"
 }
 
 compile requirements.lock pyproject.toml --extra airflow --extra samples --extra build
 compile requirements-test.lock pyproject.toml --extra airflow --extra samples --extra build --extra celery --extra metrics \
     --extra kubernetes --extra training --extra test
 
-# The containers install these on top of requirements.lock, so that they only need to hold what that does not.
+# The containers install these locks on top of requirements.lock, so the locks hold only the additional packages.
 compile "$tools/workers.lock" pyproject.toml --extra airflow --extra celery --extra metrics --extra kubernetes --constraint requirements.lock
 compile "$tools/gpu.lock" docker/requirements-gpu.in
 for name in workers gpu; do
     awk -f scripts/only_new.awk requirements.lock "$tools/$name.lock" >"docker/requirements-$name.lock"
-    echo "docker/requirements-$name.lock is made anew"
+    echo "wrote docker/requirements-$name.lock"
 done

@@ -1,4 +1,4 @@
-"""One readable log of a DAG run, put together from the logs of its tasks."""
+"""Merges the logs of a DAG run's tasks into one readable log."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def write_run_log(home: Path, dag_id: str, path: Path) -> None:
-    """Write what every task of the DAG's runs below the AIRFLOW_HOME `home` logged, in the order of time, to `path`."""
+    """Write the log lines of all tasks of the DAG below the AIRFLOW_HOME `home` to `path`, in the order of time."""
     base = home / "logs" / f"dag_id={dag_id}"
     lines: list[tuple[str, str]] = []
     for log in sorted(base.rglob("attempt=*.log")):
@@ -24,14 +24,14 @@ def _lines(log: Path, base: Path) -> list[tuple[str, str]]:
             entry = json.loads(line)
         except ValueError:
             entry = {"event": line}
-        if isinstance(entry, dict) and _says_something(entry):
+        if isinstance(entry, dict) and _is_relevant(entry):
             moment = str(entry.get("timestamp") or (found[-1][0] if found else ""))
             found.append((moment, f"{moment[:23]} {_level(entry):8}{task}: {_message(entry)}"))
     return found
 
 
-def _says_something(entry: dict[str, Any]) -> bool:
-    """Ours, and whatever went wrong; not what Airflow notes about each task's housekeeping."""
+def _is_relevant(entry: dict[str, Any]) -> bool:
+    """Whether the entry is ours or reports a problem. Airflow's own routine entries are left out."""
     logger = str(entry.get("logger", ""))
     return logger.startswith("anonymisation") or (_level(entry) != "INFO" and logger != "py.warnings")
 

@@ -1,8 +1,10 @@
-"""`make run`: bring up an Airflow, run the DAG once from end to end, show what came of it, and stop everything again.
+"""`make run`: start an Airflow, run the DAG once from end to end, print the results, and stop Airflow.
 
-Variables of make: INPUT (folder with pictures; without it, sample captures are made), OUTPUT and ARCHIVE (default:
-beside INPUT), CONFIG (default: config/full_chain.yml). Exit codes: 0 all done; 1 something failed; 2 the folders or the
-configuration cannot be used; 3 Airflow did not come up; 130 interrupted.
+Variables of make: INPUT (folder with pictures; without INPUT, sample captures are made), OUTPUT and ARCHIVE (default:
+next to INPUT), CONFIG (default: config/full_chain.yml).
+
+Exit codes: 0 all done; 1 something failed; 2 the folders or the configuration cannot be used; 3 Airflow did not start;
+130 interrupted.
 """
 
 from __future__ import annotations
@@ -32,7 +34,7 @@ COLUMNS: Final = ("folder", "pictures", "masked", "done-before", "failed", "know
 
 
 def main() -> None:
-    """Run, and exit with the code of the module's docstring."""
+    """Run, and exit with a code that the module's docstring lists."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _interrupted)
     try:
@@ -42,7 +44,7 @@ def main() -> None:
     except (StackError, AirflowApiError) as error:
         _end(str(error), 3)
     except KeyboardInterrupt:
-        _end("interrupted; Airflow is stopped, and a later run on the same folders goes on from here", 130)
+        _end("interrupted; Airflow is stopped, and a later run on the same folders continues from here", 130)
 
 
 def _run(place: Path) -> int:
@@ -67,19 +69,19 @@ def _run(place: Path) -> int:
     sheet = place / "before_after.jpg"
     originals = [folders.archive, folders.input]
     if write_contact_sheet(find_pairs([row["folder"] for row in table], originals, folders.output), sheet):
-        _tell("before / after", sheet)
-    _tell("masked pictures", folders.output)
-    _tell("originals", folders.archive)
+        _print_field("before / after", sheet)
+    _print_field("masked pictures", folders.output)
+    _print_field("originals", folders.archive)
     if workspace.settings.write_exif_to_db:
         url = make_url(workspace.database_url)
-        _tell("database", f"{url.database if url.drivername == 'sqlite' else url.render_as_string()}")
-    _tell("log", place / "run.log")
+        _print_field("database", f"{url.database if url.drivername == 'sqlite' else url.render_as_string()}")
+    _print_field("log", place / "run.log")
     print("\nEverything is done." if state == "success" else "\nNot everything succeeded: see the log.")
     return 0 if state == "success" else 1
 
 
 def _follow(api: AirflowApi, line: _Line) -> tuple[str, list[dict[str, Any]]]:
-    """Wait for the run and for the further parts of it; the worst state, and the rows of all summaries."""
+    """Wait for the run and its further parts. Return the worst state, and the rows of all summaries."""
     states: list[str] = []
     table: list[dict[str, Any]] = []
     run_id, part = RUN_ID, 1
@@ -93,7 +95,7 @@ def _follow(api: AirflowApi, line: _Line) -> tuple[str, list[dict[str, Any]]]:
 
 
 def progress(tasks: list[dict[str, Any]]) -> str:
-    """One line about how many folders have passed each step."""
+    """Return one line that says how many folders have passed each step."""
     ended = dict.fromkeys(STEPS, 0)
     folders = 0
     for task in tasks:
@@ -108,7 +110,7 @@ def progress(tasks: list[dict[str, Any]]) -> str:
 
 def _show(table: list[dict[str, Any]]) -> None:
     if not table:
-        print("No capture folder has anything left to do.")
+        print("No capture folder has work left.")
         return
     keys = ("folder", "found", "masked", "already_done", "failed", "known_failed", "rows")
     lines = [COLUMNS, *(tuple("–" if row[key] is None else str(row[key]) for key in keys) for row in table)]
@@ -120,12 +122,12 @@ def _show(table: list[dict[str, Any]]) -> None:
             print(f"{row['folder']}: {row['error']}")
 
 
-def _tell(what: str, value: object) -> None:
-    print(f"{what + ':':<17}{value}")
+def _print_field(label: str, value: object) -> None:
+    print(f"{label + ':':<17}{value}")
 
 
 class _Line:
-    """One line on a terminal that is written over; elsewhere, one line for each change."""
+    """Shows progress: on a terminal, one line that is overwritten; elsewhere, one new line for each change."""
 
     def __init__(self, write: Callable[[str], object] = sys.stdout.write) -> None:
         self._write = write

@@ -1,8 +1,8 @@
 """Write a few sample captures: `python -m scripts.sample_captures FOLDER`.
 
-Three capture folders as a survey car leaves them, below `FOLDER/TilSladding`. The people and the motorcycle are free
-photographs that the scikit-image wheel carries (astronaut: NASA, public domain; camera: Lav Varshney, CC0; motorcycle:
-Middlebury stereo data sets of 2014, D. Scharstein et al.), set into drawn roads. The same pictures every time.
+Makes three capture folders, as a survey car leaves them, below `FOLDER/TilSladding`. The people and the motorcycle are
+from free photographs in the scikit-image wheel (astronaut: NASA, public domain; camera: Lav Varshney, CC0; motorcycle:
+Middlebury stereo data sets of 2014, D. Scharstein et al.), set into drawn roads. The pictures are the same every time.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ BEHIND: Final = wall_x() + 0.6
 
 @dataclass(frozen=True, slots=True)
 class SampleFolder:
-    """One capture folder: its place in the tree, how its pictures are named, and what each shows."""
+    """One capture folder: its place in the tree, the names of its pictures, and the scene of each picture."""
 
     folder: str
-    name: str  # of a picture; {metre} is filled in
+    name: str  # the name of a picture, with {metre} as a placeholder
     road: str
     section: str
     county: int
@@ -81,7 +81,7 @@ SAMPLES: Final = (
 
 
 def write_samples(base: Path) -> list[Path]:
-    """Write every sample picture below `base` (made where missing) and return their paths, in order."""
+    """Write every sample picture below `base` (created if missing) and return their paths, in order."""
     cutouts = load_cutouts()
     written = []
     for sample in SAMPLES:
@@ -116,9 +116,9 @@ def _station(sample: SampleFolder, number: int) -> Station:
 
 
 def main() -> None:
-    """Write the samples into the folder named on the command line and say what was written."""
+    """Write the samples into the folder named on the command line, and print their number."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folder", type=Path, help="base folder; made where missing")
+    parser.add_argument("folder", type=Path, help="base folder; created if missing")
     folder = parser.parse_args().folder
     written = write_samples(folder)
     print(f"{len(written)} sample pictures in {len(SAMPLES)} folders below {folder}")

@@ -1,6 +1,7 @@
-"""`make serve` and `make down`: an Airflow that stays up, with its UI on this machine only.
+"""`make serve` and `make down`: start and stop an Airflow with its UI on this machine only.
 
-Variables of make as for `make run`, and SCHEDULE, TIMEZONE and PORT (default 8080; another one when that is in use).
+The variables of make are those of `make run`, and SCHEDULE, TIMEZONE and PORT (default 8080; if PORT is in use,
+a free port).
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ USAGE: Final = "usage: python -m scripts.serve up|down"
 
 
 def main() -> None:
-    """Start or stop, as the command line says."""
+    """Start or stop Airflow, as the command line says."""
     verbs = {"up": up, "down": down}
     if len(sys.argv) != 2 or sys.argv[1] not in verbs:
         sys.exit(USAGE)
@@ -42,16 +43,16 @@ def main() -> None:
 
 
 def up() -> None:
-    """Start Airflow and leave it running; where it runs already, only say so.
+    """Start Airflow and leave it running. If Airflow already runs, only print its address.
 
     Raises:
-        UsageError: what is asked for cannot be used, or differs from what the Airflow that is up works with.
+        UsageError: a variable cannot be used, or names another folder than the running Airflow uses.
     """
     port = _port()
     if NOTE.exists() and _is_up(_noted_pid()):
         note = json.loads(NOTE.read_text(encoding="utf-8"))
         refuse_other_folders(os.environ, note)
-        _tell(str(note["url"]), AirflowStack(HOME).password(), note.get("folders", {}))
+        _print_access(str(note["url"]), AirflowStack(HOME).password(), note.get("folders", {}))
         return
     folders = choose_folders(PLACE)
     folders.workspace()
@@ -66,14 +67,14 @@ def up() -> None:
         stack.start(DAG_ID)
         stack.api.unpause(DAG_ID)
         NOTE.write_text(json.dumps({"pid": stack.pid, "url": stack.url, "folders": served}), encoding="utf-8")
-    except BaseException:  # also Ctrl-C: nothing half-started stays behind
+    except BaseException:  # after Ctrl-C too, no half-started Airflow stays behind
         stack.stop()
         raise
-    _tell(stack.url, stack.password(), served)
+    _print_access(stack.url, stack.password(), served)
 
 
 def down() -> None:
-    """Stop what `up` started."""
+    """Stop the Airflow that `up` started."""
     if not NOTE.exists():
         print("nothing to stop: make serve has not been started")
         return
@@ -82,21 +83,21 @@ def down() -> None:
         stop_group(pid, HOME)
         print("Airflow is stopped")
     else:
-        print("Airflow had ended already")
+        print("Airflow had already stopped")
     NOTE.unlink()
 
 
 def refuse_other_folders(given: Mapping[str, str], note: Mapping[str, Any]) -> None:
-    """An Airflow that is up keeps its folders; INPUT, OUTPUT, ARCHIVE and CONFIG as `given` to make must be those.
+    """Refuse INPUT, OUTPUT, ARCHIVE and CONFIG that differ from those of the running Airflow.
 
     Raises:
-        UsageError: one of them differs from what `note` holds.
+        UsageError: a variable in `given` differs from the one in `note`.
     """
     served = note.get("folders", {})
     for name in VARIABLES:
         if given.get(name) and str(Path(given[name]).expanduser().absolute()) != served.get(name):
             raise UsageError(
-                f"{name}={given[name]} is not what Airflow works with: it is already up on {note['url']}\n"
+                f"{name}={given[name]} differs from the folders of the Airflow that is already up on {note['url']}\n"
                 f"{_lines(served)}\n`make down` first, then `make serve` with the other folders"
             )
 
@@ -105,7 +106,7 @@ def _lines(served: Mapping[str, str]) -> str:
     return "\n".join(f"{name}: {path}" for name, path in served.items())
 
 
-def _tell(url: str, password: str, served: Mapping[str, str]) -> None:
+def _print_access(url: str, password: str, served: Mapping[str, str]) -> None:
     print(_lines(served))
     print(f"Airflow is up: {url}/dags/{DAG_ID}\nuser: {USER}\npassword: {password}\nStop it with: make down")
 
@@ -115,7 +116,7 @@ def _noted_pid() -> int:
 
 
 def _is_up(pid: int) -> bool:
-    """Whether the noted process is still the Airflow that was started, and not another one that got its number."""
+    """Whether the process is still the Airflow that `up` started, and not another process with the same id."""
     if Path("/proc").is_dir():
         return pid in processes_of(HOME)
     try:
@@ -128,7 +129,7 @@ def _is_up(pid: int) -> bool:
 def _port() -> int:
     given = os.environ.get("PORT") or "8080"
     if not (given.isascii() and given.isdecimal() and 0 < int(given) < 65536):
-        raise UsageError(f"PORT={given} is no port: expected a whole number from 1 to 65535")
+        raise UsageError(f"PORT={given} is not a port: expected a whole number from 1 to 65535")
     wanted = int(given)
     with socket.socket() as probe:
         return free_port() if probe.connect_ex(("127.0.0.1", wanted)) == 0 else wanted

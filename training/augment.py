@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Final
+from typing import Any, Final
 
 import cv2  # noqa: TID253 - draws the pictures
 import keras  # noqa: TID253
@@ -40,7 +40,7 @@ HAZY_SHARE: Final = 0.5
 """Share of what is pasted with little contrast, about as dark as what is around it or darker: far off, or against the
 light."""
 
-Target = dict[str, NDArray[np.generic]]
+Target = dict[str, NDArray[Any]]
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""The group that all verbs hang on: loads them when they are asked for, and turns errors into words and exit codes."""
+"""The root of the command line: imports a verb when it is used, and turns errors into messages and exit codes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from anonymisation import __version__
 from anonymisation.core.errors import AnonymisationError
 from anonymisation.core.text import encodable, hide_credentials, one_line
 
-INTERRUPTED: Final = 130  # what shells give a program that Ctrl-C ended: 128 + SIGINT
+INTERRUPTED: Final = 130  # the shells' exit code of a program that Ctrl-C ended: 128 + SIGINT
 LOG_FILE_KEY: Final = "anonymisation.log_file"
 SECRETS_KEY: Final = "anonymisation.secrets"
 
-# verb: (where it is, what the list of verbs says about it)
+# verb: (module and name of its command, line in the list of verbs)
 COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "run": ("anonymisation.cli.run:run_command", "The whole chain, folder by folder."),
     "mask": ("anonymisation.cli.mask:mask_command", "Hide people and vehicles in every picture."),
@@ -32,11 +32,14 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "check": ("anonymisation.cli.check:check_command", "Compare input, output, archive and database; name every gap."),
     "release": ("anonymisation.cli.release:release_command", "Remove originals whose results are all verified."),
     "create-json": ("anonymisation.cli.create_json:create_json_command", "Write the records without masking anything."),
-    "check-folders": ("anonymisation.cli.check_folders:check_folders_command", "List which files are where."),
+    "check-folders": (
+        "anonymisation.cli.check_folders:check_folders_command",
+        "List which files of a picture exist.",
+    ),
     "db": ("anonymisation.cli.db:db_group", "Connections, tables and rows: configure, create-table, load, status …"),
     "models": ("anonymisation.cli.mounted:models_group", "Fetch masking models and list those that are installed."),
     "evaluate": ("anonymisation.cli.evaluate.command:evaluate_command", "Measure a model on annotated pictures."),
-    "config": ("anonymisation.cli.config:config_group", "Show the configuration that is in force."),
+    "config": ("anonymisation.cli.config:config_group", "Show the configuration in force."),
 }
 
 
@@ -48,7 +51,7 @@ class AnonymiseGroup(click.Group):
         return list(COMMANDS)
 
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002
-        """The verb of that name, imported now; None when there is none."""
+        """The verb `cmd_name`, imported now; None if there is no such verb."""
         if cmd_name not in COMMANDS:
             return None
         module, _, name = COMMANDS[cmd_name][0].partition(":")
@@ -56,26 +59,26 @@ class AnonymiseGroup(click.Group):
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002
-        """The list of verbs, written without importing any."""
+        """Write the list of verbs without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, about) for name, (_, about) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:
-        """Run the verb. Errors of ours end it with their message and exit code, others with one line and code 1."""
+        """Run the verb. Our own errors end it with their message and exit code, others with one line and code 1."""
         try:
             return super().invoke(ctx)
         except AnonymisationError as error:
-            _tell(ctx, str(error))
+            _print_error(ctx, str(error))
             ctx.exit(error.exit_code)
         except (KeyboardInterrupt, click.Abort):
-            _tell(ctx, "Interrupted. Nothing is lost: what is done stays done, and the next run goes on from there.")
+            _print_error(ctx, "Interrupted. Nothing is lost: finished work is kept, and the next run does the rest.")
             ctx.exit(INTERRUPTED)
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
             if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # whoever read the output has gone away, as with `| head`; click ends quietly
-            _tell(ctx, _unexpected(ctx, error))
+                raise  # the reader of the output has closed it, as with `| head`; click ends quietly
+            _print_error(ctx, _unexpected(ctx, error))
             ctx.exit(1)
 
 
@@ -84,8 +87,8 @@ class AnonymiseGroup(click.Group):
 def cli() -> None:
     """Hide every person and vehicle in road-survey pictures, archive the originals, load their metadata.
 
-    Exit codes: 0 all done · 1 something failed · 2 usage or configuration · 3 share, model or database not there,
-    or folder in use by another run · 130 interrupted.
+    Exit codes: 0 all done · 1 something failed · 2 usage or configuration · 3 share, model or database not
+    available, or folder in use by another run · 130 interrupted.
     """
 
 
@@ -93,20 +96,20 @@ def main() -> None:
     """The program `anonymise`."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
-            stream.reconfigure(errors="backslashreplace")  # file names may hold what the terminal's encoding does not
+            stream.reconfigure(errors="backslashreplace")  # for file names that the terminal cannot show
     cli(prog_name="anonymise")
 
 
-def _tell(ctx: click.Context, message: str) -> None:
+def _print_error(ctx: click.Context, message: str) -> None:
     text = encodable(hide_credentials(message, ctx.meta.get(SECRETS_KEY, ())))
     lines = [one_line(line) for line in text.splitlines()]
     click.secho("\n".join(["", *lines]) if sys.stderr.isatty() else "\n".join(lines), err=True, fg="red")
-    if logging.getLogger().hasHandlers():  # before logging begins, Python would print the line once more
+    if logging.getLogger().hasHandlers():  # without a handler Python would print the line a second time
         logging.getLogger(__name__).error("%s", message, extra={"file_only": True})
 
 
 def _unexpected(ctx: click.Context, error: Exception) -> str:
-    """One line about an error that no one foresaw; its traceback goes to the log file, or to a file made for it."""
+    """One line about an unexpected error. Its traceback goes to the log file, or to a new temporary file."""
     if logging.getLogger().hasHandlers():
         logging.getLogger(__name__).error("unexpected error", exc_info=error, extra={"file_only": True})
     path = ctx.meta.get(LOG_FILE_KEY)

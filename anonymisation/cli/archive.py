@@ -1,4 +1,4 @@
-"""`anonymise archive`: the archive step alone."""
+"""`anonymise archive`: only the archive step."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anonymisation.cli.steps import finish, run_step
 def archive_command(options: ChainOptions) -> None:
     """Copy the originals of masked pictures to the archive folder, verified by checksum."""
     if options.archive_folder is None:
-        raise click.UsageError("Missing option '-a' / '--archive-folder': the folder to archive in.")
+        raise click.UsageError("Missing option '-a' / '--archive-folder': the folder of the archive.")
     session = open_session(options)
     report = run_step(session, "archive", lambda folder: archive_folder(session.workspace, folder.folder))
     columns = (

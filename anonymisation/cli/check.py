@@ -1,4 +1,4 @@
-"""`anonymise check`: the check step alone."""
+"""`anonymise check`: only the check step."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anonymisation.cli.steps import finish, run_step
 @click.command("check")
 @chain_options
 def check_command(options: ChainOptions) -> None:
-    """Compare input, output, archive and database, and name every gap; mends none."""
+    """Compare input, output, archive and database, and list every gap. Repairs nothing."""
     session = open_session(options)
     report = run_step(
         session, "check", lambda folder: check_folder(session.workspace, folder.folder), released_too=True

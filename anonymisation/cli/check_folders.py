@@ -1,4 +1,4 @@
-"""`anonymise check-folders`: which files of every picture are where, by name alone, without state or database."""
+"""`anonymise check-folders`: the files of every picture in every folder, by name only, without state or database."""
 
 from __future__ import annotations
 
@@ -33,8 +33,8 @@ from anonymisation.workspace.workspace import open_workspace
 
 _STYLES: Final = {FileStatus.OK: "green", FileStatus.MISSING: "bold red", FileStatus.LEFT: "red"}
 _LEGEND: Final = (
-    "OK: there, as it should be. Missing: should be there. Left: should be gone. "
-    "None: neither asked for nor there. Extra: there without being asked for."
+    "OK: exists as configured. Missing: should exist. Left: should be gone. "
+    "None: neither configured nor there. Extra: exists, but is not configured."
 )
 Names = dict[str, dict[str, frozenset[str]]]  # folder → share → names of files
 
@@ -43,7 +43,7 @@ Names = dict[str, dict[str, frozenset[str]]]  # folder → share → names of fi
 @input_option
 @output_option(required=True, text="Folder of the masked pictures.")
 @archive_option
-@click.option("--ignore-config", is_flag=True, help="Only list what is there, whatever the configuration asks for.")
+@click.option("--ignore-config", is_flag=True, help="Only list the existing files; ignore the configuration.")
 @config_option
 @log_option
 def check_folders_command(
@@ -56,7 +56,8 @@ def check_folders_command(
 ) -> None:
     """List, for every picture, which of its files are in the input, output and archive folder.
 
-    Ends with exit code 1 when a file is missing that the configuration asks for, or is left that should be gone.
+    Ends with exit code 1 if a file is missing that the configuration asks for, or if an original is left that should be
+    gone.
     """
     workspace = open_workspace(
         input_dir=input_folder, output_dir=output_folder, archive_dir=archive_folder, config=config_file
@@ -82,7 +83,7 @@ def check_folders_command(
 
 
 def _read(bases: Bases, settings: Settings) -> tuple[Names, list[str]]:
-    """All file names in all folders of all shares, and the places that cannot be read."""
+    """All file names in all folders of all shares, and the problems of folders that cannot be read."""
     names: Names = {}
     problems = []
     for share, base in bases.roles().items():

@@ -1,4 +1,4 @@
-"""`anonymise config`: the configuration that is in force."""
+"""`anonymise config`: the configuration in force."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from anonymisation.core.text import hide_credentials
 
 @click.group("config")
 def config_group() -> None:
-    """Show the configuration that is in force."""
+    """Show the configuration in force."""
 
 
 @config_group.command("show")
@@ -28,7 +28,7 @@ def config_group() -> None:
 @log_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def show_command(config_file: Path | None, log_folder: Path | None, as_json: bool) -> None:
-    """Print every setting with the place that its value came from; passwords in addresses are hidden."""
+    """Print every setting with its value and its source. Passwords in addresses are hidden."""
     loaded = load_settings(config_file)
     start_logging(loaded.settings, Console(stderr=True), log_folder)
     values = {key: _hidden(value) for key, value in loaded.settings.model_dump(mode="json").items()}
@@ -50,5 +50,5 @@ def _hidden(value: Any) -> Any:
 
 
 def _shown(value: Any) -> str:
-    """As it would stand in the file: text without quotes unless it is empty."""
+    """The value as in the YAML file: text without quotes unless it is empty."""
     return value if isinstance(value, str) and value else json.dumps(value, ensure_ascii=False)

@@ -1,4 +1,4 @@
-"""`anonymise create-json`: the records of all pictures, made without masking anything."""
+"""`anonymise create-json`: write the records of all pictures, without masking."""
 
 from __future__ import annotations
 
@@ -33,16 +33,16 @@ class _Tally:
 
 @click.command("create-json")
 @input_option
-@output_option(required=False, text="Folder of the records; without it they are written beside the pictures.")
-@click.option("--overwrite", is_flag=True, help="Also replace records that tell what was detected on the picture.")
+@output_option(required=False, text="Folder of the records; without it they are written next to the pictures.")
+@click.option("--overwrite", is_flag=True, help="Also replace records that contain detections.")
 @config_option
 @log_option
 def create_json_command(
     input_folder: Path, output_folder: Path | None, overwrite: bool, config_file: Path | None, log_folder: Path | None
 ) -> None:
-    """Write the record of every picture below the input folder, with nothing said about what is on it.
+    """Write the record of every picture below the input folder, without detections.
 
-    A record that the mask step wrote is kept: it tells more.
+    A record that the mask step wrote is kept, because it contains the detections.
     """
     loaded = load_settings(config_file)
     start_logging(loaded.settings, Console(stderr=True), log_folder)
@@ -66,7 +66,7 @@ def create_json_command(
 
 
 def _pictures(base: Path) -> Iterator[str | Problem]:
-    """Each picture's path below `base`, and each place that is not entered."""
+    """Each picture's path below `base`, and the problem of each place that is not entered."""
     for folder, listing in listings(base):
         if isinstance(listing, Problem):
             yield listing
@@ -90,7 +90,7 @@ class _Writer:
         self._owners: dict[Path, str] = {}
 
     def write(self, picture: str) -> bool:
-        """Write one record; False when a better one is there.
+        """Write one record; returns False if a record with detections exists.
 
         Raises:
             ImageError: the picture cannot be read, or its record cannot be written.
@@ -101,10 +101,10 @@ class _Writer:
         if owner != picture:
             raise ImageError(f"{target} is the record of {owner} already; rename one of the two")
         try:
-            if not self._overwrite and _tells_detections(target):
+            if not self._overwrite and _has_detections(target):
                 return False
             data = with_access(self._settings, f"reading {path}", lambda: read_plain(path))
-            jpeg_size(data)  # what is not even the beginning of a JPEG gets no record
+            jpeg_size(data)  # a file that does not begin as a JPEG gets no record
             record = build_record(path, read_exif(data), self._context, objects=None)
             content = record_to_json(record)
             with_access(self._settings, f"writing {target}", lambda: write_atomically(target, content))
@@ -113,7 +113,7 @@ class _Writer:
         return True
 
 
-def _tells_detections(path: Path) -> bool:
+def _has_detections(path: Path) -> bool:
     try:
         return record_from_json(read_plain(path)).get("detekterte_objekter") is not None
     except (FileNotFoundError, ImageError):  # a record that cannot be read is replaced
@@ -122,7 +122,7 @@ def _tells_detections(path: Path) -> bool:
 
 def _conclude(tally: _Tally) -> None:
     out = output_console()
-    kept = f", {tally.kept} kept that tell what was detected" if tally.kept else ""
+    kept = f", {tally.kept} kept with detections" if tally.kept else ""
     summary = f"{tally.written} records written{kept}, {len(tally.failures)} failed"
     out.print(summary)
     for failure in tally.failures:

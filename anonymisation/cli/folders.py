@@ -1,4 +1,4 @@
-"""The folders that a step alone goes over: all capture folders of the input, and those that the state knows beside."""
+"""The folders of a single step: all capture folders of the input, and other folders that the state knows."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from anonymisation.workspace.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Folders to work on, in the order of their paths, and places that could not be looked into."""
+    """Folders to work on, in the order of their paths, and places that could not be read."""
 
     found: tuple[FoundFolder, ...]
     problems: tuple[Problem, ...]
 
 
 def all_folders(workspace: Workspace, selection: Selection, *, released_too: bool) -> Folders:
-    """Every capture folder that the selection wants, whether or not something is left to do in it.
+    """Every capture folder that the selection matches, with or without work left.
 
-    With `released_too`, also folders whose originals have left the input: the output mirrors them, and the state
-    knows them.
+    With `released_too`, also folders whose originals have been removed from the input; output and state still have
+    them.
 
     Raises:
         ShareUnavailableError: a share is away.
@@ -53,7 +53,7 @@ def _known_outputs(workspace: Workspace, selection: Selection) -> Iterator[str]:
 
 
 def _date(workspace: Workspace, folder: str, listing: Listing) -> date:
-    """The day of capture, as discovery finds it; a masked picture keeps the time of its original."""
+    """The day of capture, as discovery finds it; a masked picture has the time of its original."""
     first = listing.pictures[0]
     data = read_plain(workspace.shares.output / folder / first.name)
     return date_of_capture(PurePosixPath(folder), read_exif(data), first.stamp.mtime_ns / 1e9)

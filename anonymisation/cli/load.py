@@ -1,4 +1,4 @@
-"""`anonymise load`: the load step alone."""
+"""`anonymise load`: only the load step."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from anonymisation.cli.steps import finish, run_step
 @click.command("load")
 @chain_options
 def load_command(options: ChainOptions) -> None:
-    """Load the records of masked pictures into the database, also those whose originals are released.
+    """Load the records of masked pictures into the database, including those whose originals are released.
 
-    Works whatever write_exif_to_db says; rows that wait from earlier runs go first.
+    Works also with write_exif_to_db: False. Rows that wait from earlier runs are loaded first.
     """
     session = open_session(options, {"write_exif_to_db": True})
     session.workspace.require_shares()

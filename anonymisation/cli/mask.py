@@ -1,4 +1,4 @@
-"""`anonymise mask`: the mask step alone."""
+"""`anonymise mask`: only the mask step."""
 
 from __future__ import annotations
 

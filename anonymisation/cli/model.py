@@ -1,4 +1,4 @@
-"""The masking model as the verbs use it: loaded at the first picture, without the noise of native libraries."""
+"""The masking model for the verbs: loaded at the first picture, without output of native libraries."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _STDERR: Final = 2
 
 
 class ModelOnDemand:
-    """Gives the model that the settings name, and loads it when it is first asked for."""
+    """Returns the configured model; the first call loads it."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -27,7 +27,7 @@ class ModelOnDemand:
         """The loaded model.
 
         Raises:
-            ModelUnavailableError: it is missing or unusable.
+            ModelUnavailableError: the model is missing or unusable.
         """
         if self._detector is None:
             logging.getLogger(__name__).info("loading the model %s", self._settings.model_type)
@@ -38,9 +38,9 @@ class ModelOnDemand:
 
 @contextmanager
 def _native_noise_aside() -> Iterator[None]:
-    """Send what native code writes to file descriptor 2 to the log (level DEBUG) instead of the terminal.
+    """Send output of native code to file descriptor 2 to the log (level DEBUG) instead of the terminal.
 
-    TensorFlow greets there before any of its own settings can silence it.
+    TensorFlow prints there before its own settings can silence it.
     """
     with tempfile.TemporaryFile() as aside:
         saved = os.dup(_STDERR)

@@ -1,4 +1,4 @@
-"""`anonymise models`: fetch the models of the zoo, and list what is there."""
+"""`anonymise models`: fetch the models of the zoo, and list the installed ones."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ def models_group() -> None:
 
 @models_group.command("pull")
 @click.argument("names", nargs=-1, type=click.Choice(list(ZOO), case_sensitive=False))
-@click.option("--base-url", default=BASE_URL, show_default=True, help="Address that the archives lie below.")
+@click.option("--base-url", default=BASE_URL, show_default=True, help="Base address of the archives.")
 @config_option
 def pull_command(names: tuple[str, ...], base_url: str, config_file: Path | None) -> None:
-    """Fetch models of the TensorFlow detection zoo; without NAMES, the one that the configuration names.
+    """Fetch models of the TensorFlow detection zoo; without NAMES, the configured model.
 
-    A download that was interrupted goes on where it stopped. The checksum is verified before anything is unpacked.
+    An interrupted download continues where it stopped. The checksum is verified before anything is unpacked.
     """
     settings = load_settings(config_file).settings
     wanted = names or _configured(settings)
@@ -42,7 +42,7 @@ def pull_command(names: tuple[str, ...], base_url: str, config_file: Path | None
 @models_group.command("list")
 @config_option
 def list_command(config_file: Path | None) -> None:
-    """Show every model: whether it is installed, its size, and where it lies."""
+    """Show every model: whether it is installed, its size, and its path."""
     settings = load_settings(config_file).settings
     models = models_dir(settings.model_dir)
     table = Table("Name", "Installed", "Size", "Path", "About")
@@ -51,7 +51,7 @@ def list_command(config_file: Path | None) -> None:
     for model in ZOO.values():
         folder = installed_folder(model, models)
         table.add_row(model.name, *_state(is_installed(model, models), folder, model.archive_bytes), model.about)
-    # As wide as it needs: a table squeezed into a pipe's 80 columns would break the paths, which one wants to copy.
+    # As wide as needed: in a pipe's 80 columns the table would break the paths, and users copy them.
     console = Console()
     console.width = max(
         console.width, Measurement.get(console, console.options.update(max_width=10_000), table).maximum

@@ -1,4 +1,4 @@
-"""The verbs of `anonymise models`, with the flag -l that every verb takes."""
+"""The verbs of `anonymise models`, with the flag -l of every verb."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ __all__ = ["models_group"]
 
 
 def _with_log(command: click.Command) -> None:
-    """Add -l, unless the command has it."""
+    """Add -l, if the command does not have it."""
     callback = command.callback
     if callback is None or any("-l" in parameter.opts for parameter in command.params):
         return

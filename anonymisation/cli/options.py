@@ -1,4 +1,4 @@
-"""The flags that the verbs share, and the value that they become."""
+"""The flags that the verbs share, and the value that holds them."""
 
 from __future__ import annotations
 
@@ -17,21 +17,21 @@ config_option = click.option(
     "-k",
     "--config-file",
     type=click.Path(path_type=Path, dir_okay=False),
-    help="Configuration file; it may hold only the keys that it changes.",
+    help="Configuration file; it needs only the keys that it changes.",
 )
-log_option = click.option("-l", "--log-folder", type=_FOLDER, help="Folder of the log file (created if need be).")
+log_option = click.option("-l", "--log-folder", type=_FOLDER, help="Folder of the log file (created if needed).")
 input_option = click.option("-i", "--input-folder", type=_FOLDER, required=True, help="Folder of the originals.")
-archive_option = click.option("-a", "--archive-folder", type=_FOLDER, help="Folder that originals are archived in.")
+archive_option = click.option("-a", "--archive-folder", type=_FOLDER, help="Folder of the archived originals.")
 
 
 def output_option(*, required: bool, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
-    """The flag -o, which not every verb needs."""
+    """The flag -o, `required` or not."""
     return click.option("-o", "--output-folder", type=_FOLDER, required=required, help=text)
 
 
 @dataclass(frozen=True, slots=True)
 class ChainOptions:
-    """What the flags of a chain verb say. `database` may hold a password."""
+    """The values of the flags of a chain verb. `database` may contain a password."""
 
     input_folder: Path
     output_folder: Path
@@ -52,7 +52,7 @@ class ChainOptions:
             raise click.BadParameter(f"{self.date_from} is later than --to {self.date_to}", param_hint="--from")
 
     def overrides(self) -> dict[str, Any]:
-        """The settings that the flags change. A database named here is meant to be used."""
+        """The settings that the flags change. `database` also switches write_exif_to_db on."""
         values: dict[str, Any] = {}
         if self.state is not None:
             values["state_dir"] = str(self.state)
@@ -71,12 +71,12 @@ _CHAIN_OPTIONS: Final = (
     archive_option,
     log_option,
     config_option,
-    click.option("--skip-clear-cache", is_flag=True, help="Leave leftovers and waiting rows of earlier runs alone."),
+    click.option("--skip-clear-cache", is_flag=True, help="Ignore leftovers and waiting rows of earlier runs."),
     click.option("--database", metavar="NAME|URL", help="Load into this database: a connection stored by `anonymise db "
                  "configure`, or an SQLAlchemy URL, whose password may be in ANONYMISATION_DB_PASSWORD. Switches "
                  "write_exif_to_db on."),
     click.option("--state", "--state-dir", "state", type=_FOLDER, help="State folder (state_dir)."),
-    click.option("--force-remask", is_flag=True, help="Mask again what is done already."),
+    click.option("--force-remask", is_flag=True, help="Mask finished pictures again."),
     click.option("--folder", "folders", multiple=True, metavar="PATTERN", help="Only this folder below the input "
                  "folder and those below it, or a shell pattern; may be given several times."),
     click.option("--date", "capture_date", type=_DAY, help="Only folders captured that day."),
@@ -86,7 +86,7 @@ _CHAIN_OPTIONS: Final = (
 
 
 def chain_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the flags of the chain; they arrive as its keyword `options`."""
+    """Add the flags of the chain to a verb; it gets them as its keyword `options`."""
 
     @functools.wraps(function)
     def wrapper(**flags: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Progress of a run: a bar over all pictures and one over the folder on a terminal, lines of the log elsewhere."""
+"""Progress of a run: on a terminal a bar for all pictures and one for the folder, elsewhere lines in the log."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _NAME_WIDTH: Final = 36
 
 
 class RunProgress:
-    """Told what happens in a run, it draws the bars (on a terminal) and writes a line per folder to the log."""
+    """Draws the bars (on a terminal) and writes a line per folder to the log, from the events of a run."""
 
     def __init__(self, console: Console) -> None:
         columns = (
@@ -30,7 +30,7 @@ class RunProgress:
             TimeRemainingColumn(elapsed_when_finished=True),
             TextColumn("{task.fields[note]}", style="red", markup=False),
         )
-        # Without redirection of stdout: results are printed after the bars are gone.
+        # Without redirection of stdout, because results are printed after the bars.
         self._bars = Progress(
             *columns, console=console, transient=True, redirect_stdout=False, disable=not console.is_terminal
         )
@@ -50,18 +50,18 @@ class RunProgress:
         self._bars.stop()
 
     def found(self, finding: Finding) -> None:
-        """A folder that has something to do makes the whole larger."""
+        """Discovery found something; the pictures of a folder with work left are added to the total."""
         if isinstance(finding, FoundFolder) and finding.pending:
             self.expect(finding.pictures)
 
     def expect(self, pictures: int) -> None:
-        """So many more pictures will come."""
+        """Add `pictures` to the total."""
         self._pictures += pictures
         if self._bars.tasks[0].total is None:
             self._bars.update(self._all, description=_short("pictures found"), completed=self._pictures)
 
     def folder(self, folder: FoundFolder) -> None:
-        """The work on a folder begins."""
+        """The run begins a folder."""
         self._log.info("%s: %s, %d to do", folder.folder, _pictures(folder.pictures), folder.pending)
         if self._bars.tasks[0].total is None:
             self._bars.reset(self._all, description=_short("all pictures"), completed=0)
@@ -71,14 +71,14 @@ class RunProgress:
         )
 
     def picture(self, outcome: ImageOutcome) -> None:
-        """A picture is through the mask step."""
+        """The mask step has finished a picture."""
         self._log.debug("%s: %s %s", outcome.picture, outcome.status, dict(outcome.objects) or "")
         self._failed += outcome.status is Status.FAILED
         self._bars.advance(self._folder)
         self._bars.update(self._all, advance=1, note=f"{self._failed} failed" if self._failed else "")
 
     def report(self, report: FolderReport) -> None:
-        """The work on a folder is over."""
+        """The run has finished a folder."""
         if report.mask is not None:
             self._log.info("%s: %s", report.folder, describe(report.mask))
 
@@ -91,8 +91,8 @@ def describe(report: MaskReport) -> str:
         "failed": report.failed,
         "known to fail": report.known_failed,
     }
-    told = ", ".join(f"{number} {label}" for label, number in counts.items() if number)
-    return f"{told or 'no pictures'} ({report.seconds:.0f} s)"
+    listed = ", ".join(f"{number} {label}" for label, number in counts.items() if number)
+    return f"{listed or 'no pictures'} ({report.seconds:.0f} s)"
 
 
 def _pictures(number: int) -> str:
@@ -100,7 +100,7 @@ def _pictures(number: int) -> str:
 
 
 def _short(name: str) -> str:
-    """The end of a name, which tells folders apart, in a fixed width so that the bars stand below each other."""
+    """The end of a name, which distinguishes folders, in a fixed width so that the bars are aligned."""
     text = Text(one_line(name))
     if text.cell_len > _NAME_WIDTH:
         text = Text(f"…{one_line(name)[-_NAME_WIDTH + 1 :]}")

@@ -1,4 +1,4 @@
-"""`anonymise release`: the release step alone."""
+"""`anonymise release`: only the release step."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from anonymisation.cli.steps import finish, run_step
 @click.command("release")
 @chain_options
 def release_command(options: ChainOptions) -> None:
-    """Remove each original whose archive copy, masked picture and record are verified now.
+    """Verify archive copy, masked picture and record of each original, then remove the original.
 
-    Only with delete_input: True in the configuration, and an archive folder.
+    Needs delete_input: True in the configuration, and an archive folder.
     """
     session = open_session(options)
     if not session.workspace.settings.delete_input:
-        session.out.print("delete_input is False: every original stays.")
+        session.out.print("delete_input is False: no original is removed.")
     report = run_step(session, "release", lambda folder: release_folder(session.workspace, folder.folder))
     finish(session, report, "release", (("released", "released"), ("kept", "kept"), ("not verified", "failed")))

@@ -23,15 +23,15 @@ from anonymisation.reporting.summary import render_summary
 
 @click.command("run")
 @chain_options
-@click.option("--dry-run", is_flag=True, help="List what would be done and how long it would take; touch nothing.")
+@click.option("--dry-run", is_flag=True, help="List the work and estimate its time; change nothing.")
 def run_command(options: ChainOptions, dry_run: bool) -> None:
-    """Mask, archive, load, check and release every folder that has something left to do.
+    """Mask, archive, load, check and release every folder that has work left.
 
-    A picture or folder that fails stops no other; the summary names each with its reason.
+    A picture or folder that fails does not stop the others; the summary lists each failure with its reason.
     """
     session = open_session(options)
     if dry_run:
-        _tell_plan(session)
+        _print_plan(session)
         return
     with _mail_if_stopped(session):
         started = time.monotonic()
@@ -47,7 +47,7 @@ def run_command(options: ChainOptions, dry_run: bool) -> None:
     click.get_current_context().exit(report.exit_code)
 
 
-def _tell_plan(session: Session) -> None:
+def _print_plan(session: Session) -> None:
     plan = make_plan(session.workspace, session.selection)
     text = render_plan(plan)
     session.log(text)
@@ -79,7 +79,7 @@ def _run(session: Session) -> RunReport:
             on_report=ended,
             clean_up=not session.options.skip_clear_cache,
         )
-    # Folders in which everything is done are counted too, so that the numbers of the summary add up.
+    # Finished folders count as well, so that the numbers of the summary add up.
     return replace(report, folders=(*report.folders, *idle), selection=session.selected)
 
 
@@ -108,14 +108,14 @@ def _places(session: Session, report: RunReport) -> str:
         "database": session.workspace.database_url if session.workspace.settings.write_exif_to_db else None,
         "log": session.log_file,
     }
-    told = [(label, hide_credentials(str(place))) for label, place in places.items() if place is not None]
-    width = max(len(label) for label, _ in told)
-    return "\n".join(f"{label:<{width}}  {place}" for label, place in told)
+    listed = [(label, hide_credentials(str(place))) for label, place in places.items() if place is not None]
+    width = max(len(label) for label, _ in listed)
+    return "\n".join(f"{label:<{width}}  {place}" for label, place in listed)
 
 
 @contextmanager
 def _mail_if_stopped(session: Session) -> Iterator[None]:
-    """An error that ends the run is mailed, and goes on."""
+    """Mail an error that ends the run, and raise it again."""
     try:
         yield
     except Exception as error:

@@ -1,4 +1,4 @@
-"""What a verb of the chain works with: workspace, log, mail and terminal, opened from its flags."""
+"""The session of a chain verb: workspace, log, mail and terminal, opened from its flags."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Session:
 
     @property
     def selection(self) -> Selection:
-        """Which folders the flags ask for."""
+        """The folders that the flags select."""
         options = self.options
         return Selection(
             capture_date=options.capture_date,
@@ -51,46 +51,46 @@ class Session:
 
     @property
     def selected(self) -> str:
-        """The flags that choose folders, for messages; empty when there are none."""
+        """The flags that select folders, for messages; empty if there are none."""
         options = self.options
         asked = [f"--folder {pattern}" for pattern in options.folders]
         days = (("--date", options.capture_date), ("--from", options.date_from), ("--to", options.date_to))
         return ", ".join([*asked, *(f"{flag} {day}" for flag, day in days if day is not None)])
 
     def warn_of_no_match(self, report: RunReport) -> None:
-        """A selection that chooses nothing is more likely mistyped than meant."""
+        """Warn if the flags select no folder: they are probably mistyped."""
         if self.selected and not report.folders:
             logging.getLogger(__name__).warning("no capture folder matches %s", one_line(self.selected))
 
     def log(self, text: str) -> None:
-        """Write to the log file what the terminal shows by itself."""
+        """Write text to the log file only; the terminal shows it already."""
         logging.getLogger(__name__).info("%s", text, extra=FILE_ONLY)
 
     def send_waiting_rows(self) -> str | None:
-        """Send the rows that wait from earlier runs, unless told not to; what is wrong with them, if anything is."""
+        """Send the rows that wait from earlier runs, except with --skip-clear-cache; returns a problem, or None."""
         if self.options.skip_clear_cache:
             return None
         log = logging.getLogger(__name__)
         try:
             report = send_waiting_rows(self.workspace)
         except DatabaseUnavailableError as error:
-            log.warning("rows of earlier runs go on waiting: %s", error)
+            log.warning("rows of earlier runs still wait: %s", error)
             return None
         except LoadFailedError as error:
             return f"rows of earlier runs: {error}"
         if report is None:
             return None
         if report.resent:
-            log.info("%d rows that waited from earlier runs are in the database now", report.resent)
+            log.info("%d rows that waited from earlier runs are now in the database", report.resent)
         refused = [f"{failure.picture}: {failure.reason}" for failure in report.failed]
         return f"rows of earlier runs were refused: {'; '.join(refused)}" if refused else None
 
 
 def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None = None) -> Session:
-    """Check flags and configuration, then begin to log.
+    """Check flags and configuration, then start logging.
 
     Raises:
-        ConfigurationError: with every problem; nothing was touched.
+        ConfigurationError: flags or configuration have problems (lists all); nothing was touched.
         ShareUnavailableError: the log file cannot be written.
     """
     silence_tensorflow()
@@ -107,7 +107,7 @@ def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None
     log_file = start_logging(workspace.settings, err, options.log_folder, secrets)
     if options.database is not None and is_url(options.database) and make_url(options.database).password is not None:
         logging.getLogger(__name__).warning(
-            "--database: everyone on this machine can read the password in its URL while this runs; give it in %s, or "
+            "--database: everyone on this machine can read the password in its URL during the run; give it in %s, or "
             "store the connection with `anonymise db configure`", PASSWORD_VARIABLE,
         )  # fmt: skip
     output = workspace.shares.output if workspace.settings.draw_mask else None
@@ -118,7 +118,7 @@ def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None
 def start_logging(
     settings: Settings, console: Console, log_folder: Path | None, secrets: tuple[str, ...] = ()
 ) -> Path | None:
-    """Log until the program ends, so that also what ends it is in the log; the log file's path, if there is one."""
+    """Log until the program ends, including its last error; returns the log file's path, if there is a file."""
     root = click.get_current_context().find_root()
     logged = root.with_resource(logging_to(settings, console, log_folder, secrets))
     root.meta[LOG_FILE_KEY] = logged.file
@@ -127,15 +127,15 @@ def start_logging(
 
 
 def output_console() -> Console:
-    """The terminal for results; names of folders and pictures are shown as they are, without markup."""
+    """The terminal for results, without markup, so that names of folders and pictures are shown unchanged."""
     return Console(markup=False, highlight=False, soft_wrap=True, emoji=False)
 
 
 def _with_password(workspace: Workspace) -> tuple[Workspace, tuple[str, ...]]:
-    """Add the password of the environment to a database address that has a user and no password; name the secrets."""
+    """Add the environment's password to a database address with a user and no password; also returns the secrets."""
     password = os.environ.get(PASSWORD_VARIABLE)
     secrets = [password]
-    if workspace.settings.write_exif_to_db:  # else the address is neither checked nor used
+    if workspace.settings.write_exif_to_db:  # otherwise the address is neither checked nor used
         url = make_url(workspace.database_url)
         if password and url.password is None and url.username is not None:
             url = url.set(password=password)

@@ -1,4 +1,4 @@
-"""One step of the chain over all folders, with a table of what it did."""
+"""One step of the chain over all folders, with a table of the results."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def run_step(
     broken: str | None = None,
     on_found: Callable[[FoundFolder], None] | None = None,
 ) -> RunReport:
-    """Call the step for every folder; what stops it in one folder is told in its report and stops no other.
+    """Call the step for every folder. An error in one folder goes into its report and does not stop the others.
 
-    `on_found` is told every folder before the first is begun. `broken` is something that went wrong before, and keeps
-    the whole from being complete.
+    `on_found` is called with every folder before the step begins with the first. `broken` is an earlier problem that
+    makes the run incomplete.
 
     Raises:
-        ShareUnavailableError: the input folder, or the place of another, cannot be reached.
+        ShareUnavailableError: the input folder, or another share, cannot be reached.
     """
     started = time.monotonic()
     folders = all_folders(session.workspace, session.selection, released_too=released_too)
@@ -59,7 +59,7 @@ def run_step(
 
 
 def finish(session: Session, report: RunReport, step: str, columns: Sequence[Column]) -> None:
-    """Print the table and what failed, and end with the exit code that follows."""
+    """Print the table and the failures, and end with the report's exit code."""
     session.warn_of_no_match(report)
     print_table(session.out, _table(report, step, columns))
     problems = render_problems(report)
@@ -75,7 +75,7 @@ def _one(step: str, call: StepCall, folder: FoundFolder) -> FolderReport:
         return replace(report, **{step: call(folder)})
     except AnonymisationError as error:
         return replace(report, error=str(error), error_exit_code=error.exit_code)
-    except Exception as error:  # a fault in one folder must not keep the others from their step
+    except Exception as error:  # an error in one folder must not stop the others
         logging.getLogger(__name__).exception("%s: unexpected error", folder.folder)
         return replace(report, error=f"{type(error).__name__}: {error}", error_exit_code=1)
 

@@ -10,7 +10,7 @@ _WIDEST = 10_000
 
 
 def print_table(console: Console, table: Table) -> None:
-    """Print a table; where the output is no terminal it is as wide as it needs, so that no path is broken."""
+    """Print a table; outside a terminal it is as wide as needed, so that no path is broken."""
     if not console.is_terminal:
         wanted = Measurement.get(console, console.options.update(max_width=_WIDEST), table).maximum
         console.width = max(console.width, wanted)

@@ -1,4 +1,4 @@
-"""How a table is: its rows, and those that wait for it; and what an administrator reads before doing something."""
+"""Facts about a table for an administrator: its rows, the rows that wait for it, and the SQL for its geometry."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class WaitingRows:
 
 
 def spatial_metadata_sql(layout: TableLayout, dialect: Dialect, kind: str) -> list[str]:
-    """The statements that describe and index the geometry columns, with their values, to be read by a person."""
+    """The statements that describe and index the geometry columns, with their values, for a person to read."""
     made, table = compiler(_DRIVERS[kind]), make_table(layout, dialect)
     described = [
         str(
@@ -51,16 +51,16 @@ def count_rows(target: DatabaseTarget) -> int | None:
     url = target.engine.url
     is_file = url.get_backend_name() == "sqlite" and url.database is not None
     if is_file and Path(url.database or "").parent.is_dir() and not Path(url.database or "").exists():
-        return None  # asking would make an empty file
+        return None  # a query would create an empty file
     with transaction(target, creating=False) as connection:
         return _count(connection, target)
 
 
 def require_owner(target: DatabaseTarget) -> None:
-    """USER_SDO_GEOM_METADATA is that of the login, so the table must be in the login's own schema.
+    """Refuse an Oracle table outside the login's own schema: USER_SDO_GEOM_METADATA belongs to the login.
 
     Raises:
-        ConfigurationError: it is not.
+        ConfigurationError: the table is in another schema.
     """
     schema, user = target.table.schema, target.engine.url.username or ""
     if target.engine.url.get_backend_name() == "oracle" and schema and schema.upper() != user.upper():
@@ -79,9 +79,9 @@ def waiting_rows(state: Path) -> list[WaitingRows]:
 
 
 def last_load(target: DatabaseTarget, state: Path) -> float | None:
-    """When rows for this table last came to the spool of `state` or left it (seconds since 1970); None: never."""
+    """The last time that rows for this table entered or left the spool of `state` (seconds since 1970); None: never."""
     try:
-        # Every batch puts a file into the folder and takes it out again, which changes the folder.
+        # Every batch creates a file in the folder and removes it, which changes the folder's time.
         return (state / "spool" / target.key(state)).stat().st_mtime
     except FileNotFoundError:
         return None

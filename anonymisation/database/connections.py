@@ -1,7 +1,7 @@
 """Stored connections: how to reach a database, one JSON file each, with the password encrypted in it.
 
-The encrypted part holds everything once more beside the password, so that whoever can change the file can neither read
-the password nor have it sent to another host.
+The encrypted part repeats all other fields next to the password. So a person who can change the file can neither read
+the password nor redirect it to another host.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _FORMAT: Final = 1
 _MODE: Final = 0o600  # the owner's alone
 _FOLDER_MODE: Final = 0o700
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-# Oracle's Easy Connect in its plain form; what else a DSN can be goes to the driver as it is.
+# Oracle's Easy Connect in its plain form; every other form of DSN goes to the driver unchanged.
 # https://docs.oracle.com/en/database/oracle/oracle-database/23/netag/configuring-naming-methods.html
 _EASY_CONNECT: Final = re.compile(
     r"(?://)?(?P<host>[^\s:/?#()@]+)(?::(?P<port>[0-9]{1,5}))?/(?P<service>[^\s:/?#()@]+)"
@@ -43,10 +43,10 @@ _MAKE_AGAIN: Final = "make it again with `anonymise db configure`"
 
 @dataclass(frozen=True, slots=True)
 class StoredConnection:
-    """How to reach a database, without the password; `table` names the layout. Without `user` there is no password.
+    """The address of a database without the password; `table` names the layout. Without `user` there is no password.
 
     Raises:
-        ConfigurationError: the name cannot be a file's, or `dsn` cannot be used or holds a password.
+        ConfigurationError: the name is no valid file name, or `dsn` cannot be used or holds a password.
     """
 
     name: str
@@ -71,7 +71,7 @@ def connection_url(dsn: str, user: str | None, password: str | None = None) -> U
     """The URL of a DSN: Oracle's Easy Connect (host:port/service), TNS alias or descriptor, or an SQLAlchemy URL.
 
     Raises:
-        ConfigurationError: it is none of these, or holds a password. The message does not quote it.
+        ConfigurationError: the DSN is none of these, or holds a password. The message does not quote the DSN.
     """
     protocol = dsn.partition("://")[0] if "://" in dsn else ""
     if protocol and protocol.lower() not in _ORACLE_PROTOCOLS:
@@ -82,7 +82,7 @@ def connection_url(dsn: str, user: str | None, password: str | None = None) -> U
         if url.get_backend_name() not in _KINDS:
             raise _refused("dsn", f"expected a database of kind {', '.join(_KINDS)}")
         if url.password is not None or "password" in url.query:
-            raise _refused("dsn", "holds a password; leave it out, it is asked for and stored encrypted")
+            raise _refused("dsn", "holds a password; leave it out: the command asks for it and stores it encrypted")
         return url.set(username=user, password=password)
     if not dsn.strip():
         raise _refused("dsn", "is empty, expected host:port/service or an SQLAlchemy URL")
@@ -96,12 +96,12 @@ def connection_url(dsn: str, user: str | None, password: str | None = None) -> U
 
 
 def is_url(address: str) -> bool:
-    """Whether a database is named by a URL; otherwise it is the name of a stored connection."""
+    """Whether `address` is a URL; otherwise it is the name of a stored connection."""
     return "://" in address
 
 
 def default_folder() -> Path:
-    """Where connection files lie unless a folder is named: as ANONYMISATION_CONNECTIONS_DIR says, or the user's."""
+    """The default folder of connection files: ANONYMISATION_CONNECTIONS_DIR, or the user's own."""
     named = os.environ.get(FOLDER_VARIABLE)
     return Path(named) if named else user_config_path("image-anonymisation", appauthor=False) / "connections"
 
@@ -143,16 +143,16 @@ class ConnectionStore:
         """The connection of that name, without its password.
 
         Raises:
-            ConfigurationError: there is none, or its file is damaged.
+            ConfigurationError: there is no such connection, or its file is damaged.
         """
         content = self._content(name)
         return StoredConnection(name=name, **{key: content[key] for key in _DESCRIPTION})
 
     def unlock(self, name: str, environment: Mapping[str, str] | None = None) -> URL:
-        """The URL of the connection of that name, password and all.
+        """The URL of the connection of that name, with its password.
 
         Raises:
-            ConfigurationError: as `read`; or the key is missing, or is another one, or the file was changed.
+            ConfigurationError: as `read`; or the key is missing or is a different one, or the file was changed.
         """
         connection, content, path = self.read(name), self._content(name), str(self.path(name))
         if content["encrypted"] is None:
@@ -172,7 +172,7 @@ class ConnectionStore:
         return connection.url(password)
 
     def _content(self, name: str) -> dict[str, Any]:
-        if not _NAME.fullmatch(name):  # perhaps a mistyped URL: the text is not repeated, it may hold a password
+        if not _NAME.fullmatch(name):  # perhaps a mistyped URL with a password, so the message does not quote it
             message = "expected the name of a stored connection, or an SQLAlchemy URL"
             raise ConfigurationError([ConfigProblem("database", "address", message)])
         path = self.path(name)

@@ -1,4 +1,4 @@
-"""The key that stored passwords are encrypted with: in ORACLE_KEY, or in the keyring of the operating system."""
+"""The key that encrypts stored passwords: from ORACLE_KEY, or from the keyring of the operating system."""
 
 from __future__ import annotations
 
@@ -27,26 +27,26 @@ _HOW_TO_MAKE_ONE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Key:
-    """A Fernet key (32 bytes, URL-safe base64), and where it was found.
+    """A Fernet key (32 bytes, URL-safe base64), and its source.
 
     Raises:
-        ConfigurationError: the text is no such key.
+        ConfigurationError: the text is not a Fernet key.
     """
 
     text: str = field(repr=False)
     source: str
 
     def __post_init__(self) -> None:
-        if not _KEY.fullmatch(self.text):  # stricter than the decoder, which passes over what is no base64
-            raise _refused(f"what stands there is no Fernet key; {_HOW_TO_MAKE_ONE}", self.source)
+        if not _KEY.fullmatch(self.text):  # stricter than the decoder, which ignores characters outside base64
+            raise _refused(f"the value is not a Fernet key; {_HOW_TO_MAKE_ONE}", self.source)
 
     @property
     def fingerprint(self) -> str:
-        """Tells keys apart and gives nothing away: 12 hexadecimal digits of the SHA-256 of 256 random bits."""
+        """Identifies the key without revealing it: 12 hexadecimal digits of the SHA-256 of 256 random bits."""
         return hashlib.sha256(self.text.encode("ascii")).hexdigest()[:12]
 
     def fernet(self) -> Fernet:
-        """What encrypts and decrypts with this key (AES-128-CBC and HMAC-SHA-256)."""
+        """The cipher with this key (AES-128-CBC and HMAC-SHA-256)."""
         return Fernet(self.text)
 
 
@@ -59,7 +59,7 @@ def find_key(environment: Mapping[str, str] | None = None) -> Key:
     """The key of the environment variable ORACLE_KEY, else that of the keyring.
 
     Raises:
-        ConfigurationError: there is none, or it is no key.
+        ConfigurationError: there is no key, or its text is not a key.
     """
     key = _environment_key(environment) or _keyring_key()
     if key is None:
@@ -68,10 +68,10 @@ def find_key(environment: Mapping[str, str] | None = None) -> Key:
 
 
 def find_or_make_key(environment: Mapping[str, str] | None = None) -> Key:
-    """The key as `find_key` finds it; where there is none, a new one that the keyring keeps from now on.
+    """The key of `find_key`; if there is none, a new key, which the keyring then stores.
 
     Raises:
-        ConfigurationError: there is none, and no keyring that could keep one.
+        ConfigurationError: there is no key, and no keyring to store one.
     """
     key = _environment_key(environment) or _keyring_key()
     if key is not None:
@@ -96,7 +96,7 @@ def _environment_key(environment: Mapping[str, str] | None) -> Key | None:
 
 
 def _keyring_key() -> Key | None:
-    import keyring  # only now: it looks for the desktop's services
+    import keyring  # imported late, because it looks for the desktop's services
     from keyring.errors import KeyringError
 
     try:

@@ -1,4 +1,4 @@
-"""What an administrator does with the table: create it, drop it, describe its geometry."""
+"""An administrator's work on the table: create it, drop it, describe its geometry."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def ddl(kind: str, layout: TableLayout, schema: str | None = None) -> str:
 
 
 def create_table(target: DatabaseTarget) -> None:
-    """Create the table and whatever makes its geometry known.
+    """Create the table, with the description of its geometry where the dialect needs it.
 
     Raises:
         ConfigurationError: the table is there already, or the login may not create it.
@@ -36,7 +36,7 @@ def create_table(target: DatabaseTarget) -> None:
 
 
 def drop_table(target: DatabaseTarget) -> bool:
-    """Drop the table with all its rows; False where there was none.
+    """Drop the table with all its rows; returns False if there is no table.
 
     Raises:
         ConfigurationError: the login may not drop it.
@@ -51,12 +51,12 @@ def drop_table(target: DatabaseTarget) -> bool:
 
 
 def insert_spatial_metadata(target: DatabaseTarget) -> int:
-    """Describe the geometry columns to the database where it wants that (Oracle), replacing what is there; index them.
+    """Describe and index the geometry columns where the database needs it (Oracle); replaces an existing description.
 
-    Returns how many columns were described; 0 where creating the table has told all.
+    Returns the number of described columns; 0 if creating the table describes them.
 
     Raises:
-        ConfigurationError: the login may not do that.
+        ConfigurationError: the login lacks the right.
         DatabaseUnavailableError: the database cannot be reached.
     """
     statements = target.dialect.spatial_metadata(target.layout, target.table)
@@ -79,7 +79,7 @@ def table_exists(target: DatabaseTarget) -> bool:
     found: Sequence[object] | None = None
     with contextlib.suppress(_MissingTable), transaction(target, creating=False) as connection:
         try:
-            never = sa.literal_column("1") == sa.literal_column("0")  # sa.false() is no SQL to every database
+            never = sa.literal_column("1") == sa.literal_column("0")  # sa.false() is not valid in every database
             found = connection.execute(sa.select(target.table.primary_key.columns[0]).where(never)).all()
         except sa.exc.DBAPIError as error:
             if target.dialect.fault(error) is not Fault.MISSING:
@@ -88,5 +88,5 @@ def table_exists(target: DatabaseTarget) -> bool:
     return found is not None
 
 
-class _MissingTable(Exception):  # noqa: N818 - leaves a transaction, and no further
+class _MissingTable(Exception):  # noqa: N818 - only leaves the transaction
     """The table is not there."""

@@ -1,4 +1,4 @@
-"""SQL of a person's own: a script's statements, run in one transaction."""
+"""A user's SQL script, run in one transaction."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _SHOWN: Final = 60  # characters of a statement in a message
 
 @dataclass(frozen=True, slots=True)
 class StatementResult:
-    """What one statement gave: columns and rows of a query, or how many rows it changed (None where not told)."""
+    """The result of one statement: columns and rows of a query, or the number of changed rows (None: unknown)."""
 
     statement: str
     columns: tuple[str, ...]
@@ -34,8 +34,8 @@ class StatementResult:
 def split_statements(script: str) -> list[str]:
     """The statements of an SQL script, without the semicolons that end them.
 
-    Lines with nothing but `/` end statements too, as in SQL*Plus; what stands between them then is one statement each,
-    so that PL/SQL blocks stay whole.
+    If there are lines with only `/`, as in SQL*Plus, these lines separate the statements instead of semicolons, so that
+    PL/SQL blocks stay whole.
     """
     lines = script.splitlines()
     if any(line.strip() == "/" for line in lines):
@@ -53,14 +53,14 @@ def split_statements(script: str) -> list[str]:
 
 
 def _split_at_semicolons(script: str) -> list[str]:
-    # sqlparse takes a backslash for MySQL's escape; in standard SQL it is a character like any other, and ends many a
-    # Windows path. So another character stands in for it: a private one that the script does not use.
+    # sqlparse treats a backslash as MySQL's escape. In standard SQL it is an ordinary character, and Windows paths may
+    # end with it. So a private character that the script does not use replaces it.
     stand_in = next(letter for letter in map(chr, range(0xE000, 0xF900)) if letter not in script)
     return [part.replace(stand_in, "\\") for part in sqlparse.split(script.replace("\\", stand_in))]
 
 
 def execute_sql(target: DatabaseTarget, statements: Sequence[str], *, limit: int = 1000) -> list[StatementResult]:
-    """Run the statements as they stand, in one transaction; of each result the first `limit` rows are kept.
+    """Run the statements unchanged in one transaction; each result keeps its first `limit` rows.
 
     Raises:
         WorkFailedError: the database refused one of them; the transaction was rolled back.
@@ -68,7 +68,7 @@ def execute_sql(target: DatabaseTarget, statements: Sequence[str], *, limit: int
         DatabaseUnavailableError: the database cannot be reached, or the connection broke.
     """
     with transaction(target, creating=False) as connection:
-        # Percent signs and colons in the text are the text's own.
+        # Percent signs and colons are text, not parameters.
         plain = connection.execution_options(no_parameters=True)
         return [
             _execute(plain, target, statement, f"statement {number} of {len(statements)}", limit)
@@ -99,7 +99,7 @@ def _execute(
 
 def _aftermath(target: DatabaseTarget) -> str:
     if target.engine.url.get_backend_name() == "oracle":
-        return "The transaction was rolled back; what stands is what Oracle commits by itself (CREATE, ALTER, DROP)."
+        return "The transaction was rolled back, except statements that Oracle commits by itself (CREATE, ALTER, DROP)."
     return "The transaction was rolled back: nothing was changed."
 
 
@@ -109,20 +109,20 @@ def _beginning(statement: str) -> str:
 
 
 def _read(value: object) -> object:
-    """Long text comes from Oracle as a handle that must be read while the connection is open."""
+    """A column's value. Oracle returns long text as a handle, which must be read while the connection is open."""
     read = getattr(value, "read", None)
     return read() if callable(read) else value
 
 
 def _trimmed(statement: str) -> str:
-    """Without white space and comments around it, and without its last semicolon unless that belongs to a program."""
+    """The statement without surrounding white space and comments, and without a last semicolon unless it is PL/SQL."""
     tokens: list[Token] = [
         token
         for parsed in sqlparse.parse(statement)
         for token in parsed.flatten()  # type: ignore[no-untyped-call]
     ]
     words = [token.normalized.upper() for token in tokens if not token.is_whitespace and token.ttype not in T.Comment]
-    # Blocks of PL/SQL, and what is made of them, end with a semicolon of their own.
+    # The semicolon at the end of a PL/SQL block or program belongs to it.
     is_program = words[:1] in (["BEGIN"], ["DECLARE"]) or (
         words[:1] in (["CREATE"], ["CREATE OR REPLACE"]) and not _PROGRAMS.isdisjoint(words[1:4])
     )

@@ -1,4 +1,4 @@
-"""A table in a database: opening it, transactions on it, asking what is there."""
+"""A table in a database: opening it, transactions on it, queries for existing rows."""
 
 from __future__ import annotations
 
@@ -31,24 +31,24 @@ EMBEDDED_NAME: Final = "pictures.gpkg"
 _NO_URL: Final = "cannot be used, expected an SQLAlchemy URL such as sqlite:////folder/file.gpkg"
 _PROBLEMS: Final[Mapping[Fault, str]] = MappingProxyType(
     {
-        Fault.LOGIN: "the database does not let this login in ({reason}). Waiting does not help: mend user, password, "
-        "name of the database or TLS options with `anonymise db configure`, in the URL or in Airflow's Connection, and "
-        "try it with `anonymise db status`",
+        Fault.LOGIN: "the database refuses this login ({reason}). Waiting does not help: correct user, password, name "
+        "of the database or TLS options with `anonymise db configure`, in the URL or in Airflow's Connection, and test "
+        "the login with `anonymise db status`",
         Fault.MISSING: "the table is not there ({reason}); create it with `anonymise db create-table`",
         Fault.EXISTS: "is there already ({reason})",
-        Fault.SETUP: "the table does not fit its layout, or the login may not use it ({reason}); mend that, or choose "
+        Fault.SETUP: "the table does not fit its layout, or the login may not use it ({reason}); fix this, or choose "
         "another table with db_table",
     }
 )
 
 
 class ConnectionLostError(DatabaseUnavailableError):
-    """The connection or the transaction was cut off; the same may succeed at once with a new one."""
+    """The connection or the transaction broke; a retry with a new one may succeed at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseTarget:
-    """Where rows go. `place` names the database in messages: no user, password or option of the URL is in it."""
+    """The table to load rows into. `place` names the database in messages, without user, password or options."""
 
     layout: TableLayout
     dialect: Dialect
@@ -58,9 +58,9 @@ class DatabaseTarget:
     writer: RowWriter = field(repr=False)
 
     def key(self, state: Path) -> str:
-        """A name for this table of this database, fit for a folder, the same on every worker that shares `state`.
+        """A folder name for this table of this database, the same on every worker that shares `state`.
 
-        An SQLite file below the state folder is known by its path in there, since workers may mount it elsewhere.
+        An SQLite file below the state folder is named by its path relative to it, because mount points may differ.
         """
         database = self.engine.url.database or ""
         if self.engine.url.get_backend_name() == "sqlite":
@@ -72,7 +72,7 @@ class DatabaseTarget:
 
 
 def load_dialect(kind: str) -> Dialect:
-    """The dialect for databases of `kind`: sqlite, postgresql or oracle. Its driver is imported only now.
+    """The dialect for databases of `kind`: sqlite, postgresql or oracle. Imports its driver.
 
     Raises:
         ConfigurationError: there is no such dialect, or its driver is not installed.
@@ -92,7 +92,7 @@ def open_target(
 ) -> DatabaseTarget:
     """The table of `layout` in the database at `url` (SQLAlchemy form); nothing is connected yet.
 
-    `schema` is that of the table, where it is not the login's own; SQLite has none. `dialect` stands in for that of the
+    `schema` is the table's, if it is not the login's own; SQLite has no schemas. `dialect` replaces the dialect of the
     URL.
 
     Raises:
@@ -110,7 +110,7 @@ def open_target(
 
 
 def require_usable(url: str | sa.URL, schema: str | None = None) -> None:
-    """Refuse what `open_target` would refuse of every table; nothing is connected.
+    """Check a URL as `open_target` does, without a table; nothing is connected.
 
     Raises:
         ConfigurationError: as `open_target`.
@@ -123,7 +123,7 @@ def _open_engine(url: str | sa.URL, dialect: Dialect | None, schema: str | None)
         parsed = sa.make_url(url)
         backend = parsed.get_backend_name()
     except (ArgumentError, NoSuchModuleError, ValueError):
-        raise _unusable(_NO_URL) from None  # the message of the cause may quote the URL, and with it a password
+        raise _unusable(_NO_URL) from None  # the cause's message may quote the URL with a password
     dialect = dialect or load_dialect(backend)
     if schema is not None and (backend == "sqlite" or not is_identifier(schema)):
         wanted = f"a letter, then letters, digits or _, up to {MAX_IDENTIFIER}, and not for SQLite"
@@ -137,12 +137,12 @@ def _open_engine(url: str | sa.URL, dialect: Dialect | None, schema: str | None)
 
 
 def embedded_url(state: Path) -> sa.URL:
-    """The default database: an SQLite file in the state folder, whatever characters the folder's name holds."""
+    """The default database: an SQLite file in the state folder, whose name may have any characters."""
     return sa.URL.create("sqlite", database=str(state / EMBEDDED_NAME))
 
 
 def existing_ids(target: DatabaseTarget, ids: Iterable[str]) -> set[str]:
-    """Which of `ids` have a row; asked in pieces, so any number will do.
+    """The ids of `ids` that have a row; queried in pieces, so any number is allowed.
 
     Raises:
         DatabaseUnavailableError: the database cannot be reached.
@@ -154,10 +154,10 @@ def existing_ids(target: DatabaseTarget, ids: Iterable[str]) -> set[str]:
 
 @contextmanager
 def transaction(target: DatabaseTarget, *, creating: bool = True) -> Iterator[sa.Connection]:
-    """One transaction, committed at the end; the table is created first where that is the loader's business.
+    """One transaction, committed at the end; creates the table first if the dialect lets the loader create it.
 
     Raises:
-        ConnectionLostError: the connection or the transaction was cut off; nothing is committed, or all is.
+        ConnectionLostError: the connection or the transaction broke; nothing is committed, or all is.
         DatabaseUnavailableError: the database cannot be reached or stopped answering; nothing is committed, or all is.
         ConfigurationError: the login is refused, or the table is not there or not of this layout.
     """
@@ -187,7 +187,7 @@ def _has_table(connection: sa.Connection, target: DatabaseTarget) -> bool:
 
 
 def make_table(layout: TableLayout, dialect: Dialect, schema: str | None = None) -> sa.Table:
-    """The layout as an SQLAlchemy table, every name quoted whatever it is."""
+    """The layout as an SQLAlchemy table, with every name quoted."""
     name = dialect.identifier(layout.name)
     items: list[sa.Column[object] | sa.CheckConstraint] = []
     for column in layout.columns:
@@ -211,7 +211,7 @@ def _unusable(problem: str) -> ConfigurationError:
 
 
 def _place(url: sa.URL) -> str:
-    """Host, port and database or service, wherever in the URL they stand."""
+    """Host, port and database or service, from the URL or its query."""
     host, port, service = (url.query.get(key, "") for key in ("host", "port", "service_name"))
     where = f"{url.host or host}"
     port = str(url.port or port)

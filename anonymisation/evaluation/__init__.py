@@ -1,1 +1,1 @@
-"""How much of what must be hidden a model hides, and how much it hides by mistake, on annotated pictures."""
+"""Measures how much a model hides, misses and hides by mistake, on annotated pictures."""

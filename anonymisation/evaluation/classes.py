@@ -1,4 +1,4 @@
-"""What annotations may be of: classes, the groups and sizes they are counted by, and other people's names for them."""
+"""The classes of annotations, their groups and sizes, and their names in other data sets."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ VEHICLE: Final = "vehicle"
 GROUPS: Final = (PERSON, VEHICLE)
 LABELS: Final = tuple(kind.label for kind in CLASSES)
 ROWS: Final = (PERSON, VEHICLE, *(label for label in LABELS if label != PERSON))
-"""Everything that figures are given for: person, all vehicles together, and each kind of vehicle."""
+"""The rows of the figures: person, all vehicles together, and each kind of vehicle."""
 
 UNKNOWN: Final = "unknown"
-"""Pixels of which nothing is known: neither missed nor clean."""
+"""Pixels without known truth: neither missed nor clean."""
 CLEAN: Final = "clean"
-"""Something that is not to be hidden."""
+"""Things that must stay visible."""
 
 ALL_SIZES: Final = "all"
 SIZES: Final = ("large", "medium", "small")
@@ -32,35 +32,35 @@ _SMALL_AREA: Final = 32**2
 ClassNames = Mapping[str | int, str]
 """Names (COCO) or numbers (class rasters) of annotated classes → one of the labels, vehicle, unknown or clean."""
 
-# The eleven classes that CamVid is commonly reduced to (SegNet's). Its "car" holds vans, lorries and buses as well, so
-# that it is read as any vehicle; pedestrian and bicyclist are persons.
+# The usual eleven classes of CamVid (SegNet's). Its "car" includes vans, lorries and buses, so it means any vehicle
+# here. Pedestrian and bicyclist are persons.
 CAMVID: Final[ClassNames] = {8: VEHICLE, 9: PERSON, 10: PERSON, 11: UNKNOWN}
 
 
 def group_of(label: str) -> str:
-    """person or vehicle, for one of the six labels or a group."""
+    """The group (person or vehicle) of one of the six labels or of a group."""
     return PERSON if label == PERSON else VEHICLE
 
 
 def size_of(area: float) -> str:
-    """large, medium or small, by the annotated area in pixels."""
+    """The size (large, medium or small) of an annotated area in pixels."""
     if area > _LARGE_AREA:
         return "large"
     return "small" if area < _SMALL_AREA else "medium"
 
 
 def labels_in(names: Iterable[str]) -> frozenset[str]:
-    """The labels that labels and groups stand for."""
+    """The labels in `names`, with groups replaced by their labels."""
     names = set(names)
     vehicles = {label for label in LABELS if label != PERSON} if VEHICLE in names else set()
     return frozenset(vehicles | (names & set(LABELS)))
 
 
 def read_class_names(path: Path) -> ClassNames:
-    """The classes that a YAML or JSON file names, such as `{8: car, 9: person, van: truck, dog: clean}`.
+    """Read the meaning of classes from a YAML or JSON file, such as `{8: car, 9: person, van: truck, dog: clean}`.
 
     Raises:
-        AnnotationsError: it cannot be read, or names what is none of our classes.
+        AnnotationsError: the file cannot be read, or names an unknown class.
     """
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -68,7 +68,7 @@ def read_class_names(path: Path) -> ClassNames:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise AnnotationsError(f"{path}: cannot be read as YAML or JSON: {reason}") from error
     if not isinstance(content, dict) or not content:
-        raise AnnotationsError(f"{path}: expected classes and what they are, such as `8: car`, got {content!r}")
+        raise AnnotationsError(f"{path}: expected classes and their meaning, such as `8: car`, got {content!r}")
     known = (*LABELS, VEHICLE, UNKNOWN, CLEAN)
     for key, value in content.items():
         if not isinstance(key, str | int) or isinstance(key, bool):

@@ -1,4 +1,4 @@
-"""Annotations in the form of COCO's `instances.json`: strict, since a wrong outline would give wrong figures."""
+"""Annotations in the format of COCO's `instances.json`, read strictly, because wrong outlines give wrong figures."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class Category(msgspec.Struct, frozen=True):
 
 
 class Annotation(msgspec.Struct, frozen=True):
-    """An entry of `annotations`; what is marked as a crowd or to be ignored is not held against the model."""
+    """An entry of `annotations`; entries with `iscrowd` or `ignore` do not count against the model."""
 
     id: int
     image_id: int
@@ -49,7 +49,7 @@ class Annotation(msgspec.Struct, frozen=True):
 
 
 class CocoFile(msgspec.Struct, frozen=True):
-    """The parts of `instances.json` that are read."""
+    """The parts of `instances.json` that this module reads."""
 
     images: list[Picture]
     annotations: list[Annotation]
@@ -59,13 +59,13 @@ class CocoFile(msgspec.Struct, frozen=True):
 def open_coco(
     images: Path, annotations: Path, names: ClassNames | None = None, unlabelled: Collection[str] = ()
 ) -> Source:
-    """The pictures in the folder `images` that the file `annotations` is of.
+    """The pictures in the folder `images` that the file `annotations` describes.
 
-    Classes that its `categories` do not declare are not labelled, nor are those in `unlabelled`. `names` tells what
-    its categories are; those that it does not name, and are none of ours by name, are not to be hidden.
+    Classes that its `categories` do not declare are unlabelled, and so are those in `unlabelled`. `names` maps
+    categories to our classes. Other categories count as clean, unless they have the name of one of our classes.
 
     Raises:
-        AnnotationsError: the file cannot be read, contradicts itself, or is of no picture in the folder.
+        AnnotationsError: the file cannot be read, contradicts itself, or describes no picture in the folder.
     """
     content = _read(annotations)
     labels = _labels(content.categories, names or {}, annotations)
@@ -79,7 +79,7 @@ def open_coco(
     for picture in sorted(content.images, key=lambda picture: picture.file_name):
         path = images / _inside(picture.file_name, annotations)
         if not path.is_file():
-            failures.append(Failure(picture.file_name, f"is named by {annotations.name} and is not in {images}"))
+            failures.append(Failure(picture.file_name, f"is listed in {annotations.name} and is not in {images}"))
             continue
         truth = partial(_truth, picture, tuple(own[picture.id]), labels, labelled)
         pictures.append(AnnotatedPicture(picture.file_name, path, truth, partial(_size, picture)))
@@ -95,7 +95,7 @@ def _read(path: Path) -> CocoFile:
         return msgspec.json.decode(path.read_bytes(), type=CocoFile)
     except OSError as error:
         raise AnnotationsError(f"{path}: cannot be read: {error.strerror}") from error
-    except msgspec.DecodeError as error:  # also what is JSON of another form
+    except msgspec.DecodeError as error:  # also for JSON of another form
         raise AnnotationsError(f"{path}: expected COCO annotations (instances.json): {error}") from error
 
 

@@ -1,4 +1,4 @@
-"""Pictures with class rasters beside them, and pictures that are taken to show nothing to hide."""
+"""Pictures with class rasters, and pictures that show nothing to hide."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from anonymisation.workspace.listing import Listing, Problem, join, listings
 def open_rasters(
     images: Path, rasters: Path, names: ClassNames | None = None, unlabelled: Collection[str] = ()
 ) -> Source:
-    """Pictures below `images`, each with a raster of class numbers at the same place below `rasters`, named `.png`.
+    """Pictures below `images`, each with a raster of class numbers (`.png`) at the same path below `rasters`.
 
-    `names` says what the numbers are, CamVid's where it is None; numbers that it does not name are not to be hidden.
+    `names` maps the numbers to classes; None means CamVid's. Other numbers count as clean.
 
     Raises:
-        AnnotationsError: no picture has a raster, or `names` names no class that is to be hidden.
+        AnnotationsError: no picture has a raster, or `names` names no class to hide.
     """
     numbers = _numbers(CAMVID if names is None else names)
     labelled = labels_in(numbers.values()) - set(unlabelled)
@@ -45,12 +45,12 @@ def open_rasters(
     lonely = (path.relative_to(rasters) for path in sorted(rasters.rglob("*.png")))
     reason = f"is a class raster without a picture in {images}"
     failures += [Failure(path.as_posix(), reason) for path in lonely if path.with_suffix("") not in stems]
-    note = "Class rasters know no single instances: pixels only, without sizes."
+    note = "Class rasters have no single instances: pixels only, without sizes."
     return Source("rasters", images, rasters, labelled, tuple(pictures), tuple(failures), (note,))
 
 
 def open_empty(images: Path, unlabelled: Collection[str] = ()) -> Source:
-    """All pictures below `images`, taken to show nothing to hide except, perhaps, of the classes `unlabelled`.
+    """All pictures below `images`. They are assumed to show nothing to hide, except perhaps the classes `unlabelled`.
 
     Raises:
         AnnotationsError: there is no picture.
@@ -63,7 +63,7 @@ def open_empty(images: Path, unlabelled: Collection[str] = ()) -> Source:
 
 
 def _pictures(base: Path) -> tuple[list[str], list[Failure]]:
-    """Every picture's path below `base`, and the places where more may be."""
+    """Every picture's path below `base`, and the places that cannot be read."""
     names, failures = [], []
     for folder, listing in listings(base):
         problems = [listing] if isinstance(listing, Problem) else listing.problems
@@ -79,7 +79,7 @@ def _numbers(names: ClassNames) -> Mapping[int, str]:
         other = ", ".join(str(key) for key in names if not isinstance(key, int))
         raise AnnotationsError(f"class rasters hold numbers; expected numbers of classes, got {other}")
     if not labels_in(numbers.values()):
-        raise AnnotationsError("the classes name none that is to be hidden, such as person or vehicle")
+        raise AnnotationsError("the classes include none to hide, such as person or vehicle")
     return numbers
 
 

@@ -1,4 +1,4 @@
-"""Running a detector over annotated pictures, one at a time: what is kept of each is counts and run lengths."""
+"""Runs a detector over annotated pictures, one at a time, and keeps only counts and run lengths of each."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ _IDS: Final = {kind.label: kind.coco_id for kind in CLASSES}
 
 @dataclass(frozen=True, slots=True)
 class MeasuredPicture:
-    """What is kept of each picture: the main figures, little enough for a hundred thousand of them.
+    """The main figures of one picture, small enough for a hundred thousand pictures.
 
-    `precision` is there where it was asked for per picture; `seconds` is what the detector took.
+    `precision` is None unless it is computed per picture; `seconds` is the time of the detector.
     """
 
     name: str
@@ -46,7 +46,7 @@ class MeasuredPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Example:
-    """A picture worth looking at, with the masks that its figures come from."""
+    """A picture for the contact sheet, with the masks of its figures."""
 
     picture: AnnotatedPicture
     figures: Figures
@@ -56,7 +56,7 @@ class Example:
 
 @dataclass(slots=True)
 class Evaluation:
-    """All figures. `precision` over all pictures is there where they were accumulated."""
+    """All figures. `precision` covers all pictures; it is None unless they were accumulated."""
 
     model: str
     dilation: int
@@ -70,7 +70,7 @@ class Evaluation:
 
     @property
     def seconds(self) -> float | None:
-        """What the detector takes for a picture: the median, since the first picture pays for the start."""
+        """The detector's time per picture: the median, because the first picture includes the start."""
         return statistics.median(picture.seconds for picture in self.pictures) if self.pictures else None
 
 
@@ -87,15 +87,15 @@ def evaluate(
 
     Args:
         detector: any model of the package.
-        source: pictures and what is known of them.
-        dilation: pixels by which every mask is widened before pixels are counted. AP knows no dilation: it judges
-            the model's masks.
-        accumulate: COCO's AP once over all pictures instead of for each.
+        source: pictures and their annotations.
+        dilation: pixels by which every mask is widened before pixels are counted. AP judges the model's masks,
+            without dilation.
+        accumulate: compute COCO's AP once over all pictures instead of for each.
         worst: keep so many pictures with the most missed pixels, and so many with the most clean pixels hidden.
-        on_picture: told of every picture when it is through.
+        on_picture: called with the outcome of every picture.
 
     Raises:
-        ModelUnavailableError: the model gives something else than detections.
+        ModelUnavailableError: the model's output is not detections.
     """
     result = Evaluation(detector.identity, dilation, source, failures=list(source.failures))
     precision = PrecisionTally(source.labels) if source.kind == "coco" and accumulate else None
@@ -121,7 +121,7 @@ def evaluate(
 
 
 class _Measured:
-    """What the detector made of one picture."""
+    """One picture with its detections and figures."""
 
     def __init__(self, picture: AnnotatedPicture, detector: Detector, dilation: int, labels: frozenset[str]) -> None:
         stored, orientation = read_stored(picture)
@@ -140,7 +140,7 @@ class _Measured:
         self.figures = count(self.truth, self.hidden, self.hidden_as_labelled)
 
     def result(self, precision: PrecisionTally | None, *, apart: bool) -> MeasuredPicture:
-        """The picture's figures; adds the picture to `precision`, or `apart` computes its own."""
+        """The picture's figures. Adds the picture to `precision`, or with `apart` computes a precision of its own."""
         own = PrecisionTally(self._labels) if apart else precision
         if own is not None:
             own.add(self.truth, found_objects(self.detections, self.height, self.width))
@@ -158,7 +158,7 @@ class _Measured:
         )
 
     def example(self) -> Example:
-        """The picture as one to look at."""
+        """The picture for the contact sheet."""
         return Example(self.picture, self.figures, Rle.of(self.hidden), Rle.of(self.hidden_as_labelled))
 
     def _hidden_as_labelled(self, dilation: int) -> NDArray[np.bool_]:
@@ -175,7 +175,7 @@ class _Measured:
 
 
 class _Worst:
-    """The few pictures with the greatest numbers."""
+    """The `size` pictures with the largest numbers of pixels."""
 
     def __init__(self, size: int) -> None:
         self._size = size
@@ -187,7 +187,11 @@ class _Worst:
         self._seen += 1
         if not pixels or not self._size or (len(self._heap) == self._size and pixels <= self._heap[0][0]):
             return
-        entry = (pixels, -self._seen, measured.example())  # the number keeps the order of equals, and examples apart
+        entry = (
+            pixels,
+            -self._seen,
+            measured.example(),
+        )  # equals keep their order; examples are never compared
         (heapq.heappushpop if len(self._heap) == self._size else heapq.heappush)(self._heap, entry)
 
     def examples(self) -> list[Example]:

@@ -1,4 +1,4 @@
-"""COCO's outlines, checked before native code sees them: it trusts lengths, and reads or writes beyond memory."""
+"""COCO's outlines. They are checked before native code, which trusts lengths and would go beyond its memory."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from anonymisation.evaluation.truth import Rle
 
 
 class CodedMask(msgspec.Struct, frozen=True):
-    """Run lengths column by column, first of pixels outside: numbers, or COCO's compressed text. `size`: [h, w]."""
+    """Run lengths by column, beginning with pixels outside: numbers, or COCO's compressed text. `size`: [h, w]."""
 
     size: tuple[int, int]
     counts: list[int] | str
@@ -21,10 +21,10 @@ Outline = list[list[float]] | CodedMask
 
 
 def outline_rle(outline: Outline, height: int, width: int) -> Rle:
-    """The pixels inside polygons (x, y, x, y …; together one region) or of run lengths.
+    """The pixels inside polygons (x, y, x, y …; together one region), or those of run lengths.
 
     Raises:
-        ValueError: it is none, or does not fit a picture of that size.
+        ValueError: the outline is neither, or does not fit a picture of this size.
     """
     if isinstance(outline, CodedMask):
         return _coded(outline, height, width)
@@ -50,14 +50,17 @@ def _check_polygon(polygon: list[float], height: int, width: int) -> None:
     if len(polygon) < 6 or len(polygon) % 2:
         raise ValueError(f"segmentation: expected polygons of at least 3 points, got {len(polygon)} numbers")
     for values, limit in ((polygon[::2], width), (polygon[1::2], height)):
-        # Outlines that stray beyond the edge are cut there; far outside is a mistake, and would take all memory.
+        # Outlines just beyond the edge are cut there. An outline far outside is a mistake, and would take all memory.
         if not all(math.isfinite(value) and -limit <= value <= 2 * limit for value in values):
             raise ValueError(f"segmentation: a polygon lies far outside the picture of {width} × {height}")
 
 
 def _runs(text: str) -> list[int]:
-    """COCO's compressed run lengths: groups of 5 bits, low first, from "0" on, bit 5: more follow, bit 4 of the last:
-    the sign; from the fourth on as differences from the run before the last (pycocotools, maskApi.c, rleFrString)."""
+    """Decode COCO's compressed run lengths (pycocotools, maskApi.c, rleFrString).
+
+    A character minus "0" has 5 bits of a number, low bits first. Bit 5: more characters follow; bit 4 of the last
+    character: the sign. From the fourth run on, numbers are differences from the run two before.
+    """
     runs: list[int] = []
     value = shift = 0
     for character in text:

@@ -1,4 +1,4 @@
-"""COCO's mask AP, computed by pycocotools on run lengths, so that memory does not grow with the pictures' size."""
+"""COCO's mask AP. pycocotools computes it on run lengths, so memory does not grow with the pictures' size."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ PRECISION_KEYS: Final = (
     "AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large",
     "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large",
 )  # fmt: skip
-"""In the order of COCOeval.stats: mean over IoU .5 to .95 but for AP50 and AP75; AR with at most so many detections."""
+"""In the order of COCOeval.stats: mean over IoU .5 to .95 except AP50 and AP75; AR1: with at most 1 detection."""
 _IDS: Final = {kind.label: kind.coco_id for kind in CLASSES}
 
 
 @dataclass(frozen=True, slots=True)
 class Precision:
-    """COCO's twelve numbers by the names of `PRECISION_KEYS`, and AP per label; None where nothing is annotated."""
+    """COCO's twelve numbers by the names of `PRECISION_KEYS`, and AP per label; None if nothing is annotated."""
 
     values: dict[str, float | None]
     per_class: dict[str, float | None]
@@ -35,7 +35,7 @@ class Precision:
 
 @dataclass(frozen=True, slots=True)
 class FoundObject:
-    """One detected object, all instances of it together."""
+    """One detected object with all its instances."""
 
     label: str
     score: float
@@ -66,9 +66,9 @@ class PrecisionTally:
 
     def result(self) -> Precision:
         """The numbers over all pictures added."""
-        if not self._images:  # pycocotools cannot say that it knows nothing
+        if not self._images:  # pycocotools has no result without pictures
             return Precision(dict.fromkeys(PRECISION_KEYS), {label_of(kind): None for kind in self._ids})
-        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints what it is doing
+        with contextlib.redirect_stdout(io.StringIO()):  # pycocotools prints its progress
             evaluation = COCOeval(self._coco(self._truths), self._coco(self._found), "segm")
             evaluation.evaluate()
             evaluation.accumulate()
@@ -81,14 +81,14 @@ class PrecisionTally:
 
     def _append(self, target: list[dict[str, Any]], image: int, label: str, pixels: Rle, **more: Any) -> None:
         if _IDS[label] in self._ids:
-            # Numbered from 1: pycocotools takes a match with number 0 for none.
+            # Numbers start at 1: pycocotools treats a match with number 0 as no match.
             entry = {"id": len(target) + 1, "image_id": image, "category_id": _IDS[label]}
             target.append({**entry, "segmentation": pixels.as_coco(), **more})
 
     def _coco(self, annotations: list[dict[str, Any]]) -> Any:
         coco = COCO()
         categories = [{"id": number, "name": label_of(number)} for number in self._ids]
-        # `annToRLE` asks for sizes only where outlines are polygons, and there are none.
+        # `annToRLE` needs sizes only for polygons, and there are none.
         images = [{**image, "height": 0, "width": 0} for image in self._images]
         coco.dataset = {"images": images, "annotations": annotations, "categories": categories}
         coco.createIndex()
@@ -96,7 +96,7 @@ class PrecisionTally:
 
 
 def found_objects(detections: Detections, height: int, width: int) -> Iterator[FoundObject]:
-    """The distinct objects with their best score and their pixels, without dilation, in a picture of that size."""
+    """The distinct objects with their best score and their pixels, without dilation, in a picture of this size."""
     for number in np.unique(detections.objects):
         own = np.flatnonzero(detections.objects == number)
         pixels = np.zeros((height, width), np.bool_, order="F")
@@ -108,7 +108,7 @@ def found_objects(detections: Detections, height: int, width: int) -> Iterator[F
 
 
 def _known(value: float) -> float | None:
-    return None if value < 0 else float(value)  # pycocotools says -1 where there is nothing to find
+    return None if value < 0 else float(value)  # pycocotools returns -1 if there is nothing to find
 
 
 def _mean(values: Any) -> float | None:

@@ -1,4 +1,4 @@
-"""Reading annotated pictures, in the orientation that their annotations are of."""
+"""Reading annotated pictures, in the orientation of their annotations."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anonymisation.imaging.jpeg.codec import decode_jpeg, to_upright
 
 
 def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:
-    """The pixels as stored, (H, W, 3) RGB, and the EXIF orientation that makes them upright.
+    """The pixels as stored, (H, W, 3) uint8 RGB, and the EXIF orientation.
 
     Raises:
         ImageError: the file cannot be read or decoded.
@@ -27,13 +27,13 @@ def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:
 
 
 def oriented(picture: AnnotatedPicture, stored: NDArray[np.uint8], orientation: int) -> tuple[NDArray[np.uint8], int]:
-    """The pixels in the orientation that the annotations are of, and the orientation to turn detections by.
+    """The pixels in the orientation of the annotations, and the EXIF orientation for the detections.
 
-    COCO annotates what the file stores; many tools annotate what a viewer shows. The size tells, else the file's
-    own orientation is taken.
+    COCO annotates the stored pixels; many tools annotate the upright picture. The size of the annotations decides. If
+    both fit, the stored pixels are used.
 
     Raises:
-        ImageError: the annotations are of another size.
+        ImageError: the annotations have another size.
     """
     wanted = stored.shape[:2] if picture.size is None else picture.size()
     if stored.shape[:2] == wanted:

@@ -1,4 +1,4 @@
-"""A contact sheet of the pictures that a model does worst on, to see in one look what it misses and why."""
+"""A contact sheet of a model's worst pictures, to see at a glance what it misses and why."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from anonymisation.evaluation.truth import Mask
 
 Pixels = NDArray[np.uint8]
 
-OVERVIEW: Final = (400, 800)  # at most so many pixels high and wide
+OVERVIEW: Final = (400, 800)  # largest height and width in pixels
 ZOOM_SIDE: Final = 400
 MARGIN: Final = 12
 LINE_HEIGHT: Final = 26
@@ -29,15 +29,15 @@ MISSED: Final = (230, 0, 0)
 WRONGLY: Final = (0, 70, 255)
 RIGHTLY: Final = (0, 170, 60)
 JPEG_QUALITY: Final = 88
-_TINT: Final = 0.55  # share of the colour, so that what is below stays recognisable
+_TINT: Final = 0.55  # share of the colour, so that the picture stays recognisable
 _WIDTH: Final = OVERVIEW[1] + ZOOM_SIDE + 3 * MARGIN
-_LEAST_ZOOMED: Final = 64  # side of the smallest square that is shown enlarged, in the picture's pixels
+_LEAST_ZOOMED: Final = 64  # side of the smallest enlarged square, in the picture's pixels
 
 
 def contact_sheet(evaluation: Evaluation) -> Pixels | None:
-    """(H, W, 3) RGB: the worst misses, then the worst false finds, each beside its worst place enlarged; unmasked.
+    """The worst misses, then the worst false finds, unmasked, each next to its enlarged worst place; (H, W, 3) RGB.
 
-    None when nothing is missed and nothing hidden by mistake.
+    None if nothing is missed and nothing is hidden by mistake.
     """
     if not evaluation.misses and not evaluation.false_finds:
         return None
@@ -63,7 +63,7 @@ def _section(title: str, examples: Iterable[Example], *, misses: bool) -> Iterat
         yield _line(_caption(example))
         try:
             yield _row(example, misses=misses)
-        except ImageError as error:  # it could be read a moment ago
+        except ImageError as error:  # the picture can no longer be read
             yield _line(str(error))
 
 
@@ -100,7 +100,7 @@ def _row(example: Example, *, misses: bool) -> Pixels:
 
 
 def _worst_place(mask: Mask) -> tuple[int, int, int]:
-    """Top, left and side of a square around the largest connected part of the mask, within the picture's edges."""
+    """Top, left and side of a square around the largest connected part of the mask, inside the picture."""
     _, _, stats, _ = cv2.connectedComponentsWithStats(mask.view(np.uint8))
     left, top, width, height, _ = (int(value) for value in stats[1 + int(stats[1:, cv2.CC_STAT_AREA].argmax())])
     side = max(_LEAST_ZOOMED, round(1.5 * max(width, height)))
@@ -111,7 +111,7 @@ def _worst_place(mask: Mask) -> tuple[int, int, int]:
 
 
 def _drawn(pixels: Pixels, layers: Iterable[tuple[tuple[int, int, int], Mask]], within: tuple[int, int]) -> Pixels:
-    """The picture scaled to fit, tinted where the masks (of its size) have a pixel; small marks do not vanish."""
+    """The picture scaled to fit, tinted where a mask (of its size) has a pixel; small marks stay visible."""
     height, width = pixels.shape[:2]
     scale = min(within[0] / height, within[1] / width)
     size = max(1, round(width * scale)), max(1, round(height * scale))
@@ -141,7 +141,7 @@ def _line(text: str, weight: int = 400) -> Pixels:
 
 
 def _write(row: Pixels, text: str, left: int, weight: int) -> None:
-    """OpenCV's own font knows every script that a picture may be named in; Pillow's does not."""
+    """Write text with OpenCV's own font, which has every script of file names; Pillow's has not."""
     cv2.putText(row, text, (left, FONT_SIZE + 2), INK, cv2.FontFace("sans"), FONT_SIZE, weight)
 
 

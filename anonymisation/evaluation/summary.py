@@ -1,4 +1,4 @@
-"""The figures as JSON: keys that stay, so that results of different models and days can be compared."""
+"""The figures as JSON: stable keys, so that results of different models and days can be compared."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anonymisation.evaluation.tally import Row, Tally
 
 FORMAT: Final = 1
 _DIGITS: Final = 5
-# Of the settings that change what is written for a picture, those that change nothing of what is found on it.
+# The settings in PICTURE_KEYS that do not change the detections.
 _APPEARANCE: Final = frozenset(
     (
         "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json",
@@ -29,7 +29,7 @@ def settings_used(settings: Settings) -> dict[str, Any]:
 
 
 def as_json(evaluation: Evaluation, settings: Settings) -> dict[str, Any]:
-    """All figures; shares are 0 to 1 with 5 digits, null where there is nothing to take a share of.
+    """All figures; shares are 0 to 1 with 5 digits, null if the total is zero.
 
     Keys: `format` (1), `version`, `model`, `settings`, `images`, `annotations`, `kind` (coco, rasters, empty),
     `unlabelled`, `pictures` {measured, failed, with_anything_hidden}, `seconds_per_picture` (of the detector, median),

@@ -1,4 +1,4 @@
-"""Counting: pixels and instances, and how many of them were hidden."""
+"""Counts of pixels and instances, and of the hidden ones."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ import numpy as np
 from anonymisation.evaluation.classes import ALL_SIZES, GROUPS, group_of, size_of
 from anonymisation.evaluation.truth import Mask, Region, Truth
 
-INSTANCE_SHARE: Final = 0.75  # an instance counts as hidden from this share of its pixels on
+INSTANCE_SHARE: Final = 0.75  # an instance counts as hidden if at least this share of its pixels is hidden
 Row = tuple[str, str]  # label or group; size or "all"
 
 
 @dataclass(slots=True)
 class Tally:
-    """So many in all, and so many of them hidden."""
+    """A number, and the number of the hidden ones."""
 
     total: int = 0
     hidden: int = 0
@@ -29,27 +29,27 @@ class Tally:
 
     @property
     def share(self) -> float | None:
-        """0 to 1; None where there are none."""
+        """The hidden share, 0 to 1; None if the total is zero."""
         return self.hidden / self.total if self.total else None
 
     @property
     def missed(self) -> int:
-        """Those that were not hidden."""
+        """The number of those that are not hidden."""
         return self.total - self.hidden
 
     @classmethod
     def of(cls, which: Mask, hidden: Mask) -> Tally:
-        """Count the pixels of `which`, and those of them that are hidden; both (H, W)."""
+        """Count the pixels of `which`, and the hidden ones among them; both (H, W) bool."""
         return cls(int(np.count_nonzero(which)), int(np.count_nonzero(which & hidden)))
 
 
 @dataclass(slots=True)
 class Figures:
-    """Of one picture or many.
+    """The figures of one picture or many.
 
     Attributes:
-        pixels: per row; a pixel that several instances of a row claim counts once.
-        instances: per row; empty where the annotations know none.
+        pixels: per row; a pixel in several instances of a row counts once.
+        instances: per row; empty if the annotations have none.
         sought: pixels of everything that must be hidden.
         clean: pixels that must stay visible.
     """
@@ -60,7 +60,7 @@ class Figures:
     clean: Tally = field(default_factory=Tally)
 
     def add(self, other: Figures) -> None:
-        """Count what `other` has counted as well."""
+        """Add the counts of `other`."""
         for own, others in ((self.pixels, other.pixels), (self.instances, other.instances)):
             for row, tally in others.items():
                 own[row] = own.get(row, Tally())
@@ -69,20 +69,20 @@ class Figures:
         self.clean += other.clean
 
     def recall(self, label: str, size: str = ALL_SIZES) -> float | None:
-        """Share of the pixels of a label or group that is hidden, 0 to 1; None where there are none."""
+        """Share of the pixels of a label or group that is hidden, 0 to 1; None if there are none."""
         return self.pixels.get((label, size), Tally()).share
 
     def hidden_instances(self, label: str, size: str = ALL_SIZES) -> float | None:
-        """Share of the instances of a label or group that are at least 75 % hidden; None where there are none."""
+        """Share of the instances of a label or group that are at least 75 % hidden; None if there are none."""
         return self.instances.get((label, size), Tally()).share
 
 
 def count(truth: Truth, hidden: Mask, hidden_as_labelled: Mask) -> Figures:
     """The figures of one picture.
 
-    `hidden` (H, W) is everything that is hidden, `hidden_as_labelled` what is hidden as one of the classes that the
-    annotations know. The rest of what is hidden may be right or wrong: outside of the regions it counts as neither.
-    An outline too thin to hold a pixel is no instance.
+    `hidden` (H, W) has all hidden pixels, `hidden_as_labelled` those hidden as one of the annotated classes. The other
+    hidden pixels may be right or wrong: outside the regions they do not count. An outline without a pixel is not an
+    instance.
     """
     figures = Figures()
     claimed: dict[Row, Mask] = {}
@@ -105,7 +105,7 @@ def count(truth: Truth, hidden: Mask, hidden_as_labelled: Mask) -> Figures:
 
 
 def clean_pixels(truth: Truth, sought: Mask, hidden: Mask, hidden_as_labelled: Mask) -> Mask:
-    """(H, W): what should stay visible, as far as that is known; `sought` must be hidden, the others as in `count`."""
+    """(H, W) bool: pixels known to be clean. `sought` are pixels that must be hidden; the rest is as in `count`."""
     return np.asarray(~(sought | truth.unknown() | (hidden & ~hidden_as_labelled)), np.bool_)
 
 

@@ -1,4 +1,4 @@
-"""What is known of a picture: what must be hidden, what must not, and what nobody knows."""
+"""The truth about a picture: regions that must be hidden, clean pixels, and unknown regions."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ Kind = Literal["coco", "rasters", "empty"]
 KIND_TEXTS: Final[dict[Kind, str]] = {
     "coco": "{} (COCO instances)",
     "rasters": "{} (class rasters)",
-    "empty": "none; the pictures are taken to show nothing to hide",
+    "empty": "none; the pictures are assumed to show nothing to hide",
 }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Rle:
-    """A mask as run lengths in the coding of COCO: some hundred bytes where the mask takes megabytes."""
+    """A mask as run lengths in COCO's coding: some hundred bytes instead of megabytes."""
 
     height: int
     width: int
@@ -45,18 +45,18 @@ class Rle:
         return int(rle_codec.area(self.as_coco()))
 
     def window(self) -> tuple[slice, slice]:
-        """The rows and columns that hold all pixels of the mask."""
+        """The rows and columns of the mask's bounding box."""
         left, top, width, height = (int(value) for value in rle_codec.toBbox(self.as_coco()))
         return slice(top, top + height), slice(left, left + width)
 
     def as_coco(self) -> dict[str, Any]:
-        """As pycocotools takes it."""
+        """The mask in the form of pycocotools."""
         return {"size": [self.height, self.width], "counts": self.counts}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Region:
-    """Something that must be hidden. `area` in pixels as annotated; None where it is all of a class, no instance."""
+    """A region that must be hidden. `area`: annotated pixels; None for all pixels of a class together."""
 
     label: str
     pixels: Rle
@@ -69,10 +69,10 @@ class Region:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Truth:
-    """What is annotated on one picture of `height` × `width` pixels.
+    """The annotations of one picture of `height` × `width` pixels.
 
-    `ignored` are regions of which nothing is known (crowds, what is not labelled), with the label they are of where it
-    is one of ours. What a region claims is known, also inside an ignored one.
+    `ignored` are regions without known truth (crowds, unlabelled classes), with their label if it is one of ours.
+    Pixels of a region are known, also inside an ignored region.
     """
 
     height: int
@@ -86,24 +86,24 @@ class Truth:
                 raise ValueError(f"expected regions of {self.height} × {self.width}, got {rle.height} × {rle.width}")
 
     def nothing(self) -> Mask:
-        """(H, W) False, column by column in memory as run lengths are decoded: mixing the orders is slow."""
+        """(H, W) False, in column order like decoded run lengths: mixing the orders is slow."""
         return np.zeros((self.height, self.width), np.bool_, order="F")
 
     def must_hide(self) -> Mask:
-        """(H, W): every pixel that some region claims."""
+        """(H, W) bool: the pixels of all regions."""
         return _union(self.nothing(), [region.pixels for region in self.regions])
 
     def unknown(self) -> Mask:
-        """(H, W): every pixel of an ignored region."""
+        """(H, W) bool: the pixels of all ignored regions."""
         return _union(self.nothing(), [rle for _, rle in self.ignored])
 
 
 @dataclass(frozen=True, slots=True)
 class AnnotatedPicture:
-    """A picture to measure by.
+    """A picture with annotations.
 
-    `size` gives the (height, width) that its annotations are of, and `truth` the truth for a picture of that size;
-    either raises ImageError when the annotations of this one picture cannot be used. `size` None: that of the file.
+    `size` returns the (height, width) of its annotations, None stands for that of the file. `truth` returns the truth
+    for a picture of this size. Both raise ImageError if the annotations of this picture cannot be used.
     """
 
     name: str
@@ -114,7 +114,7 @@ class AnnotatedPicture:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A picture that could not be measured, and why."""
+    """A picture that could not be measured, and the reason."""
 
     picture: str
     reason: str
@@ -125,9 +125,9 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Annotated pictures of one kind. `labels`: the classes that are labelled wherever they are seen.
+    """Annotated pictures of one kind. `labels`: the classes that are annotated on every picture.
 
-    `failures` are pictures without annotations or annotations without pictures; `notes` what else is worth telling.
+    `failures` are pictures without annotations or annotations without pictures; `notes` are remarks for the report.
     """
 
     kind: Kind
@@ -140,11 +140,11 @@ class Source:
 
     @property
     def unlabelled(self) -> tuple[str, ...]:
-        """The classes of which the annotations say nothing."""
+        """The classes that are not annotated."""
         return tuple(label for label in LABELS if label not in self.labels)
 
     def thinned(self, limit: int) -> Source:
-        """At most `limit` of the pictures, evenly spread over their names."""
+        """A source of at most `limit` of the pictures, evenly spread over their names."""
         count = min(limit, len(self.pictures))
         chosen = tuple(self.pictures[index * len(self.pictures) // count] for index in range(count))
         note = f"{count} of {len(self.pictures)} pictures, evenly chosen."

@@ -1,7 +1,7 @@
-"""Colour profiles: put together from their segments, and reduced to what colours need before they are published.
+"""Colour profiles: joined from their segments, and reduced to their colour tags before publication.
 
-A profile can hold anything: texts, vendor data, the serial number of a screen. Only the tags that describe colour pass;
-the two texts a profile must have are written anew. Layout and signatures: ICC.1:2022 (profile version 4.4), section 7;
+A profile can hold anything: texts, vendor data, the serial number of a screen. Only tags that describe colour pass.
+The two required texts are replaced. Layout and signatures: ICC.1:2022 (profile version 4.4), section 7;
 `textDescriptionType` of version 2: ICC.1:2001-04, section 6.5.17.
 """
 
@@ -18,15 +18,15 @@ _HEADER: Final = 128
 _COLOUR_TAGS: Final = frozenset(
     b"wtpt bkpt chad rXYZ gXYZ bXYZ rTRC gTRC bTRC kTRC A2B0 A2B1 A2B2 B2A0 B2A1 B2A2 chrm cicp lumi".split()
 )
-_TABLES: Final = frozenset((b"mft1", b"mft2", b"mAB ", b"mBA "))  # types whose length is in their many parts
-_PARAMETERS: Final = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}  # of a parametric curve, by its kind (table 68)
+_TABLES: Final = frozenset((b"mft1", b"mft2", b"mAB ", b"mBA "))  # types without one field for their length
+_PARAMETERS: Final = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}  # parametric curve: parameters by function type (table 68)
 _TEXT: Final = "Colour profile"
-# Parts of the header that name devices and programs: CMM; platform; manufacturer and model; creator, checksum, rest.
+# Parts of the header that identify devices and programs: CMM; platform; manufacturer, model; creator, checksum, rest.
 _BLANKED: Final = ((4, 8), (40, 44), (48, 56), (80, 128))
 
 
 def profile_of(metadata: Iterable[Segment]) -> bytes | None:
-    """The ICC profile from the APP2 segments of a picture, whole and in order; None when absent or incomplete."""
+    """The ICC profile from the APP2 segments of a picture; None when it is absent or incomplete."""
     chunks: dict[int, bytes] = {}
     total = 0
     for segment in metadata:
@@ -44,16 +44,16 @@ def _is_profile(profile: bytes) -> bool:
 
 
 def profile_segments(profile: bytes) -> list[Segment]:
-    """The segments that hold a profile, in the parts that fit (ICC.1:2022, B.4)."""
+    """The APP2 segments for a profile, split to fit (ICC.1:2022, B.4)."""
     size = MAX_PAYLOAD - len(_MARK) - 2
     parts = [profile[start : start + size] for start in range(0, len(profile), size)]
     return [Segment(APP2, _MARK + bytes((number, len(parts))) + part) for number, part in enumerate(parts, start=1)]
 
 
 def published_profile(profile: bytes | None, space: bytes) -> bytes | None:
-    """The profile with its colour tags alone, or None when it is missing, broken or for another colour space.
+    """The profile with only its colour tags; None when it is missing, broken or for another colour space.
 
-    `space` is the signature of the colour space of the picture it goes into: b"RGB " or b"GRAY".
+    `space` is the signature of the picture's colour space: b"RGB " or b"GRAY".
     """
     if profile is None or not _is_profile(profile) or profile[16:20] != space:
         return None
@@ -80,7 +80,7 @@ def _colour_tags(profile: bytes) -> dict[bytes, bytes]:
 
 
 def _length(value: bytes) -> int | None:
-    """How long a colour tag's value is by its own type, so that nothing rides behind it; None for other types."""
+    """The length of a colour tag's value by its type, so that hidden data behind it is cut; None for other types."""
     kind = value[:4]
     if kind in _TABLES:
         return len(value)
@@ -101,7 +101,7 @@ def _assemble(header: bytes, tags: Mapping[bytes, bytes]) -> bytes:
     start = _HEADER + 4 + 12 * len(tags)
     places: dict[bytes, int] = {}
     for name, value in sorted(tags.items()):
-        if value not in places:  # the three curves of an RGB profile are mostly one
+        if value not in places:  # the three curves of an RGB profile are often equal
             places[value] = start + len(body)
             body += value + b"\0" * (-len(value) % 4)
         table += struct.pack(">4sII", name, places[value], len(value))

@@ -1,4 +1,4 @@
-"""Masks as files: a lossless WebP picture with three equal channels of 0 (shown) and 1 (hidden)."""
+"""Mask files: a lossless WebP picture with three equal channels of 0 (shown) and 1 (hidden)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
     """Encode a mask (H, W), True where the picture is hidden.
 
     Raises:
-        ImageWriteError: a side above 16383 pixels or of none, or an array that is no (H, W) mask.
+        ImageWriteError: a side is 0 or above 16383 pixels, or the array is not an (H, W) bool mask.
     """
     if mask.ndim != 2 or mask.dtype != np.bool_:
         raise ImageWriteError(f"expected a mask of (H, W) bool, got {mask.shape} {mask.dtype}")
@@ -35,10 +35,10 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
 
 
 def decode_mask(data: bytes) -> NDArray[np.bool_]:
-    """The mask (H, W) in a file that `encode_mask` made.
+    """Decode a mask (H, W) from a file of `encode_mask`.
 
     Raises:
-        UnreadableImageError: no WebP picture, damaged, or with other values than 0 and 1 in three equal channels.
+        UnreadableImageError: not a WebP picture, damaged, or values other than 0 and 1 in three equal channels.
     """
     try:
         with Image.open(io.BytesIO(data), formats=("WEBP",)) as picture:

@@ -1,8 +1,8 @@
-"""Masks as lossless WebP (VP8L) without a general encoder, which would take longer over one than over the photograph.
+"""Masks as lossless WebP (VP8L). A general encoder would need more time for the mask than for the photograph.
 
-A picture of two colours is stored as one bit per pixel, eight pixels to a byte; the bytes as copies of the row above,
-or literally where they differ from it. A mask has few edges, so that little is left to encode. Format: RFC 9649,
-section 3; any decoder of WebP reads it.
+A picture of two colours takes one bit per pixel, eight pixels per byte. Bytes equal to the row above are stored as
+copies, the others as literals. A mask has few edges, so there are few literals. Any WebP decoder reads the file.
+Format: RFC 9649, section 3.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ _LITERALS: Final = 256
 _GREEN_SYMBOLS: Final = _LITERALS + 24  # and the lengths of copies; no colour cache
 _LONGEST_CODE: Final = 15
 _COLOUR_INDEXING: Final = 3
-# Code lengths are themselves coded: here all of 0 to 15 with four bits each, and 16 to 18 (repetitions) not at all.
-# They are listed in the order 17, 18, 0 to 5, 16, 6 to 15.
+# Code lengths are coded, too: here 0 to 15 take four bits each, and 16 to 18 (repetitions) are unused. The format lists
+# them in the order 17, 18, 0 to 5, 16, 6 to 15.
 _CODE_LENGTH_LENGTHS: Final = (0, 0, *(4,) * 6, 0, *(4,) * 10)
 
 
 class _Bits:
-    """Fields of a header: each a value and its number of bits, lowest bit first."""
+    """The fields of a header: each has a value and a number of bits, lowest bit first."""
 
     def __init__(self) -> None:
         self._fields: list[tuple[int, int]] = []
@@ -39,10 +39,10 @@ class _Bits:
 
 
 def encode_two_colours(mask: NDArray[np.bool_], colours: tuple[int, int]) -> bytes:
-    """A WebP file of (H, W) pixels, each of one of two gray levels: `colours[0]` where `mask` is not set.
+    """Encode a mask (H, W) as a WebP file of two gray levels: `colours[1]` where `mask` is set, else `colours[0]`.
 
     Raises:
-        ValueError: more than 16384 pixels on a side, or none.
+        ValueError: a side is 0 or above 16384 pixels.
     """
     height, width = mask.shape
     if not 0 < height <= 1 << 14 or not 0 < width <= 1 << 14:
@@ -53,7 +53,7 @@ def encode_two_colours(mask: NDArray[np.bool_], colours: tuple[int, int]) -> byt
     header.add(0, 2)  # neither a colour cache nor several groups of codes
     _add_code(header, lengths)
     for _ in range(3):
-        _add_single(header, 0)  # red, blue and alpha are not looked at
+        _add_single(header, 0)  # red, blue and alpha are not used
     _add_single(header, 0)  # the only distance: 1, the pixel above
     codes = _codes(lengths)
     values = codes[symbols] | extra << lengths[symbols]

@@ -1,4 +1,4 @@
-"""What the pipeline asks of a model, and what the tiling asks of it."""
+"""The interfaces of models: `Detector` for the pipeline, `BatchModel` for the tiling."""
 
 from __future__ import annotations
 

@@ -185,7 +185,7 @@ def _collapsed(mask: NDArray[np.float32], inner: PixelBox) -> NDArray[np.float32
 def _marks_anything(mask: NDArray[np.float32], inner: PixelBox) -> bool:
     if not np.any(mask > MASK_THRESHOLD):
         return False
-    # Mostly the row of pixels nearest to the greatest sample tells it.
+    # The row of pixels nearest to the greatest sample mostly decides.
     peak = int(np.argmax(mask)) // mask.shape[1] * (inner.height - 1) // max(mask.shape[0] - 1, 1)
     if _paste_rows(mask, inner, peak, peak + 1).any():
         return True

@@ -1,4 +1,4 @@
-"""A model that fails on the first pictures it is shown would fail on a million: a guard stops the work early."""
+"""A model that fails on its first pictures fails on all: a guard stops the work early."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ FIRST_PICTURES: Final = 3
 
 
 class GuardedDetector:
-    """A detector that gives its model up when that fails on the first pictures in a row.
+    """A detector that rejects its model when the model fails on FIRST_PICTURES pictures in a row.
 
-    From the first picture on which it finds something, a picture that fails is no more than that. One without a find
-    only begins the row again: a model whose finds are all nonsense succeeds there, too. What says nothing about the
-    model, such as too little memory, counts neither way. Safe to call from several threads.
+    After the first picture with a find, a failure counts only for its picture. A picture without a find only resets the
+    count: a model whose finds are all nonsense succeeds there, too. Errors that are not the model's fault, such as too
+    little memory, do not count. Thread-safe.
     """
 
     def __init__(self, inner: Detector) -> None:

@@ -24,7 +24,7 @@ def same_objects(
     """Number the objects that N detections show, from 0 in the order of their first detection.
 
     Two detections are one object when they are of one class, from different crops (within a crop the model has already
-    told objects apart), and agree in the area that both crops see: there their boxes overlap by an IoU of SAME_IOU, or
+    separated objects), and agree in the area that both crops see: there their boxes overlap by an IoU of SAME_IOU, or
     one of them, cut by its crop's edge, lies inside the other by PIECE_INSIDE. Looking only where both crops see makes
     the two ends of a long lorry, found in neighbouring tiles, one object. Agreement is passed on (A with B, B with C).
 

@@ -1,4 +1,4 @@
-"""What a model must give to be believed. Anything else fails the picture: nobody knows what it means.
+"""Checks that a model's outputs are plausible. Other outputs fail the picture, since their meaning is unknown.
 
 - Of the rows that the model counts, every number is finite, and scores are 0 to 1.
 - Rows that are acted on (with a score from the threshold on) can be true, whatever their class: the label map knows the

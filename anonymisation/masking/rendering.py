@@ -1,8 +1,8 @@
-"""Hiding what was detected: a soft tone or a fill inside the union of all masks, everything else bit for bit as it was.
+"""Hides detections by a soft tone or a fill inside the union of all masks; all other pixels stay as they are.
 
-A blur alone hides nothing: what it does to a picture can be undone, or done to every candidate and compared. So each
-region is first replaced by something that tells next to nothing, or nothing at all (see `tones`), and what the blur
-works on is that picture. It makes the region's edges soft, as wide as the blur is.
+A blur alone hides nothing: a blur can be undone, or applied to every candidate and compared. So each region is first
+replaced by a tone that reveals almost nothing, or by a field that reveals nothing (see `tones`). The blur is applied to
+the replaced picture. It only softens the region's edges, as wide as the blur.
 """
 
 from __future__ import annotations

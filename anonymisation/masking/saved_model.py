@@ -78,7 +78,7 @@ class SavedModel:
         """How `segment` is to be used; None where the model brings no segmentation network."""
         devices = devices or Devices()
         if devices.mixed_precision and self.second_look is not None:
-            message = "gpu_mixed_precision stays off for the model in %s: its second look does not bear 16 bits"
+            message = "gpu_mixed_precision stays off for the model in %s: its second look is not exact in 16 bits"
             logging.getLogger(__name__).warning(message, folder)
             devices = replace(devices, mixed_precision=False)
         _prepare_devices(devices)
@@ -194,7 +194,7 @@ def _read(path: Path, form: type[_Form]) -> _Form | None:
     try:
         values = msgspec.json.decode(path.read_bytes(), type=dict[str, int | float])
         if unknown := values.keys() - set(names):
-            raise ValueError(f"{', '.join(sorted(unknown))} is none of these")
+            raise ValueError(f"unknown: {', '.join(sorted(unknown))}")
         return msgspec.convert(values, form)
     except FileNotFoundError:
         return None
@@ -220,7 +220,7 @@ def _prepare_devices(devices: Devices) -> None:
         for gpu in gpus:
             tf.config.experimental.set_memory_growth(gpu, devices.memory_growth)
     except RuntimeError as error:
-        logging.getLogger(__name__).warning("TensorFlow runs already, its devices stay as they are: %s", error)
+        logging.getLogger(__name__).warning("TensorFlow is already running; its devices stay as they are: %s", error)
         return
     if gpus:
         # On a GPU the fastest algorithm is picked by timing, and sums run in any order, unless this is asked for. On a

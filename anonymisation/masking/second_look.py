@@ -1,4 +1,4 @@
-"""A second opinion on what is large in a picture, from a network that tells for each place what is there.
+"""A second opinion on large finds in a picture, from a segmentation network.
 
 A small detector takes close-ups of an animal, a telephone or asphalt for a person or a car, and these mistakes hide
 half a picture each; its masks of what is large are coarse. A segmentation network that comes with a model sees the
@@ -27,7 +27,7 @@ from anonymisation.masking.geometry import MASK_THRESHOLD
 Segment = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From a picture (H, W, 3) uint8 RGB to log odds (rows, columns, groups) of what is there, samples evenly from edge to
 edge. In a SavedModel: a signature `segmentation` from `input_tensor` uint8 [1, H, W, 3] to `log_odds` float32 [1, rows,
-columns, groups], beside a `serving_default` that gives `detection_masks`."""
+columns, groups], next to a `serving_default` that gives `detection_masks`."""
 
 Box = NDArray[np.float32]
 Mask = NDArray[np.float32]
@@ -54,7 +54,7 @@ class SecondLook:
         least_odds: a find is left out if these and the log odds of its score add up to less: two opinions, each formed
             without the other.
         sure_score: but from this score on, 0 to 1, it never is.
-        seen_odds: the mask of a find judged this high or higher is drawn anew, from the sum of its own log odds and
+        seen_odds: the mask of a find judged this high or higher is drawn again, from the sum of its own log odds and
             those of the network.
         mask_weight: of the first of these.
         odds_weight: of the second.
@@ -138,7 +138,7 @@ class SecondLook:
         return np.asarray(self.mask_weight * own + self.odds_weight * odds + self.odds_bias, np.float32)
 
     def _outlined(self, box: Box, mask: Mask, odds: NDArray[np.float32]) -> tuple[Box, Mask]:
-        """The mask drawn anew, and the box around it."""
+        """The new mask, and the box around it."""
         margin = (box[2:] - box[:2]) * np.float32(self.reach)
         wide = np.clip(np.concatenate([box[:2] - margin, box[2:] + margin]), 0, 1).astype(np.float32)
         own = _log_odds(mask)

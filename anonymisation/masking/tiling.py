@@ -70,7 +70,7 @@ class TilingDetector:
             crowded: list[View] = []
             for view, part in self._seen(views, pixels):
                 found.append((view, view.within_crop(part)))
-                # The model has no room for more than it gave: only its parts can tell that nothing is missing.
+                # The model's output is full, so detections may be missing: look at the halves of the view.
                 if self.model.max_detections is not None and len(part) >= self.model.max_detections:
                     crowded.extend(view.halves(self.form))
             views = tuple(crowded)

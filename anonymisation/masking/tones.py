@@ -11,10 +11,10 @@ tone says. So the published pixels of a region are a function of the pixels arou
 | colour blur | 4 · 5 · 5 | 6.7 bits |
 | one colour, or one per class | 1 | nothing |
 
-By the data processing inequality (Cover and Thomas, "Elements of Information Theory", section 2.8) nobody can tell more
-apart: of N equally likely candidates the right one is picked with a probability of at most tones / N, and text or a
-face that moves the average of its region by a small part of a step is picked at about 1 / N. docs/privacy.md has the
-argument and the attacks that test it.
+By the data processing inequality (Cover and Thomas, "Elements of Information Theory", section 2.8) nothing more
+can be recovered: of N equally likely candidates, the right one is picked with a probability of at most tones / N. Text
+or a face that moves the average of its region by a small part of a step is picked at about 1 / N. docs/privacy.md has
+the argument and the attacks that test it.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""What of a picture is shown to a model, how large, and where on the picture that lies which the model finds there.
+"""The views of a picture for a model: part, scale, and the way from finds in a view back to the picture.
 
-A model of any size is shown the picture as it is, and squares of it. A model that says at what size it sees is shown
-the picture at several sizes (a pyramid): the network is convolutional, so that one large view costs less than the
-overlapping squares that it replaces, and cuts nothing in two.
+A model without a fixed size gets the whole picture and squares of it. A model with an `InputForm` gets the picture at
+several sizes (a pyramid): the network is convolutional, so one large view costs less than the overlapping squares that
+it replaces, and cuts no object in two.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The date a capture folder belongs to, by which it is found for a backfill."""
+"""The date of a capture folder; a backfill selects folders by this date."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ _DATE: Final = re.compile(r"(?<![0-9])(?=([0-9]{4})([_-])([0-9]{2})\2([0-9]{2})(
 
 
 def capture_date(relative_folder: PurePosixPath, exif: ExifTags | date | None, mtime: float) -> date:
-    """The last date in the path of the folder below the input folder, else the first picture's EXIF date, else mtime.
+    """The last date in the folder's path below the input folder, else the first picture's EXIF date, else its mtime.
 
     Args:
         relative_folder: the folder's path relative to the input folder.
-        exif: the first picture's tags, or its EXIF date where that is known already.
-        mtime: the first picture's, in seconds since 1970; its date in UTC counts.
+        exif: the first picture's tags, or its EXIF date where the caller knows the date already.
+        mtime: modification time of the first picture, in seconds since 1970; its date in UTC counts.
     """
     in_path = date_in_path(relative_folder)
     if in_path is not None:
@@ -34,7 +34,7 @@ def capture_date(relative_folder: PurePosixPath, exif: ExifTags | date | None, m
 
 
 def date_in_path(relative: PurePosixPath) -> date | None:
-    """The last `YYYY_MM_DD` or `YYYY-MM-DD` in `relative` that is in the calendar and not part of a longer number."""
+    """The last `YYYY_MM_DD` or `YYYY-MM-DD` in `relative` that is a valid date and not part of a longer number."""
     found = None
     for match in _DATE.finditer(relative.as_posix()):
         try:
@@ -45,7 +45,7 @@ def date_in_path(relative: PurePosixPath) -> date | None:
 
 
 def exif_date(exif: ExifTags) -> date | None:
-    """The date of the vendor's tag, else of the standard ones. An unreadable tag gives none; masking reports it."""
+    """The date of the vendor's tag, else of the standard tags. An unreadable tag gives None; masking reports it."""
     if exif.image_properties:
         try:
             timestamp = read_date(read_redacted(exif.image_properties, source="tag 40055"))

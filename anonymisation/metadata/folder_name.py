@@ -1,4 +1,4 @@
-"""The record's `mappenavn`: the configured form, filled in from the record."""
+"""The record's `mappenavn`: the configured template, filled in from the record."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ FIELDS: Final = ("aar", "maaned", "dag", "fylke", *_FROM_RECORD, "relative_input
 def format_folder_name(
     template: str, record: Mapping[str, str | None], taken: Timestamp, *, path: Path, top_dir: str
 ) -> str:
-    """Fill `template` in. Year has four digits, month, day and county two; a field without a value is empty.
+    """Fill in `template`. The year has four digits; month, day and county have two. A field without a value is empty.
 
-    `relative_input_dir` is the path of the picture's folder below the first `top_dir` in its absolute path, with `/`;
-    without such a folder it is empty, and a warning is logged once for each folder.
+    `relative_input_dir` is the path of the picture's folder below the first `top_dir` in its absolute path, with `/`.
+    Without such a folder it is empty, and a warning is logged once per folder.
     """
     values = {field: record.get(key) or "" for field, key in _FROM_RECORD.items()}
     county = record.get("exif_fylke") or ""
@@ -53,6 +53,6 @@ def _relative_input_dir(path: Path, top_dir: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _warn(folder: Path, top_dir: str) -> None:
-    """Say it once for a folder, not for each of its pictures: the cache remembers whom it was said of."""
-    message = "%s: no folder of its path is named %r (exif_top_dir), relative_input_dir stays empty"
+    """Log the warning once per folder, not once per picture: the cache remembers the folders."""
+    message = "%s: no folder in its path is named %r (exif_top_dir); relative_input_dir stays empty"
     logging.getLogger(__name__).warning(message, folder, top_dir)

@@ -15,7 +15,7 @@ ROOT = "ImageProperties"
 
 @dataclass(frozen=True, slots=True)
 class ImageName:
-    """The recorder's own path of the picture, taken apart; None where it does not reach so far."""
+    """The parts of the recorder's own path of the picture; a part is None where the path is too short."""
 
     folder: str | None
     file_name: str | None
@@ -23,9 +23,9 @@ class ImageName:
 
 
 def split_image_name(name: str | None) -> ImageName:
-    r"""Take ImageName (`D:\...\06_Ev134\Hp05\F1\x.jpg`) apart; the folder gets `/` for `\`.
+    r"""Split ImageName (`D:\...\06_Ev134\Hp05\F1\x.jpg`); in the folder, `\` becomes `/`.
 
-    The section reference is made of the 4th and 3rd last parts.
+    The section reference consists of the 4th and 3rd last parts.
     """
     parts = (name or "").replace("\\", "/").split("/")
     reference = "/".join(parts[-4:-2]) if len(parts) >= 4 else None
@@ -33,15 +33,15 @@ def split_image_name(name: str | None) -> ImageName:
 
 
 def read_date(root: XmlElement) -> Timestamp | None:
-    """ImageProperties@Date; None where it is missing or no valid date."""
+    """ImageProperties@Date; None where the date is missing or invalid."""
     return parse_timestamp(root.attributes.get("Date"))
 
 
 def read_image_properties(root: XmlElement, *, source: str) -> dict[str, str | None]:
-    """The record's keys that `root` (redacted) gives; a key whose element is missing is None. Time is not among them.
+    """The record's keys from `root` (redacted), without the time; a key whose element is missing is None.
 
-    `exif_kvalitet` is "2" with a position in GeoTag, else "1", whatever the standard tags say.
-    `exif_filnavn` is None where ImageName is missing: the caller knows the file's own name.
+    `exif_kvalitet` is "2" with a position in GeoTag, else "1"; the standard tags do not matter here.
+    `exif_filnavn` is None where ImageName is missing; the caller then uses the file's own name.
     """
     if local_name(root.name) != ROOT:
         logging.getLogger(__name__).warning("%s: tag 40055 holds %s, expected %s", source, root.name, ROOT)
@@ -79,7 +79,7 @@ def _position(root: XmlElement, source: str) -> str | None:
         return None
     position = point_text(tag.text("dLongitude"), tag.text("dLatitude"), tag.text("dAltitude"))
     if position is None:
-        logging.getLogger(__name__).warning("%s: its GeoTag holds no position on earth, left out", source)
+        logging.getLogger(__name__).warning("%s: its GeoTag holds no valid position; the position is left out", source)
     return position
 
 

@@ -1,4 +1,4 @@
-"""The road reference of a picture without the vendor's EXIF, guessed from the names of its folders and itself."""
+"""The road reference of a picture without the vendor's EXIF, guessed from its file name and folder names."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from typing import Final
 
 from anonymisation.metadata.road_reference import CATEGORIES, STATUSES, without_leading_zeros
 
-# Letters are spelt out in both cases: IGNORECASE would also take look-alikes such as the long s and the Kelvin sign.
+# Letters stand in both cases: IGNORECASE would also match look-alikes such as the long s and the Kelvin sign.
 _HP: Final = re.compile(r"[Hh][Pp]([0-9]+)")
 _LANE: Final = re.compile(r"[Ff]([0-9])")
-_ROAD: Final = re.compile(  # a distance (km12_345) looks like a municipal road and is none
+_ROAD: Final = re.compile(  # a distance (km12_345) looks like a municipal road, but is not one
     rf"(?![kK]m[0-9]{{2}}[_,.][0-9]{{3}})([{CATEGORIES}{CATEGORIES.lower()}])([{STATUSES}{STATUSES.lower()}])([0-9]+)"
 )
 _COUNTY: Final = re.compile(r"(0[1-9]|1[0-2]|1[4-9]|20|50)\b")  # the county numbers in use up to 2019
@@ -22,16 +22,16 @@ _KILOMETRE: Final = re.compile(r"[kK]m([0-9]{2})[_,.]([0-9]{3})")
 
 
 def below_top_dir(path: Path, top_dir: str) -> tuple[str, ...] | None:
-    """Folders between the first `top_dir` in the absolute path and the picture; None where there is none."""
+    """The folders between the first `top_dir` in the absolute path and the picture; None without such a `top_dir`."""
     folders = absolute(path).parent.parts
     return folders[folders.index(top_dir) + 1 :] if top_dir in folders else None
 
 
 def path_elements(path: Path, *, input_root: Path, top_dir: str) -> tuple[str, ...]:
-    """The names that are looked at: from `top_dir`, else from the input folder, down to the file; both included.
+    """The names that are searched: from `top_dir`, else from the input folder, down to the file; both included.
 
-    Names above them (a user's home, a mount point) say nothing about the picture. Of a picture outside the input
-    folder only its own name is looked at.
+    Names above these (a user's home, a mount point) say nothing about the picture. For a picture outside the input
+    folder, only its own name is searched.
     """
     below = below_top_dir(path, top_dir)
     if below is not None:
@@ -41,12 +41,12 @@ def path_elements(path: Path, *, input_root: Path, top_dir: str) -> tuple[str, .
 
 
 def absolute(path: PurePath) -> Path:
-    """`path` made absolute as it is spelt: links are not followed, since their names are what people chose."""
+    """The absolute form of `path`. Links are not followed, since people chose the names of the links."""
     return Path(os.path.abspath(path))  # noqa: PTH100 - Path.absolute keeps "..", resolve follows links
 
 
 def read_path(elements: Iterable[str]) -> dict[str, str | None]:
-    """The record's keys that names give: each element's first match counts, and a later element's over an earlier's."""
+    """The record's keys from the names: the first match in each name counts, and later names replace earlier ones."""
     found: dict[str, str | None] = dict.fromkeys(
         ("exif_fylke", "exif_vegkat", "exif_vegstat", "exif_vegnr", "exif_hp", "exif_meter", "exif_feltkode")
     )

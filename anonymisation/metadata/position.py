@@ -7,17 +7,17 @@ import re
 from typing import Final
 
 NO_ALTITUDE: Final = "NaN"
-"""Stands for an unknown altitude, as in the vendor's own values: a position is worth keeping without one."""
+"""The value for an unknown altitude, as the vendor writes it: a position is useful without its altitude, too."""
 
-# Plain digits: float() would also take underscores and the digits of other scripts, which no reader of EWKT knows.
+# Plain digits: float() also accepts underscores and digits of other scripts, which readers of EWKT do not know.
 _NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def point_text(longitude: str | None, latitude: str | None, altitude: str | None) -> str | None:
     """`srid=4326;POINT Z( <longitude> <latitude> <altitude> )` from numbers as text, degrees and metres.
 
-    The digits stay as they are. None where longitude or latitude is missing or no degree on earth; an altitude that
-    is missing or no number is written NaN.
+    The digits stay as they are. Returns None where longitude or latitude is missing or out of range. An altitude that
+    is missing or not a number is written as NaN.
     """
     if longitude is None or latitude is None or not (_within(longitude, 180) and _within(latitude, 90)):
         return None

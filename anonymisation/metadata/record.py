@@ -1,4 +1,4 @@
-"""The record of a picture: what is known of it, under the keys that the database and its downstream users know."""
+"""The record of a picture: its metadata under the keys that the database and its downstream users expect."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from anonymisation.imaging.exif.read import ExifTags
 
 Record = dict[str, Any]
-"""Key → text, None, or (detekterte_objekter alone) a mapping of texts; always all of RECORD_KEYS, in that order."""
+"""Key → text, None, or (only detekterte_objekter) a mapping of texts; always all of RECORD_KEYS, in that order."""
 
 RECORD_KEYS: Final = (
     "exif_tid", "exif_dato", "exif_speed", "exif_heading", "exif_gpsposisjon", "exif_strekningsnavn", "exif_fylke",
@@ -41,7 +41,7 @@ _LANE_IN_NAME: Final = re.compile(r"_f[0-9]+")
 
 @dataclass(frozen=True, slots=True)
 class RecordContext:
-    """What a record needs beside the picture: where the input begins, the form of `mappenavn`, the version tag.
+    """The settings for records: where the input begins, the template of `mappenavn`, and the version tag.
 
     Raises:
         ConfigurationError: `exif_mappenavn` cannot be filled in.
@@ -63,17 +63,17 @@ class RecordContext:
 def build_record(path: Path, exif: ExifTags, context: RecordContext, *, objects: Mapping[str, int] | None) -> Record:
     """Make the record of the picture at `path`.
 
-    With the vendor's tag 40055, the record says what that says; a missing element is null. Without it, the road
-    reference comes from the path, and time, position and heading from the standard tags. A date that is missing or
-    invalid falls back to the standard tags, then to the file's times, with a warning: the picture is worth more than
-    its date, and the date as written stays in the redacted XML.
+    With the vendor's tag 40055, the record's values come from this tag; a missing element is null. Without the tag, the
+    road reference comes from the path, and time, position and heading come from the standard tags. If the date is
+    missing or invalid, the standard tags, then the file's times replace it, with a warning: the picture is worth more
+    than its date. The date as written stays in the redacted XML.
 
     Args:
-        path: the picture; read for its file times only, and only where no other time is known.
-        objects: how many of each label were found; None when nothing looked for them.
+        path: the picture; only its file times are read, and only where no other time is known.
+        objects: the number of found objects per label; None when no model looked for objects.
 
     Raises:
-        ImageMetadataError: the vendor's XML cannot be read or made safe, so that nothing of it may be published.
+        ImageMetadataError: the vendor's XML cannot be read or made safe, so none of it may be published.
         OSError: the file's times are needed and cannot be read.
     """
     source = str(path)
@@ -104,17 +104,17 @@ def build_record(path: Path, exif: ExifTags, context: RecordContext, *, objects:
 
 
 def picture_key(file_name: str) -> str:
-    """The file name without extension and lane (`_f<n>`): what tells pictures of one moment apart in their IDs."""
+    """The file name without extension and lane (`_f<n>`). In IDs, it distinguishes pictures of one moment."""
     return _LANE_IN_NAME.sub("", PurePosixPath(file_name).stem)
 
 
 def record_to_json(record: Mapping[str, Any]) -> bytes:
-    """The record as its file holds it: UTF-8, nothing escaped that need not be, indented by 4."""
+    """The record as JSON for its file: UTF-8, indented by 4, with no unnecessary escapes."""
     return json.dumps(record, ensure_ascii=False, indent=4).encode("utf-8")
 
 
 def record_from_json(data: bytes) -> Record:
-    """Read a record's file back. Keys are not checked: the records of older versions are loaded as well.
+    """Read the file of a record. Keys are not checked, so that records of older versions load as well.
 
     Raises:
         ImageMetadataError: not UTF-8, not JSON, or not an object.
@@ -134,10 +134,10 @@ def _taken(path: Path, exif: ExifTags, root: XmlElement | None) -> Timestamp:
         if taken is not None:
             return taken
         instead = "the time of its files" if exif.taken is None else "its standard EXIF time"
-        logging.getLogger(__name__).warning("%s: no valid Date in tag 40055, %s stands in", path, instead)
+        logging.getLogger(__name__).warning("%s: no valid Date in tag 40055; %s is used instead", path, instead)
     return file_timestamp(path) if exif.taken is None else timestamp_of(exif.taken)
 
 
 def _writable(value: Any) -> Any:
-    """Text that UTF-8 can hold: bytes of a file name that are no UTF-8 (lone surrogates in Python) are written out."""
+    """Text that UTF-8 can encode: bytes of a file name that are not UTF-8 (lone surrogates in Python) are escaped."""
     return value.encode("utf-8", "backslashreplace").decode("utf-8") if isinstance(value, str) else value

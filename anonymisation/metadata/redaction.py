@@ -1,6 +1,6 @@
-"""Driver, plate and comment of the capture car out of the vendor's XML, before anything else looks at it.
+"""Removes driver, plate and comment of the capture car from the vendor's XML before any other code reads it.
 
-A tree of this package's XML can only be had redacted: the parser's own tree is turned into it here and dropped.
+An `XmlElement` is always redacted: this module makes it from the parser's own tree and drops that tree.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from anonymisation.metadata.xml_tree import MAX_DEPTH, XmlElement, local_name, p
 
 REDACTED: Final = "FJERNET"
 SENSITIVE_NAMES: Final = frozenset(("driver", "carid", "comment"))
-"""Local names, lower case, of the elements and attributes that are redacted: in any case, namespace and depth."""
+"""Local names, in lower case, of the redacted elements and attributes; they match in any case, namespace and depth."""
 
 _MARKUP_IN_TEXT: Final = re.compile(rf"<\s*(?:[\w.\-]+:)?(?:{'|'.join(sorted(SENSITIVE_NAMES))})\b", re.IGNORECASE)
 _MAX_UNESCAPING: Final = 8
@@ -24,15 +24,15 @@ _MAX_UNESCAPING: Final = 8
 def redact_xml(xml: bytes, *, source: str) -> str:
     """The XML of a tag as it may be published: redacted, pretty-printed with tabs, ending with a line break.
 
-    - An element named Driver, CarID or Comment (whatever case, namespace and depth) that holds anything becomes that
-      name around FJERNET, without attributes or children; an empty one stays, empty. Text directly behind it goes.
+    - An element named Driver, CarID or Comment (in any case, namespace and depth) keeps its name. Its content becomes
+      FJERNET, without attributes or children; an empty element stays empty. Text directly after it is removed.
     - An attribute of such a name on another element gets the value FJERNET.
-    - Text or an attribute value that carries such an element as escaped markup or CDATA becomes FJERNET as a whole.
-    - Comments and processing instructions are dropped, and white space between elements is made anew.
+    - A text or attribute value that contains such an element as escaped markup or CDATA becomes FJERNET as a whole.
+    - Comments and processing instructions are dropped, and the white space between elements is replaced.
 
     Args:
-        xml: UTF-8 (with or without a mark), UTF-16 or UTF-32, or a declared Latin-1 / Windows-1252; NULs may follow.
-        source: the picture, for messages. Messages never quote the document.
+        xml: UTF-8 (with or without a mark), UTF-16 or UTF-32, or declared Latin-1 / Windows-1252; NULs may follow.
+        source: names the picture in messages. Messages never quote the document.
 
     Raises:
         ImageMetadataError: undecodable, malformed, too deep, or with a document type, entities or external references.
@@ -68,7 +68,7 @@ def _element(node: minidom.Element, depth_left: int, source: str) -> XmlElement:
 
 
 def _content(node: minidom.Element, depth_left: int, source: str) -> tuple[XmlElement | str, ...]:
-    """Children in order; texts are joined across comments and CDATA borders, so that nothing hides in the pieces."""
+    """Children in order. Texts are joined across comments and CDATA borders, so that no name can hide in pieces."""
     content: list[XmlElement | str] = []
     pieces: list[str] = []
     behind_secret = False
@@ -89,12 +89,12 @@ def _content(node: minidom.Element, depth_left: int, source: str) -> tuple[XmlEl
     end_text()
     if len(content) == 1:
         return tuple(content)
-    # among elements, outer white space is layout and made anew
+    # among elements, outer white space is layout; the printer writes its own
     return tuple(item.strip() if isinstance(item, str) else item for item in content)
 
 
 def _without_secrets(node: minidom.Element) -> XmlElement:
-    # A prefix that only this element declares goes with the declaration, or the result would not be well-formed.
+    # If only this element declares a prefix, both go: a prefix without its declaration is not well-formed.
     prefix = node.tagName.rpartition(":")[0]
     name = local_name(node.tagName) if node.hasAttribute(f"xmlns:{prefix}") else node.tagName
     return XmlElement(name, {}, (REDACTED,) if _holds_anything(node) else ())
@@ -103,7 +103,7 @@ def _without_secrets(node: minidom.Element) -> XmlElement:
 def _holds_anything(node: minidom.Element) -> bool:
     if any(not isinstance(child, minidom.Text) or child.data.strip() for child in node.childNodes):
         return True
-    # xsi:nil is how a serialiser says that the element is empty; a namespace is no value
+    # xsi:nil is a serialiser's mark for an empty element; a namespace is not a value
     return any(
         value.strip() and local_name(name) != "nil" and name.partition(":")[0] != "xmlns"
         for name, value in node.attributes.items()
@@ -119,7 +119,7 @@ def _safe_value(name: str, value: str) -> str:
 
 
 def _safe_text(text: str) -> str:
-    """`text`, or FJERNET where it would show one of the elements to whoever unescapes it (once or several times)."""
+    """`text`, or FJERNET where `text` contains a redacted element after unescaping (once or several times)."""
     plain = text
     for _ in range(_MAX_UNESCAPING):
         if _MARKUP_IN_TEXT.search(plain):
@@ -128,4 +128,4 @@ def _safe_text(text: str) -> str:
         if unescaped == plain:
             return text
         plain = unescaped
-    return REDACTED  # nobody escapes a measurement that often
+    return REDACTED  # a real measurement is never escaped that often

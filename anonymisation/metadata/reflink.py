@@ -30,7 +30,7 @@ _FORMS: Final = {"ReflinkInfo": _FIRST_FORM, "AdditionalInfoNorway2": _SECOND_FO
 
 
 def read_reflink(root: XmlElement, *, source: str) -> dict[str, str | None]:
-    """The record's keys that `root` (redacted) gives, None where an element is missing; none for an unknown root."""
+    """The record's keys from `root` (redacted), None where an element is missing; no keys for an unknown root."""
     form = _FORMS.get(local_name(root.name))
     if form is None:
         expected = " or ".join(_FORMS)

@@ -1,4 +1,4 @@
-"""Where on the road network: the road's designation, and the reference along it in its old and new form."""
+"""The place on the road network: the road's designation, and the reference along the road in its old and new form."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Road:
 
 @dataclass(frozen=True, slots=True)
 class RoadReference:
-    """The old main parcel (`hp`), or section, subsection and what lies off the main road; None where not given."""
+    """The old main parcel (`hp`), or section, subsection and parts off the main road; None where not given."""
 
     hp: str | None = None
     section: str | None = None
@@ -36,15 +36,15 @@ class RoadReference:
 
 
 def without_leading_zeros(digits: str) -> str:
-    """`digits` without zeros in front; a zero stays one."""
+    """`digits` without leading zeros; zero stays "0"."""
     return digits.lstrip("0") or "0"
 
 
 def split_road(designation: str | None, *, source: str) -> Road:
-    """Split VCRoad, such as EV134: category, status, number without leading zeros.
+    """Split VCRoad, such as EV134, into category, status and number without leading zeros.
 
-    Shorter than three characters, it is all number. Letters outside the usual ones are kept and logged. Where letters
-    are missing (E134, 134), what is not there is None, for a digit is neither category nor status.
+    A designation of fewer than three characters is only a number. Unusual letters are kept and logged. Where letters
+    are missing (E134, 134), category or status is None, since a digit is neither.
     """
     if designation is None:
         return Road()
@@ -53,7 +53,7 @@ def split_road(designation: str | None, *, source: str) -> Road:
     letters = 2 if designation[:2].isalpha() else int(designation[0].isalpha())
     category, status = designation[:letters][:1], designation[:letters][1:]
     if not (category and category in CATEGORIES and status and status in STATUSES):
-        _log().warning("%s: unusual road designation %r, kept as it is", source, designation)
+        _log().warning("%s: unusual road designation %r is kept as it is", source, designation)
     number = without_leading_zeros(designation[letters:].strip())
     return Road(category or None, status or None, number)
 
@@ -61,7 +61,7 @@ def split_road(designation: str | None, *, source: str) -> Road:
 def read_road_reference(file_name: str, vchp: str | None) -> RoadReference:
     """The reference from the recorder's file name (`_S<n>D<n>_m<n>_<K|S|A>D<n>`), else from VCHP.
 
-    VCHP is either `S<n>D<n>` or an old main parcel, which loses its leading zeros.
+    VCHP is either `S<n>D<n>` or an old main parcel, whose leading zeros are removed.
     """
     if match := _IN_FILE_NAME.search(file_name):
         section, subsection, anchor, kind, part = match.groups()

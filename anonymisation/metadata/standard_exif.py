@@ -1,4 +1,4 @@
-"""The record's keys that the standard EXIF tags give, for cameras that know nothing of the vendor's."""
+"""The record's keys from the standard EXIF tags, for cameras without the vendor's tags."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def read_standard_exif(exif: ExifTags) -> dict[str, str | None]:
-    """Position, heading and quality. Quality is "1" with a position; without one, the path is all there is: "0"."""
+    """Position, heading and quality. Quality is "1" with a position, and "0" without one."""
     position = point_text(_digits(exif.longitude), _digits(exif.latitude), _digits(exif.altitude))
     return {
         "exif_heading": _digits(exif.heading),
@@ -22,5 +22,5 @@ def read_standard_exif(exif: ExifTags) -> dict[str, str | None]:
 
 
 def _digits(number: float | None) -> str | None:
-    """The shortest digits that give `number` back, never with an exponent, which readers of EWKT need not know."""
+    """The shortest digits that convert back to `number`, without an exponent: some readers of EWKT know none."""
     return None if number is None else f"{Decimal(repr(float(number))):f}"

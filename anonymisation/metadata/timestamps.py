@@ -1,4 +1,4 @@
-"""The moment a picture was taken, from the vendor's tag, the standard tags or the file."""
+"""The time of exposure of a picture, from the vendor's tag, the standard tags or the file."""
 
 from __future__ import annotations
 
@@ -20,7 +20,11 @@ _ISO: Final = re.compile(
 
 @dataclass(frozen=True, slots=True)
 class Timestamp:
-    """A moment as the record shows it (`text`) and as a clock on the wall does (`moment`, without zone)."""
+    """A time as the record shows it (`text`) and as local wall clock time without zone (`moment`).
+
+    Raises:
+        ValueError: `moment` has a time zone.
+    """
 
     text: str
     moment: datetime
@@ -36,10 +40,10 @@ class Timestamp:
 
 
 def parse_timestamp(text: str | None) -> Timestamp | None:
-    """Read ISO 8601 as the vendor writes it; None where there is no valid date.
+    """Read ISO 8601 as the vendor writes it; None without a valid date.
 
-    The text stays as it is, so that nothing of it is lost. The moment has six digits of the fraction (more are cut
-    off), and an offset is left aside: the recorder writes the clock on the wall, and IDs are made from that.
+    The text keeps every digit. The moment has six digits of the fraction (further digits are cut off) and ignores an
+    offset: the recorder writes wall clock time, and IDs are made from wall clock time.
     """
     match = _ISO.fullmatch((text or "").strip())
     if match is None:
@@ -54,7 +58,7 @@ def parse_timestamp(text: str | None) -> Timestamp | None:
 
 
 def timestamp_of(moment: datetime) -> Timestamp:
-    """A moment of the standard tags, microseconds written out. Its zone is left aside, as in `parse_timestamp`."""
+    """The timestamp of a standard tag, with microseconds. The zone is ignored, as in `parse_timestamp`."""
     wall_clock = moment.replace(tzinfo=None)
     return Timestamp(wall_clock.isoformat(timespec="microseconds"), wall_clock)
 
@@ -71,4 +75,4 @@ def file_timestamp(path: Path) -> Timestamp:
     try:
         return timestamp_of(datetime.fromtimestamp(seconds, UTC))
     except (OverflowError, ValueError, OSError) as error:
-        raise ImageMetadataError(f"{path}: its file time {seconds} is no date; set it with touch") from error
+        raise ImageMetadataError(f"{path}: its file time {seconds} is not a valid date; set it with touch") from error

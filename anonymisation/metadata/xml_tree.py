@@ -1,7 +1,7 @@
-"""XML as the vendor's tags carry it: decoded and parsed without trusting it, looked up by name, written back prettily.
+"""The XML of the vendor's tags: decoding, safe parsing, access by name, and pretty-printing.
 
-The tags come from files that anyone may have made, so the parser refuses document types, entities and external
-references (defusedxml), and the depth is bounded.
+Anyone can make a file with these tags. So the parser refuses document types, entities and external references
+(defusedxml), and the depth is limited.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from defusedxml import minidom as defused_minidom
 from anonymisation.core.errors import ImageMetadataError
 
 MAX_DEPTH: Final = 64
-"""Deepest nesting that is read; the vendor's documents have four levels."""
+"""Maximum nesting; the vendor's documents have four levels."""
 
 _BYTE_ORDER_MARKS: Final = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -40,7 +40,7 @@ _DECLARED: Final = re.compile(rb"""<\?xml\s[^>]*?encoding\s*=\s*["']([^"']*)["']
 class XmlElement:
     """One element: its name with prefix, its attributes in order, and its texts and elements in order.
 
-    Comments and processing instructions have no place in it. Texts that touch are one, and none is only white space.
+    It has no comments and no processing instructions. Adjacent texts are joined, and no text is only white space.
     """
 
     name: str
@@ -52,7 +52,7 @@ class XmlElement:
         return (item for item in self.content if isinstance(item, XmlElement))
 
     def child(self, *path: str) -> XmlElement | None:
-        """The element that `path` (local names, downwards) leads to, or None; the first of each name counts."""
+        """The element at `path` (local names, downwards), or None; the first element of each name counts."""
         found: XmlElement | None = self
         for name in path:
             if found is None:
@@ -61,7 +61,7 @@ class XmlElement:
         return found
 
     def text(self, *path: str) -> str | None:
-        """The text of the element that `path` leads to, without outer white space; None where nothing is."""
+        """The text of the element at `path`, without outer white space; None where there is no text."""
         element = self.child(*path)
         if element is None:
             return None
@@ -74,7 +74,7 @@ def local_name(name: str) -> str:
 
 
 def parse_xml(xml: bytes, *, source: str) -> minidom.Element:
-    """Parse the bytes of a tag; `source` names the picture in messages. Nothing that is read is redacted yet.
+    """Parse the bytes of a tag; `source` names the picture in messages. The result is not redacted yet.
 
     Raises:
         ImageMetadataError: undecodable or malformed, or with a document type, entities or external references.
@@ -85,7 +85,7 @@ def parse_xml(xml: bytes, *, source: str) -> minidom.Element:
     except ExpatError as error:
         raise ImageMetadataError(f"{source}: its XML metadata is malformed ({error}); repair the tag") from error
     except (DefusedXmlException, ValueError) as error:  # ValueError: names and characters the parser cannot represent
-        # `from None` and the class alone: such an error can quote the document, and messages go to logs and mails
+        # Only the class, and `from None`: such an error can quote the document, and messages go to logs and mails.
         reason = type(error).__name__
         raise ImageMetadataError(f"{source}: its XML metadata is refused ({reason}); repair the tag") from None
     root = document.documentElement
@@ -129,7 +129,7 @@ def _escaped_value(text: str) -> str:
 
 
 def _decode(xml: bytes, source: str) -> str:
-    """The text of a tag, without byte order mark and padding. What the bytes are outweighs what they declare."""
+    """The text of a tag, without byte order mark and padding. The bytes outweigh the declared encoding."""
     try:
         text = _decoded(xml)
     except (UnicodeDecodeError, LookupError) as error:
@@ -156,7 +156,7 @@ def _decoded(xml: bytes) -> str:
 
 def _decoded_as(xml: bytes, encoding: str) -> str:
     if encoding.startswith("utf-16") and len(xml) % 2 and xml.endswith(b"\x00"):
-        xml = xml[:-1]  # padded to a whole number of something else
+        xml = xml[:-1]  # a single byte of padding
     return xml.decode(encoding)
 
 
@@ -166,5 +166,5 @@ def _declared_encoding(xml: bytes) -> str:
         return "utf-8"
     name = codecs.lookup(match[1].decode("ascii", "replace")).name
     if name not in _KNOWN:
-        raise LookupError(f"the declared encoding {name} is not taken")
+        raise LookupError(f"the declared encoding {name} is not supported")
     return name

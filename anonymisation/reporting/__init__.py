@@ -1,1 +1,1 @@
-"""Reports of steps and runs, as text, mail and progress; it reports and never acts."""
+"""Reports of steps and runs, as text, mail and progress. This room reports and never acts."""

@@ -1,6 +1,6 @@
-"""Mail about a run: stopped, pictures failed, finished. Building a message is apart from sending it.
+"""Mail about a run: stopped, pictures failed, finished. Building a message and sending it are separate.
 
-The command line sends over SMTP with `Mailer`; an orchestrator builds the messages and sends them its own way.
+The command line sends over SMTP with `Mailer`. An orchestrator builds the messages and sends them itself.
 """
 
 from __future__ import annotations
@@ -27,9 +27,7 @@ from anonymisation.reporting.step_reports import MAX_EXAMPLES
 from anonymisation.reporting.summary import render_folder, render_summary
 
 TIMEOUT_SECONDS: Final = 30.0
-
-
-MAX_ATTACHED_BYTES: Final = 5_000_000  # mail servers commonly refuse messages from 10 MB; base64 adds a third
+MAX_ATTACHED_BYTES: Final = 5_000_000  # many mail servers refuse messages above 10 MB; base64 adds a third
 
 
 def build_critical(error: BaseException, context: MailContext) -> EmailMessage:
@@ -42,14 +40,14 @@ def build_critical(error: BaseException, context: MailContext) -> EmailMessage:
 
 
 def build_processing_error(folder: FolderReport, context: MailContext) -> EmailMessage:
-    """The message about one folder in which something failed: all of it at once, never one message per picture."""
+    """The message about all failures in one folder; there is never one message per picture."""
     message = _message("Processing error encountered.", f"The run goes on.\n\n{render_folder(folder)}", context)
     _add_html(message, folder_html(folder, context), context)
     return message
 
 
 def build_finished(report: RunReport, context: MailContext) -> EmailMessage:
-    """The message about a run that came to its end, with its summary and some masked pictures."""
+    """The message about a finished run, with its summary and some masked pictures."""
     message = _message("Anonymisation finished.", render_summary(report), context)
     examples = [example for folder in report.folders if folder.mask for example in folder.mask.examples]
     best = heapq.nlargest(MAX_EXAMPLES, examples, key=lambda example: example.objects)
@@ -61,18 +59,18 @@ def build_finished(report: RunReport, context: MailContext) -> EmailMessage:
 
 
 def build_late(run: str, due: str, context: MailContext) -> EmailMessage:
-    """The message about a run that has not ended when it should have."""
-    text = f"The run {run} should have ended by {due}. It goes on; this tells that it is late."
+    """The message about a run that has not ended in time."""
+    text = f"The run {run} should have ended by {due}. It is late, and goes on."
     message = _message("The run is late.", text, context)
     _add_html(message, note_html("The run is late", [text], context), context)
     return message
 
 
 def send(message: EmailMessage, settings: Settings, *, timeout: float = TIMEOUT_SECONDS) -> bool:
-    """Send over SMTP as the settings say; sender, receivers, date and ID are filled in.
+    """Send over SMTP with the server of the settings; adds sender, receivers, date and ID.
 
     Returns:
-        Whether the server took it. A message that cannot be sent is told in the log, and stops nothing.
+        Whether the server took the message. A failure is logged, and stops nothing.
     """
     log = logging.getLogger(__name__)
     if not settings.email_smtp_host or not settings.email_to_addresses:
@@ -82,7 +80,7 @@ def send(message: EmailMessage, settings: Settings, *, timeout: float = TIMEOUT_
         _address(message, settings)
         with smtplib.SMTP(settings.email_smtp_host, settings.email_smtp_port, timeout=timeout) as server:
             refused = server.send_message(message)
-    except (OSError, ValueError) as error:  # smtplib's own errors are OSErrors; ValueErrors are unusable addresses
+    except (OSError, ValueError) as error:  # smtplib's own errors are OSErrors; a ValueError is an unusable address
         place = f"{settings.email_smtp_host}:{settings.email_smtp_port}"
         log.warning("mail %r could not be sent through %s: %s", message["Subject"], place, error)
         return False
@@ -93,7 +91,7 @@ def send(message: EmailMessage, settings: Settings, *, timeout: float = TIMEOUT_
 
 @dataclass(frozen=True, slots=True)
 class Mailer:
-    """Sends what the settings switch on; each kind has its own switch."""
+    """Sends the kinds of mail that the settings switch on."""
 
     settings: Settings
     log_file: str | None = None
@@ -101,12 +99,12 @@ class Mailer:
     output: Path | None = None
 
     def critical(self, error: BaseException) -> None:
-        """With `uncaught_exception_email`, tell that `error` stopped the run."""
+        """With `uncaught_exception_email`, report that `error` stopped the run."""
         if self.settings.uncaught_exception_email:
             self._send(lambda context: build_critical(error, context))
 
     def folder(self, report: FolderReport) -> None:
-        """With `processing_error_email`, tell what failed in a folder, if anything did."""
+        """With `processing_error_email`, report the failures of a folder, if there are any."""
         if self.settings.processing_error_email and not report.succeeded:
             self._send(lambda context: build_processing_error(report, context))
 
@@ -121,7 +119,7 @@ class Mailer:
 
 
 def _message(subject: str, content: str, context: MailContext) -> EmailMessage:
-    """No line break reaches a header: what could hold one is written on one line."""
+    """A plain-text message. Texts in headers are put on one line, so that no line break reaches a header."""
     message = EmailMessage()
     message["Subject"] = one_line(f"[image-anonymisation] {context.host} : {subject}")
     head = f"Host: {context.host}\nTime: {context.time}\nLog file: {context.log_file or 'none'}\n"
@@ -133,7 +131,7 @@ def _message(subject: str, content: str, context: MailContext) -> EmailMessage:
 def _add_html(
     message: EmailMessage, html: str, context: MailContext, shown: Iterable[tuple[str, Thumbnail]] = ()
 ) -> None:
-    """Add the HTML beside the text, the pictures that it shows, and then the log file."""
+    """Add the HTML next to the text, then its pictures, then the log file."""
     message.add_alternative(html, subtype="html")
     if (part := message.get_body(("html",))) is not None:
         for cid, picture in shown:

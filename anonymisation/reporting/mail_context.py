@@ -1,4 +1,4 @@
-"""What every mail about a run names: host, time, log file, and pages to look at."""
+"""The facts in every mail about a run: host, time, log file, and links."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from anonymisation.core.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """A page, and what the button to it says."""
+    """The address of a page, and the text of its button."""
 
     label: str
     url: str
@@ -24,10 +24,10 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class MailContext:
-    """What every message names: host, time and log file (a path or an address), and the `secrets` it must not hold.
+    """Host, time and log file (a path or an address) for every message, and the `secrets` that it must not contain.
 
-    With `attach_log`, the end of the log file is attached where it can be read. `links` lead to pages about the run;
-    with an `output` folder, the summary shows some masked pictures that lie below it.
+    With `attach_log`, the end of the log file is attached if it can be read. `links` lead to pages about the run. With
+    an `output` folder, the summary shows some masked pictures below it.
     """
 
     host: str
@@ -40,6 +40,6 @@ class MailContext:
 
     @classmethod
     def here(cls, settings: Settings, log_file: str | None = None, secrets: tuple[str, ...] = ()) -> MailContext:
-        """This host and this moment, in the form of `datetime_format`."""
+        """The context of this host and this moment, in the format of `datetime_format`."""
         now = datetime.now().astimezone().strftime(settings.datetime_format)
         return cls(socket.gethostname(), now, log_file, settings.email_attach_log_file, secrets)

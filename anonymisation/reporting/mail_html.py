@@ -1,4 +1,4 @@
-"""Mail as HTML: the same facts as its text, laid out for a person, every value escaped and on one line."""
+"""Mail as HTML: the same facts as the text, with every value escaped and on one line."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ if TYPE_CHECKING:
     from anonymisation.reporting.mail_context import MailContext
     from anonymisation.reporting.mail_pictures import Thumbnail
 
-MAX_FOLDERS: Final = 60  # rows of the table; mail programs cut messages that are too long
+MAX_FOLDERS: Final = 60  # rows of the table; mail programs cut long messages
 MAX_ITEMS: Final = 50  # items of a list
 
 GREEN, AMBER, RED, BLUE, PLAIN = "#1d7044", "#8a5a00", "#b3261e", "#1f5fa8", "#1d2530"
-# Each column of the table: its heading, the step, and the counts of the step's report that are added.
+# Each column of the table: heading, step, and the counts of the step's report to add up.
 _COLUMNS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "Found": ("mask", ("found",)),
     "Masked": ("mask", ("masked",)),
     "Done before": ("mask", ("already_done",)),
-    "Failed": ("", ("failed_count",)),  # of the folder's own report: in all steps together
+    "Failed": ("", ("failed_count",)),  # of the folder's report: all steps together
     "Archived": ("archive", ("archived",)),
     "Rows": ("load", ("inserted", "updated")),
 }
@@ -70,7 +70,7 @@ def finished_html(report: RunReport, context: MailContext, shown: Sequence[tuple
 
 
 def folder_html(report: FolderReport, context: MailContext) -> str:
-    """What failed in one folder."""
+    """The failures of one folder."""
     return _render(
         "folder.html.j2",
         context,
@@ -83,12 +83,12 @@ def folder_html(report: FolderReport, context: MailContext) -> str:
 
 
 def note_html(title: str, paragraphs: Sequence[str], context: MailContext, code: str = "") -> str:
-    """A few sentences, and text such as a traceback whose lines are kept."""
+    """A few sentences, and `code`, such as a traceback, with its line breaks."""
     return _render("note.html.j2", context, title=title, colour=RED, paragraphs=paragraphs, code=_Block(code))
 
 
 class _Block(str):
-    """Text that keeps its lines."""
+    """Text that keeps its line breaks."""
 
     __slots__ = ()
 
@@ -106,12 +106,12 @@ def _tiles(report: RunReport) -> list[tuple[str, str, str]]:
 
 
 def _row(folder: FolderReport) -> dict[str, Any]:
-    told = [_cell(getattr(folder, step) if step else folder, counts) for step, counts in _COLUMNS.values()]
-    return {"name": folder.folder, "good": folder.succeeded, "counts": told}
+    cells = [_cell(getattr(folder, step) if step else folder, counts) for step, counts in _COLUMNS.values()]
+    return {"name": folder.folder, "good": folder.succeeded, "counts": cells}
 
 
 def _cell(report: object | None, counts: Iterable[str]) -> str:
-    """The sum of the counts; a dash where the step did not run."""
+    """The sum of the counts; a dash if the step did not run."""
     return "–" if report is None else str(sum(getattr(report, count) for count in counts))
 
 
@@ -122,7 +122,7 @@ def _cut(name: str, items: Iterable[Any], more: int = 0) -> dict[str, Any]:
 
 def _render(template: str, context: MailContext, **values: Any) -> str:
     def clean(value: Any) -> Any:
-        """Every value, before it is escaped."""
+        """Make a value safe to show, before it is escaped."""
         if isinstance(value, Markup) or not isinstance(value, str):
             return value
         text = value if isinstance(value, _Block) else one_line(value)

@@ -1,4 +1,4 @@
-"""Small copies of masked pictures for a mail, never of an original."""
+"""Small copies of masked pictures for a mail, never of originals."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_provenance
 from anonymisation.reporting.step_reports import ExamplePicture
 
-SIZE: Final = (310, 310)  # pixels, the longer side counts: two beside each other fit into the mail
+SIZE: Final = (310, 310)  # pixels, of the longer side: two pictures next to each other fit into the mail
 QUALITY: Final = 80
 
 
@@ -33,7 +33,7 @@ class Thumbnail:
 def thumbnails(output: Path, examples: Iterable[ExamplePicture]) -> list[Thumbnail]:
     """Thumbnails of the masked pictures below `output`.
 
-    A picture that does not say that it is a masked one, or cannot be read, is told in the log and left out.
+    A picture that cannot be read, or lacks the mark of a masked picture, is logged and left out.
     """
     made = []
     for example in examples:
@@ -47,7 +47,7 @@ def thumbnails(output: Path, examples: Iterable[ExamplePicture]) -> list[Thumbna
 def _thumbnail(path: Path, example: ExamplePicture) -> Thumbnail:
     data = read_plain(path)
     if read_provenance(data) is None:
-        raise ValueError("it does not say that it is a masked picture")
+        raise ValueError("it lacks the mark of a masked picture")
     with Image.open(io.BytesIO(data), formats=["JPEG"]) as picture:
         picture.draft("RGB", (SIZE[0] * 2, SIZE[1] * 2))  # decoding at a fraction of the size is several times faster
         small = ImageOps.exif_transpose(picture).convert("RGB")

@@ -1,8 +1,8 @@
-"""How far a run is in each of its work units, for whoever watches: small files that the mask step replaces as it goes.
+"""The progress of a run in each of its work units: small files that the mask step replaces as it works.
 
     <state>/runs/<hash of the run>/<hash of the folder>-<shard>.json
 
-They are of no use once the unit has its report, and are forgotten at the end of the run; nothing depends on them.
+A file is no longer needed when the unit has its report. The end of the run removes them; no step depends on them.
 """
 
 from __future__ import annotations
@@ -28,7 +28,10 @@ FORGOTTEN_SECONDS: Final = 7 * 24 * 3600.0
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """Pictures of one work unit looked at so far, of them masked and failed anew; `began` and `at` in Unix seconds."""
+    """Pictures of one work unit looked at so far, and how many of them were masked or failed now.
+
+    `began` and `at` are Unix times in seconds.
+    """
 
     folder: str
     shard: int
@@ -40,13 +43,13 @@ class Progress:
 
     @property
     def per_second(self) -> float | None:
-        """Pictures looked at in a second of wall time; None before there is a time to divide by."""
+        """Pictures per second of wall time; None at the beginning."""
         seconds = self.at - self.began
         return self.looked_at / seconds if self.looked_at and seconds > 0 else None
 
 
 class ProgressNote:
-    """Keeps the progress of one unit on disk, at most every two seconds."""
+    """Writes the progress of one unit to disk, at most every two seconds."""
 
     def __init__(
         self, state_root: Path, run: str, folder: str, shard: int = 1, *, clock: Callable[[], float] = time.time
@@ -58,7 +61,7 @@ class ProgressNote:
         self._write()
 
     def count(self, outcome: ImageOutcome) -> None:
-        """One more picture was looked at."""
+        """Count one more picture."""
         before = self._progress
         self._progress = dataclasses.replace(
             before,
@@ -70,19 +73,19 @@ class ProgressNote:
             self._write()
 
     def close(self) -> None:
-        """Write what was counted last."""
+        """Write the last counts."""
         self._write()
 
     def _write(self) -> None:
         self._progress = dataclasses.replace(self._progress, at=self._clock())
         try:
             write_atomically(self._path, to_line(dataclasses.asdict(self._progress)))
-        except OSError as error:  # nothing depends on it: no reason to stop masking
+        except OSError as error:  # no reason to stop masking: no step depends on the file
             logging.getLogger(__name__).warning("%s cannot be written: %s", self._path, error)
 
 
 def read_progress(state_root: Path, run: str) -> list[Progress]:
-    """The progress of every unit of the run that was begun; a file of another version tells nothing."""
+    """The progress of every unit of the run that has begun; skips files of another version."""
     found = []
     for path in sorted(_run_folder(state_root, run).glob("*.json")):
         try:
@@ -94,18 +97,18 @@ def read_progress(state_root: Path, run: str) -> list[Progress]:
 
 
 def forget_progress(state_root: Path, run: str, *, now: float | None = None) -> None:
-    """Remove what is known of a run that came to its end, and of runs that never did and stand still for a week."""
+    """Remove the progress of a finished run, and of unfinished runs without change for a week."""
     own = _run_folder(state_root, run)
     old = (time.time() if now is None else now) - FORGOTTEN_SECONDS
     try:
         places = list(own.parent.iterdir())
     except OSError:
-        return  # nothing was noted; or the share is away, and whoever needs it says so
+        return  # no progress was written; or the share is away, which the next step reports
     for place in places:
         try:
             if place == own or place.stat().st_mtime < old:
                 shutil.rmtree(place)
-        except OSError as error:  # as while a task that was begun again writes there
+        except OSError as error:  # for example because a restarted task writes there
             logging.getLogger(__name__).warning("%s is not removed: %s", place, error)
 
 

@@ -1,4 +1,4 @@
-"""What became of a folder on its way through the chain, and of a whole run."""
+"""Reports of one folder's way through the chain, and of a whole run."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from anonymisation.reporting.step_reports import (
 class FolderReport:
     """One folder's way through the chain; a step that did not run is None.
 
-    `error` is what stopped it, and `error_exit_code` the exit code of that kind of error. `units` is the number of work
-    units of which the report was merged.
+    `error` is the error that stopped the folder, `error_exit_code` its exit code. `units` is the number of work units
+    that were merged into the report.
     """
 
     folder: str
@@ -39,7 +39,7 @@ class FolderReport:
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """What failed anew in any step: pictures and gaps, each with its reason; known failures aside."""
+        """New failures of all steps: pictures and gaps, each with its reason; without known failures."""
         found = [f for f in self._listed() if not f.known]
         if self.check is not None:
             found += [Failure(gap.picture, f"{gap.place}: {gap.problem}") for gap in self.check.gaps]
@@ -47,13 +47,13 @@ class FolderReport:
 
     @property
     def failed_count(self) -> int:
-        """How much failed anew, in exact numbers (`failures` lists only the first of each step)."""
+        """The exact number of new failures (`failures` lists only the first of each step)."""
         counts = [step.failed for step in (self.mask, self.archive, self.load, self.release) if step is not None]
         return sum(counts) + (self.check.missing if self.check else 0)
 
     @property
     def succeeded(self) -> bool:
-        """No step stopped, and nothing failed that was not known."""
+        """No step stopped, and there is no new failure."""
         return self.error is None and self.failed_count == 0
 
     def to_dict(self) -> dict[str, Any]:
@@ -69,16 +69,16 @@ class FolderReport:
 
     @classmethod
     def merged(cls, reports: Sequence[FolderReport]) -> FolderReport:
-        """One report of all work units of a folder; a step counts where it ran in any of them."""
+        """One report of all work units of a folder; a step is present if it ran in any unit."""
         steps: dict[str, Any] = {}
         for name, kind in _STEPS.items():
             ran = [report for report in (getattr(unit, name) for unit in reports) if report is not None]
             steps[name] = kind.merged(ran) if ran else None
         errors = Counter(report.error for report in reports if report.error is not None)
-        told = (f"{error} ({number} of {len(reports)} work units)" for error, number in errors.items())
+        texts = (f"{error} ({number} of {len(reports)} work units)" for error, number in errors.items())
         return cls(
             folder=reports[0].folder,
-            error="; ".join(told) or None,
+            error="; ".join(texts) or None,
             error_exit_code=max(report.error_exit_code for report in reports),
             units=len(reports),
             **steps,
@@ -100,10 +100,10 @@ _STEPS: Final[Mapping[str, Any]] = {
 
 @dataclass(frozen=True, slots=True)
 class RunReport:
-    """A whole run: its folders, what discovery could not enter (`problems`), and `seconds` of wall time.
+    """A whole run: its folders, the places that discovery could not enter (`problems`), and `seconds` of wall time.
 
-    `broken` says what kept the run from being complete outside its folders (an unreadable folder, a failed discovery).
-    `selection` names the folders that were asked for; empty: all.
+    `broken` lists the reasons outside the folders why the run is incomplete (an unreadable folder, a failed discovery).
+    `selection` names the selected folders; empty: all.
     """
 
     folders: tuple[FolderReport, ...]
@@ -115,12 +115,12 @@ class RunReport:
 
     @property
     def succeeded(self) -> bool:
-        """Nothing failed anew, and nothing kept the run from being whole."""
+        """There is no new failure, and the run is complete."""
         return not self.broken and all(folder.succeeded for folder in self.folders)
 
     @property
     def exit_code(self) -> int:
-        """0 all done, 3 when nothing but the environment was in the way, else 1."""
+        """0 all done, 3 if only the environment failed, else 1."""
         codes = {folder.error_exit_code or 1 for folder in self.folders if not folder.succeeded}
         if self.broken:
             codes.add(self.broken_exit_code)
@@ -128,7 +128,7 @@ class RunReport:
 
     @property
     def suspicious(self) -> bool:
-        """Many pictures were masked now, and nothing at all was found on them; it may be true all the same."""
+        """Many pictures were masked now, and nothing was detected on any of them; it may still be true."""
         found = any(folder.mask.objects for folder in self.folders if folder.mask is not None)
         return not found and self.total("mask", "masked") >= SUSPICIOUS_FROM
 

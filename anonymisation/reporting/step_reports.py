@@ -1,4 +1,4 @@
-"""What the steps of the chain report: frozen values that add up, and travel as plain JSON."""
+"""Reports of the steps of the chain: frozen values that can be merged, and converted to plain JSON."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from anonymisation.database.loading.limits import Collision
 MAX_EXAMPLES: Final = 6  # pictures that a report shows
 
 
-MAX_LISTED: Final = 50  # failures that a report lists by name; its counts are exact all the same
+MAX_LISTED: Final = 50  # failures that a report lists by name; its counts are exact
 
 
-# From so many pictures of roads on, finding nobody and no vehicle on any is more likely the model's fault than true.
+# With so many road pictures and no detection at all, an error of the model is more likely than empty roads.
 SUSPICIOUS_FROM: Final = 300
 
 
 class Status(StrEnum):
-    """What became of one picture in the mask step."""
+    """The outcome of one picture in the mask step."""
 
     MASKED = "masked"
     ALREADY_DONE = "already done"
@@ -32,9 +32,9 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageOutcome:
-    """What became of one picture; `picture` is its path below the input folder, `reason` is set where it failed.
+    """The outcome of one picture; `picture` is its path below the input folder, `reason` is set if it failed.
 
-    `encoded_anew` says that its blocks were to be kept where no mask touches them, and could not be.
+    `encoded_anew`: blocks without mask should have been kept (jpeg_quality: keep), and could not be.
     """
 
     picture: str
@@ -50,7 +50,7 @@ class ImageOutcome:
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """One picture that failed in a step; `known` failures were reported by an earlier run already."""
+    """One picture that failed in a step; an earlier run has already reported a `known` failure."""
 
     picture: str
     reason: str
@@ -59,7 +59,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class ExamplePicture:
-    """A picture that was masked, and how many objects were detected on it."""
+    """A masked picture, and the number of objects detected on it."""
 
     picture: str
     objects: int
@@ -72,7 +72,7 @@ class _Report:
     folder: str
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain JSON values: what JSON would change, as it does a tuple, is not among them."""
+        """Plain JSON values, which JSON does not change: lists instead of tuples."""
         return plain_fields(self)
 
     @classmethod
@@ -86,7 +86,7 @@ class _Report:
 
     @classmethod
     def merged(cls, reports: Sequence[Self]) -> Self:
-        """One report of a folder's work units: counts are added, lists joined (and cut), and one yes is a yes."""
+        """One report of a folder's work units: counts are added, lists joined (and cut), flags combined by `or`."""
         names = [item.name for item in dataclasses.fields(cls) if item.name != "folder"]
         content = {name: _merged([getattr(item, name) for item in reports]) for name in names}
         if "examples" in content:
@@ -125,8 +125,8 @@ def _merged(values: list[Any]) -> Any:
 class MaskReport(_Report):
     """Counts of pictures: found = masked + already_done + failed + known_failed. `seconds` of wall time.
 
-    Merged of several work units, `seconds` are those of all of them together. `examples` are the pictures masked now on
-    which most was detected; `encoded_anew` counts those masked now of which no block could be kept as it was.
+    In a report of several work units, `seconds` is their sum. `examples` are the pictures masked now with most
+    detections. `encoded_anew` counts the pictures masked now of which no block could be kept.
     """
 
     found: int
@@ -152,10 +152,10 @@ class MaskReport(_Report):
         objects: dict[str, int] = {}
         failures: list[Failure] = []
         examples: tuple[ExamplePicture, ...] = ()
-        anew = 0
+        encoded_again = 0
         for outcome in outcomes:
             counts[outcome.status] += 1
-            anew += outcome.encoded_anew
+            encoded_again += outcome.encoded_anew
             for label, number in outcome.objects.items():
                 objects[label] = objects.get(label, 0) + number
             if outcome.reason is not None and len(failures) < MAX_LISTED:
@@ -173,13 +173,13 @@ class MaskReport(_Report):
             objects=dict(sorted(objects.items())),
             seconds=seconds,
             examples=examples,
-            encoded_anew=anew,
+            encoded_anew=encoded_again,
         )
 
 
 @dataclass(frozen=True, slots=True)
 class ArchiveReport(_Report):
-    """Originals copied and verified now, found there already, and not archived; `size` in bytes copied."""
+    """Originals copied and verified now, archived earlier, and failed; `size` in copied bytes."""
 
     archived: int = 0
     already_archived: int = 0
@@ -190,7 +190,7 @@ class ArchiveReport(_Report):
 
 @dataclass(frozen=True, slots=True)
 class LoadSummary(_Report):
-    """Rows inserted, updated, found loaded already, refused by the database, and waiting in the spool."""
+    """Rows inserted, updated, loaded earlier, refused by the database, and waiting in the spool."""
 
     inserted: int = 0
     updated: int = 0
@@ -203,7 +203,7 @@ class LoadSummary(_Report):
 
 @dataclass(frozen=True, slots=True)
 class Gap:
-    """Something that should be there and is not, or does not agree: which picture, where, and what is wrong."""
+    """A file or row that is missing or does not agree: its picture, its place, and the problem."""
 
     picture: str
     place: str
@@ -212,7 +212,7 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport(_Report):
-    """Files and rows expected, and those missing or in disagreement (`missing` counts, `gaps` names the first)."""
+    """Files and rows expected, and gaps (`missing` counts all, `gaps` lists the first)."""
 
     expected: int = 0
     missing: int = 0
@@ -221,7 +221,7 @@ class CheckReport(_Report):
 
 @dataclass(frozen=True, slots=True)
 class ReleaseReport(_Report):
-    """Originals removed from the input, those kept (of them `failed` could not be verified), and the emptied folder."""
+    """Originals removed from the input, originals kept (`failed` of them not verified), and `folder_removed`."""
 
     released: int = 0
     kept: int = 0

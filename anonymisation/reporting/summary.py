@@ -10,16 +10,16 @@ from anonymisation.core.text import hide_credentials, one_line
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import Failure
 
-MAX_LINES: Final = 100  # lines per list of a summary; its counts are exact all the same
+MAX_LINES: Final = 100  # lines per list of a summary; its counts are exact
 
-# (what the line says, step, count, shown even when it is zero)
+# (label of the line, step, count, whether a zero is shown)
 _COUNTS: Final = (
     ("images found", "mask", "found", True),
     ("skipped as done", "mask", "already_done", True),
     ("masked", "mask", "masked", True),
     ("failed", "mask", "failed", True),
     ("known to fail", "mask", "known_failed", True),
-    ("encoded anew as a whole", "mask", "encoded_anew", False),
+    ("encoded again as a whole", "mask", "encoded_anew", False),
     ("originals archived", "archive", "archived", False),
     ("originals not archived", "archive", "failed", False),
     ("rows inserted", "load", "inserted", True),
@@ -33,31 +33,30 @@ _COUNTS: Final = (
 
 
 def render_summary(report: RunReport) -> str:
-    """The verdict, the counts of the whole run, and all that `render_problems` names."""
+    """The verdict, the counts of the whole run, and the lines of `render_problems`."""
     return "\n".join([verdict(report), "", *_counts(report), *render_problems(report)])
 
 
 def render_problems(report: RunReport) -> list[str]:
-    """What is suspicious, what stopped, what failed and why, and the places that were not entered; no lines where all
-    is well."""
+    """Suspicion, stopped folders, failures with reasons, and places that were not entered; no lines if all is well."""
     return [
         *(["", suspicion] if (suspicion := describe_suspicion(report)) else []),
         *_list("Not complete", report.broken),
         *_list("Folders that stopped", (_stopped(f.folder, f.error) for f in report.folders if f.error)),
         *_list("Failed", _failures(report.folders), more=unlisted(report.folders)),
-        *_list("Known to fail, and unchanged since", (_told(failure) for failure in known_failures(report.folders))),
+        *_list("Known to fail, and unchanged since", (_line(failure) for failure in known_failures(report.folders))),
         *_list("Two pictures with one ID", collisions(report.folders)),
         *_list("Not entered", (problem for problem in report.problems if problem not in report.broken)),
     ]
 
 
 def _stopped(folder: str, error: str) -> str:
-    """What stopped a folder; some errors name it themselves."""
+    """The error of a stopped folder, with the folder's name, unless the error begins with it."""
     return error if error.startswith(f"{folder}: ") else f"{folder}: {error}"
 
 
 def render_folder(report: FolderReport) -> str:
-    """What failed in one folder, for the mail about it."""
+    """The failures of one folder, for its mail."""
     return "\n".join(
         [
             f"Folder: {one_line(report.folder)}",
@@ -68,7 +67,7 @@ def render_folder(report: FolderReport) -> str:
 
 
 def describe_objects(report: RunReport) -> str:
-    """What was hidden, by label, as in "3 car, 1 person"; empty when nothing was."""
+    """The hidden objects by label, as in "3 car, 1 person"; empty if there are none."""
     objects: dict[str, int] = {}
     for folder in report.folders:
         for label, number in (folder.mask.objects if folder.mask else {}).items():
@@ -77,7 +76,7 @@ def describe_objects(report: RunReport) -> str:
 
 
 def describe_suspicion(report: RunReport) -> str:
-    """That a model found nothing at all, and what to do about it; empty where it found something, or saw little."""
+    """A warning that the model found nothing on many pictures, with advice; empty if there is no suspicion."""
     if not report.suspicious:
         return ""
     pictures = report.total("mask", "masked")
@@ -88,7 +87,7 @@ def describe_suspicion(report: RunReport) -> str:
 
 
 def verdict(report: RunReport) -> str:
-    """Whether all is well, in one sentence."""
+    """The result of the run in one sentence."""
     if report.succeeded and (known := report.total("mask", "known_failed")):
         pictures = "1 picture that is" if known == 1 else f"{known} pictures that are"
         return f"Everything is done, but for {pictures} known to fail."
@@ -119,20 +118,20 @@ def _counts(report: RunReport) -> list[str]:
 
 
 def _failures(folders: Iterable[FolderReport]) -> Iterable[str]:
-    return (_told(failure) for folder in folders for failure in folder.failures)
+    return (_line(failure) for folder in folders for failure in folder.failures)
 
 
-def _told(failure: Failure) -> str:
+def _line(failure: Failure) -> str:
     return f"{failure.picture}: {failure.reason}"
 
 
 def unlisted(folders: Iterable[FolderReport]) -> int:
-    """Failures that the reports count without naming them."""
+    """The number of failures that the reports count but do not list."""
     return sum(max(0, folder.failed_count - len(folder.failures)) for folder in folders)
 
 
 def known_failures(folders: Iterable[FolderReport]) -> Iterable[Failure]:
-    """Pictures that failed in an earlier run, and are as they were."""
+    """Pictures that failed in an earlier run and have not changed since."""
     masks = (folder.mask for folder in folders if folder.mask is not None)
     return (failure for mask in masks for failure in mask.failures if failure.known)
 
@@ -143,7 +142,7 @@ def duration(seconds: float) -> str:
 
 
 def collisions(folders: Iterable[FolderReport]) -> Iterable[str]:
-    """Pictures that share an ID, in words: whose row stands."""
+    """Pictures that share an ID, as text: which picture's row is in the table."""
     loads = (folder.load for folder in folders if folder.load is not None)
     return (
         f"{collision.identifier}: the row is of {collision.stands}, not of {collision.yields}"

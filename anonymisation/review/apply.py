@@ -1,8 +1,8 @@
-"""Hiding what a person marked on a masked picture, on that picture itself: no original, no model, no waiting.
+"""Hide the boxes that a reviewer drew, directly on the masked picture: without the original and without the model.
 
-Only more is hidden, never less: what stands hidden in the masked picture is not looked at again, so that a model which
-finds less than the one before uncovers nothing. The next masking from the original hides the same boxes (see
-`review.ReviewedBoxes`). Blocks of the file that no box touches are written as they were, coefficient by coefficient.
+This only hides more, never less. Hidden pixels stay hidden, even where a newer model would find less. The next masking
+from the original hides the same boxes (see `review.store.ReviewedBoxes`). Blocks of the file that no box touches keep
+their coefficients.
 """
 
 from __future__ import annotations
@@ -36,20 +36,20 @@ from anonymisation.workspace.workspace import Workspace
 
 
 def remask_folder(workspace: Workspace, folder: str) -> list[str]:
-    """Hide every box of `folder` that waits for it; the names of the pictures that were masked again.
+    """Hide every waiting box of `folder`, and return the names of the pictures that were masked again.
 
-    A picture that cannot be masked again keeps its boxes waiting, with the reason in the log. Who is refused because
-    this is at work has kept the box before: it is hidden here, after a look whether something waits by now.
+    If a picture cannot be masked again, its boxes stay waiting and the reason is logged. A reviewer whose call is
+    refused by the lock of this call has stored the box before. So this function looks for new boxes before it returns.
 
     Raises:
-        FolderLockedError: another run works on the folder, or on a part of it. Its mask step hides the boxes of its
-            own pictures before it ends, `finish_outstanding` all others.
+        FolderLockedError: another run works on the folder or a part of it. The mask step of that run hides the boxes
+            of its own pictures before it ends, and `finish_outstanding` hides all others.
     """
     try:
         with open_state(workspace.shares.state, folder) as state:
             hidden = newly = hide_waiting(workspace, folder, state)
     except FolderLockedError as error:
-        raise FolderLockedError(f"the marked regions are kept, and hidden when this work has ended: {error}") from None
+        raise FolderLockedError(f"the marked regions are kept, and are hidden when this work ends: {error}") from None
     while newly and any(ReviewedBoxes(workspace.shares.state, folder).waiting()):
         try:
             with open_state(workspace.shares.state, folder) as state:
@@ -61,11 +61,11 @@ def remask_folder(workspace: Workspace, folder: str) -> list[str]:
 
 
 def finish_outstanding(workspace: Workspace, folders: Iterable[str] | None = None) -> list[str]:
-    """Hide all boxes that wait, such as those drawn while their folder was worked on; the folders where any was hidden.
+    """Hide all waiting boxes, such as those drawn during a run, and return the folders in which any box was hidden.
 
-    Called before a run looks for its folders, and again when its steps have ended, for its `folders` alone: the shards
-    of a folder hide what was marked on their own pictures while they were at it, and no other shard's.
-    A folder in which nothing can be hidden now is told in the log, and stops no other.
+    A run calls this before it looks for folders, and again after its steps, for its `folders` only: a shard hides the
+    boxes on its own pictures, and not those on the pictures of other shards. If a folder fails, the error is logged
+    and the next folder follows.
     """
     done = []
     for folder in known_folders(workspace.shares.state) if folders is None else dict.fromkeys(folders):
@@ -73,24 +73,24 @@ def finish_outstanding(workspace: Workspace, folders: Iterable[str] | None = Non
             if any(ReviewedBoxes(workspace.shares.state, folder).waiting()) and remask_folder(workspace, folder):
                 done.append(folder)
         except (AnonymisationError, OSError) as error:
-            logging.getLogger(__name__).warning("%s: not everything that is marked is hidden: %s", folder, error)
+            logging.getLogger(__name__).warning("%s: not all marked regions are hidden yet: %s", folder, error)
     return done
 
 
 def hide_waiting(workspace: Workspace, folder: str, state: FolderState) -> list[str]:
-    """As `remask_folder`, for pictures whose state is open already."""
+    """Like `remask_folder`, for pictures whose state is already open."""
     log = logging.getLogger(__name__)
     hidden = []
     for name, review in list(ReviewedBoxes(workspace.shares.state, folder).waiting()):
         known = state.pictures.get(name)
         if known is None:
-            continue  # nothing of it is published; its first masking hides the boxes
+            continue  # the picture is not published yet; its first masking hides the boxes
         paths = workspace.picture(folder, name)
         try:
             count = _hide_boxes(workspace, paths, known, review, state)
         except (AnonymisationError, OSError) as error:
-            told = one_line(paths.relative), one_line(str(error))
-            log.error("%s: what a reviewer marked is not hidden everywhere yet: %s", *told)
+            reason = one_line(str(error))
+            log.error("%s: not all marked regions are hidden yet: %s", one_line(paths.relative), reason)
             continue
         if not count:
             continue
@@ -105,17 +105,18 @@ def hide_waiting(workspace: Workspace, folder: str, state: FolderState) -> list[
 def _hide_boxes(
     workspace: Workspace, paths: ImagePaths, known: PictureState, review: Review, state: FolderState
 ) -> int:
-    """Hide what waits on the masked picture and its mask files; how many boxes, 0 where no masked picture is wanted.
+    """Hide the waiting boxes on the masked picture and in its mask files, and return their number.
 
-    A picture whose last masking failed has one from before, if any: it is published still, so that it hides them, too.
+    The number is 0 where there is no masked picture to change. If the last masking failed, an older masked picture may
+    still be published; the boxes are hidden on it, too.
 
     Raises:
-        AnonymisationError, OSError: not everything could be hidden.
+        AnonymisationError, OSError: not all boxes could be hidden.
     """
     masked = with_access(workspace.settings, f"looking at {paths.masked}", lambda: _stamp_of(paths.masked))
     if masked is None and known.output is None:
         return 0
-    # A file that is not the one that was written last may come from before the other boxes were hidden.
+    # Another file than the last one written may be older than the boxes that count as hidden.
     boxes = review.waiting if masked == known.output else review.active
     mask = _hide(workspace, paths, known, boxes)
     if known.output is not None:
@@ -134,15 +135,15 @@ def _stamp_of(path: Path) -> FileStamp | None:
 def _hide(
     workspace: Workspace, paths: ImagePaths, known: PictureState, boxes: tuple[AddedBox, ...]
 ) -> NDArray[np.bool_]:
-    """Hide the boxes on the masked picture; the pixels (H, W) that they take.
+    """Hide the boxes on the masked picture, and return the pixels (H, W) that they cover.
 
     Raises:
-        UnreadableImageError: the masked picture is damaged, or is not what was made from that original.
+        UnreadableImageError: the masked picture is damaged, or was made from another original.
     """
     settings = workspace.settings
     data = with_access(settings, f"reading {paths.masked}", lambda: read_plain(paths.masked))
     provenance = read_provenance(data)
-    # Of a picture that failed no checksum is known; whatever was published under its name hides the boxes.
+    # A failed picture has no checksum in the state. Any picture published under its name hides the boxes.
     if provenance is None or known.sha256 not in {provenance.source_sha256, ""}:
         raise UnreadableImageError(f"{paths.masked} was not made from this picture; mask it again")
     frame = decode_jpeg(data, source=paths.relative)
@@ -156,11 +157,11 @@ def _hide(
 
 
 def _add_to_masks(workspace: Workspace, paths: ImagePaths, added: NDArray[np.bool_]) -> None:
-    """Mark the pixels in the mask files that the settings want and that are there.
+    """Mark the pixels in every existing mask file that the settings ask for.
 
     Raises:
-        UnreadableImageError: a mask file is damaged, or of another size.
-        ShareUnavailableError: its share is away.
+        UnreadableImageError: a mask file is damaged, or has another size.
+        ShareUnavailableError: a share is not available.
     """
     copies = [target for _, target in paths.archive_copies(workspace.settings) if target.suffix == ".webp"]
     for place in (*paths.masks(workspace.settings), *copies):
@@ -170,7 +171,7 @@ def _add_to_masks(workspace: Workspace, paths: ImagePaths, added: NDArray[np.boo
             continue
         mask = decode_mask(data)
         if mask.shape != added.shape:
-            raise UnreadableImageError(f"the mask {place} is of {mask.shape}, the picture of {added.shape}")
+            raise UnreadableImageError(f"the mask {place} has shape {mask.shape}, the picture {added.shape}")
         _write(workspace, place, encode_mask(mask | added))
 
 
@@ -179,8 +180,8 @@ def _write(workspace: Workspace, place: Path, data: bytes) -> None:
 
 
 def _exif_of(data: bytes) -> bytes:
-    """The EXIF segment of a picture that we wrote, mark and all; there is one, since it holds the provenance."""
+    """The EXIF segment of a masked picture, with its mark "Exif". There is always one: it holds the provenance."""
     for item in segments_of(data):
         if isinstance(item, Segment) and item.marker == APP1 and item.payload.startswith(EXIF_MARK):
             return bytes(item.payload)
-    raise UnreadableImageError("has no EXIF")
+    raise UnreadableImageError("the masked picture has no EXIF")

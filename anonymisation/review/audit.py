@@ -1,6 +1,6 @@
-"""Who looked at which original, and who changed what is hidden: appended to one file of the state folder, flushed.
+"""The audit log: who looked at which original, and who changed which regions are hidden.
 
-<state>/audit/originals.jsonl     one line per look; no one but the software's own user may read it
+<state>/audit/originals.jsonl     one line per look; only the software's own user may read it
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ _TAIL_BYTES: Final = 1 << 18
 
 @dataclass(frozen=True, slots=True)
 class Look:
-    """What one person did with one picture, named by its path below the input folder; `at` is ISO 8601 in UTC.
+    """One action of one person on one picture.
 
-    `reason` is what the person gave as such, where one was asked for.
+    `picture` is its path below the input folder, `at` is ISO 8601 in UTC. `reason` is the person's own text, where the
+    page asks for a reason.
     """
 
     at: str
@@ -32,10 +33,10 @@ class Look:
 
 
 def note_look(state_root: Path, by: str, did: str, picture: str, reason: str = "") -> Look:
-    """Keep that `by` did it, before it happens; on disk when this returns.
+    """Record an action before it happens; the line is on disk when this returns.
 
     Raises:
-        ShareUnavailableError: it cannot be kept, so it must not happen.
+        ShareUnavailableError: the line cannot be written, so the action must not happen.
     """
     look = Look(datetime.now(UTC).isoformat(timespec="seconds"), by, did, picture, reason)
     with closing(AppendLog(_file(state_root), mode=0o600)) as log:
@@ -44,13 +45,13 @@ def note_look(state_root: Path, by: str, did: str, picture: str, reason: str = "
 
 
 def newest_looks(state_root: Path, count: int) -> list[Look]:
-    """The last looks, newest first, at most `count` and as many as the end of the file holds."""
+    """The last looks, newest first: at most `count`, and only those in the last 256 KiB of the file."""
     found = (_look(values) for values in read_tail(_file(state_root), _TAIL_BYTES))
     return [look for look in found if look is not None][:count]
 
 
 def _look(values: Mapping[str, Any]) -> Look | None:
-    """The look that a line holds. Keys of a later version are ignored; a line that lacks one says nothing."""
+    """The look on one line, or None where a required key is missing. Unknown keys, of a later version, are ignored."""
     try:
         return Look(**{item.name: str(values[item.name]) for item in fields(Look) if item.name in values})
     except TypeError:

@@ -1,9 +1,9 @@
-"""The small copies of masked pictures that the page shows: made once, kept in the state folder, and cleared away.
+"""The cache of small copies of masked pictures for the review page, in the state folder.
 
     <state>/folders/<folder>/thumbnails/<2 digits>/<picture>-<size>-<bytes>-<time of the masked picture>.webp
 
-They are a cache: any of them may be missing at any time, and none counts but that of the masked file as it is now. So
-whoever clears away needs no lock: the worst that happens beside a reader or a writer is a copy that is made again.
+Any copy may be missing at any time. A copy is valid only for the masked file with the size and time in its name. So the
+sweep needs no lock: at worst, a copy is made again.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from anonymisation.workspace.folder_state import FileStamp, state_folder
 from anonymisation.workspace.paths import Shares
 
 FOLDER_NAME: Final = "thumbnails"
-MAX_BYTES: Final = 2_000_000_000  # of all folders: some 100 000 thumbnails, or 10 000 pictures looked at
-SWEEP_EVERY: Final = 2000  # copies asked for, so that they are at most some 300 MB above the limit
-_USED_SECONDS: Final = 86_400.0  # how exactly it is kept when a copy was looked at last
-_LEFTOVER_SECONDS: Final = 3600.0  # no copy takes that long to write
+MAX_BYTES: Final = 2_000_000_000  # for all folders: about 100 000 thumbnails, or 10 000 large copies
+SWEEP_EVERY: Final = 2000  # requested copies: the cache grows at most about 300 MB above the limit
+_USED_SECONDS: Final = 86_400.0  # precision of the time of last use
+_LEFTOVER_SECONDS: Final = 3600.0  # writing a copy never takes this long
 _NAME: Final = re.compile(r"(?P<key>[0-9a-f]{16})-[0-9]+-(?P<size>[0-9a-f]+)-(?P<mtime>[0-9a-f]+)\.webp")
 
 
@@ -41,13 +41,13 @@ class _Copy:
 
 
 def copy_path(state_root: Path, folder: str, key: str, side: int, masked: FileStamp) -> Path:
-    """Where the copy of so many pixels is kept of the picture that `key` stands for, as long as its file is that."""
+    """The file of a copy: of picture `key`, `side` pixels long, valid while its masked file has the stamp `masked`."""
     name = f"{key}-{side}-{masked.size:x}-{masked.mtime_ns:x}.webp"
     return state_folder(state_root, folder) / FOLDER_NAME / key[:2] / name
 
 
 def read_copy(path: Path) -> bytes | None:
-    """The copy, if there is one; it counts as used now."""
+    """The bytes of the copy, or None where there is none. Reading renews the time of last use."""
     try:
         data = path.read_bytes()
         if time.time() - path.stat().st_mtime > _USED_SECONDS:
@@ -58,18 +58,18 @@ def read_copy(path: Path) -> bytes | None:
 
 
 def keep_copy(path: Path, data: bytes) -> None:
-    """Keep a copy in place of those of the same size that the masked picture had before; where that fails, none."""
+    """Store a copy and remove older ones of the same picture and size. A failure is logged, and no copy is stored."""
     key, side, _ = path.name.split("-", 2)
     try:
         for older in path.parent.glob(f"{key}-{side}-*.webp"):
             older.unlink(missing_ok=True)
         write_atomically(path, data)
     except OSError as error:
-        logging.getLogger(__name__).warning("%s: the copy is not kept: %s", path, error)
+        logging.getLogger(__name__).warning("%s: the copy is not stored: %s", path, error)
 
 
 def forget_copies(state_root: Path, folder: str, name: str) -> None:
-    """Remove the copies of a picture, which show what is hidden on it by now."""
+    """Remove all copies of a picture: they are older than the boxes that were just hidden."""
     key = name_digest(name)
     for path in (state_folder(state_root, folder) / FOLDER_NAME / key[:2]).glob(f"{key}-*.webp"):
         with suppress(OSError):
@@ -77,12 +77,12 @@ def forget_copies(state_root: Path, folder: str, name: str) -> None:
 
 
 def sweep_copies(shares: Shares, limit: int = MAX_BYTES) -> int:
-    """Remove the copies of masked pictures that are gone or changed, and above `limit` bytes those used longest ago.
+    """Remove copies of missing or changed masked pictures; above `limit` bytes, also the least recently used copies.
 
-    Returns how many copies went. What cannot be read or removed is told in the log and left alone.
+    Returns the number of removed copies. Files that cannot be read or removed are logged and left in place.
     """
     if not shares.output.is_dir():
-        return 0  # the share is away, not its pictures
+        return 0  # the share is not available; its pictures still exist
     removed, kept = 0, list[_Copy]()
     places = sorted((shares.state / "folders").glob(f"*/{FOLDER_NAME}"))
     for place in places:
@@ -106,7 +106,7 @@ def sweep_copies(shares: Shares, limit: int = MAX_BYTES) -> int:
 
 
 class Sweeper:
-    """Sweeps after every so many copies that were asked for, so that no one fills the disk by looking at pictures."""
+    """Sweeps the cache once per `every` requested copies, so that viewing pictures cannot fill the disk."""
 
     def __init__(self, shares: Shares, *, every: int = SWEEP_EVERY, limit: int = MAX_BYTES) -> None:
         self._shares = shares
@@ -117,13 +117,13 @@ class Sweeper:
         self._sweeping = threading.Lock()
 
     def is_due(self) -> bool:
-        """Count one more copy; whether it is time to `sweep`. For many threads, of which one is told so."""
+        """Count one requested copy; True when `sweep` is due. Thread-safe: only one thread gets True."""
         with self._lock:
             self._asked = (self._asked + 1) % self._every
             return self._asked == 0
 
     def sweep(self) -> None:
-        """Sweep, unless another thread is at it."""
+        """Sweep, unless another thread is sweeping."""
         if self._sweeping.acquire(blocking=False):
             try:
                 sweep_copies(self._shares, self._limit)
@@ -132,7 +132,7 @@ class Sweeper:
 
 
 def _sort_out(output: Path, place: Path) -> tuple[list[Path], list[_Copy]]:
-    """The copies of one folder of state: those that show nothing that is there, and all others."""
+    """The copies of one state folder: stale ones, and valid ones."""
     folder = read_name(place.parent)
     masked = _MaskedFiles(None if folder is None else output / folder)
     stale, good = list[Path](), list[_Copy]()
@@ -150,7 +150,7 @@ def _sort_out(output: Path, place: Path) -> tuple[list[Path], list[_Copy]]:
 
 
 class _MaskedFiles:
-    """The masked pictures of one folder by what stands for their names; each is looked at when it is asked for."""
+    """The stamps of one folder's masked pictures by key; each file is read when its stamp is requested."""
 
     def __init__(self, folder: Path | None) -> None:
         self._folder = folder
@@ -170,7 +170,7 @@ class _MaskedFiles:
 
 
 def _files(place: Path) -> Iterator[os.DirEntry[str]]:
-    """The files two levels below; what goes meanwhile is left out."""
+    """The files two levels below `place`; files that disappear during the walk are left out."""
     for part in sorted(place.iterdir()):
         with suppress(FileNotFoundError, NotADirectoryError), os.scandir(part) as entries:
             for entry in entries:
@@ -193,5 +193,5 @@ def _remove(path: Path) -> bool:
 
 def _remove_empty(place: Path) -> None:
     for part in (*sorted(place.glob("*")), place):
-        with suppress(OSError):  # it is not empty, or something is being written there
+        with suppress(OSError):  # the folder is not empty, or a file is being written there
             part.rmdir()

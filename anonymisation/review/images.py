@@ -1,7 +1,7 @@
-"""Pictures for people to look at: small copies of masked pictures made once, masks as overlays, originals for a few.
+"""Pictures for the review pages: small copies of masked pictures, masks as overlays, and originals.
 
-Every file is opened below its base folder, and is no link. A masked picture is shown only when it says itself that it
-was made from the original that the state knows. Of a picture whose last masking failed it is the one from before.
+A file is opened only below its base folder, and never through a link to the file. A masked picture is shown only if its
+provenance names the original that the state knows. If the last masking failed, the older masked picture is shown.
 """
 
 from __future__ import annotations
@@ -28,9 +28,9 @@ from anonymisation.review.rows import Row
 from anonymisation.workspace.folder_state import FileStamp
 from anonymisation.workspace.workspace import Workspace
 
-_OVERLAY: Final = (255, 0, 200, 120)  # red, green, blue, opacity; a colour that roads do not have
+_OVERLAY: Final = (255, 0, 200, 120)  # red, green, blue, opacity; a colour that is rare on roads
 _QUALITY: Final = 80
-# The way back from the stored to the upright picture: turning left undoes turning right, the others undo themselves.
+# From stored to upright instead of from upright to stored: 6 and 8 swap, the others are their own inverses.
 _INVERSE: Final = {6: 8, 8: 6}
 _BROKEN: Final = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
@@ -43,14 +43,14 @@ class Size(Enum):
 
 
 class NotShownError(AnonymisationError):
-    """There is nothing that may be shown: no such file, or not the one that it should be."""
+    """The picture must not be shown: its file does not exist, or is not the expected one."""
 
 
 def inside(base: Path, path: Path) -> Path:
-    """The file `path` with the links on its way followed, when it lies below `base`.
+    """The real path of the file `path`, with links in its folders followed.
 
     Raises:
-        NotShownError: it is not there, is no file but a link to one, or lies elsewhere.
+        NotShownError: the file does not exist, is a link, or lies outside `base`.
     """
     try:
         real, root = path.resolve(strict=True), base.resolve(strict=True)
@@ -65,16 +65,16 @@ def masked_picture(workspace: Workspace, folder: str, row: Row) -> bytes:
     """The bytes of the masked picture.
 
     Raises:
-        NotShownError: it is not there, or does not say that it was made from that original.
+        NotShownError: the file does not exist, or its provenance names another original.
     """
     return _masked(_masked_path(workspace, folder, row), row)
 
 
 def thumbnail(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
-    """A smaller upright copy of the masked picture as WebP, made once and kept in the state folder.
+    """A smaller upright copy of the masked picture as WebP, made once and cached in the state folder.
 
     Raises:
-        NotShownError: as `masked_picture`.
+        NotShownError: see `masked_picture`.
     """
     path = _masked_path(workspace, folder, row)
     place = copy_path(workspace.shares.state, folder, row.key, size.value, FileStamp.of(path))
@@ -90,7 +90,7 @@ def overlay(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
     """The mask as an upright WebP picture of one colour, transparent where nothing is hidden.
 
     Raises:
-        NotShownError: no mask file is kept (see `remote_mask`), or it cannot be read.
+        NotShownError: there is no mask file (see the setting `remote_mask`), or it cannot be read.
     """
     masked = _masked_path(workspace, folder, row)
     path = inside(workspace.shares.output, masked.with_suffix(".webp"))
@@ -107,10 +107,10 @@ def overlay(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
 
 
 def original(workspace: Workspace, folder: str, row: Row) -> bytes:
-    """The original as an upright WebP picture of the LARGE size, from the input folder or the archive; never kept.
+    """The original as an upright WebP picture of size LARGE, from the input folder or the archive; never cached.
 
     Raises:
-        NotShownError: neither holds it, or what they hold is another picture.
+        NotShownError: neither folder holds the original.
     """
     paths = workspace.picture(folder, row.name)
     places = [(workspace.shares.input, paths.original)]
@@ -129,22 +129,22 @@ def original(workspace: Workspace, folder: str, row: Row) -> bytes:
 
 
 def orientation_of(workspace: Workspace, folder: str, row: Row) -> int:
-    """The EXIF orientation, 1 to 8, that the masked picture is published with.
+    """The EXIF orientation, 1 to 8, of the masked picture.
 
     Raises:
-        NotShownError: as `masked_picture`.
+        NotShownError: see `masked_picture`.
     """
     return read_exif(masked_picture(workspace, folder, row), source=row.name).orientation
 
 
 def upright(boxes: list[tuple[float, float, float, float]], orientation: int) -> list[tuple[float, ...]]:
-    """Boxes (ymin, xmin, ymax, xmax) of the stored picture as a viewer shows them."""
+    """Turn boxes (ymin, xmin, ymax, xmax; shares) from the stored picture to the upright one, rounded to 5 digits."""
     turned = Detections.of(boxes, [1] * len(boxes), [1] * len(boxes)).to_stored(_INVERSE.get(orientation, orientation))
     return [tuple(round(float(side), 5) for side in box) for box in turned.boxes]
 
 
 def stored(box: Box, orientation: int) -> Box:
-    """A box drawn on the upright picture, in the orientation of the file."""
+    """Turn a box from the upright picture to the stored one."""
     turned = Detections.of([box.as_tuple()], [1], [1]).to_stored(orientation).boxes[0]
     return Box(*(min(1.0, max(0.0, float(side))) for side in turned))
 
@@ -157,14 +157,14 @@ def _masked(path: Path, row: Row) -> bytes:
     data = read_plain(path)
     provenance = read_provenance(data)
     if provenance is None or not (row.failed or provenance.source_sha256 == row.sha256):
-        raise NotShownError("the file in the output folder is not the masked picture")
+        raise NotShownError("the file in the output folder is not the masked picture of this original")
     return data
 
 
 def _reduced(data: bytes, size: Size) -> bytes:
     try:
         with Image.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-            picture.draft("RGB", (size.value, size.value))  # decodes at a fraction of the size where that is enough
+            picture.draft("RGB", (size.value, size.value))  # decodes at a smaller size where possible
             turned = ImageOps.exif_transpose(picture).convert("RGB")
     except _BROKEN as error:
         raise NotShownError(f"the picture cannot be decoded: {error}") from None
@@ -173,7 +173,7 @@ def _reduced(data: bytes, size: Size) -> bytes:
 
 
 def _webp(picture: Image.Image) -> bytes:
-    picture.info.clear()  # neither EXIF nor a colour profile of the file
+    picture.info.clear()  # drops the file's EXIF and colour profile
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=_QUALITY, method=2)
     return buffer.getvalue()

@@ -1,6 +1,6 @@
-"""The pictures of a folder as a person pages through them: kept in memory, built from the state when that changed.
+"""The pictures of a folder for the review pages: kept in memory, and read again when the folder's state changes.
 
-Reading the state of 100 000 pictures takes seconds, so that no request does it anew: see `IndexCache`.
+Reading the state of 100 000 pictures takes seconds. So requests share one index per folder: see `IndexCache`.
 """
 
 from __future__ import annotations
@@ -22,14 +22,18 @@ from anonymisation.review.store import read_reviews, reviews_file
 from anonymisation.workspace.folder_state import FileStamp, state_folder
 
 LABELS: Final = tuple(kind.label for kind in CLASSES)
-TOP: Final = 200  # of a folder's least certain pictures, remembered longer than the folder itself
-MAX_PICTURES: Final = 200_000  # in memory at once, each about 1.6 kB
-_PATIENCE: Final = 20.0  # a folder that took a second to read is not read again for so many seconds
+TOP: Final = 200  # least certain pictures of a folder; kept in memory longer than its index
+MAX_PICTURES: Final = 200_000  # in memory at once; a picture takes about 1.6 kB
+_REST: Final = 20.0  # a folder that takes 1 s to read is read again after 20 s at the earliest
 
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
-    """Which pictures to show: `show` is all, failed, marked or reviewed; of a `label`; with a score `below`."""
+    """Which pictures to show: `show` is one of SHOWS; with an object of `label`; with a score below `below`.
+
+    Raises:
+        ValueError: an unknown `show` or `label`, or `below` is not 0 to 1.
+    """
 
     show: str = "all"
     label: str = ""
@@ -40,7 +44,7 @@ class Wanted:
             raise ValueError(f"expected one of {SHOWS}, a label and a score, got {self}")
 
     def matches(self, row: Row, review: Review) -> bool:
-        """Whether the picture is wanted."""
+        """Whether the picture is to be shown."""
         if self.show == "failed" and not row.failed:
             return False
         if self.show == "marked" and not review.active:
@@ -60,17 +64,17 @@ SHOWS: Final = ("all", "failed", "marked", "reviewed")
 
 
 def is_reviewed(row: Row, review: Review) -> bool:
-    """Whether a person has looked at what this model made of these bytes: called it ok, or marked more on it."""
-    return bool(review.seen) and review.is_judged(row.version)  # few are; a row's version takes a checksum to make
+    """Whether a reviewer called this version of the picture ok, or drew boxes on it."""
+    return bool(review.seen) and review.is_judged(row.version)  # `seen` first: few have it, and `version` is slow
 
 
 def edition(row: Row, review: Review) -> str:
-    """What stands for the masked picture as it is now, added boxes and all; 16 hexadecimal digits."""
+    """The identity of the masked picture as it is now, added boxes included; 16 hexadecimal digits."""
     return name_digest(f"{row.version} {sorted(review.hidden)}")
 
 
 class FolderIndex:
-    """All pictures of a folder by name, and the ways through them; as it was when it was read."""
+    """All pictures of a folder, sorted by name, at the time of reading."""
 
     def __init__(self, folder: str, rows: Iterable[Row]) -> None:
         self.folder = folder
@@ -83,12 +87,12 @@ class FolderIndex:
         return len(self.rows)
 
     def row(self, key: str) -> Row | None:
-        """The picture that the key stands for."""
+        """The picture with this key; None where there is none."""
         place = self._places.get(key)
         return None if place is None else self.rows[place]
 
     def select(self, wanted: Wanted, reviews: Mapping[str, Review], stamp: FileStamp | None) -> Sequence[int]:
-        """The places in `rows` of the wanted pictures; `stamp` is that of the file of the reviews."""
+        """The indexes in `rows` of the wanted pictures; `stamp` is the stamp of the reviews file."""
         if wanted == Wanted():
             return range(len(self.rows))
         known = self._selected.get((wanted, stamp))
@@ -100,14 +104,14 @@ class FolderIndex:
         return known
 
     def doubtful(self) -> list[Row]:
-        """All pictures that are not beyond doubt: failed ones, then the least certain first."""
+        """All pictures with a doubt: failed ones first, then the others, the least certain first."""
         if self._by_doubt is None:
             order = sorted(range(len(self.rows)), key=lambda place: _rank(self.rows[place]))
             self._by_doubt = [place for place in order if self.rows[place].failed or self.rows[place].doubt > 0]
         return [self.rows[place] for place in self._by_doubt]
 
     def neighbours(self, key: str, places: Sequence[int]) -> tuple[Row | None, Row | None]:
-        """The pictures before and after one, among those at `places`."""
+        """The pictures before and after the picture `key`, among those at the indexes `places`."""
         here = self._places[key]
         before = max((p for p in _around(places, here) if p < here), default=None)
         after = min((p for p in _around(places, here) if p > here), default=None)
@@ -124,7 +128,7 @@ def _rank(row: Row) -> tuple[bool, float, str]:
 
 
 def read_index(state_root: Path, folder: str) -> FolderIndex:
-    """Read the state of a folder; takes no lock, and some seconds for 100 000 pictures."""
+    """Read the state of a folder, without a lock. 100 000 pictures take some seconds."""
     return FolderIndex(folder, read_rows(state_folder(state_root, folder)))
 
 
@@ -137,7 +141,7 @@ class _Entry:
 
 
 class IndexCache:
-    """The indexes of the folders that were looked at last; for many threads, each folder read by one of them."""
+    """The indexes of the folders last used. Thread-safe: one thread reads a folder while the others wait."""
 
     def __init__(
         self, state_root: Path, *, max_pictures: int = MAX_PICTURES, clock: Callable[[], float] = time.monotonic
@@ -152,21 +156,21 @@ class IndexCache:
         self._reading: dict[str, threading.Lock] = {}
 
     def index(self, folder: str) -> FolderIndex:
-        """The index of a folder, read again when its state changed and the last reading is some time ago."""
+        """The index of a folder; it is read again when its state changed and the last reading is old enough."""
         with self._lock:
             reading = self._reading.setdefault(folder, threading.Lock())
         with reading:
             stamp = _stamp(state_folder(self._state_root, folder))
             entry = self._entries.get(folder)
             now = self._clock()
-            if entry is None or (stamp != entry.stamp and now - entry.read_at >= _PATIENCE * entry.took):
+            if entry is None or (stamp != entry.stamp and now - entry.read_at >= _REST * entry.took):
                 index = read_index(self._state_root, folder)
                 entry = _Entry(index, stamp, self._clock(), self._clock() - now)
                 self._keep(folder, entry)
             return entry.index
 
     def doubtful(self, folder: str) -> list[Row]:
-        """The TOP least certain pictures of a folder, without reading what did not change since they were asked for."""
+        """The TOP least certain pictures of a folder; an unchanged folder is not read again."""
         known = self._tops.get(folder)
         if known is not None and known[0] == _stamp(state_folder(self._state_root, folder)):
             return known[1]
@@ -175,7 +179,7 @@ class IndexCache:
         return rows
 
     def reviews(self, folder: str) -> tuple[FileStamp | None, Mapping[str, Review]]:
-        """The reviews of a folder and the stamp of their file, as they are now."""
+        """The current reviews of a folder and the stamp of their file; the stamp is None without a file."""
         try:
             stamp: FileStamp | None = FileStamp.of(reviews_file(self._state_root, folder))
         except FileNotFoundError:
@@ -186,7 +190,7 @@ class IndexCache:
         return known
 
     def _keep(self, folder: str, entry: _Entry) -> None:
-        """Keep the entry, and forget the oldest others that there is no room for."""
+        """Store the entry, and drop the oldest entries while there are too many pictures in memory."""
         with self._lock:
             self._entries.pop(folder, None)
             self._entries[folder] = entry
@@ -195,7 +199,7 @@ class IndexCache:
 
 
 def _stamp(place: Path) -> tuple[tuple[str, int, int], ...]:
-    """Size and time of every journal of the pictures, those of shards too."""
+    """Path, size and time of every journal of the folder, shards included."""
     found = []
     for name in ("pictures.jsonl", "detections.jsonl"):
         for path in (place / name, *sorted(place.glob(f"*/{name}"))):

@@ -1,4 +1,4 @@
-"""What people found on a picture, as values: the boxes that they added or withdrew, and whether they called it ok."""
+"""The review of a picture as values: boxes that reviewers added or withdrew, and whether a reviewer called it ok."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final, Self
 
-SMALLEST_SIDE: Final = 1e-4  # of the picture; less is a slip of the hand
+SMALLEST_SIDE: Final = 1e-4  # share of the picture; a smaller box is drawn by accident
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,7 +14,7 @@ class Box:
     """A region to hide: edges as shares (0 to 1) of the height and width of the picture as its file stores it.
 
     Raises:
-        ValueError: on making, when an edge lies outside the picture, or nothing lies between two of them.
+        ValueError: an edge lies outside the picture, or the box is empty.
     """
 
     top: float
@@ -23,7 +23,7 @@ class Box:
     right: float
 
     def __post_init__(self) -> None:
-        if not all(0 <= side <= 1 for side in self.as_tuple()):  # NaN fails the comparison as well
+        if not all(0 <= side <= 1 for side in self.as_tuple()):  # NaN fails the comparison, too
             raise ValueError(f"expected edges from 0 to 1, got {self.as_tuple()}")
         if self.bottom - self.top < SMALLEST_SIDE or self.right - self.left < SMALLEST_SIDE:
             raise ValueError(f"expected top < bottom and left < right, got {self.as_tuple()}")
@@ -35,7 +35,7 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Withdrawal:
-    """Who took a box back, when (ISO 8601 in UTC), and why."""
+    """Who withdrew a box, when (ISO 8601 in UTC), and why."""
 
     by: str
     at: str
@@ -44,7 +44,7 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class AddedBox:
-    """A box, who drew it and when; `number` is its place among all that were ever drawn on the picture, from 0."""
+    """A box, who drew it and when (ISO 8601 in UTC). `number` counts all boxes ever drawn on the picture, from 0."""
 
     number: int
     box: Box
@@ -55,10 +55,10 @@ class AddedBox:
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """What is known of one picture: the boxes in the order they were drawn, and which of them its masked file hides.
+    """The review of one picture: its boxes in the order they were drawn, and which of them the masked picture hides.
 
-    `seen` stands for what the last person who judged it was looking at (see `review_rows.Row.version`), and `ok` says
-    that they found nothing missing; of anything else under that name neither tells anything.
+    `seen` is the version that the last reviewer looked at (see `review.rows.Row.version`). `ok` says that the reviewer
+    found nothing missing in that version. Both say nothing about another version of the picture.
     """
 
     boxes: tuple[AddedBox, ...] = ()
@@ -70,7 +70,7 @@ class Review:
 
     @property
     def active(self) -> tuple[AddedBox, ...]:
-        """The boxes that every masking hides: those that were not withdrawn."""
+        """The boxes that are not withdrawn; every masking hides them."""
         return tuple(added for added in self.boxes if added.withdrawn is None)
 
     @property
@@ -80,22 +80,22 @@ class Review:
 
     @property
     def remaining(self) -> frozenset[int]:
-        """The numbers of withdrawn boxes that the masked picture hides all the same: no one uncovers a region of it."""
+        """The numbers of withdrawn boxes that the masked picture still hides: a hidden region is never uncovered."""
         return self.hidden.difference(added.number for added in self.active)
 
     def is_ok(self, version: str) -> bool:
-        """Whether someone found nothing missing on what `version` stands for."""
+        """Whether a reviewer found nothing missing in this version of the picture."""
         return self.ok and self.seen == version
 
     def is_judged(self, version: str) -> bool:
-        """Whether someone called ok what `version` stands for, or marked more on it."""
+        """Whether a reviewer called this version of the picture ok, or drew boxes on it."""
         return self.seen == version and (self.ok or bool(self.active))
 
     def with_line(self, line: Mapping[str, Any]) -> Self:
         """The review after one more line of the journal.
 
         Raises:
-            KeyError, TypeError, ValueError: the line is of another version of the software.
+            KeyError, TypeError, ValueError: the line comes from another version of the software.
         """
         if "box" in line:
             added = AddedBox(len(self.boxes), Box(*line["box"]), line["by"], line["at"])
@@ -104,23 +104,23 @@ class Review:
             return self._hiding(line["hidden"])
         if "withdrawn" in line:
             return self._judged(line, boxes=self._without(int(line["withdrawn"]), line), ok=False)
-        # Where `ok` names a model, as in journals of earlier versions, it is no version: someone looks again.
+        # Earlier versions wrote the model's name as `ok`. It matches no version, so the picture is reviewed again.
         return self._judged(line, ok=True, seen=str(line["ok"]))
 
     def _judged(self, line: Mapping[str, Any], **changes: Any) -> Self:
         return replace(self, **changes, by=line["by"], at=line["at"])
 
     def _hiding(self, numbers: int | list[int]) -> Self:
-        """With what the masked picture hides now: these boxes, or so many from the first, as earlier versions wrote."""
+        """With the numbers of the boxes that are hidden now. Earlier versions wrote a count: the first boxes."""
         known = range(len(self.boxes))
         hidden = frozenset(known[:numbers] if isinstance(numbers, int) else (n for n in numbers if n in known))
         if self.hidden <= hidden:
             return replace(self, hidden=hidden)
-        return replace(self, hidden=hidden, ok=False, seen="")  # less is hidden than was looked at
+        return replace(self, hidden=hidden, ok=False, seen="")  # less is hidden than the reviewer saw
 
     def _without(self, number: int, line: Mapping[str, Any]) -> tuple[AddedBox, ...]:
         if not 0 <= number < len(self.boxes):
-            raise ValueError(f"expected the number of one of {len(self.boxes)} boxes, got {number}")
+            raise ValueError(f"expected a box number below {len(self.boxes)}, got {number}")
         withdrawal = Withdrawal(line["by"], line["at"], str(line["reason"]))
         taken = replace(self.boxes[number], withdrawn=withdrawal)
         return (*self.boxes[:number], taken, *self.boxes[number + 1 :])

@@ -1,4 +1,4 @@
-"""The state of a folder's pictures read for people to look at: quickly, 100 000 at once, and into little memory."""
+"""Reads the state of a folder's pictures for the review pages: fast, 100 000 pictures at once, in little memory."""
 
 from __future__ import annotations
 
@@ -31,10 +31,11 @@ class Seen(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One picture. `key` stands for its name in addresses; `doubt` grows with how little certain its masks are.
+    """One picture.
 
-    `lowest` is the lowest score of its objects (1 without any), `covered` the share of the picture in their boxes;
-    `source` is known of failed pictures alone, whose original has no checksum; `digest` is that of the settings.
+    `key` replaces its name in addresses. `doubt` is higher the less certain its masks are. `lowest` is the lowest score
+    of its objects (1 without objects), `covered` the share of the picture in their boxes. `digest` is the digest of the
+    settings. Only failed pictures have a `source`, since they have no checksum.
     """
 
     name: str
@@ -56,17 +57,17 @@ class Row:
 
     @property
     def version(self) -> str:
-        """What stands for what a person looks at: these bytes of the original, masked (or not) in this very way."""
+        """The identity of the masked picture that a reviewer sees: the original's bytes, status, model and settings."""
         original = self.sha256 or (f"{self.source.size} {self.source.mtime_ns}" if self.source else "")
         return name_digest(f"{original} {self.failed} {self.model} {self.digest}")
 
     @property
     def objects(self) -> tuple[Seen, ...]:
-        """What was detected, the least certain first."""
+        """The detected objects, the least certain first."""
         return tuple(sorted(msgspec.json.decode(self.found, type=list[Seen]), key=attrgetter("score")))
 
     def why(self) -> list[str]:
-        """Why a person should look at it, in words."""
+        """The reasons to review the picture, in words."""
         if self.failed:
             return [f"failed: {self.reason}"]
         low = [seen.score for seen in self.objects if seen.score < LOW_SCORE]
@@ -85,7 +86,7 @@ class _Stamp(msgspec.Struct):
 
 
 class _Picture(msgspec.Struct):
-    """What is needed of a line of the pictures' journal."""
+    """The needed keys of a line of the pictures' journal."""
 
     name: str
     status: str
@@ -100,7 +101,7 @@ class _Picture(msgspec.Struct):
 
 
 class _Detections(msgspec.Struct):
-    """What is needed of a line of the detections' journal."""
+    """The needed keys of a line of the detections' journal."""
 
     name: str
     detections: list[Seen]
@@ -119,7 +120,7 @@ _NOTHING_FOUND: Final = _Found(frozenset(), 1.0, 0.0, 0.0, b"[]")
 
 
 def read_rows(place: Path) -> Iterator[Row]:
-    """Every picture that the state in `place` knows, those of running shards too; takes no lock."""
+    """Every picture that the state in `place` knows, running shards included. Takes no lock."""
     labels: dict[frozenset[str], frozenset[str]] = {}
     found: dict[str, _Found] = {}
     for line in _newest(place, DETECTIONS, _Detections):
@@ -131,9 +132,9 @@ def read_rows(place: Path) -> Iterator[Row]:
 
 
 def _newest(place: Path, journal: str, kind: type[T]) -> Iterator[T]:
-    """The lines of the folder's journal, then those of its shards, which count more (see `state.read_pictures`).
+    """The lines of the folder's journal, then those of its shards, which replace them.
 
-    The shards' are read first, so that nothing is missed while one is folded into the folder's.
+    The shards' lines are read first, so that no line is missed while a shard is merged into the folder's journal.
     """
     fresh = [line for shard in shard_folders(place) for line in read_as(shard / journal, kind, warn=False)]
     yield from read_as(place / journal, kind, warn=False)
@@ -141,10 +142,10 @@ def _newest(place: Path, journal: str, kind: type[T]) -> Iterator[T]:
 
 
 def _summed(objects: list[Seen], labels: dict[frozenset[str], frozenset[str]]) -> _Found:
-    """What a page sorts and filters by; equal sets of `labels` are kept once."""
+    """The values that pages sort and filter by. `labels` shares equal sets, to save memory."""
     own = frozenset(seen.label for seen in objects)
     covered = min(1.0, sum((seen.box[2] - seen.box[0]) * (seen.box[3] - seen.box[1]) for seen in objects))
-    # With scores that are chances, the number of objects expected to be wrong; large masks hide more of them.
+    # Where scores are probabilities, the sum is the expected number of wrong objects. Large masks add to the doubt.
     doubt = sum(1 - seen.score for seen in objects) + (covered if covered >= LARGE_SHARE else 0.0)
     lowest = min((seen.score for seen in objects), default=1.0)
     return _Found(labels.setdefault(own, own), lowest, doubt, covered, msgspec.json.encode(objects))

@@ -1,10 +1,10 @@
-"""What people found when they looked at masked pictures: the boxes that they added, and the pictures they called ok.
+"""The journal of reviews: the boxes that reviewers added, and the pictures that they called ok.
 
-    <state>/folders/<folder>/reviews.jsonl      one line per finding, appended; nothing is ever taken out
+    <state>/folders/<folder>/reviews.jsonl      one line per finding, appended; no line is ever removed
 
-The boxes are hidden at every later masking of their picture, whatever the model finds by then: the mask step asks
-`ReviewedBoxes`, `review_remask` hides them on the masked picture that stands. A box that was withdrawn is hidden at no
-later masking, and that is all: on the masked picture that stands it stays hidden. No pixel is touched here.
+Every later masking of a picture hides its boxes, whatever the model finds: the mask step reads `ReviewedBoxes`, and
+`review.apply` hides them on the current masked picture. A later masking does not hide a withdrawn box, but on the
+current masked picture the box stays hidden. This module changes no pixels.
 """
 
 from __future__ import annotations
@@ -28,14 +28,14 @@ from anonymisation.review.model import NOTHING, AddedBox, Box, Review
 from anonymisation.workspace.folder_state import FileStamp, state_folder
 
 FILE_NAME: Final = "reviews.jsonl"
-NAME_FILE: Final = "folder.json"  # which folder a state belongs to
-MAX_BOXES: Final = 200  # on one picture; more of them than this is no review
+NAME_FILE: Final = "folder.json"  # names the capture folder of a state folder
+MAX_BOXES: Final = 200  # on one picture; a sensible review needs fewer
 MAX_REASON: Final = 300  # characters
 _LOCK_SECONDS: Final = 10.0
 
 
 def reviews_file(state_root: Path, folder: str) -> Path:
-    """Where the reviews of the capture folder `folder` are kept."""
+    """The journal of the reviews of the capture folder `folder`."""
     return state_folder(state_root, folder) / FILE_NAME
 
 
@@ -53,14 +53,14 @@ def read_reviews(state_root: Path, folder: str) -> dict[str, Review]:
 
 
 def known_folders(state_root: Path) -> Iterator[str]:
-    """Every capture folder that a state is kept for, sorted by path."""
+    """Every capture folder that has a state, sorted by path."""
     places = sorted((state_root / "folders").glob(f"*/{NAME_FILE}"))
     names = (read_name(place.parent) for place in places)
     yield from sorted(name for name in names if name is not None)
 
 
 def read_name(place: Path) -> str | None:
-    """Which capture folder the state in `place` belongs to; None when it does not say so, or lies elsewhere."""
+    """The capture folder of the state in `place`; None when its name is missing, or belongs to another place."""
     try:
         name = json.loads((place / NAME_FILE).read_bytes())["folder"]
     except (OSError, ValueError, KeyError, TypeError):
@@ -69,11 +69,11 @@ def read_name(place: Path) -> str | None:
 
 
 def add_box(state_root: Path, folder: str, name: str, box: Box, by: str, seen: str = "") -> AddedBox:
-    """Keep a box that `by` drew on what `seen` stands for; it stays whatever happens to the picture.
+    """Store a box that `by` drew on the version `seen` of the picture; later maskings hide it, too.
 
     Raises:
-        ValueError: the picture has MAX_BOXES already.
-        FolderLockedError: the journal is being written by others all the time.
+        ValueError: the picture has MAX_BOXES boxes already.
+        FolderLockedError: other writers hold the journal's lock for too long.
     """
     with _journal(state_root, folder) as journal:
         review = read_reviews(state_root, folder).get(name, NOTHING)
@@ -85,11 +85,11 @@ def add_box(state_root: Path, folder: str, name: str, box: Box, by: str, seen: s
 
 
 def withdraw_box(state_root: Path, folder: str, name: str, number: int, by: str, reason: str) -> AddedBox:
-    """Keep that `by` took the box back: it is hidden at no later masking, and stays where it is hidden by now.
+    """Store that `by` withdrew a box: later maskings do not hide it, but the current masked picture still does.
 
     Raises:
-        ValueError: there is no such box, it is withdrawn already, or no reason (of MAX_REASON characters) is given.
-        FolderLockedError: the journal is being written by others all the time.
+        ValueError: the box does not exist or is withdrawn already, or the reason is not of 1 to MAX_REASON characters.
+        FolderLockedError: other writers hold the journal's lock for too long.
     """
     reason = " ".join(reason.split())
     if not reason or len(reason) > MAX_REASON:
@@ -104,21 +104,29 @@ def withdraw_box(state_root: Path, folder: str, name: str, number: int, by: str,
 
 
 def mark_ok(state_root: Path, folder: str, name: str, seen: str, by: str) -> None:
-    """Keep that `by` looked at what `seen` stands for and found nothing missing."""
+    """Store that `by` looked at the version `seen` of the picture and found nothing missing.
+
+    Raises:
+        FolderLockedError: other writers hold the journal's lock for too long.
+    """
     with _journal(state_root, folder) as journal:
         journal.append({"name": name, "ok": seen, "by": by, "at": _now()})
 
 
 def mark_hidden(state_root: Path, folder: str, name: str, numbers: Iterable[int]) -> None:
-    """Keep which boxes the masked picture hides now: these, and no other. For who holds the lock of the picture."""
+    """Store the numbers of all boxes that the masked picture hides now. The caller holds the lock of the picture.
+
+    Raises:
+        FolderLockedError: other writers hold the journal's lock for too long.
+    """
     with _journal(state_root, folder) as journal:
         journal.append({"name": name, "hidden": sorted(numbers)})
 
 
 def with_boxes(detections: Detections, added: Iterable[AddedBox]) -> Detections:
-    """The detections and, as whole boxes, what people added; both in the orientation of the stored picture.
+    """The detections and the added boxes, as wholly hidden boxes; both in the orientation of the stored picture.
 
-    What a person marks has no class of its own: it is drawn as a person, the class on top of all others.
+    An added box has no class of its own. It counts as a person, whose fill is on top of all others.
     """
     boxes = [one.box.as_tuple() for one in added]
     if not boxes:
@@ -130,7 +138,7 @@ def with_boxes(detections: Detections, added: Iterable[AddedBox]) -> Detections:
 
 
 class ReviewedBoxes:
-    """The reviews of one folder's pictures as they stand now, read again when somebody added one; for many threads."""
+    """The current reviews of one folder's pictures; the journal is read again when it changes. Thread-safe."""
 
     def __init__(self, state_root: Path, folder: str) -> None:
         self._state_root = state_root
@@ -141,11 +149,11 @@ class ReviewedBoxes:
         self._reviews: dict[str, Review] = {}
 
     def of(self, name: str) -> Review:
-        """What people found on the picture."""
+        """The review of the picture."""
         return self._current().get(name, NOTHING)
 
     def waiting(self) -> Iterator[tuple[str, Review]]:
-        """Pictures with boxes that are not hidden yet."""
+        """The pictures with boxes that are not hidden yet, sorted by name."""
         yield from ((name, review) for name, review in sorted(self._current().items()) if review.waiting)
 
     def _current(self) -> dict[str, Review]:
@@ -162,7 +170,7 @@ class ReviewedBoxes:
 
 @contextmanager
 def _journal(state_root: Path, folder: str) -> Iterator[AppendLog]:
-    """The journal of the folder, while no one else writes to it; flushed to disk in the end."""
+    """The journal of the folder, locked against other writers and flushed to disk at the end."""
     path = reviews_file(state_root, folder)
     path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS)

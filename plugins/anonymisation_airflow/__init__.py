@@ -1,1 +1,1 @@
-"""What Airflow says (connections, params, environment, context), translated into calls of `anonymisation`, and back."""
+"""Translates Airflow's connections, params, environment and context into calls of `anonymisation`."""

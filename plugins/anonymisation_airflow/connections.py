@@ -1,4 +1,4 @@
-"""Airflow's Connections, which hold the credentials: the database as a SQLAlchemy URL, the mail server as its parts."""
+"""Reads Airflow's Connections, which hold the credentials of the database and the mail server."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from anonymisation_airflow.deployment import DEFAULT_DB_CONN_ID
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """Where a Connection leads: `url` holds the password and hides it when shown; `schema` is that of the table."""
+    """The database of a Connection. `url` hides its password when printed; `schema` is the schema of the table."""
 
     url: URL
     schema: str | None = None
 
 
 def find_connection(conn_id: str) -> Connection | None:
-    """The Connection, None where there is none of that name."""
+    """Return the Connection, or None where no Connection has this name."""
     try:
         return BaseHook.get_connection(conn_id)
     except AirflowNotFoundException:
@@ -33,21 +33,23 @@ def find_connection(conn_id: str) -> Connection | None:
 
 
 def find_database(conn_id: str) -> Database | None:
-    """The database of the Connection; its password is masked in task logs. None: use the configured database.
+    """Return the database of the Connection, or None where the configured database is used.
+
+    Airflow masks the password in task logs from then on.
 
     Raises:
-        ConfigurationError: the Connection is of a type that no table can be loaded into, or was asked for by name
-            and does not exist.
+        ConfigurationError: the Connection has an unsupported type, or the deployment names a Connection that does not
+            exist.
     """
     connection = find_connection(conn_id)
     if connection is None:
         if conn_id != DEFAULT_DB_CONN_ID:
-            raise _refused(conn_id, "is no Connection of this Airflow; create it")
+            raise _refused(conn_id, "does not exist in this Airflow; create it")
         return None
     database = to_database(connection)
     if connection.password:
-        # Airflow masks the password as it is; in a URL it stands in another form.
-        for safe in ("", " +"):  # SQLAlchemy leaves the blank and the plus sign as they are
+        # Airflow masks the plain password only; a URL contains the password in quoted form.
+        for safe in ("", " +"):  # SQLAlchemy does not quote the blank and the plus sign
             mask_secret(quote(connection.password, safe=safe))
         mask_secret(quote_plus(connection.password))
         mask_secret(database.url.render_as_string(hide_password=False))
@@ -55,10 +57,12 @@ def find_database(conn_id: str) -> Database | None:
 
 
 def to_database(connection: Connection) -> Database:
-    """The database of a Connection of type sqlite, postgres or oracle, with the fields meant as in the provider's hook.
+    """Return the database of a Connection of type sqlite, postgres or oracle.
+
+    The fields have the meaning that the provider's hook gives them.
 
     Raises:
-        ConfigurationError: another type.
+        ConfigurationError: the Connection has another type.
     """
     convert = _CONVERT.get(connection.conn_type or "")
     if convert is None:
@@ -72,8 +76,8 @@ def _sqlite(connection: Connection) -> Database:
 
 
 def _postgres(connection: Connection) -> Database:
-    """The hook's URL, with the extras that its own connections pass to libpq, such as sslmode."""
-    from airflow.providers.postgres.hooks.postgres import PostgresHook  # not while Airflow reads the DAG file
+    """Return the hook's URL with the extras that the hook passes to libpq, such as sslmode."""
+    from airflow.providers.postgres.hooks.postgres import PostgresHook  # keeps the parsing of the DAG file fast
 
     hook = PostgresHook(connection=connection, sqlalchemy_scheme="postgresql+psycopg")
     extra: Mapping[str, Any] = connection.extra_dejson
@@ -82,7 +86,9 @@ def _postgres(connection: Connection) -> Database:
 
 
 def _oracle(connection: Connection) -> Database:
-    """As the hook's get_conn, which makes no URL: service or SID from the extras, else the schema field is the service.
+    """Return the database that the hook's get_conn connects to; the hook itself makes no URL.
+
+    Service and SID come from the extras. Without both, the schema field is the service.
 
     Source: airflow.providers.oracle.hooks.oracle.OracleHook.get_conn.
     """

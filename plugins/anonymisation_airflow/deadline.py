@@ -1,7 +1,7 @@
-"""A night that has not ended when it should have: Airflow's deadline alert, told by mail.
+"""Mails an alert when a night has not ended by its deadline.
 
-A deadline is of scheduled nights alone. Someone watches a run by hand, and the runs of a backfill wait for each other
-for as long as it takes. The further parts of a night (see `next_part.py`) have the deadline of the night.
+Only scheduled nights have a deadline. A person watches a manual run, and the runs of a backfill wait for each other.
+The further parts of a night (see `next_part.py`) share the deadline of the night.
 """
 
 from __future__ import annotations
@@ -19,12 +19,15 @@ from anonymisation_airflow.notifier import RunName, mail_late
 
 
 class NightBegan(BaseDeadlineReference):
-    """When the night was due that a run is a part of; None, which means no deadline, for runs of other kinds.
+    """The time when the night of a run was queued; None, which means no deadline, for other kinds of run.
 
-    Known to Airflow by the plugin in `plugins/anonymisation_deadline.py`; evaluated where runs are made.
+    The plugin in `plugins/anonymisation_deadline.py` registers this class. Airflow evaluates it when it creates a run.
     """
 
-    required_kwargs: ClassVar[set[str]] = {"dag_id", "run_id"}  # of _evaluate_with, whose name is Airflow's, too
+    required_kwargs: ClassVar[set[str]] = {
+        "dag_id",
+        "run_id",
+    }  # the keywords of _evaluate_with; both names are Airflow's
 
     def _evaluate_with(self, *, session: Any, dag_id: str, run_id: str) -> datetime | None:
         from airflow.models.dagrun import DagRun
@@ -39,13 +42,15 @@ class NightBegan(BaseDeadlineReference):
 
 
 async def run_is_late(context: Mapping[str, Any]) -> None:
-    """Mail that the night goes on after its deadline; called by Airflow's triggerer, which must not be kept waiting.
+    """Mail that the night runs past its deadline. Airflow's triggerer calls this coroutine, so it must not block.
 
-    Parts of the night that began after its deadline are late without another mail.
+    Parts of the night that began after the deadline send no further mail.
     """
     run = context["dag_run"]
     due = str(context["deadline"]["deadline_time"])
     if run["queued_at"] and datetime.fromisoformat(run["queued_at"]) >= datetime.fromisoformat(due):
-        logging.getLogger(__name__).info("%s began after the deadline, which was told of then", run["dag_run_id"])
+        logging.getLogger(__name__).info(
+            "%s began after the deadline, for which a mail was sent before", run["dag_run_id"]
+        )
         return
     await sync_to_async(mail_late)(RunName(run["dag_id"], run["dag_run_id"]), due)

@@ -1,24 +1,24 @@
-"""What a deployment says by environment variables; the DAG file and its tasks read them here and nowhere else.
+"""The settings of a deployment. The DAG file and its tasks read these environment variables only here.
 
-ANONYMISATION_INPUT           base folder of the captures; every task needs it and the next one
+ANONYMISATION_INPUT           base folder of the captures; every task needs INPUT and OUTPUT
 ANONYMISATION_OUTPUT          base folder of the masked pictures
 ANONYMISATION_ARCHIVE         base folder of the archived originals               (default: no archive)
-ANONYMISATION_CONFIG          configuration file, as for `anonymise -k`           (default: the shipped one alone)
+ANONYMISATION_CONFIG          configuration file, as for `anonymise -k`           (default: the shipped one only)
 ANONYMISATION_STATE           state folder, shared by all workers                 (default: as configured)
 ANONYMISATION_SCHEDULE        cron expression of the nightly run, or `none`       (default: 0 2 * * *)
-ANONYMISATION_TIMEZONE        time zone of that expression                        (default: UTC)
-ANONYMISATION_DB_CONN_ID      Connection of the database for the records; where the default one does not exist,
-                              the configured database is used                     (default: anonymisation_db)
-ANONYMISATION_SMTP_CONN_ID    Connection of the mail server; where the default one does not exist, no mail is
-                              sent                                                (default: smtp_default)
-ANONYMISATION_POOL            pool that guards the GPU; it must exist             (default: gpu)
+ANONYMISATION_TIMEZONE        time zone of the schedule                           (default: UTC)
+ANONYMISATION_DB_CONN_ID      Connection of the database for the records; without the default Connection, the
+                              configured database is used                         (default: anonymisation_db)
+ANONYMISATION_SMTP_CONN_ID    Connection of the mail server; without the default Connection, no mail is sent
+                                                                                  (default: smtp_default)
+ANONYMISATION_POOL            pool that guards the GPU; the pool must exist       (default: gpu)
 ANONYMISATION_QUEUE           queue of the workers with a GPU                     (default: gpu)
-ANONYMISATION_RETRIES         how often a task is tried again, 0 or more          (default: 3)
-ANONYMISATION_RETRY_SECONDS   seconds before that, doubled each time              (default: 120)
-ANONYMISATION_MAX_FOLDERS     folders that one run takes, 1 or more; more of them go in further runs. Of work units
-                              (see max_pictures_per_work_unit) never more than Airflow's max_map_length allows
+ANONYMISATION_RETRIES         how often Airflow retries a task, 0 or more         (default: 3)
+ANONYMISATION_RETRY_SECONDS   seconds before the first retry, doubled each time   (default: 120)
+ANONYMISATION_MAX_FOLDERS     folders that one run takes, 1 or more; further runs take the rest. A run never takes
+                              more work units (see max_pictures_per_work_unit) than Airflow's max_map_length
                                                                                   (default: 500)
-ANONYMISATION_DEADLINE_MINUTES  minutes after which a night that has not ended is told by mail; runs by hand and
+ANONYMISATION_DEADLINE_MINUTES  minutes after which a mail reports a night that has not ended; manual runs and
                               backfills have no deadline                          (default: never)
 ANONYMISATION_GPU_POD_TEMPLATE  pod template file of the mask tasks, with the KubernetesExecutor  (default: none)
 """
@@ -40,7 +40,7 @@ NO_SCHEDULE: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The table above as values; an absent path is None, an absent schedule too."""
+    """The table above as values. An absent path is None, and so is an absent schedule."""
 
     input: Path | None
     output: Path | None
@@ -61,15 +61,15 @@ class Deployment:
 
     @property
     def gpu_executor_config(self) -> dict[str, str]:
-        """What the tasks that mask ask of their executor; only the KubernetesExecutor looks at it."""
+        """The `executor_config` of the mask tasks; only the KubernetesExecutor reads it."""
         return {} if self.gpu_pod_template is None else {"pod_template_file": str(self.gpu_pod_template)}
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str] | None = None) -> Deployment:
-        """Read the table; an empty variable counts as absent.
+        """Read the table. An empty variable counts as absent.
 
         Raises:
-            ValueError: a number is not one, or too small; names the variable.
+            ValueError: a value is not a number, or too small; the message names the variable.
         """
         given = os.environ if environment is None else environment
 

@@ -1,23 +1,23 @@
-"""Metrics, through Airflow's own: to StatsD or OpenTelemetry, as `[metrics]` of its configuration says, else nowhere.
+"""Sends metrics to StatsD or OpenTelemetry, as `[metrics]` in Airflow's configuration says, or nowhere.
 
-| name | kind | of |
+| name | kind | counts |
 |---|---|---|
 | anonymisation.pictures.found | counter | pictures that a mask task looked at |
 | anonymisation.pictures.masked | counter | pictures masked |
-| anonymisation.pictures.failed | counter | pictures that failed anew |
-| anonymisation.mask.seconds_per_picture | timer | each mask task that masked something: its time, by picture |
+| anonymisation.pictures.failed | counter | pictures that failed and were not known to fail |
+| anonymisation.mask.seconds_per_picture | timer | seconds per masked picture, for each mask task that masked any |
 | anonymisation.bytes.archived | counter | bytes of originals copied to the archive |
 | anonymisation.rows.loaded | counter | rows inserted or updated |
 | anonymisation.rows.failed | counter | rows that the database refused |
-| anonymisation.check.gaps | counter | files and rows that the check missed |
+| anonymisation.check.gaps | counter | files and rows that the check did not find |
 | anonymisation.originals.released | counter | originals removed from the input |
-| anonymisation.workspace.shards.waiting | gauge | work units of the run that have not ended |
-| anonymisation.folders.waiting | gauge | folders found that the run leaves to the next |
+| anonymisation.units.waiting | gauge | work units of the run that have not ended |
+| anonymisation.folders.waiting | gauge | folders that the run leaves to the next run |
 | anonymisation.folders.failed | counter | folders that failed, at the end of a run |
-| anonymisation.run.seconds | timer | each run, from its start to its summary |
+| anonymisation.run.seconds | timer | duration of each run, from its start to its summary |
 | anonymisation.runs.failed | counter | runs that are not complete |
 
-Airflow puts its `statsd_prefix` (`airflow`) before them. docker/monitoring makes them a dashboard.
+Airflow puts its `statsd_prefix` (`airflow`) in front of each name. docker/monitoring shows the metrics on a dashboard.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from anonymisation.reporting.run_report import RunReport
 
 _PREFIX: Final = "anonymisation"
-# For each step: the metric, and the counts of its report that are added to it.
+# For each step: the metric, and the counts of the step's report that add up to the metric.
 _COUNTERS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
     "mask": {"pictures.found": ("found",), "pictures.masked": ("masked",), "pictures.failed": ("failed",)},
     "archive": {"bytes.archived": ("size",)},
@@ -43,7 +43,7 @@ _COUNTERS: Final[Mapping[str, Mapping[str, tuple[str, ...]]]] = {
 
 
 def count_step(step: str, report: Mapping[str, Any]) -> None:
-    """What a step of a work unit did."""
+    """Count what a step of a work unit did."""
     for name, counts in _COUNTERS[step].items():
         _count(name, sum(report[count] for count in counts))
     if step == "mask" and report["masked"]:
@@ -51,18 +51,18 @@ def count_step(step: str, report: Mapping[str, Any]) -> None:
 
 
 def count_found(units: int, folders_left: int) -> None:
-    """How much a run takes, and how many folders it leaves to the next."""
+    """Set the number of work units that a run takes, and of folders that the run leaves to the next run."""
     gauge(f"{_PREFIX}.units.waiting", units)
     gauge(f"{_PREFIX}.folders.waiting", folders_left)
 
 
 def count_ended_unit() -> None:
-    """One work unit less is waited for."""
+    """Count one waiting work unit less."""
     gauge(f"{_PREFIX}.units.waiting", -1, delta=True)
 
 
 def count_run(report: RunReport) -> None:
-    """How a run ended. Units whose way ended early are not waited for any more."""
+    """Count how a run ended. No unit waits any more, whether it went through every step or stopped early."""
     gauge(f"{_PREFIX}.units.waiting", 0)
     _time("run.seconds", report.seconds)
     _count("folders.failed", sum(not folder.succeeded for folder in report.folders))

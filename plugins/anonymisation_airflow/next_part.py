@@ -1,4 +1,4 @@
-"""More folders than one run takes: another run goes on behind the last one."""
+"""Triggers another run for the folders that exceed one run."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from anonymisation_airflow.tasks import DISCOVER, NEXT_PART_KEY
 
 
 class NextPartOperator(TriggerDagRunOperator):
-    """Trigger the same DAG with the form that `discover` left for the rest; skipped when nothing is left.
+    """Triggers the same DAG with the form that `discover` left for the remaining folders; skips when none remain.
 
-    The next run waits for this one where the DAG allows one run at a time.
+    The next run waits for this run where the DAG allows one run at a time.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -31,10 +31,10 @@ class NextPartOperator(TriggerDagRunOperator):
 
 
 def next_run_id(run_id: str, part: int) -> str:
-    """The name of the run that takes part number `part` of what `run_id` began."""
+    """Return the name of the run that takes part number `part` of the work of `run_id`."""
     return f"{first_run_id(run_id)}__part{part}"
 
 
 def first_run_id(run_id: str) -> str:
-    """The name of the run that began what `run_id` is a part of; its own, if it is the first."""
+    """Return the name of the first part's run; for the first part, this is `run_id` itself."""
     return re.sub(r"__part[0-9]+$", "", run_id)

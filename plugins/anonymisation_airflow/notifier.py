@@ -1,7 +1,7 @@
-"""Mail in Airflow: the messages of `anonymisation.reporting.mail`, sent through the SMTP Connection of the deployment.
+"""Sends the messages of `anonymisation.reporting.mail` through the SMTP Connection of the deployment.
 
-Which mails are wanted, and who receives them, is configuration; host, port, login and TLS are the Connection's. A mail
-that cannot be sent is told in the log and stops nothing.
+The configuration says which mails are sent and who receives them. The Connection holds host, port, login and TLS.
+A mail that cannot be sent is logged and stops nothing.
 """
 
 from __future__ import annotations
@@ -29,40 +29,42 @@ if TYPE_CHECKING:
 
 
 class RunFailedError(WorkFailedError):
-    """A folder or the discovery failed; the summary that was written and mailed says which and why."""
+    """A folder or the discovery failed; the summary in the log and the mail names both folder and reason."""
 
 
 class TaskEndedError(AnonymisationError):
-    """A task ended without an exception of its own: it was killed, or its process died."""
+    """A task ended without an exception: someone killed the task, or its process died."""
 
 
 def mail_summary(context: Context, report: RunReport) -> None:
-    """With `finished_email`, send the summary of a run that came to its end."""
+    """With `finished_email`, send the summary of a finished run."""
     from anonymisation.reporting.mail import build_finished
 
-    _mail(run_of(context), ["finished_email"], lambda here: build_finished(report, here))
+    _mail(run_of(context), ["finished_email"], lambda mail: build_finished(report, mail))
 
 
 def mail_folder(context: Context, report: FolderReport) -> None:
-    """With `processing_error_email`, tell what failed in a folder; with `uncaught_exception_email`, what stopped it."""
+    """Report the failures of a folder, with `processing_error_email`.
+
+    A folder that stopped is also reported with `uncaught_exception_email` alone.
+    """
     from anonymisation.reporting.mail import build_processing_error
 
     switches = ["processing_error_email", *(["uncaught_exception_email"] if report.error else [])]
-    _mail(run_of(context), switches, lambda here: build_processing_error(report, here))
+    _mail(run_of(context), switches, lambda mail: build_processing_error(report, mail))
 
 
 def mail_late(run: RunName, due: str) -> None:
-    """Tell that a run has not ended by `due`; whoever set a deadline wants to hear of it."""
+    """Report that a run has not ended by `due`. A deadline is set on purpose, so no switch turns this mail off."""
     from anonymisation.reporting.mail import build_late
 
-    _mail(run, [], lambda here: build_late(run.run_id, due, here))
+    _mail(run, [], lambda mail: build_late(run.run_id, due, mail))
 
 
 def task_failed(context: Context) -> None:
-    """With `uncaught_exception_email`, tell that a task failed for good; called by Airflow.
+    """With `uncaught_exception_email`, report that a task failed after its last retry. Airflow calls this function.
 
-    Failures that have a mail of their own (pictures of a folder, parts of a large folder, the run's verdict) are left
-    to it.
+    Other mails report failed pictures of a folder, parts of a large folder and the run's verdict.
     """
     from anonymisation.reporting.mail import build_critical
 
@@ -71,35 +73,35 @@ def task_failed(context: Context) -> None:
         return
     if not isinstance(error, BaseException):
         error = TaskEndedError(f"task {context['ti'].task_id} ended: {error or 'its process is gone'}")
-    _mail(run_of(context), ["uncaught_exception_email"], lambda here: build_critical(error, here))
+    _mail(run_of(context), ["uncaught_exception_email"], lambda mail: build_critical(error, mail))
 
 
 @dataclass(frozen=True, slots=True)
 class RunName:
-    """A run, and where a person finds it."""
+    """A run and its addresses in the UI."""
 
     dag_id: str
     run_id: str
 
     @property
     def page(self) -> str:
-        """The run in the UI, with its logs."""
+        """The address of the run in the UI, with its logs."""
         base = conf.get("api", "base_url").rstrip("/")
         return f"{base}/dags/{quote(self.dag_id, safe='')}/runs/{quote(self.run_id, safe='')}"
 
     @property
     def operations_page(self) -> str:
-        """What it masked, beside the run."""
+        """The address of the run's tab with the operations page."""
         return f"{self.page}/plugin/anonymisation"
 
 
 def run_of(context: Context) -> RunName:
-    """The run that a task belongs to."""
+    """Return the run of a task."""
     return RunName(context["ti"].dag_id, context["ti"].run_id)
 
 
 def _is_part(context: Context) -> bool:
-    """Whether the task works on one of several parts of a folder: the summary tells of them all in one mail."""
+    """Whether the task works on one of several parts of a folder. The summary reports all parts in one mail."""
     ti = context["ti"]
     index = -1 if ti.map_index is None else ti.map_index
     if index < 0:
@@ -109,7 +111,7 @@ def _is_part(context: Context) -> bool:
 
 
 def _mail(run: RunName, switches: Sequence[str], build: Callable[[MailContext], EmailMessage]) -> None:
-    """Send what `build` makes where one of the `switches` is on (without switches: always)."""
+    """Send the message that `build` makes if one of the `switches` is on; without switches, send it always."""
     log = logging.getLogger(__name__)
     deployment = Deployment.from_environment()
     try:
@@ -139,7 +141,7 @@ def _mail_context(run: RunName, deployment: Deployment, settings: Settings, secr
     links = (Link("Run and logs", run.page), Link("Operations page", run.operations_page))
     return replace(
         MailContext.here(settings, run.page, secrets),
-        attach_log=False,  # the logs are at an address of the UI, not in a file
+        attach_log=False,  # the UI shows the logs; there is no file to attach
         links=links,
         output=deployment.output if settings.draw_mask else None,
     )
@@ -155,7 +157,7 @@ def _send(message: EmailMessage, settings: Settings, sender: str, conn_id: str) 
     message["Message-ID"] = make_msgid()
     try:
         with SmtpHook(smtp_conn_id=conn_id) as hook:
-            # The hook has no public way to send a message that was built elsewhere.
+            # The hook has no public way to send a finished message.
             client: Any = hook._smtp_client  # noqa: SLF001
             client.send_message(message)
     except (OSError, ValueError, RuntimeError, AirflowException) as error:

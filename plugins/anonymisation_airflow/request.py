@@ -1,7 +1,7 @@
-"""What one run is asked to do: the trigger form, the kind of run and the deployment, made into a workspace.
+"""The request of one run: makes a workspace from the trigger form, the kind of run and the deployment.
 
-The names of the form's fields stand here once; the DAG shows them, the tasks read them. What opens pictures is imported
-inside the functions, see `tasks.py`.
+The form's fields are named only here: the DAG shows the form, and the tasks read it. Functions import the modules that
+open pictures when they need them, see `tasks.py`.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from anonymisation.chain.discover import Selection
     from anonymisation.workspace.workspace import Workspace
 
-KEY_FORMAT: Final = "%Y%m%d"  # of a run's partition key: the capture date
+KEY_FORMAT: Final = "%Y%m%d"  # the format of a run's partition key, which is the capture date
 AS_CONFIGURED: Final = "as configured"
 MODELS: Final = (AS_CONFIGURED, "Built-in", "Slow", "Medium", "Fast")
 DELETE_INPUT: Final[Mapping[str, bool | None]] = {AS_CONFIGURED: None, "yes": True, "no": False}
@@ -30,14 +30,14 @@ WAIT_UNTIL_SETTLED: Final[Mapping[str, bool | None]] = {SCHEDULED_ONLY: None, "y
 
 
 def form() -> dict[str, Param]:
-    """The trigger form. What may stay empty must allow null: the form takes an empty field for a missing value."""
+    """Return the trigger form. An optional field must allow null: Airflow treats an empty field as a missing value."""
     return {
         "folders": Param(
             None,
             type=["null", "array"],
             items={"type": "string", "minLength": 1},
             title="Folders",
-            description="Paths below the input folder (with all below them) or shell patterns; none: every folder.",
+            description="Paths below the input folder (subfolders included) or shell patterns. Empty: every folder.",
         ),
         "capture_date": Param(
             None, type=["null", "string"], format="date", title="Capture date", description="Empty: every date."
@@ -47,52 +47,52 @@ def form() -> dict[str, Param]:
             type=["null", "string"],
             format="date",
             title="Captured from",
-            description="Only folders captured on that day or later.",
+            description="Only folders captured on this day or later.",
         ),
         "date_to": Param(
             None,
             type=["null", "string"],
             format="date",
             title="Captured until",
-            description="Only folders captured on that day or earlier.",
+            description="Only folders captured on this day or earlier.",
         ),
         "model": Param(AS_CONFIGURED, type="string", enum=list(MODELS), title="Model"),
         "force_remask": Param(
-            False, type="boolean", title="Mask again", description="Also what is done, or known to fail."
+            False, type="boolean", title="Mask again", description="Also pictures that are done or known to fail."
         ),
         "delete_input": Param(
             AS_CONFIGURED,
             type="string",
             enum=list(DELETE_INPUT),
             title="Delete originals",
-            description="From the input folder, once archive copy, masked picture and record are verified.",
+            description="From the input folder, after archive copy, masked picture and record are verified.",
         ),
         "wait_until_settled": Param(
             SCHEDULED_ONLY,
             type="string",
             enum=list(WAIT_UNTIL_SETTLED),
-            title="Leave alone what still changes",
-            description="Folders to which something was written lately wait for a later run.",
+            title="Skip folders that still change",
+            description="Folders with recent changes wait for a later run.",
         ),
         "dry_run": Param(
             False,
             type="boolean",
             title="Dry run",
-            description="Only list what would be done, and how long masking would take; touches nothing.",
+            description="Only list the work of the run and estimate the time for masking. Nothing is changed.",
         ),
         "continue_after": Param(
             None,
             type=["null", "string"],
             title="Continue after",
-            description="Only folders behind this one, in the order of their paths; set by a run that was too long.",
+            description="Only folders after this one, in path order. A run with too many folders sets this field.",
         ),
-        "part": Param(1, type="integer", minimum=1, title="Part", description="Set together with it."),
+        "part": Param(1, type="integer", minimum=1, title="Part", description="Set together with Continue after."),
     }
 
 
 @dataclass(frozen=True, slots=True)
 class RunRequest:
-    """One run's wishes. `settled_only`: leave folders alone that still change."""
+    """The request of one run. With `settled_only`, the run skips folders that still change."""
 
     folders: tuple[str, ...]
     capture_date: date | None
@@ -113,12 +113,12 @@ class RunRequest:
 
     @classmethod
     def from_context(cls, context: Context) -> RunRequest:
-        """Read the form; a run with a key (a backfill, or a manual run that names one) takes that capture date.
+        """Read the form. The key of a backfill, or of a manual run that has one, selects the capture date.
 
-        Scheduled runs have a key too, but take everything that is not done, so that late arrivals are caught.
+        Scheduled runs have a key too, but take everything that is not done. Late arrivals are therefore not missed.
 
         Raises:
-            ConfigurationError: the key, or a date in the form, is not a date, or the range of dates is none.
+            ConfigurationError: the key or a date in the form is not a date, or date_from is later than date_to.
         """
         params, run = context["params"], context["dag_run"]
         kind = str(getattr(run.run_type, "value", run.run_type))
@@ -135,20 +135,20 @@ class RunRequest:
             settled_only=kind == "scheduled" if settled is None else settled,
             continue_after=params["continue_after"] or "",
             part=params["part"],
-            # A run that was asked for by an older form lacks the later fields.
+            # Runs triggered with an older form lack the newer fields.
             date_from=_date(params.get("date_from"), "date_from", "%Y-%m-%d"),
             date_to=_date(params.get("date_to"), "date_to", "%Y-%m-%d"),
             dry_run=params.get("dry_run", False),
         )
 
     def selection(self) -> Selection:
-        """Which folders discovery shall take."""
+        """Return which folders the discovery takes."""
         from anonymisation.chain.discover import Selection
 
         return Selection(self.settled_only, self.capture_date, self.folders, self.date_from, self.date_to)
 
     def overrides(self, deployment: Deployment) -> dict[str, Any]:
-        """Settings that the form or the deployment changes."""
+        """Return the settings that the form or the deployment changes."""
         changed: dict[str, Any] = {}
         if deployment.state is not None:
             changed["state_dir"] = str(deployment.state)
@@ -162,7 +162,7 @@ class RunRequest:
         return changed
 
     def next_part(self, after: str) -> dict[str, Any]:
-        """The form of the run that goes on behind the folder `after`; it asks for the same in every other way."""
+        """Return the form of the run that continues after the folder `after`; all other fields stay the same."""
         return {
             "folders": list(self.folders) or None,
             "capture_date": _text(self.capture_date),
@@ -178,17 +178,17 @@ class RunRequest:
 
 
 def workspace_for(context: Context) -> Workspace:
-    """The run's settings and folders.
+    """Open the workspace of the run: its settings and folders.
 
     Raises:
-        ConfigurationError: with every problem of environment, form, configuration and Connections.
+        ConfigurationError: lists every problem of environment, form, configuration and Connections.
     """
     from anonymisation.workspace.workspace import open_workspace
 
     deployment = Deployment.from_environment()
     missing = [name for name in ("input", "output") if getattr(deployment, name) is None]
     if missing or deployment.input is None or deployment.output is None:
-        message = "is not set; every scheduler and worker needs it"
+        message = "is not set; every scheduler and worker needs this variable"
         raise ConfigurationError([ConfigProblem("environment", PREFIX + name.upper(), message) for name in missing])
     database = find_database(deployment.db_conn_id)
     return open_workspace(
@@ -206,10 +206,10 @@ def _text(day: date | None) -> str | None:
     return None if day is None else day.isoformat()
 
 
-def _date(text: str | None, key: str, form: str) -> date | None:
+def _date(text: str | None, key: str, layout: str) -> date | None:
     if not text:
         return None
     try:
-        return datetime.strptime(text, form).date()  # noqa: DTZ007 - a day, without a time zone
+        return datetime.strptime(text, layout).date()  # noqa: DTZ007 - a day has no time zone
     except ValueError:
-        raise ConfigurationError([ConfigProblem("run", key, f"expected a date like {form}, got {text!r}")]) from None
+        raise ConfigurationError([ConfigProblem("run", key, f"expected a date like {layout}, got {text!r}")]) from None

@@ -1,4 +1,4 @@
-"""Which failures are worth another try: the error classes say so themselves, this only tells Airflow."""
+"""Passes to Airflow which failures to retry; each error class declares whether it is retryable."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from anonymisation.core.errors import AnonymisationError
 
 
 def retry_policy() -> ExceptionRetryPolicy:
-    """Errors that call themselves retryable are tried again; other errors of ours fail at once, they would come again.
+    """Return the policy: retry errors that are retryable; fail at once with our other errors, which would recur.
 
-    Whatever is not ours (a killed process, a bug, a broken disk) is left to the number of retries.
+    All other failures (a killed process, a bug, a broken disk) are retried as often as the deployment says.
     """
-    worth_it = sorted(_path(kind) for kind in _kinds(AnonymisationError) if kind.retryable)
+    retryable = sorted(_path(kind) for kind in _kinds(AnonymisationError) if kind.retryable)
     return ExceptionRetryPolicy(
         rules=[
-            RetryRule(exception=list(worth_it), action=RetryAction.RETRY, reason="may be gone at the next try"),
-            RetryRule(exception=_path(AnonymisationError), action=RetryAction.FAIL, reason="would come again"),
+            RetryRule(exception=list(retryable), action=RetryAction.RETRY, reason="may not occur at the next try"),
+            RetryRule(exception=_path(AnonymisationError), action=RetryAction.FAIL, reason="would recur"),
         ]
     )
 

@@ -1,4 +1,4 @@
-"""Sharing work units out among runs: what one run takes, and what is left for the next."""
+"""Divides the work units among runs: the share of this run, and the rest for the next run."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What one run takes at most: so many folders, and so many work units (Airflow's max_map_length)."""
+    """The most that one run takes: `folders` folders and `units` work units (Airflow's max_map_length)."""
 
     folders: int
     units: int
@@ -25,10 +25,11 @@ class Limits:
 
 
 def share_of_run(found: Iterable[FoundFolder], after: str, largest: int, limits: Limits) -> tuple[list[WorkUnit], int]:
-    """The work units of the first folders behind `after`, in the order of their paths, and how many folders are left.
+    """Return the work units of the first folders after `after`, in the order of their paths, and the folders left over.
 
-    A folder's units are never parted among runs; one that alone has more than a run may take is split into larger ones.
-    Each part begins behind the last folder of the one before, whether that succeeded or not, so parts come to an end.
+    One run takes all units of a folder. A folder with more units than a run may take is split into larger units. Each
+    part of a night begins after the last folder of the part before, whether that folder succeeded or not; so the parts
+    come to an end.
     """
     behind = sorted((item for item in found if not after or item.folder > after), key=lambda item: item.folder)
     taken: list[WorkUnit] = []

@@ -1,4 +1,4 @@
-"""The end of a run: one report made of all folders' reports, written to the log, mailed, and the run's verdict."""
+"""The end of a run: merges all folders' reports, logs and mails the summary, and decides whether the run failed."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ if TYPE_CHECKING:
 TABLE_KEY: Final = "table"
 MAX_ROWS: Final = 200  # folders listed in the XCom; the totals are exact
 SILENT: Final = "ended without a word (killed, or out of memory?); see the log of its task"
-# A person can mark a task a success; that it did its work is known by its report alone.
-UNTOLD: Final = "marked as a success, but there is no report of it; clear its task"
-# Of a task that will not run by itself any more: what went before it was cleared alone, or a person skipped it.
+# A person can mark a task as a success. Only a report shows that the task did its work.
+NO_REPORT: Final = "marked as a success, but it left no report; clear its task"
+# States of a task that will not run by itself: only tasks before it were cleared, or a person skipped the task.
 NOT_RUN: Final = ("upstream_failed", "skipped", "removed")
 
 
 def summarise() -> None:
-    """Write and mail the summary, then fail when anything of the run failed.
+    """Log and mail the summary, then fail if any part of the run failed.
 
     Raises:
         RunFailedError: the run is not complete.
@@ -67,23 +67,25 @@ def summarise() -> None:
 
 
 def _workspace(context: Context) -> Workspace | None:
-    """None where it cannot be opened; the discovery has failed then, and has told why."""
+    """Return the workspace, or None where it cannot be opened. The discovery failed then, and reported the reason."""
     try:
         return workspace_for(context)
     except AnonymisationError as error:
-        logging.getLogger(__name__).warning("what reviewers marked meanwhile waits for the next run: %s", error)
+        logging.getLogger(__name__).warning(
+            "regions that reviewers marked during this run wait for the next run: %s", error
+        )
         return None
 
 
 def _hide_marked(workspace: Workspace, report: RunReport) -> None:
-    """Hide what was marked while its folder was worked on; what cannot be hidden now, the next run begins with."""
+    """Hide regions that reviewers marked while a run was working on the folder. The next run begins with the rest."""
     from anonymisation.review.apply import finish_outstanding
 
     finish_outstanding(workspace, [folder.folder for folder in report.folders])
 
 
 def _tidy(workspace: Workspace, run_id: str) -> None:
-    """Forget how far the run was, and the operations page's small copies of pictures that are gone or changed."""
+    """Delete the run's progress notes, and the operations page's thumbnails of pictures that are gone or changed."""
     from anonymisation.reporting.progress import forget_progress
     from anonymisation.review.copies import sweep_copies
 
@@ -92,9 +94,9 @@ def _tidy(workspace: Workspace, run_id: str) -> None:
 
 
 def run_report(context: Context) -> RunReport:
-    """Every folder's reports and errors, gathered from the run's XComs and task states; its work units are merged.
+    """Collect every folder's reports and errors from the run's XComs and task states, with work units merged.
 
-    Of a run that goes on, what is known so far.
+    The report of a run that has not ended contains what is known so far.
     """
     ti, run_id = context["ti"], context["dag_run"].run_id
     states = ti.get_task_states(dag_id=ti.dag_id, run_ids=[run_id]).get(run_id, {})
@@ -132,11 +134,11 @@ def _unit_error(
         if state in NOT_RUN:
             return f"{step}: did not run ({state}); clear its task"
         if state == "success" and values[step] is None:
-            return f"{step}: {UNTOLD}"
+            return f"{step}: {NO_REPORT}"
         if state == "failed":
             if unit in errors[step]:
                 return f"{step}: {errors[step][unit]['message']}"
-            # The release task is red when pictures failed; it has done its work all the same.
+            # The release task is red when pictures failed, although it has done its work.
             return None if step == STEPS[-1] and values[step] is not None else f"{step}: {SILENT}"
     return None
 
@@ -149,7 +151,7 @@ def _broken_discovery(ti: Any, states: dict[str, Any]) -> list[str]:
     if state in NOT_RUN:
         return [f"{DISCOVER}: did not run ({state}); clear its task"]
     if state == "success" and ti.xcom_pull(task_ids=DISCOVER) is None:
-        return [f"{DISCOVER}: {UNTOLD}"]
+        return [f"{DISCOVER}: {NO_REPORT}"]
     remaining = ti.xcom_pull(task_ids=DISCOVER, key=NEXT_PART_KEY) is not None
     if further == "failed" or (remaining and further in NOT_RUN):
         return [f"{NEXT_PART}: could not trigger the run for the remaining folders ({further}); see its log"]
@@ -160,7 +162,7 @@ def _further_run(ti: Any) -> list[str]:
     further = ti.xcom_pull(task_ids=DISCOVER, key=NEXT_PART_KEY)
     if further is None:
         return []
-    return [f"{further['remaining']} more folders: too many for one run, part {further['part']} goes on with them"]
+    return [f"{further['remaining']} more folders: too many for one run, part {further['part']} continues with them"]
 
 
 def _verdict(report: RunReport) -> str:

@@ -1,10 +1,10 @@
-"""What the DAG's tasks do: each opens the workspace, calls one function of `anonymisation`, and returns its report.
+"""The DAG's tasks. Each opens the workspace, calls one function of `anonymisation`, and returns its report.
 
-Reports travel as XComs of plain JSON values. A step that cannot run leaves the reason as an XCom of its own, so that
-the summary can name it, and raises: `retries.py` says what is tried again.
+Reports are XComs of plain JSON values. A step that cannot run stores the reason as a separate XCom for the summary, and
+raises. `retries.py` says which errors Airflow retries.
 
-The steps are imported inside the tasks: Airflow reads the DAG file again and again, and that must not cost the seconds
-which OpenCV and TensorFlow take to import.
+The tasks import the steps when they run. Airflow parses the DAG file often, and importing OpenCV and TensorFlow takes
+seconds.
 """
 
 from __future__ import annotations
@@ -49,21 +49,21 @@ _UPSTREAM: Final = [f"{GROUP}.{step}" for step in STEPS[:-1]]
 
 
 def find_folders() -> list[dict[str, Any]]:
-    """The work units of this run; what does not fit into it is left as the next run's form, see `next_part.py`.
+    """Return the work units of this run. The form of the next run covers the other folders, see `next_part.py`.
 
-    A dry run takes none, and leaves its plan. What reviewers marked while a folder was worked on is hidden first.
+    Regions that reviewers marked while a folder was locked are hidden first. A dry run only stores its plan.
     """
     from anonymisation.chain.discover import discover
     from anonymisation.review.apply import finish_outstanding
 
     context = get_current_context()
-    with _explained(context, WorkUnit(".")):
+    with _errors_as_xcom(context, WorkUnit(".")):
         request = RunRequest.from_context(context)
         workspace = workspace_for(context)
         if not request.dry_run:
             finish_outstanding(workspace)
         found = discover(workspace, request.selection(), look_only=request.dry_run)
-        _tell(found, request)
+        _log_discovery(found, request)
         context["ti"].xcom_push(FINDINGS_KEY, _findings(found, request))
         if request.dry_run:
             context["ti"].xcom_push(PLAN_KEY, _plan(workspace, found))
@@ -79,7 +79,7 @@ def find_folders() -> list[dict[str, Any]]:
 
 
 def mask(unit: dict[str, Any]) -> dict[str, Any]:
-    """Mask the unit's pictures; pictures that fail are in the report."""
+    """Mask the unit's pictures. The report lists the pictures that failed."""
     from anonymisation.chain.mask import mask_folder
     from anonymisation.masking.models.factory import load_detector
     from anonymisation.reporting.progress import ProgressNote
@@ -112,23 +112,24 @@ def archive(unit: dict[str, Any]) -> dict[str, Any]:
 
 
 def load(unit: dict[str, Any]) -> dict[str, Any]:
-    """Bring the records into the database."""
+    """Load the records into the database."""
     from anonymisation.chain.load import load_folder
 
     return _step("load", load_folder, unit)
 
 
 def check(unit: dict[str, Any]) -> dict[str, Any]:
-    """Look whether everything expected is there and agrees."""
+    """Check that every expected file and row exists and that they agree."""
     from anonymisation.chain.check import check_folder
 
     return _step("check", check_folder, unit)
 
 
 def release(unit: dict[str, Any]) -> None:
-    """Remove the originals that are safe, if so configured; then be red when anything of the unit failed anew.
+    """Remove the originals that are safe to remove, if configured; then fail if a picture of the unit failed.
 
-    What failed is mailed here for a whole folder, and by the summary for one in parts, so that there is one mail.
+    Known failures do not count. Each folder gets one mail: this task mails the failures of a whole folder, and the
+    summary mails those of a folder in parts.
 
     Raises:
         PicturesFailedError: names the pictures; every other picture of the unit went through every step.
@@ -149,14 +150,14 @@ def release(unit: dict[str, Any]) -> None:
 
 
 def step_report(value: dict[str, Any]) -> dict[str, Any]:
-    """The report in what a step left as its XCom, without the shard that it is of."""
+    """Return the report in a step's XCom, without the keys of its shard."""
     return {key: found for key, found in value.items() if key not in ("shard", "shards")}
 
 
 def _step(name: str, step: Step, value: dict[str, Any]) -> dict[str, Any]:
     context, unit = get_current_context(), WorkUnit.from_value(value)
     context[FOLDER_NAME] = unit.label  # type: ignore[typeddict-unknown-key]
-    with _explained(context, unit):
+    with _errors_as_xcom(context, unit):
         report: dict[str, Any] = step(workspace_for(context), unit.folder, unit.shard).to_dict()
     metrics.count_step(name, report)
     counts = ", ".join(f"{key} {count}" for key, count in report.items() if isinstance(count, int) and count)
@@ -165,7 +166,7 @@ def _step(name: str, step: Step, value: dict[str, Any]) -> dict[str, Any]:
 
 
 @contextmanager
-def _explained(context: Context, unit: WorkUnit) -> Iterator[None]:
+def _errors_as_xcom(context: Context, unit: WorkUnit) -> Iterator[None]:
     try:
         yield
     except AnonymisationError as error:
@@ -191,7 +192,7 @@ def _plan(workspace: Workspace, found: Discovery) -> dict[str, Any]:
 
 
 def _pictures(found: Discovery, units: list[WorkUnit]) -> dict[str, dict[str, int]]:
-    """Pictures of the folders that this run takes, for whoever watches it."""
+    """Return the picture counts of the folders that this run takes; the operations page shows them."""
     taken = {unit.folder for unit in units}
     return {
         item.folder: {"pictures": item.pictures, "pending": item.pending}
@@ -201,7 +202,7 @@ def _pictures(found: Discovery, units: list[WorkUnit]) -> dict[str, dict[str, in
 
 
 def _findings(found: Discovery, request: RunRequest) -> dict[str, list[Any]]:
-    """What the first part's summary tells besides the folders, cut to a size that an XCom holds well."""
+    """Return what the first part's summary reports in addition to the folders, cut to a size that suits an XCom."""
     if request.part > 1:
         return {"idle": [], "problems": [], "broken": []}
     return {
@@ -215,10 +216,10 @@ def _limits() -> Limits:
     return Limits(Deployment.from_environment().max_folders, conf.getint("core", "max_map_length"))
 
 
-def _tell(found: Discovery, request: RunRequest) -> None:
+def _log_discovery(found: Discovery, request: RunRequest) -> None:
     log = logging.getLogger(__name__)
     date = f" of {request.capture_date}" if request.capture_date else ""
-    log.info("%d capture folders%s have something left to do", len(found.folders), date)
+    log.info("%d capture folders%s have work left", len(found.folders), date)
     for folder in found.unsettled:
         log.info("%s still changes and is left for a later run", folder)
     for problem in found.problems:
@@ -226,7 +227,7 @@ def _tell(found: Discovery, request: RunRequest) -> None:
 
 
 class _ProgressLog:
-    """Logs how far a folder is, and every picture that fails."""
+    """Logs the progress of a folder, and every picture that fails."""
 
     def __init__(self, folder: str) -> None:
         self._folder = folder

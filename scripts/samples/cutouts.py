@@ -1,7 +1,7 @@
-"""People and a motorcycle, cut out of the free photographs that the scikit-image wheel carries.
+"""Cuts people and a motorcycle out of free photographs in the scikit-image wheel.
 
-Nothing is fetched: the files are read from the installed package's data folder. Each cut-out is a float32 array
-(height, width, 4), values 0..1: RGB and, last, how much of the pixel belongs to the object.
+Nothing is downloaded: the files are in the data folder of the installed package. Each cut-out is a float32 array
+(height, width, 4) with values 0..1: RGB, and the share of the pixel that belongs to the object.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 FloatImage = NDArray[np.float32]
 ByteImage = NDArray[np.uint8]
 
-# Disparity (pixels) between the two views of the motorcycle: above it lies the motorcycle, below it the garage behind.
-# The floor in front is as near as the wheels: it is told from them by its own disparity, which grows with the row.
+# Disparity in pixels between the two views of the motorcycle. The motorcycle has a greater disparity, the garage behind
+# it a smaller one. The floor in front is as near as the wheels, but its disparity grows with the row.
 MOTORCYCLE_DISPARITY: Final = 33.0
-MOTORCYCLE_ABOVE_FLOOR: Final = 1.2  # pixels of disparity by which a thing must stand out from the floor at its row
+MOTORCYCLE_ABOVE_FLOOR: Final = 1.2  # pixels of disparity by which an object exceeds the floor in its row
 PALE: Final = 0.62
-PHOTOGRAPHER_WAIST: Final = 430  # the row from which on the lawn shows between his legs
+PHOTOGRAPHER_WAIST: Final = 430  # the lawn shows between his legs from this row on
 MOTORCYCLE_OUTLINE: Final = (
     (75, 175), (140, 160), (240, 165), (330, 175), (392, 110), (455, 75), (490, 50), (520, 85), (575, 100), (580, 170),
     (600, 250), (645, 285), (685, 330), (695, 400), (668, 455), (625, 458), (560, 420), (520, 370), (430, 400),
@@ -34,11 +34,11 @@ MOTORCYCLE_OUTLINE: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Cutout:
-    """One object to be set into a picture: its pixels and how tall it is in the world."""
+    """One object to set into a picture: its pixels and its real height."""
 
     pixels: FloatImage
     metres_tall: float
-    half_figure: bool  # ends at the waist: to be placed behind something
+    half_figure: bool  # ends at the waist and must stand behind something
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[2] != 4:
@@ -48,7 +48,7 @@ class Cutout:
 
 
 def photograph_folder() -> Path:
-    """The data folder of the installed scikit-image; RuntimeError where the package is missing."""
+    """Return the data folder of the installed scikit-image; raise RuntimeError if the package is missing."""
     found = find_spec("skimage")
     if found is None or not found.submodule_search_locations:
         raise RuntimeError("the sample captures need the package scikit-image: install requirements.lock (make does)")
@@ -56,7 +56,7 @@ def photograph_folder() -> Path:
 
 
 def texture(name: str) -> FloatImage:
-    """A gray texture (gravel, grass, brick) as float32 (height, width), its mean set to 1."""
+    """Return a gray texture (gravel, grass, brick) as float32 (height, width), scaled to a mean of 1."""
     gray = cv2.imread(str(photograph_folder() / f"{name}.png"), cv2.IMREAD_GRAYSCALE)
     if gray is None:
         raise RuntimeError(f"{photograph_folder() / name}.png cannot be read; reinstall scikit-image")
@@ -65,7 +65,7 @@ def texture(name: str) -> FloatImage:
 
 
 def load_cutouts() -> Mapping[str, Cutout]:
-    """Every object by name: `astronaut`, `photographer`, `motorcycle`."""
+    """Return every object by name: `astronaut`, `photographer`, `motorcycle`."""
     return {
         "astronaut": Cutout(_astronaut(), metres_tall=1.0, half_figure=True),
         "photographer": Cutout(_photographer(), metres_tall=1.25, half_figure=True),
@@ -118,7 +118,7 @@ def _motorcycle() -> FloatImage:
 
 
 def _floor_disparity(disparity: FloatImage, rows: FloatImage) -> FloatImage:
-    """A straight line through the bare floor of the garage: disparity for each row, shape (rows, 1)."""
+    """Fit a straight line to the bare floor of the garage. Return the disparity of each row, shape (rows, 1)."""
     bare = np.zeros(disparity.shape, bool)
     bare[380:490, :60] = True
     bare[470:495, 200:600] = True
@@ -128,7 +128,7 @@ def _floor_disparity(disparity: FloatImage, rows: FloatImage) -> FloatImage:
 
 
 def _grown(pixels: FloatImage, labels: ByteImage) -> ByteImage:
-    """GrabCut (Rother et al. 2004) from the given labels; its random part is seeded, so the same cut every time."""
+    """Run GrabCut (Rother et al. 2004) from the given labels, with a fixed seed so that the cut is always the same."""
     cv2.setRNGSeed(1)
     picture = (pixels[:, :, ::-1] * 255).astype(np.uint8)
     unused = (0, 0, 1, 1)  # the rectangle counts only where no labels are given
@@ -138,10 +138,10 @@ def _grown(pixels: FloatImage, labels: ByteImage) -> ByteImage:
 
 
 def _cut(pixels: FloatImage, mask: ByteImage) -> FloatImage:
-    """The largest connected part of the mask, its edge softened, cropped to its box."""
+    """Return the largest connected part of the mask, with a soft edge, cropped to its box."""
     count, labels, stats, _ = cv2.connectedComponentsWithStats(mask)
     if count < 2:
-        raise RuntimeError("nothing was cut out of the photograph; reinstall scikit-image")
+        raise RuntimeError("the photograph yields no cut-out; reinstall scikit-image")
     largest = 1 + int(np.argmax(stats[1:, cv2.CC_STAT_AREA]))
     left, top, width, height = (int(stats[largest, i]) for i in range(4))
     alpha = cv2.GaussianBlur((labels == largest).astype(np.float32), (0, 0), 0.8)

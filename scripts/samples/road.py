@@ -1,7 +1,8 @@
-"""A drawn road, seen from a survey car: sky, hills, asphalt, markings, verges, a wall, and what is set upon it.
+"""Draws a road as a survey car sees it: sky, hills, asphalt, markings, verges, a wall, and objects on the road.
 
-World coordinates in metres: x to the right of the camera, z ahead of it, heights above the road. A point is seen at
-column `width/2 + f·(x + bend·z²)/z` and row `horizon + f·(camera height − height)/z`, f in pixels (pinhole camera).
+World coordinates are in metres: x to the right of the camera, z ahead of the camera, heights above the road. A point
+appears at column `width/2 + f·(x + bend·z²)/z` and row `horizon + f·(camera height − height)/z`, with f in pixels
+(pinhole camera).
 """
 
 from __future__ import annotations
@@ -33,7 +34,7 @@ YELLOW: Final = (0.85, 0.68, 0.18)
 
 @dataclass(frozen=True, slots=True)
 class Placed:
-    """One cut-out on the road: its name, where it stands, and whether it is mirrored."""
+    """One cut-out on the road: its name, its position in metres, and whether it is mirrored."""
 
     name: str
     x: float
@@ -42,12 +43,12 @@ class Placed:
 
     def __post_init__(self) -> None:
         if self.z < 2:
-            raise ValueError(f"expected a thing at least 2 m ahead, got {self.z}")
+            raise ValueError(f"expected an object at least 2 m ahead, got {self.z}")
 
 
 @dataclass(frozen=True, slots=True)
 class Scene:
-    """Everything one picture shows; the same scene gives the same pixels."""
+    """Everything that one picture shows. The same scene gives the same pixels."""
 
     width: int
     height: int
@@ -59,7 +60,7 @@ class Scene:
 
 
 def draw(scene: Scene, cutouts: Mapping[str, Cutout]) -> NDArray[np.uint8]:
-    """The picture, uint8 RGB (height, width, 3)."""
+    """Return the picture, uint8 RGB (height, width, 3)."""
     random = np.random.default_rng(scene.seed)
     canvas = _sky_and_hills(scene, random)
     _ground(canvas, scene)
@@ -77,7 +78,7 @@ def draw(scene: Scene, cutouts: Mapping[str, Cutout]) -> NDArray[np.uint8]:
 
 
 def wall_x() -> float:
-    """Metres to the right of the camera at which the wall stands: things behind it have a greater x."""
+    """Return the x of the wall, in metres. Objects behind the wall have a greater x."""
     return LANE_METRES * 0.5 + WALL_BEYOND_EDGE
 
 
@@ -111,7 +112,7 @@ def _sky_and_hills(scene: Scene, random: np.random.Generator) -> FloatImage:
 
 
 def _soft_noise(random: np.random.Generator, width: int, height: int, cells: int) -> FloatImage:
-    """Smooth noise about 0, summed over four octaves, float32 (height, width)."""
+    """Return smooth noise around 0, the sum of four octaves, float32 (height, width)."""
     total = np.zeros((height, width), np.float32)
     for octave in range(4):
         small = random.normal(0, 0.5**octave, (cells * 2**octave, 2 * cells * 2**octave)).astype(np.float32)
@@ -139,7 +140,7 @@ def _ground(canvas: FloatImage, scene: Scene) -> None:
     per_row = _focal(scene) * CAMERA_METRES / (rows - _horizon(scene))
     z = np.broadcast_to(per_row, (len(rows), scene.width)).astype(np.float32)
     x = ((columns - scene.width / 2) * z / _focal(scene) - scene.bend * z * z).astype(np.float32)
-    soft = (z / _focal(scene)).astype(np.float32)  # metres that one pixel covers: edges fade over that width
+    soft = (z / _focal(scene)).astype(np.float32)  # metres that one pixel covers; edges fade over this width
     edge = LANE_METRES * 1.5, LANE_METRES * 0.5  # the car drives in the right one of two lanes
     grass = _surface("grass", x, z, GRASS, per_metre=260)
     gravel = _surface("gravel", x, z, GRAVEL, per_metre=330)
@@ -164,7 +165,7 @@ def _between(x: FloatImage, left: float, right: float, soft: FloatImage) -> Floa
 
 
 def _surface(name: str, x: FloatImage, z: FloatImage, colour: Sequence[float], per_metre: float) -> FloatImage:
-    """A texture laid on the road plane; with distance it fades to its mean, as a camera would average it."""
+    """Lay a texture on the road plane. With distance, the texture fades to its mean, as in a camera."""
     values = texture(name)
     columns = np.mod(x * per_metre, values.shape[1] - 1).astype(np.float32)
     rows = np.mod(z * per_metre, values.shape[0] - 1).astype(np.float32)
@@ -176,7 +177,7 @@ def _surface(name: str, x: FloatImage, z: FloatImage, colour: Sequence[float], p
 
 
 def _wall(canvas: FloatImage, scene: Scene) -> None:
-    """A low wall along the right verge, its stones from the brick texture, from near to far."""
+    """Draw a low wall along the right verge, from far to near, with stones from the brick texture."""
     bricks = texture("brick").T
     for z in np.geomspace(90, 2.2, 1400):
         column, foot = _project(scene, wall_x(), 0.0, float(z))

@@ -1,6 +1,6 @@
-"""The EXIF that the survey cars' recorder writes, with made-up values: tags 40055, 40056, 40091 and the usual ones.
+"""Makes EXIF like that of the survey cars' recorder, with invented values: tags 40055, 40056, 40091 and common tags.
 
-Driver, plate and comment are planted on purpose: they must be in no output.
+Driver, plate and comment are planted on purpose: no output may contain them.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _PROLOGUE: Final = '\ufeff<?xml version="1.0" encoding="utf-8"?>'
 
 @dataclass(frozen=True, slots=True)
 class Station:
-    """Where and when a picture was taken, and how the recorder names it."""
+    """Place and time of a picture, and its name on the recorder."""
 
     taken: datetime
     recorder_path: str  # the path on the recording car, with backslashes
@@ -52,7 +52,7 @@ class Station:
 
 
 def vendor_exif(station: Station, sequence: int) -> bytes:
-    """The EXIF segment's content for the picture taken at `station`, the `sequence`-th of its folder."""
+    """Return the content of the EXIF segment of a picture taken at `station`, the `sequence`-th of its folder."""
     exif = Image.Exif()
     exif[TAG_DATE_TIME] = f"{station.taken:%Y:%m:%d %H:%M:%S}"
     exif[TAG_XP_TITLE] = "Bilde fra ViaPhoto Recorder\0".encode("utf-16-le")

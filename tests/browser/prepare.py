@@ -59,7 +59,7 @@ def _fill_database(reports: list[dict[str, Any]]) -> None:
     initdb()
     from airflow.dag_processing.bundles.manager import DagBundlesManager
 
-    DagBundlesManager().sync_bundles_to_db()
+    DagBundlesManager().sync_bundles_to_db()  # type: ignore[no-untyped-call]  # Airflow's, without types
     sync_bag_to_db(DagBag(), "dags-folder", None)
     began = datetime.now(UTC) - timedelta(minutes=5)
     run = add_run(RUN_ID, "failed", began, began + timedelta(minutes=3))

@@ -170,7 +170,7 @@ def test_a_region_is_withdrawn_with_the_keyboard_alone(airflow: Deployment) -> N
     window.get_by_text("Withdraw region 1…").focus()
     expect(window.locator("#region-0")).to_have_class(re.compile("chosen"))
     window.keyboard.press("Enter")
-    expect(window.get_by_text("It stays hidden in the published picture.")).to_be_visible()
+    expect(window.get_by_text("The region stays hidden in the published picture")).to_be_visible()
     window.keyboard.press("Tab")
     expect(window.get_by_label("Reason")).to_be_focused()
     window.keyboard.type("It is a sign, not a face")
@@ -183,7 +183,7 @@ def test_a_region_is_withdrawn_with_the_keyboard_alone(airflow: Deployment) -> N
     expect(window.locator("#boxes .c-withdrawn")).to_have_count(1)
     assert masked.read_bytes() == published
     review = read_reviews(airflow.state, BROKEN)["p000.jpg"]
-    assert (review.active, review.remaining) == ((), {0})
+    assert (review.active, review.remaining) == ((), frozenset({0}))
 
 
 def test_the_queue_leads_from_picture_to_picture(airflow: Deployment) -> None:
@@ -197,7 +197,7 @@ def test_the_queue_leads_from_picture_to_picture(airflow: Deployment) -> None:
     window.wait_for_url(PICTURE)
     name = window.get_by_role("heading", level=1).inner_text()
     window.get_by_role("button", name="Ok, nothing is missing").click()
-    window.get_by_text("Noted as ok").wait_for()
+    window.get_by_text("Recorded as ok").wait_for()
     expect(window.get_by_role("heading", level=1)).not_to_have_text(name)
     assert read_reviews(airflow.state, FOLDER)[name].ok
     window.get_by_role("link", name="Back to the queue").click()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -75,7 +76,7 @@ def test_the_folders_masked_last_tell_the_speed(tmp_path: Path) -> None:
 
 
 def test_a_range_of_days_chooses_folders(site: Site) -> None:
-    def folders(**days: date) -> list[str]:
+    def folders(**days: Any) -> list[str]:
         return [found.folder for found in make_plan(site.workspace(), Selection(**days)).folders]
 
     first, last = date(2021, 5, 1), date(2021, 6, 1)

@@ -23,7 +23,7 @@ from anonymisation.chain.mask import mask_folder
 from anonymisation.chain.release import release_folder
 from anonymisation.core.errors import ConfigurationError
 from anonymisation.imaging.exif.read import read_provenance
-from anonymisation.workspace.listing import list_pictures
+from anonymisation.workspace.listing import list_folder, list_pictures
 from anonymisation.workspace.workspace import Workspace
 from tests.captures import FOLDER, CountingDetector, Site, capture, counts, files_below, names_below, shows
 
@@ -336,10 +336,9 @@ def test_what_stands_in_the_output_is_not_adopted_through_a_link(site: Site) -> 
 def test_the_search_for_a_date_reads_no_link(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.put("a.jpg", capture(1), "x")
     os.utime(site.input / "x" / "a.jpg", (0, 0))
-    listed = discovery.list_folder
 
     def swapped(path: Path, folder: str) -> Any:
-        found = listed(path, folder)
+        found = list_folder(path, folder)
         if folder == "x":
             (path / "a.jpg").unlink()
             (path / "a.jpg").symlink_to(site.root / "real.jpg")

@@ -129,7 +129,7 @@ def test_a_picture_whose_blocks_cannot_be_kept_is_told_of(site: Site) -> None:
     again = mask_folder(workspace, FOLDER, CountingDetector())
     assert (again.already_done, again.encoded_anew) == (3, 0)
     told = RunReport((FolderReport(FOLDER, mask=MaskReport.merged([report, again])),), seconds=1.0)
-    assert "encoded anew as a whole  1\n" in render_summary(told)
+    assert "encoded again as a whole  1\n" in render_summary(told)
     where_asked_for = mask_folder(site.workspace(jpeg_quality=90, force_remask=True), FOLDER, CountingDetector())
     assert (where_asked_for.masked, where_asked_for.encoded_anew) == (3, 0)
 

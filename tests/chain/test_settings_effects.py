@@ -167,7 +167,11 @@ def test_a_share_that_is_away_is_waited_for(site: Site, caplog: pytest.LogCaptur
 @effect("application_version", "exif_mappenavn", "exif_top_dir")
 def test_records_are_made_as_configured(site: Site) -> None:
     site.fill(1)
-    settings = {"application_version": "9.9", "exif_mappenavn": "{aar}|{relative_input_dir}", "exif_top_dir": "2021"}
+    settings: dict[str, Any] = {
+        "application_version": "9.9",
+        "exif_mappenavn": "{aar}|{relative_input_dir}",
+        "exif_top_dir": "2021",
+    }
     run(site, remote_json=True, **settings)
     record = record_from_json((site.output / FOLDER / "p000.json").read_bytes())
     assert record["versjon"].startswith("P9.9_K")
@@ -374,7 +378,7 @@ def test_a_function_of_ones_own_makes_a_columns_value(site: Site) -> None:
 @effect("db_max_cache_size")
 def test_only_so_many_rows_may_wait(site: Site) -> None:
     site.fill(3)
-    away = {"write_exif_to_db": True, "database": f"sqlite:///{site.root / 'away' / 'rows.db'}"}
+    away: dict[str, Any] = {"write_exif_to_db": True, "database": f"sqlite:///{site.root / 'away' / 'rows.db'}"}
     (waiting,) = run(site, **away).folders
     assert (waiting.error_exit_code, "3 rows wait" in str(waiting.error)) == (3, True)
     site.fill(3, first=3)

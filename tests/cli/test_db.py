@@ -91,7 +91,7 @@ def test_without_a_terminal_it_is_said_where_a_password_can_come_from() -> None:
         cwd=REPOSITORY, stdin=subprocess.DEVNULL, capture_output=True, text=True, start_new_session=True, check=False,
     )  # fmt: skip
     assert done.returncode == 2
-    assert "no terminal to ask for the password at" in done.stderr
+    assert "no terminal to ask for the password" in done.stderr
 
 
 def test_without_a_key_nothing_is_asked_and_the_way_is_shown(person: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -145,11 +145,11 @@ def test_a_table_is_created_once_and_dropped_only_when_agreed(database: Path, tm
     assert db("load", "-i", str(tmp_path / "records")).exit_code == 0
     refused = db("create-table", "--drop", answer="n\n")
     assert refused.exit_code == 1
-    assert "with 1 row, and create it anew?" in refused.stderr
+    assert "with 1 row, and create it again?" in refused.stderr
     assert "nothing was changed" in refused.stdout
     nobody = db("create-table", "--drop")
     assert nobody.exit_code == 2
-    assert "no one is there to answer: say --yes" in nobody.stderr
+    assert "there is no terminal to answer: add --yes" in nobody.stderr
     assert rows(database) == ["p1.jpg"]
     assert db("create-table", "--drop", answer="y\n").exit_code == 0
     assert rows(database) == []

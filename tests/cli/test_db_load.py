@@ -99,7 +99,7 @@ def test_rows_wait_for_a_database_that_is_away_and_go_in_later(database: Path, t
     (tmp_path / "records/p1.json").unlink()
     back = db("load", "-i", str(tmp_path / "records"))
     assert back.exit_code == 0
-    assert "1 rows that waited from earlier loads went in as well" in back.stdout
+    assert "1 rows that waited from earlier loads were loaded as well" in back.stdout
     assert "no record files (.json) below" in back.stdout
     assert rows(database) == ["p1.jpg"]
 

@@ -177,7 +177,7 @@ def test_empty_pictures(annotated: Path, car_model: Path) -> None:
     [
         ((), 2, "Give either -a ANNOTATIONS, or --empty"),
         (("--empty", "-a", "instances.json"), 2, "Give either"),
-        (("--empty", "--classes", "c.yml"), 2, "--classes tells what annotations mean"),
+        (("--empty", "--classes", "c.yml"), 2, "--classes describes annotations"),
         (("--empty", "--contact-sheet", "sheet.gif"), 2, "expected a name that ends with"),
         (("--empty", "--contact-sheet", "no/sheet.png"), 2, "its folder does not exist"),
         (("--empty", "--json", "no/figures.json"), 2, "its folder does not exist"),
@@ -238,7 +238,7 @@ def test_an_interrupt_ends_with_130_and_no_figures(tmp_path: Path, car_model: Pa
     stdout, stderr = process.communicate(timeout=120)
     assert process.returncode == 130, stderr
     assert stdout == ""
-    assert "of 4000 pictures; no figures are told" in " ".join(stderr.split())
+    assert "of 4000 pictures; no figures are printed" in " ".join(stderr.split())
     assert not (tmp_path / "f.json").exists()
 
 

@@ -33,7 +33,7 @@ class Postbox:
         self.mails: list[EmailMessage] = []
 
     async def handle_DATA(self, server: Any, session: Any, envelope: Any) -> str:  # noqa: N802 - the server's name
-        mail = message_from_bytes(envelope.content, policy=policy.default)  # type: ignore[arg-type]
+        mail = message_from_bytes(envelope.content, policy=policy.default)
         assert isinstance(mail, EmailMessage)
         self.mails.append(mail)
         return "250 OK"

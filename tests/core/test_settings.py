@@ -184,7 +184,7 @@ def test_combinations_are_refused_only_where_they_are_impossible() -> None:
     assert list(problems_of(archive_json=True)) == ["archive_json"]
     assert list(problems_of(archive_mask=True, remote_json=True)) == ["archive_mask"]
     assert list(problems_of(delete_input=True, draw_mask=False)) == ["delete_input"]
-    mailing = {"finished_email": True, "email_smtp_host": "mail.example.org"}
+    mailing: dict[str, Any] = {"finished_email": True, "email_smtp_host": "mail.example.org"}
     assert set(problems_of(**mailing)) == {"email_from_address", "email_to_addresses"}
     load_settings(overrides={**mailing, "email_from_address": "a@b.no", "email_to_addresses": ["c@d.no"]})
     load_settings(overrides={"archive_json": True, "remote_json": True, "archive_mask": True, "remote_mask": True})

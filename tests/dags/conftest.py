@@ -139,7 +139,9 @@ def airflow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     try:
         with running(stack, DAG_ID):
             stack.api.unpause(DAG_ID)
-            yield Deployment(stack, *places.values(), root / "roads.db", catcher.mails)
+            yield Deployment(
+                stack, places["input"], places["output"], places["archive"], root / "roads.db", catcher.mails
+            )
     finally:
         server.stop()
 

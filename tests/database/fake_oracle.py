@@ -41,6 +41,8 @@ class FakeError:
 class FakeObject:
     """An object of a database type; it has the attributes of its type and no others."""
 
+    kind: FakeObjectType
+
     def __init__(self, kind: FakeObjectType) -> None:
         object.__setattr__(self, "kind", kind)
         for name in kind.attributes:
@@ -72,7 +74,7 @@ class FakeObjectType:
 
 _POINT = dict.fromkeys("XYZ", (int, float))
 _GEOMETRY = {"SDO_GTYPE": int, "SDO_SRID": int, "SDO_POINT": FakeObject, "SDO_ELEM_INFO": (), "SDO_ORDINATES": ()}
-_TYPES = {"MDSYS.SDO_GEOMETRY": _GEOMETRY, "MDSYS.SDO_POINT_TYPE": _POINT}
+_TYPES: dict[str, Mapping[str, Any]] = {"MDSYS.SDO_GEOMETRY": _GEOMETRY, "MDSYS.SDO_POINT_TYPE": _POINT}
 
 
 @dataclass

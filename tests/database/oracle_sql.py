@@ -64,7 +64,7 @@ class Merge:
 
 
 @lru_cache(maxsize=32)
-def parse(sql: str) -> exp.Expression:
+def parse(sql: str) -> exp.Expr:
     """The one statement, by sqlglot's Oracle grammar; what it cannot make sense of is an error, not passed over."""
     [tree] = sqlglot.parse(sql, dialect="oracle", error_level=sqlglot.ErrorLevel.RAISE)
     assert tree is not None

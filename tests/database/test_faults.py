@@ -182,7 +182,7 @@ def test_a_connection_dropped_in_mid_batch_costs_nothing(
     site = PostgresqlSite(cluster)
     target = site.target()
     write = type(target.writer).write
-    dropped = []
+    dropped: list[int] = []
 
     def cut_off(writer: Any, connection: Any, rows: Any, meanwhile: Any) -> Any:
         if dropped:

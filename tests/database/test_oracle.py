@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sqlglot
@@ -85,7 +86,11 @@ def test_refused_rows_come_back_at_their_offsets_in_one_round_trip(
     oracle: FakeOracleSite, state: Path, limits: LoadLimits, make_records: Make
 ) -> None:
     records = make_records(50)
-    changes = {7: {"exif_tid": None}, 8: {"exif_vegkat": "Ø" * 5}, 49: {"exif_filnavn": None}}
+    changes: dict[int, dict[str, Any]] = {
+        7: {"exif_tid": None},
+        8: {"exif_vegkat": "Ø" * 5},
+        49: {"exif_filnavn": None},
+    }
     for place, change in changes.items():
         records[place] = SourceRecord(records[place].picture, records[place].record | change)
     target = oracle.target()

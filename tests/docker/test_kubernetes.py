@@ -107,7 +107,8 @@ def test_airflow_makes_a_whole_pod_of_the_template(name: str) -> None:
     own = _read("values.yaml")["config"]["kubernetes_executor"]
     assert own["worker_container_repository"] == own["worker_container_tag"] == ""
     pod = PodGenerator.construct_pod(
-        dag_id="anonymise_captures", task_id="folder.mask", pod_id="mask", try_number=1, kube_image=None, date=None,
+        dag_id="anonymise_captures", task_id="folder.mask", pod_id="mask", try_number=1, date=None,
+        kube_image=None,  # type: ignore[arg-type]  # as KubernetesExecutor does
         args=["python", "-m", "airflow.sdk.execution_time.execute_workload"], pod_override_object=None,
         base_worker_pod=PodGenerator.deserialize_model_file(str(KUBERNETES / name)), namespace="anonymisation",
         scheduler_job_id="1", run_id="night", map_index=3,

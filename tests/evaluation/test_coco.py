@@ -68,7 +68,7 @@ def test_categories_by_other_names(tmp_path: Path) -> None:
     ("names", "message"),
     [({"lorry": "truck"}, "has no category lorry"), ({"car": "vehicle"}, "car: COCO instances need one of person")],
 )
-def test_names_that_do_not_fit(tmp_path: Path, names: dict[str, str], message: str) -> None:
+def test_names_that_do_not_fit(tmp_path: Path, names: dict[str | int, str], message: str) -> None:
     put_picture(tmp_path / "1.jpg")
     with pytest.raises(AnnotationsError, match=message):
         open_coco(tmp_path, put_json(tmp_path / "a.json", coco()), names)
@@ -78,7 +78,7 @@ def test_names_that_do_not_fit(tmp_path: Path, names: dict[str, str], message: s
     ("content", "message"),
     [
         ("8: [", "cannot be read as YAML"),
-        ("", "expected classes and what they are"),
+        ("", "expected classes and their meaning"),
         ("8: bike", "8: expected one of person, bicycle"),
         ("true: car", "expected the name of a class or its number"),
     ],

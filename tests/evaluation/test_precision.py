@@ -146,7 +146,8 @@ def test_the_same_numbers_as_pycocotools_alone(tmp_path: Path) -> None:
     """Three pictures of random boxes, annotated and found, all six classes, crowds too: read from files by itself."""
     random = np.random.default_rng(5)
     kinds = [1, 2, 3, 4, 6, 8]
-    annotations, by_seed, results = [], {}, []
+    annotations: list[dict[str, Any]] = []
+    by_seed, results = {}, []
     for image in (1, 2, 3):
         put_picture(tmp_path / f"{image}.jpg", seed=image)
         parts = []
@@ -160,7 +161,7 @@ def test_the_same_numbers_as_pycocotools_alone(tmp_path: Path) -> None:
                 | {"area": width * height, "bbox": [left, top, width, height]}
             )
             moved = [max(0, value + int(random.integers(-3, 4))) for value in (left, top, width, height)]
-            parts.append(found(*moved[:2], max(1, moved[2]), max(1, moved[3]), kind, float(random.random())))
+            parts.append(found(moved[0], moved[1], max(1, moved[2]), max(1, moved[3]), kind, float(random.random())))
         by_seed[image] = together(*parts)
     content = coco(annotations, [(HEIGHT, WIDTH)] * 3)
     file = put_json(tmp_path / "a.json", content)

@@ -56,7 +56,7 @@ def test_a_file_in_the_way_of_a_folder_is_an_error(place: Path) -> None:
 
 @pytest.mark.parametrize("wanted", [0o600, 0o640, 0o660])
 def test_files_have_the_mode_from_their_first_byte_on(place: Path, wanted: int) -> None:
-    seen = []
+    seen: list[int] = []
 
     def pieces() -> Iterator[bytes]:
         seen.extend(mode(path) for path in place.iterdir())

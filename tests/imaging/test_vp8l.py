@@ -20,6 +20,7 @@ def decoded(data: bytes) -> NDArray[np.uint8]:
         assert (picture.format, picture.mode) == ("WEBP", "RGB")
         pixels = np.asarray(picture)
     other = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
+    assert other is not None
     assert (other == pixels).all()
     assert (pixels == pixels[..., :1]).all()
     return pixels[..., 0]

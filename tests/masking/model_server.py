@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import tarfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -99,7 +99,7 @@ def serving(site: Site) -> Iterator[Site]:
         thread.join()
 
 
-def tar_gz(members: dict[str, bytes | tarfile.TarInfo]) -> bytes:
+def tar_gz(members: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
     """An archive of files (bytes) and of members as they are (TarInfo)."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:

@@ -63,7 +63,7 @@ def save_tf1(folder: Path) -> Path:
     return folder
 
 
-class _Finder(tf.Module):
+class _Finder(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     def __init__(self, batch: int | None) -> None:
         super().__init__()
         self.scale = tf.Variable(1.0)  # a variable, so that the weights' files are there too
@@ -83,7 +83,7 @@ def save_tf2(folder: Path, batch: int | None = 1) -> Path:
     return folder
 
 
-class Constant(tf.Module):
+class Constant(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     """Gives the same outputs, batch axis included, for every picture."""
 
     def __init__(self, outputs: Mapping[str, NDArray[Any]], spec: Any) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import numpy as np
 import pytest
@@ -42,7 +43,7 @@ def valid() -> dict[str, np.ndarray]:
         ("objects", np.array([5, 5], np.int32), "different classes"),
     ],
 )
-def test_nonsense_is_refused_when_made(name: str, value: object, message: str) -> None:
+def test_nonsense_is_refused_when_made(name: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Detections(**(valid() | {name: value}))
 

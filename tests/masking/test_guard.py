@@ -71,7 +71,7 @@ def test_a_model_that_fails_on_its_first_pictures_is_given_up_for_good() -> None
 
 @pytest.mark.parametrize("before", range(FIRST_PICTURES))
 def test_one_that_has_found_something_is_trusted_from_then_on(before: int) -> None:
-    steps = [*[NONSENSE] * before, CAR, *[NONSENSE] * 5, CAR]
+    steps: list[Detections | Exception] = [*[NONSENSE] * before, CAR, *[NONSENSE] * 5, CAR]
     detector, _ = guarded(*steps)
     assert outcomes(detector, len(steps)) == [*[FAILED] * before, "found", *[FAILED] * 5, "found"]
 

@@ -4,16 +4,16 @@ import numpy as np
 
 from anonymisation.masking.merging import same_objects
 
-WHOLE = [0, 0, 1, 1]
+WHOLE: list[float] = [0, 0, 1, 1]
 LEFT, RIGHT = [0, 0, 1, 0.6], [0, 0.4, 1, 1]
 
 
 def numbers(*found: tuple[list[float], int, list[float], int]) -> list[int]:
     boxes, classes, crops, sources = zip(*found, strict=True)
-    result = same_objects(
+    result: list[int] = same_objects(
         np.array(boxes, float), np.array(classes, np.int32), np.array(crops, float), np.array(sources, np.int32)
-    )
-    return result.tolist()
+    ).tolist()
+    return result
 
 
 def test_one_thing_seen_whole_and_in_a_tile_is_one_object() -> None:

@@ -27,7 +27,7 @@ def noise(height: int, width: int, seed: int = 0) -> NDArray[np.uint8]:
     """A picture with both coarse and fine structure."""
     random = np.random.default_rng(seed)
     coarse = cv2.resize(random.integers(0, 256, (8, 8, 3), np.uint8), (width, height), interpolation=cv2.INTER_CUBIC)
-    return (coarse // 2 + random.integers(0, 128, (height, width, 3), np.uint8)).astype(np.uint8)
+    return np.asarray(coarse // 2 + random.integers(0, 128, (height, width, 3), np.uint8), np.uint8)
 
 
 def several() -> Detections:
@@ -98,7 +98,7 @@ def test_it_is_the_blur_of_a_picture_without_what_is_hidden(appearance: Appearan
         marked = result.mask[half]
         hidden[half][marked] = tone_of(pixels[half], marked, gray=appearance.gray)
     if appearance.gray:
-        hidden = cv2.cvtColor(hidden, cv2.COLOR_RGB2GRAY)[..., None].repeat(3, axis=2)
+        hidden = np.asarray(cv2.cvtColor(hidden, cv2.COLOR_RGB2GRAY), np.uint8)[..., None].repeat(3, axis=2)
     assert np.array_equal(result.pixels[result.mask], cv2.blur(hidden, (side, side))[result.mask])
 
 
@@ -262,4 +262,4 @@ def test_other_pictures_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected uint8"):
         redact(np.zeros(shape, np.uint8), Detections.empty(), NORMALISED, 0)
     with pytest.raises(ValueError, match="expected uint8"):
-        redact(np.zeros((10, 10, 3), np.float32), Detections.empty(), NORMALISED, 0)  # type: ignore[arg-type]
+        redact(np.zeros((10, 10, 3), np.float32), Detections.empty(), NORMALISED, 0)

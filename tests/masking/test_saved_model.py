@@ -41,7 +41,8 @@ def outputs(count: int = 1, **changes: Any) -> dict[str, NDArray[Any]]:
 
 @pytest.fixture(params=["tf1", "tf2"])
 def zoo_form(request: pytest.FixtureRequest) -> Path:
-    return request.getfixturevalue(f"{request.param}_model")
+    folder: Path = request.getfixturevalue(f"{request.param}_model")
+    return folder
 
 
 def test_both_zoo_forms_find_what_is_there(zoo_form: Path) -> None:
@@ -214,10 +215,12 @@ def test_a_size_that_is_none_condemns_the_model(tmp_path: Path, text: str) -> No
         SavedModel(folder, score_threshold=0.1)
 
 
-class _Failing(tf.Module):
+class _Failing(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     """Asks for more memory than there is for more than one picture, and refuses wide ones."""
 
-    @tf.function(input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, "input_tensor")])
+    @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow has no types
+        input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, "input_tensor")]
+    )
     def serve(self, input_tensor: Any) -> dict[str, Any]:
         shape = tf.shape(input_tensor, tf.int64)
         check = tf.debugging.assert_less(shape[2], np.int64(100), "too wide")

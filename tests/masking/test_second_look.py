@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -179,7 +180,7 @@ def test_a_mask_without_a_second_opinion_of_weight_stays_as_it_is() -> None:
 
 
 def test_a_mask_and_what_is_seen_are_weighed() -> None:
-    def hidden(odds: float, **changes: float) -> bool:
+    def hidden(odds: float, **changes: Any) -> bool:
         """Whether the left of a find is hidden, whose mask and second opinion are surer on the right."""
         mask = np.full((1, 28, 28), 0.2, np.float32)
         mask[..., 20:] = 0.9

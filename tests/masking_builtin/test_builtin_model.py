@@ -61,7 +61,8 @@ def photograph(name: str) -> NDArray[np.uint8]:
 def found(outputs: Outputs, wanted: int) -> NDArray[np.float32]:
     """Boxes of one class above the threshold in the first picture."""
     mine = (outputs["detection_classes"][0] == wanted) & (outputs["detection_scores"][0] >= THRESHOLD)
-    return outputs["detection_boxes"][0][mine]
+    boxes: NDArray[np.float32] = outputs["detection_boxes"][0][mine]
+    return boxes
 
 
 def test_the_model_is_small() -> None:

@@ -35,7 +35,9 @@ XML_KEYS = ("exif_imageproperties", "exif_reflinkinfo")
 
 @pytest.fixture(scope="module")
 def expected(shared: Path) -> dict[str, dict[str, Any]]:
-    return json.loads((shared / "reference" / "expected_metadata.json").read_text("utf-8"))
+    file = shared / "reference" / "expected_metadata.json"
+    records: dict[str, dict[str, Any]] = json.loads(file.read_text("utf-8"))
+    return records
 
 
 @pytest.fixture(scope="module")

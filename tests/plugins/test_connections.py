@@ -77,7 +77,12 @@ def test_oracle_reaches_what_the_hook_reaches(
     assert (ours["dsn"], ours["user"], ours["password"], database.schema) == (dsn, "loader", PASSWORD, schema)
     asked: list[dict[str, object]] = []
     connection = SimpleNamespace(current_schema=None)
-    monkeypatch.setattr(oracledb, "connect", lambda **parts: asked.append(parts) or connection)
+
+    def connect(**parts: object) -> SimpleNamespace:
+        asked.append(parts)
+        return connection
+
+    monkeypatch.setattr(oracledb, "connect", connect)
     OracleHook(oracle_conn_id="ora").get_conn()
     assert (asked[0]["dsn"], asked[0]["user"], asked[0]["password"]) == (dsn, "loader", PASSWORD)
     # Where the schema field is the service, the hook takes it for a schema too, against its own comment; we do not.
@@ -86,7 +91,7 @@ def test_oracle_reaches_what_the_hook_reaches(
 
 def test_no_form_of_the_password_passes_airflow_s_masker(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Airflow puts before every task's log and before what a task prints."""
-    from airflow.sdk.log import redact
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]  # Airflow marks none of its exports there
 
     _define(monkeypatch, "secret_pg", conn_type="postgres", schema="roads", **LOGIN)
     url = _database("secret_pg").url
@@ -103,7 +108,7 @@ def test_the_default_connection_may_be_missing_and_another_may_not() -> None:
     from anonymisation_airflow.connections import find_database
 
     assert find_database("anonymisation_db") is None
-    with pytest.raises(ConfigurationError, match="Connection elsewhere: is no Connection of this Airflow"):
+    with pytest.raises(ConfigurationError, match="Connection elsewhere: does not exist in this Airflow"):
         find_database("elsewhere")
 
 

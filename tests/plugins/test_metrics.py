@@ -20,7 +20,7 @@ DASHBOARD = MONITORING / "grafana" / "dashboards" / "anonymisation.json"
 KINDS = {"c": "counter", "g": "gauge", "ms": "timer"}
 # What the mapping keeps of Airflow's own.
 AIRFLOWS_OWN = {"pool.running_slots.gpu": "g", "pool.scheduled_slots.gpu": "g", "scheduler_heartbeat": "c"}
-STEPS = {
+STEPS: dict[str, dict[str, Any]] = {
     "mask": {"found": 7, "masked": 4, "failed": 2, "seconds": 6.0},
     "archive": {"size": 1234},
     "load": {"inserted": 3, "updated": 2, "failed": 1},

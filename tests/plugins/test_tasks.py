@@ -172,7 +172,8 @@ def test_folders_that_are_left_need_the_next_run(
 
 
 def test_the_end_of_a_run_hides_what_reviewers_marked_meanwhile_and_forgets_its_progress(site: Site) -> None:
-    from anonymisation.review.store import Box, add_box
+    from anonymisation.review.model import Box
+    from anonymisation.review.store import add_box
     from anonymisation_airflow import summary
 
     site.fill(1)

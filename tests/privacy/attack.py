@@ -22,7 +22,7 @@ from tests.privacy.backgrounds import survey_pictures
 from tests.privacy.campaign import Case, Row, cases
 from tests.privacy.stats import LEVEL
 
-TRIALS: Final = 60
+TRIALS: Final = 30
 _QUICK_TRIALS: Final = 12
 
 

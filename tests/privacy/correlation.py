@@ -54,9 +54,13 @@ def _pictures(hide: Hide, random: np.random.Generator, quality: int) -> tuple[li
         picture = ground.copy()
         picture[box.window] = _content(random, box.height, box.width)
         frame = camera_frame(photographed(picture, random), quality)
-        original.append(cv2.cvtColor(frame.pixels, cv2.COLOR_RGB2YCrCb))
-        published.append(cv2.cvtColor(publish(frame, found, hide).pixels, cv2.COLOR_RGB2YCrCb))
+        original.append(_luma_and_colour(frame.pixels))
+        published.append(_luma_and_colour(publish(frame, found, hide).pixels))
     return original, published, box
+
+
+def _luma_and_colour(pixels: Pixels) -> Pixels:
+    return np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2YCrCb), np.uint8)
 
 
 def _content(random: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
@@ -81,7 +85,8 @@ def _coefficient_vectors(pictures: list[Pixels], index: int, box: PixelBox) -> V
     """The coefficients but the first of all blocks within the box, each on the scale of its own spread."""
     coded = np.array([[cv2.dct(block)[1:] for block in _blocks(_channel(picture, index), box)] for picture in pictures])
     spread = coded.std(axis=(0, 1), keepdims=True)
-    return (coded / np.maximum(spread, 1e-6)).reshape(len(pictures), -1)
+    vectors: Vectors = (coded / np.maximum(spread, 1e-6)).reshape(len(pictures), -1)
+    return vectors
 
 
 def _blocks(plane: NDArray[np.float32], box: PixelBox) -> Iterator[NDArray[np.float32]]:

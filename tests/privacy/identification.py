@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.imaging.jpeg.codec import Frame
-from tests.privacy.publishing import DILATION, QUALITY, Hide, camera_frame, photographed, publish
+from tests.privacy.publishing import DILATION, QUALITY, Hide, Pixels, camera_frame, photographed, publish
 from tests.privacy.scenes import Candidates
 
 CANDIDATES: Final = 10
@@ -76,21 +76,20 @@ def identify(
 
 def number_of_forms(candidates: Candidates, hide: Hide, dilation: int = DILATION) -> int:
     """In how many different ways the candidates are hidden, before noise and compression."""
-    forms = set()
-    for picture in candidates.pictures:
-        hidden = hide(picture, candidates.detections, dilation)
-        forms.add(hidden.pixels[hidden.mask].tobytes())
-    return len(forms)
+    return len({hide(picture, candidates.detections, dilation).pixels.tobytes() for picture in candidates.pictures})
 
 
 def _taken(frames: list[Frame], candidates: Candidates, hide: Hide, dilation: int, random: np.random.Generator) -> int:
     """Which candidate the attacker takes for the one in the first of the pictures."""
     seen, *tried = [publish(frame, candidates.detections, hide, dilation) for frame in frames]
-    compared = cv2.dilate(seen.mask.view(np.uint8), np.ones((2 * RING + 1,) * 2, np.uint8)) == 1
-    return nearest(seen.pixels[compared], [one.pixels[compared] for one in tried], random)
+    compared = cv2.dilate(seen.mask.view(np.uint8), np.ones((2 * RING + 1,) * 2, np.uint8))
+    return nearest(seen.pixels, [one.pixels for one in tried], np.asarray(compared, np.uint8), random)
 
 
-def nearest(seen: NDArray[np.uint8], tried: list[NDArray[np.uint8]], random: np.random.Generator) -> int:
-    """Which of the outcomes is nearest to what was seen (least squares); any of them where several are."""
-    distances = np.array([np.sum((seen.astype(np.int32) - one) ** 2) for one in tried])
+def nearest(seen: Pixels, tried: list[Pixels], compared: NDArray[np.uint8], random: np.random.Generator) -> int:
+    """Which of the outcomes is nearest to what was seen (least squares); any of them where several are.
+
+    `compared` (H, W) says where they are compared.
+    """
+    distances = np.array([cv2.norm(seen, one, cv2.NORM_L2SQR, compared) for one in tried])
     return int(random.choice(np.flatnonzero(distances == distances.min())))

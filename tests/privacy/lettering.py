@@ -111,7 +111,7 @@ def _in_pillow(character: str) -> Levels:
     picture = Image.new("L", (2 * _DRAWN, 2 * _DRAWN))
     font = ImageFont.load_default(size=_DRAWN)
     ImageDraw.Draw(picture).text((_DRAWN // 2, _DRAWN // 4), character, fill=255, font=font, stroke_width=2)
-    return np.asarray(picture, np.float32) / 255
+    return np.asarray(np.asarray(picture, np.float32) / 255, np.float32)
 
 
 def _in_opencv(character: str) -> Levels:
@@ -119,4 +119,4 @@ def _in_opencv(character: str) -> Levels:
     picture = np.zeros((2 * _DRAWN, 2 * _DRAWN), np.uint8)
     scale = cv2.getFontScaleFromHeight(cv2.FONT_HERSHEY_SIMPLEX, _DRAWN)
     cv2.putText(picture, character, (20, _DRAWN + 40), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 9, cv2.LINE_AA)
-    return picture.astype(np.float32) / 255
+    return np.asarray(picture.astype(np.float32) / 255, np.float32)

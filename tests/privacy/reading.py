@@ -65,7 +65,7 @@ class Reader:
 
     def read(self, published: Pixels, place: tuple[int, int]) -> str:
         """The text that fits best, of a plate whose upper left corner is about there."""
-        luma = published @ np.array([0.299, 0.587, 0.114], np.float32)
+        luma = np.asarray(published @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
         best = max(self._tries(luma, place, _STEPS[0], UNSURE))
         return max(self._tries(luma, (best[2], best[3]), _STEPS[1], _STEPS[0] - 1))[1]
 
@@ -133,7 +133,7 @@ def _compared(part: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _without(rows: NDArray[np.float32], known: NDArray[np.float32]) -> NDArray[np.float32]:
-    return rows - (rows @ known.T) @ known
+    return np.asarray(rows - (rows @ known.T) @ known, np.float32)
 
 
 def _descend(data: NDArray[np.float32], templates: tuple[NDArray[np.float32], ...]) -> tuple[list[int], float]:

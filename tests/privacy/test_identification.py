@@ -45,11 +45,10 @@ def test_faces(face: FaceCandidates) -> None:
         assert at_least(outcome.right, TRIALS, outcome.bound) > LEVEL, (name, outcome)
 
 
-@pytest.mark.parametrize(("side", "car", "plate"), [(3, 440, 33), (3, 200, 15), (40, 440, 33)])
-def test_the_attack_finds_plates_behind_a_mere_blur(side: int, car: int, plate: int) -> None:
-    hides = {"gray": WeakBlur(side, "gray"), "normalised": WeakBlur(side, "normalised")}
-    outcomes = identify(CarCandidates(car, plate), hides, 3, seed=3)
-    assert {outcome.right for outcome in outcomes.values()} == {3}
+@pytest.mark.parametrize(("side", "car", "plate", "trials"), [(2, 440, 33, 4), (40, 440, 33, 4), (40, 200, 15, 8)])
+def test_the_attack_finds_plates_behind_a_mere_blur(side: int, car: int, plate: int, trials: int) -> None:
+    outcome = identify(CarCandidates(car, plate), {"blur": WeakBlur(side, "normalised")}, trials, seed=3)["blur"]
+    assert at_least(outcome.right, trials, 1 / CANDIDATES) < LEVEL, outcome
 
 
 @pytest.mark.parametrize("face", FACES.values(), ids=FACES)
@@ -61,6 +60,6 @@ def test_the_attack_finds_faces_behind_a_mere_blur(face: FaceCandidates) -> None
 
 def test_among_equals_any_may_be_taken() -> None:
     random = np.random.default_rng(5)
-    same = np.full((4, 4), 100, np.uint8)
-    other = np.full((4, 4), 200, np.uint8)
-    assert {nearest(same, [other, same, same], random) for _ in range(50)} == {1, 2}
+    same, other = np.full((4, 4, 3), 100, np.uint8), np.full((4, 4, 3), 200, np.uint8)
+    everywhere = np.ones((4, 4), np.uint8)
+    assert {nearest(same, [other, same, same], everywhere, random) for _ in range(50)} == {1, 2}

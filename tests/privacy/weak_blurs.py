@@ -42,7 +42,8 @@ class WeakBlur:
 
     def __call__(self, pixels: NDArray[np.uint8], detections: Detections, dilation: int) -> Redaction:
         """Blur what is to be hidden, and leave the rest as it is."""
-        mask = union(detections, *pixels.shape[:2], dilation)
+        height, width = pixels.shape[:2]
+        mask = union(detections, height, width, dilation)
         if self.kind == "colour":
             blurred = weakly_blurred(pixels.astype(np.float32), self.side, self.kind)
         else:

@@ -234,7 +234,7 @@ def test_an_original_is_never_shown(tmp_path: Path, caplog: pytest.LogCaptureFix
     (site.output / FOLDER / "p001.jpg").unlink()
     message = build_finished(report, replace(CONTEXT, output=site.output))
     assert re.findall(r"(p\d+)\.jpg, \d+ detected", html_of(message)) == ["p002"]
-    assert "p000.jpg is not shown in the mail: it does not say that it is a masked picture" in caplog.text
+    assert "p000.jpg is not shown in the mail: it lacks the mark of a masked picture" in caplog.text
     assert not [part for part in build_finished(report, CONTEXT).walk() if part.get_content_maintype() == "image"]
 
 

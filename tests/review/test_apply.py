@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -28,7 +29,7 @@ from tests.captures import FOLDER, FULL, CountingDetector, Site, capture
 
 BOX = Box(0.0, 0.5, 0.2, 0.9)  # away from the car that the scripted detector finds
 NAME = "p000.jpg"
-KEEP = {"remote_mask": True, "mask_color": [0, 0, 255], "blur": None, "mask_dilation_pixels": 2}
+KEEP: dict[str, Any] = {"remote_mask": True, "mask_color": [0, 0, 255], "blur": None, "mask_dilation_pixels": 2}
 
 
 @pytest.fixture
@@ -155,7 +156,7 @@ def test_what_is_no_masked_picture_is_left_alone_and_the_box_waits(
 
     assert remask_folder(workspace, FOLDER) == []
     assert (site.output / FOLDER / NAME).read_bytes() == stranger
-    assert "not hidden" in caplog.text
+    assert "not all marked regions are hidden" in caplog.text
     assert [added.box for added in read_reviews(site.state, FOLDER)[NAME].waiting] == [BOX]
     mask_once(site, workspace)
     assert hides(masked(site), BOX)
@@ -277,7 +278,7 @@ def test_what_stays_hidden_of_a_withdrawn_box_stays_known_when_the_state_is_rebu
     (state_folder(site.state, FOLDER) / "pictures.jsonl").unlink()
     mask_once(site, workspace)
     review = read_reviews(site.state, FOLDER)[NAME]
-    assert (review.hidden, review.remaining) == ({0, 1}, {0})
+    assert (review.hidden, review.remaining) == (frozenset({0, 1}), frozenset({0}))
     assert hides(masked(site), BOX)
 
 
@@ -363,7 +364,7 @@ def test_who_is_refused_reads_who_works_on_what_and_what_becomes_of_the_regions(
     add_box(site.state, FOLDER, NAME, BOX, "kari")
     with open_state(site.state, FOLDER, Shard(2, 5)), pytest.raises(FolderLockedError) as refused:
         remask_folder(workspace, FOLDER)
-    assert "the marked regions are kept, and hidden when this work has ended" in str(refused.value)
+    assert "the marked regions are kept, and are hidden when this work ends" in str(refused.value)
     assert "is working on part 2 of 5 of this folder" in str(refused.value)
 
 

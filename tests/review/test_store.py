@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -41,7 +41,7 @@ def boxes_of(added: Iterable[AddedBox]) -> list[Box]:
     return [one.box for one in added]
 
 
-def write_lines(state: Path, *lines: dict[str, object]) -> None:
+def write_lines(state: Path, *lines: Mapping[str, object]) -> None:
     """A journal as another version of the software wrote it."""
     place = reviews_file(state, FOLDER)
     place.parent.mkdir(parents=True)

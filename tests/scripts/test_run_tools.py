@@ -107,7 +107,7 @@ def test_a_port_that_is_none_is_refused_before_anything_is_written(tmp_path: Pat
         cwd=ROOT, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert (done.returncode, done.stderr) == (
-        2, f"PORT={port} is no port: expected a whole number from 1 to 65535\n"
+        2, f"PORT={port} is not a port: expected a whole number from 1 to 65535\n"
     )  # fmt: skip
     assert [path.name for path in tmp_path.iterdir()] == ["in"]
 

@@ -95,7 +95,7 @@ def test_recolouring_keeps_shape_and_depth() -> None:
     pixels = rng.integers(0, 256, (64, 64, 3), np.uint8)
     for _ in range(40):
         out = recolour(pixels, rng)
-        assert (out.shape, out.dtype) == (pixels.shape, np.uint8)
+        assert (out.shape, out.dtype) == (pixels.shape, np.dtype(np.uint8))
         assert out.std() > 5
 
 

@@ -16,7 +16,7 @@ SIZE = 128
 def target(boxes: list[list[float]], ignore: list[list[float]] | None = None) -> dict[str, np.ndarray]:
     side = SIZE // 4
     masks = np.zeros((1, MAX_OBJECTS, side, side), np.uint8)
-    made = {
+    made: dict[str, np.ndarray] = {
         "boxes": np.zeros((1, MAX_OBJECTS, 4), np.float32),
         "classes": np.full((1, MAX_OBJECTS), -1, np.int32),
         "has_mask": np.zeros((1, MAX_OBJECTS), np.float32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import cv2  # noqa: TID253 - reads a real picture
 import numpy as np
@@ -30,10 +31,12 @@ def start(shared: Path) -> Path:
 @pytest.fixture(scope="module")
 def picture(shared: Path) -> NDArray[np.float32]:
     path = sorted((shared / "training" / "coco" / "images").glob("*.jpg"))[3]
-    return cv2.resize(cv2.imread(str(path)), (416, 416)).astype(np.float32)[None]
+    pixels = cv2.imread(str(path))
+    assert pixels is not None
+    return cv2.resize(pixels, (416, 416)).astype(np.float32)[None]
 
 
-def sigmoid(values: NDArray[np.float32]) -> NDArray[np.float32]:
+def sigmoid(values: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     return 1 / (1 + np.exp(-values))
 
 

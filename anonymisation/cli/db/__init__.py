@@ -1,4 +1,4 @@
-"""`anonymise db`: connections, the table, and what is in it."""
+"""`anonymise db`: connections, the table, and its rows."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from anonymisation.cli.db.status import status_command
 
 class _InOrder(click.Group):
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
-        """The verbs in the order in which one needs them."""
+        """The verbs in their usual order."""
         return list(self.commands)
 
 
 @click.group("db", cls=_InOrder)
 def db_group() -> None:
-    """Store a connection, create the table, load record files, and look at what is there."""
+    """Store a connection, create the table, load record files, and show the state of the table."""
 
 
 for _command in (

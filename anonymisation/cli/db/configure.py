@@ -22,19 +22,19 @@ from anonymisation.database.layouts.user_formatters import effective_layout
 def _refuse_password(_context: click.Context, _parameter: click.Parameter, value: str | None) -> None:
     if value is not None:
         raise click.UsageError(
-            "--password is not taken: everyone on this machine can read the arguments of a command, and shells keep "
-            "them. Leave it out: the password is asked for (or read from a pipe with --password-stdin, or from "
-            f"{PASSWORD_VARIABLE}). If this was the true one, change it"
+            "--password is not accepted: everyone on this machine can read the arguments of a command, and shells keep "
+            "them. Leave it out: the command asks for the password (or reads it with --password-stdin, or from "
+            f"{PASSWORD_VARIABLE}). If this was the real password, change it"
         )
 
 
-@click.command("configure", short_help="Store how to reach a database; asks for the password.")
+@click.command("configure", short_help="Store a database connection; asks for the password.")
 @click.option("--user", help="User of the database; an SQLite file has none.")
 @click.option("--dsn", required=True, help="Oracle: host:port/service, a TNS alias or a descriptor. Otherwise an "
               "SQLAlchemy URL without user and password, such as postgresql://host:5432/database.")  # fmt: skip
-@click.option("--schema", help="Schema of the table, where it is not the user's own.")
+@click.option("--schema", help="Schema of the table, if it is not the user's own.")
 @click.option("--table-name", "--table_name", "table_name", required=True, help="Table layout, config/db_tables/…")
-@click.option("--name", help="Name to store the connection under; without it, the table's.")
+@click.option("--name", help="Name of the stored connection; without it, the table's name.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input, its first line.")
 @click.option("--password", hidden=True, is_flag=False, flag_value="", expose_value=False, callback=_refuse_password)
 @connections_option
@@ -51,15 +51,15 @@ def configure_command(
     config_file: Path | None,
     log_folder: Path | None,
 ) -> None:
-    """Store how to reach a database: asks for the password and encrypts it, with the key in ORACLE_KEY or, without
-    that, one that the operating system's keyring keeps. `--connection NAME` then takes it from there.
+    """Store a database connection. Asks for the password and encrypts it with the key in ORACLE_KEY or, without that, a
+    key in the operating system's keyring. `--connection NAME` then uses the stored connection.
     """
     settings = load_settings(config_file).settings
     effective_layout(settings.model_copy(update={"db_table": table_name}))
     if schema is not None and not is_identifier(schema):
         raise click.UsageError(f"--schema: expected a letter, then letters, digits or _; got {schema!r}")
     connection = StoredConnection(name or table_name, dsn, user, schema, table_name)
-    key = find_or_make_key() if user else None  # before the password is asked for: without a key that is in vain
+    key = find_or_make_key() if user else None  # first, because without a key the password cannot be stored
     password = _password(user, stdin=password_stdin) if user else None
     secrets = tuple(secret for secret in (password, key and key.text) if secret)
     start_logging(settings, Console(stderr=True), log_folder, secrets)
@@ -71,13 +71,13 @@ def configure_command(
     if key is not None:
         out.print(f"The password in it is encrypted with the key in {key.source}.")
         if key.source == KEYRING:
-            out.print(f"Where there is no such keyring (servers, containers), store it with {KEY_VARIABLE} set.")
+            out.print(f"On a machine without a keyring (servers, containers), set {KEY_VARIABLE} and store it again.")
     out.print(f"Try it: anonymise db status --connection {connection.name}")
 
 
 @click.command("make-key", short_help="Print a new key for ORACLE_KEY.")
 def make_key_command() -> None:
-    """Print a new key for ORACLE_KEY; nothing is stored. Whoever has it can read the stored passwords."""
+    """Print a new key for ORACLE_KEY; nothing is stored. Everybody with the key can read the stored passwords."""
     click.echo(make_key())
 
 
@@ -90,7 +90,7 @@ def _password(user: str, *, stdin: bool) -> str:
     given = os.environ.get(PASSWORD_VARIABLE)
     if given is None and not can_ask():
         raise click.UsageError(
-            f"there is no terminal to ask for the password at: give it in {PASSWORD_VARIABLE}, or with --password-stdin"
+            f"there is no terminal to ask for the password: give it in {PASSWORD_VARIABLE}, or with --password-stdin"
         )
     prompt = f"Password of {user}"
     return given or str(click.prompt(prompt, hide_input=True, confirmation_prompt=True, err=True))

@@ -13,25 +13,25 @@ from anonymisation.database.administration import count_rows, require_owner, spa
 from anonymisation.database.schema import create_table, ddl, drop_table, insert_spatial_metadata
 from anonymisation.database.target import load_dialect
 
-_NOTHING_NEEDED: Final = "-- nothing is needed: in {kind} creating the table describes its geometry"
+_NOTHING_NEEDED: Final = "-- nothing is needed: {kind} describes the geometry when the table is created"
 _KINDS: Final = ("oracle", "postgresql", "sqlite")
 
-print_option = click.option("--print", "print_only", is_flag=True, help="Show the statements and do nothing.")
+print_option = click.option("--print", "print_only", is_flag=True, help="Print the statements without running them.")
 dialect_option = click.option(
-    "--dialect", type=click.Choice(_KINDS), help="With --print: for this kind of database, which need not be there."
+    "--dialect", type=click.Choice(_KINDS), help="With --print: kind of database; no connection is needed."
 )
 
 
 @click.command("create-table", short_help="Create the table of a layout.")
 @database_options
-@click.option("--drop", is_flag=True, help="Remove the table that is there, and all its rows, first.")
+@click.option("--drop", is_flag=True, help="First remove the existing table with all its rows.")
 @click.option("--yes", is_flag=True, help="Do not ask before removing anything.")
 @print_option
 @dialect_option
 def create_table_command(
     options: DatabaseOptions, drop: bool, yes: bool, print_only: bool, dialect: str | None
 ) -> None:
-    """Create the table of the layout, with its geometry known to GIS tools."""
+    """Create the table of the layout, and describe its geometry for GIS tools."""
     if print_only:
         layout, kind, schema = named_layout(options)
         kind = _kind(dialect, kind)
@@ -61,7 +61,7 @@ def create_table_command(
 @dialect_option
 def insert_geom_metadata_command(options: DatabaseOptions, print_only: bool, dialect: str | None) -> None:
     """Describe the geometry columns to the database, and index them: rows of USER_SDO_GEOM_METADATA and spatial indexes
-    in Oracle. Again does no harm.
+    in Oracle. Running it twice is harmless.
     """
     if print_only:
         layout, kind, _ = named_layout(options)
@@ -79,19 +79,19 @@ def insert_geom_metadata_command(options: DatabaseOptions, print_only: bool, dia
             f"{columns} geometry columns of table {target.layout.name} described and indexed in {target.place}"
         )
     else:
-        session.out.print(f"{target.place}: nothing is needed, creating the table describes its geometry")
+        session.out.print(f"{target.place}: nothing is needed, the geometry was described when the table was created")
 
 
 def _ask(session: DatabaseSession, rows: int) -> None:
     target = session.target
-    question = f"Remove table {target.layout.name} of {target.place} with {_rows(rows)}, and create it anew?"
+    question = f"Remove table {target.layout.name} of {target.place} with {_rows(rows)}, and create it again?"
     try:
         agreed = click.confirm(question, err=True)
     except click.Abort:
         if sys.stdin.isatty():
             raise
         raise click.UsageError(
-            "--drop asks before it removes anything, and no one is there to answer: say --yes"
+            "--drop asks before it removes anything, and there is no terminal to answer: add --yes"
         ) from None
     if not agreed:
         session.out.print("nothing was changed")
@@ -101,13 +101,13 @@ def _ask(session: DatabaseSession, rows: int) -> None:
 def _kind(asked: str | None, connected: str | None) -> str:
     kind = asked or connected
     if kind is None:
-        raise click.UsageError(f"--print: say for which kind of database, --dialect {'|'.join(_KINDS)}")
+        raise click.UsageError(f"--print: name the kind of database with --dialect {'|'.join(_KINDS)}")
     return kind
 
 
 def _only_with_print(dialect: str | None) -> None:
     if dialect is not None:
-        raise click.UsageError("--dialect goes with --print; otherwise the database says what it is")
+        raise click.UsageError("--dialect goes with --print; otherwise the connection decides")
 
 
 def _show(statements: str) -> None:

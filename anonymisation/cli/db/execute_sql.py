@@ -1,4 +1,4 @@
-"""`anonymise db execute-sql`: statements of a person's own."""
+"""`anonymise db execute-sql`: a user's own statements."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from anonymisation.database.statements import StatementResult, execute_sql, spli
 @click.command("execute-sql", short_help="Run SQL in one transaction and print its results.")
 @database_options
 @click.option("--sql", help="Statements, separated by semicolons.")
-@click.option("--file", "file", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A file of them.")
+@click.option("--file", "file", type=click.Path(path_type=Path, dir_okay=False, exists=True), help="A file of SQL.")
 @click.option("--limit", type=click.IntRange(min=1), default=1000, show_default=True, help="Rows shown per result.")
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of tables.")
 def execute_sql_command(
@@ -30,13 +30,13 @@ def execute_sql_command(
 ) -> None:
     """Run SQL in one transaction: either all statements take effect or none. Results are printed.
 
-    In Oracle, CREATE, ALTER and DROP commit by themselves. A line with nothing but / ends a block of PL/SQL.
+    In Oracle, CREATE, ALTER and DROP commit by themselves. A line with only / ends a block of PL/SQL.
     """
     if (sql is None) == (file is None):
         raise click.UsageError("give either --sql or --file")
     statements = split_statements(_read(file) if sql is None and file is not None else sql or "")
     if not statements:
-        raise click.UsageError("there is no statement in what was given")
+        raise click.UsageError("--sql or --file contains no statement")
     session = open_database(options)
     results = execute_sql(session.target, statements, limit=limit)
     if as_json:
@@ -86,7 +86,7 @@ def _as_json(result: StatementResult) -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
-    """As JSON can hold it: times in ISO 8601, bytes in hexadecimal digits, other types of drivers as their text."""
+    """The value for JSON: times in ISO 8601, bytes in hexadecimal digits, other types of drivers as text."""
     if value is None or isinstance(value, str | int | float):
         return value
     if isinstance(value, Decimal):

@@ -1,4 +1,4 @@
-"""`anonymise db load`: record files, wherever they came from, into the table."""
+"""`anonymise db load`: load record files of any origin into the table."""
 
 from __future__ import annotations
 
@@ -42,9 +42,9 @@ _LISTED: Final = 100  # failures of a kind that are printed; the log file has al
 def load_command(input_folder: Path, options: DatabaseOptions) -> None:
     """Load every record file (.json) below a folder: new rows are inserted, others updated.
 
-    A picture is known by its path below that folder, so give the base folder and not one inside it. Rows that the
-    database cannot take now wait in the state folder (without --state: that of a chain with this output
-    folder), and are sent by the next load.
+    A picture is identified by its path below this folder, so give the base folder and no folder inside it. If the
+    database is away, rows wait in the state folder (without --state: that of a chain with this output folder), and
+    the next load sends them.
     """
     base = input_folder.expanduser().absolute()
     session = open_database(options)
@@ -75,7 +75,7 @@ class _Totals:
 
 
 class _Load:
-    """One load, and what is told of it."""
+    """One load, and its report."""
 
     def __init__(self, session: DatabaseSession, base: Path, state: Path) -> None:
         self._session = session
@@ -86,7 +86,7 @@ class _Load:
         self._bad: list[str] = []
 
     def run(self) -> None:
-        """Load, tell, and end with the exit code that follows.
+        """Load, print the report, and end with its exit code.
 
         Raises:
             LoadFailedError: too many rows were refused, or wait.
@@ -96,12 +96,12 @@ class _Load:
         target = self._session.target
         try:
             self._totals.add(send_spooled(target, self._state, self._limits), earlier=True)
-            with self._bar() as told:
-                self._totals.add(load_records(told, target, self._state, self._limits))
+            with self._bar() as records:
+                self._totals.add(load_records(records, target, self._state, self._limits))
         except LoadStoppedError as error:
             self._totals.add(error.report)
             stopped = error
-        self._tell()
+        self._report()
         if stopped is not None:
             raise LoadFailedError(str(stopped)) from stopped
         if self._totals.waiting:
@@ -113,7 +113,7 @@ class _Load:
 
     @contextlib.contextmanager
     def _bar(self) -> Iterator[Iterator[SourceRecord]]:
-        """The records, with a bar on a terminal that shows how many of all are read."""
+        """The records. On a terminal a bar shows how many of them are read."""
         err = self._session.err
         columns = (SpinnerColumn(), TextColumn("records"), BarColumn(bar_width=None), MofNCompleteColumn())
         with Progress(
@@ -123,14 +123,14 @@ class _Load:
             total = sum(1 for _ in _record_files(self._base, [])) if err.is_terminal else None
             task = bar.add_task("records", total=total)
 
-            def told() -> Iterator[SourceRecord]:
+            def records() -> Iterator[SourceRecord]:
                 for found in _record_files(self._base, self._bad):
                     bar.advance(task)
                     record = self._read(found.path)
                     if record is not None:
                         yield SourceRecord(found.picture(record), record)
 
-            yield told()
+            yield records()
 
     def _read(self, path: str) -> Record | None:
         try:
@@ -140,7 +140,7 @@ class _Load:
             self._bad.append(f"{path}: {reason}")
             return None
 
-    def _tell(self) -> None:
+    def _report(self) -> None:
         totals, target, out = self._totals, self._session.target, self._session.out
         table = Table("inserted", "updated", "refused", "waiting", "bad files")
         counts = (totals.inserted, totals.updated, len(totals.refused), totals.waiting, len(self._bad))
@@ -148,7 +148,7 @@ class _Load:
         out.print(f"{target.place}, table {target.layout.name}")
         print_table(out, table)
         if totals.resent:
-            out.print(f"{totals.resent} rows that waited from earlier loads went in as well")
+            out.print(f"{totals.resent} rows that waited from earlier loads were loaded as well")
         if not any(counts):
             out.print(f"no record files (.json) below {self._base}")
         for heading, items, style in (
@@ -174,15 +174,15 @@ _HEADINGS: Final = ("inserted", "updated", "refused", "waiting", "bad files")
 
 @dataclass(frozen=True, slots=True)
 class _RecordFile:
-    """A record's file, and the picture of that name in the same folder, if it is there; paths below the base folder."""
+    """A record's file, and the picture of that name in the same folder, if it exists; paths below the base folder."""
 
     path: str
-    beside: str | None
+    picture_file: str | None
 
     def picture(self, record: Record) -> str:
-        """The picture's path below the input folder, as the chain has it: the record's with the picture's extension."""
-        if self.beside is not None:
-            return self.beside
+        """The picture's path below the input folder, as in the chain: the record's path with another extension."""
+        if self.picture_file is not None:
+            return self.picture_file
         name = record.get("exif_filnavn")
         suffix = PurePosixPath(name).suffix if isinstance(name, str) and is_picture_name(name) else ".jpg"
         return str(PurePosixPath(self.path).with_suffix(suffix))
@@ -199,12 +199,12 @@ def _record_files(base: Path, problems: list[str]) -> Iterator[_RecordFile]:
         for name in sorted(listing.other_names):
             path = PurePosixPath(name)
             if path.suffix.lower() == ".json" and not name.startswith("."):
-                beside = pictures.get(path.stem)
-                yield _RecordFile(join(folder, name), None if beside is None else join(folder, beside))
+                picture = pictures.get(path.stem)
+                yield _RecordFile(join(folder, name), None if picture is None else join(folder, picture))
 
 
 def _read_record(settings: Settings, path: Path) -> Record:
     record = record_from_json(with_access(settings, f"reading {path}", lambda: read_plain(path)))
     if not isinstance(record.get("bildeid"), str):
-        raise ImageMetadataError("has no bildeid, so it is no picture's record; take it away or make it again")
+        raise ImageMetadataError("has no bildeid, so it is not the record of a picture; remove it or make it again")
     return record

@@ -28,20 +28,20 @@ _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 
 table_option = click.option(
     "--table-name", "--table_name", "table_name", metavar="NAME",
-    help="Table layout, config/db_tables/NAME.yml; without it, that of the stored connection, else db_table.",
+    help="Table layout, config/db_tables/NAME.yml; default: the stored connection's, else db_table.",
 )  # fmt: skip
 connections_option = click.option(
     "--connections-dir", type=_FOLDER, envvar=FOLDER_VARIABLE, show_envvar=True, help="Folder of stored connections."
 )
 state_option = click.option(
     "--state", "--state-dir", "state", type=_FOLDER,
-    help="State folder (state_dir): rows wait there, and it holds the database where no other is named.",
+    help="State folder (state_dir), for waiting rows and, if no database is named, for the default one.",
 )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseOptions:
-    """What the shared flags say. `connection` may be a URL with a password, which is refused when it is opened."""
+    """The values of the shared flags. `connection` may be a URL with a password; `open_database` refuses it."""
 
     connection: str | None = field(repr=False)
     connections_dir: Path | None
@@ -51,13 +51,13 @@ class DatabaseOptions:
     state: Path | None
 
     def state_folder(self, settings: Settings) -> Path | None:
-        """The state folder: of the flag, or else of the configuration."""
+        """The state folder of the flag, or else of the configuration."""
         return self.state or (Path(settings.state_dir) if settings.state_dir else None)
 
 
 @dataclass(frozen=True, slots=True)
 class DatabaseSession:
-    """One call of a verb: results go to `out` (stdout), the log and the progress bar to `err` (stderr)."""
+    """One call of a verb. Results go to `out` (stdout), the log and the progress bar to `err` (stderr)."""
 
     settings: Settings
     target: DatabaseTarget
@@ -67,7 +67,7 @@ class DatabaseSession:
 
 @dataclass(frozen=True, slots=True)
 class _Address:
-    """A database: `url` without password, unless it is the environment's; `stored` names the connection it is from."""
+    """A database: `url`, usually without password; `stored` names the stored connection, if it is one."""
 
     url: URL
     stored: str | None = None
@@ -77,8 +77,8 @@ class _Address:
 
 _OPTIONS: Final = (
     click.option("--connection", metavar="NAME|URL", help="A connection stored by `anonymise db configure`, or an "
-                 "SQLAlchemy URL without password, which is taken from ANONYMISATION_DB_PASSWORD or asked for. "
-                 "Without it: the configured database."),
+                 "SQLAlchemy URL without password; the password comes from ANONYMISATION_DB_PASSWORD or a prompt. "
+                 "Default: the configured database."),
     table_option,
     connections_option,
     config_option,
@@ -88,7 +88,7 @@ _OPTIONS: Final = (
 
 
 def database_options(function: Callable[..., Any]) -> Callable[..., Any]:
-    """Give a verb the flags that name a database; they arrive as its keyword `options`."""
+    """Add the flags that name a database to a verb; it gets them as its keyword `options`."""
 
     @functools.wraps(function)
     def wrapper(
@@ -109,13 +109,13 @@ def database_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_database(options: DatabaseOptions) -> DatabaseSession:
-    """Find the database and its password, and begin to log; nothing is connected yet.
+    """Find the database and its password, and start logging; nothing is connected yet.
 
-    The state folder's embedded database is taken where neither flag nor configuration names another.
+    If neither flag nor configuration names a database, this is the embedded database of the state folder.
 
     Raises:
         ConfigurationError: configuration, layout or connection cannot be used.
-        click.UsageError: no database is named, or a password stands on the command line.
+        click.UsageError: no database is named, or the command line contains a password.
     """
     settings = load_settings(options.config_file).settings
     address = _find(options, settings)
@@ -129,7 +129,7 @@ def open_database(options: DatabaseOptions) -> DatabaseSession:
 def named_layout(options: DatabaseOptions) -> tuple[TableLayout, str | None, str | None]:
     """The layout, the kind of database and the schema that the flags name, without asking for any password.
 
-    Raises: as `open_database`, but that no database need be named.
+    Raises: as `open_database`, but no database has to be named.
     """
     settings = load_settings(options.config_file).settings
     start_logging(settings, Console(stderr=True), options.log_folder)
@@ -146,7 +146,7 @@ def _layout(settings: Settings, named: str | None) -> TableLayout:
 
 
 def can_ask() -> bool:
-    """Whether a person can be asked for a password without its showing."""
+    """Whether there is a terminal for a hidden password prompt."""
     if sys.stdin.isatty():
         return True
     try:
@@ -176,7 +176,7 @@ def _find(options: DatabaseOptions, settings: Settings) -> _Address:
     if url.password is not None and options.connection:
         raise click.UsageError(
             "--connection: a password does not belong on the command line, where everyone on this machine can read it; "
-            f"leave it out of the URL, give it in {PASSWORD_VARIABLE} or when asked, and change it now"
+            f"leave it out of the URL, give it in {PASSWORD_VARIABLE} or at the prompt, and change it now"
         )
     return _Address(url)
 

@@ -1,4 +1,4 @@
-"""`anonymise db status`: whether database and table are there, and what waits for them."""
+"""`anonymise db status`: whether database and table can be used, and which rows wait for them."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from anonymisation.core.text import one_line
 from anonymisation.database.administration import count_rows, last_load, waiting_rows
 
 
-@click.command("status", short_help="Show whether database and table are there, and what waits.")
+@click.command("status", short_help="Show the state of database and table, and waiting rows.")
 @database_options
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def status_command(options: DatabaseOptions, as_json: bool) -> None:
-    """Show whether the database answers, whether the table is there, its rows, and rows that wait for it.
+    """Show whether the database answers, whether the table exists, its rows, and rows that wait for it.
 
-    Ends with exit code 1 when there is no such table, 2 when the login is refused, and 3 when the database is away.
+    Ends with exit code 1 if there is no such table, 2 if the login is refused, and 3 if the database is away.
     """
     session = open_database(options)
     folder = options.state_folder(session.settings)
@@ -69,10 +69,10 @@ def _state(session: DatabaseSession, folder: Path) -> dict[str, Any]:
     spools = waiting_rows(folder)
     own = [spool for spool in spools if spool.folder.name == key]
     others = [spool for spool in spools if spool.folder.name != key]
-    told = (
+    loaded = (
         None if moment is None else datetime.fromtimestamp(moment).astimezone().isoformat(sep=" ", timespec="seconds")
     )
-    facts: dict[str, Any] = {"state_folder": str(folder), "last_load": told, "waiting": sum(s.rows for s in own)}
+    facts: dict[str, Any] = {"state_folder": str(folder), "last_load": loaded, "waiting": sum(s.rows for s in own)}
     damaged = [str(spool.folder) for spool in spools if spool.damaged]
     elsewhere = {spool.folder.name: spool.rows for spool in others if spool.rows}
     if elsewhere:

@@ -1,6 +1,6 @@
-"""`anonymise evaluate`: what a model misses and what it hides by mistake, on annotated pictures.
+"""`anonymise evaluate`: measure what a model misses and what it hides by mistake, on annotated pictures.
 
-Everything beyond the flags is imported when the verb runs, so that its help is quick.
+Imports happen when the verb runs, so that its help is quick.
 """
 
 from __future__ import annotations
@@ -27,11 +27,11 @@ if TYPE_CHECKING:
 def evaluate_command(options: EvaluateOptions) -> None:
     """Measure a model on annotated pictures, with the settings in force (tiles, threshold, dilation).
 
-    Tells the share of the pixels of persons and vehicles that is hidden, the share of instances that is at least 75 %
-    hidden, the share of clean pixels that is hidden by mistake, and COCO's mask AP. Crowds and unknown regions count
-    neither way. AP judges the model's own masks, without dilation.
+    Prints the share of the pixels of persons and vehicles that is hidden, the share of instances that is at least 75 %
+    hidden, the share of clean pixels that is hidden by mistake, and COCO's mask AP. Crowds and unknown regions do not
+    count. AP judges the model's own masks, without dilation.
 
-    Ends with exit code 1 when a picture could not be measured; the figures are of the others.
+    Ends with exit code 1 if a picture could not be measured; the figures are then those of the other pictures.
     """
     from rich.console import Console
 
@@ -45,7 +45,7 @@ def evaluate_command(options: EvaluateOptions) -> None:
     err = Console(stderr=True)
     start_logging(settings, err, options.log_folder)
     evaluation = _evaluate(options, settings, _source(options), err)
-    _tell(options, settings, evaluation)
+    _report(options, settings, evaluation)
     if options.contact_sheet is not None:
         _draw(options.contact_sheet, evaluation)
     click.get_current_context().exit(1 if evaluation.failures else 0)
@@ -104,11 +104,11 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
             )
         except KeyboardInterrupt:
             done, all_of_them = int(bars.tasks[0].completed), len(source.pictures)
-            log.warning("interrupted after %d of %d pictures; no figures are told", done, all_of_them)
+            log.warning("interrupted after %d of %d pictures; no figures are printed", done, all_of_them)
             click.get_current_context().exit(INTERRUPTED)
 
 
-def _tell(options: EvaluateOptions, settings: Settings, evaluation: Evaluation) -> None:
+def _report(options: EvaluateOptions, settings: Settings, evaluation: Evaluation) -> None:
     from anonymisation.cli.evaluate.tables import print_evaluation
     from anonymisation.cli.session import output_console
     from anonymisation.core.logs import FILE_ONLY
@@ -121,7 +121,7 @@ def _tell(options: EvaluateOptions, settings: Settings, evaluation: Evaluation) 
         print_evaluation(output_console(), evaluation, settings, apart=not options.accumulate)
         if options.json_file is not None:
             _write(options.json_file, f"{content}\n".encode())
-    extra = None if options.json_on_terminal else FILE_ONLY  # the tables name them already
+    extra = None if options.json_on_terminal else FILE_ONLY  # the tables list them already
     for failure in evaluation.failures:
         logging.getLogger(__name__).warning("not measured: %s", failure, extra=extra)
 
@@ -132,7 +132,7 @@ def _draw(path: Path, evaluation: Evaluation) -> None:
     log = logging.getLogger(__name__)
     sheet = contact_sheet(evaluation)
     if sheet is None:
-        log.info("no contact sheet is drawn: nothing is missed, nothing hidden by mistake")
+        log.info("no contact sheet is drawn: nothing is missed, and nothing is hidden by mistake")
         return
     _write(path, encode_sheet(sheet, path.suffix.lower()), mode=0o600)
     log.warning("%s shows pictures without masks: keep it as you keep the originals (only you can read it)", path)

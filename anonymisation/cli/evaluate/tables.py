@@ -25,7 +25,7 @@ _MAX_LISTED: Final = 20
 
 
 def print_evaluation(out: Console, evaluation: Evaluation, settings: Settings, *, apart: bool) -> None:
-    """Print everything that was measured; `apart`: for each picture as well."""
+    """Print all figures; with `apart` also those of each picture."""
     if apart and evaluation.pictures:
         _print(out, "each picture", _pictures_table(evaluation.pictures))
     _print_heading(out, evaluation, settings)
@@ -60,7 +60,7 @@ def _print_heading(out: Console, evaluation: Evaluation, settings: Settings) -> 
         "annotations": KIND_TEXTS[source.kind].format(source.annotations),
     }
     if source.unlabelled:
-        lines["not labelled"] = f"{', '.join(source.unlabelled)}: hiding them counts neither way"
+        lines["not labelled"] = f"{', '.join(source.unlabelled)}: hiding them does not count"
     if evaluation.seconds is not None:
         lines["detector"] = f"{evaluation.seconds:.3f} s per picture (median)"
     width = max(map(len, lines))
@@ -98,7 +98,7 @@ def _pictures_table(pictures: Sequence[MeasuredPicture]) -> Table:
 
 def _print_precision(out: Console, precision: Precision) -> None:
     out.print("COCO mask AP and AR, of the model's masks without dilation", style="bold")
-    for keys in (PRECISION_KEYS[:6], PRECISION_KEYS[6:]):  # apart, so that they fit a terminal
+    for keys in (PRECISION_KEYS[:6], PRECISION_KEYS[6:]):  # two tables, so that they fit a terminal
         table = Table(box=SIMPLE_HEAD, padding=(0, 1, 0, 0))
         for key in keys:
             table.add_column(key.replace("_", " "), justify="right")

@@ -1,4 +1,4 @@
-"""What the loader needs to know of a kind of database."""
+"""The interface between the loader and a kind of database."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from anonymisation.database.layouts.columns import Row
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 CONNECT_TIMEOUT_SECONDS: Final = 10
-ANSWER_TIMEOUT_SECONDS: Final = 120  # a batch takes a second; a database slower than this counts as being away
+ANSWER_TIMEOUT_SECONDS: Final = 120  # a batch takes a second; a slower database counts as away
 
-# What a driver raises outside its own error tree for a value that it cannot send, e.g. a lone surrogate.
+# Errors that a driver raises outside its own error tree for a value that it cannot send, e.g. a lone surrogate.
 VALUE_ERRORS: Final = (ValueError, TypeError, OverflowError)
 
 _IDS_PER_QUERY: Final = 500  # below the smallest limit of bound values in one statement (SQLite before 3.32: 999)
 
 
 class Fault(Enum):
-    """Whose fault an error of the database is."""
+    """The cause of a database error."""
 
-    ROW = auto()  # this row is refused; another may go in
-    AGAIN = auto()  # the connection or transaction was cut off; the same at once may succeed
-    AWAY = auto()  # the database does not answer, or not now; the same later may succeed
-    LOGIN = auto()  # the login, or the way of connecting, is refused; the same later will be refused too
+    ROW = auto()  # the database refuses this row; it may take others
+    AGAIN = auto()  # the connection or transaction broke; a retry at once may succeed
+    AWAY = auto()  # the database does not answer, or not now; a later retry may succeed
+    LOGIN = auto()  # the database refuses the login or the way of connecting; a retry does not help
     MISSING = auto()  # the table is not there
     EXISTS = auto()  # the table is there already
-    SETUP = auto()  # the table is not of this layout, or the login may not do this; nothing will go in
+    SETUP = auto()  # the table has another layout, or the login lacks a right; no row can be loaded
 
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """What became of one row: inserted, updated, or `refused` with the database's reason."""
+    """The outcome of one row: inserted, updated, or `refused` with the database's reason."""
 
     inserted: bool = False
     refused: str | None = None
@@ -54,14 +54,14 @@ class Statement:
 
 @dataclass(frozen=True, slots=True)
 class SpatialIndex:
-    """An index of a geometry column: the statement that makes it, and one that counts it, 0 where it is not there."""
+    """An index of a geometry column: the statement that creates it, and one that counts it (0: not there)."""
 
     create: str
     count: Statement
 
 
 class SpelledType(UserDefinedType[Any]):
-    """A column type that is written as it stands here, and whose values pass as they are."""
+    """A column type with its SQL text; values pass through unchanged."""
 
     cache_ok = True
 
@@ -73,7 +73,7 @@ class SpelledType(UserDefinedType[Any]):
 
 
 def nothing() -> None:
-    """What there is to do meanwhile, where there is nothing."""
+    """The default for `meanwhile`: do nothing."""
 
 
 class RowWriter(Protocol):
@@ -82,9 +82,9 @@ class RowWriter(Protocol):
     def write(
         self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None] = nothing
     ) -> list[Written]:
-        """Insert `rows` in order, or update where the primary key exists; a row that is refused costs only itself.
+        """Insert `rows` in order, or update where the primary key exists; a refused row does not affect the others.
 
-        `meanwhile` is called while the database works, any number of times, where the driver lets one do so.
+        While the database works, `write` may call `meanwhile` any number of times, if the driver allows it.
         """
 
 
@@ -96,7 +96,7 @@ class Dialect(Protocol):
         """Whether loading may create a missing table; False where tables are an administrator's."""
 
     def engine(self, url: URL) -> Engine:
-        """An engine for `url` that hides parameters in messages and does not connect yet. ValueError: url is unfit."""
+        """An engine for `url`, not connected yet, that hides parameters in messages. ValueError: url cannot be used."""
 
     def identifier(self, name: str) -> str:
         """The layout's table or column name in the database's own case; it is quoted where it is used."""
@@ -108,29 +108,29 @@ class Dialect(Protocol):
         """Constraints that make this database refuse what the Oracle type refuses."""
 
     def writer(self, layout: TableLayout, table: Table) -> RowWriter:
-        """What writes rows of `layout` into `table`."""
+        """The writer of rows of `layout` into `table`."""
 
     def create(self, layout: TableLayout, table: Table) -> Sequence[str]:
-        """The statements that create the table and whatever makes its geometry known to GIS tools."""
+        """The statements that create the table and describe its geometry for GIS tools."""
 
     def drop(self, layout: TableLayout, table: Table) -> Sequence[str]:
-        """The statements that remove what `create` made."""
+        """The statements that undo `create`."""
 
     def spatial_metadata(self, layout: TableLayout, table: Table) -> Sequence[Statement]:
-        """The statements that describe the geometry columns where `create` does not; running them twice is harmless."""
+        """The statements that describe the geometry columns, if `create` does not; running them twice is harmless."""
 
     def spatial_indexes(self, layout: TableLayout, table: Table) -> Sequence[SpatialIndex]:
-        """The indexes of the geometry columns that can be made only after `spatial_metadata`."""
+        """The indexes of the geometry columns that need `spatial_metadata` first."""
 
     def fault(self, error: DBAPIError) -> Fault:
-        """Whose fault an error of the driver is."""
+        """The cause of an error of the driver."""
 
     def reason(self, error: DBAPIError) -> str:
-        """The driver's message, without the values of the row where the driver tells them apart."""
+        """The driver's message, without the values of the row if the driver separates them."""
 
 
 def existing_keys(connection: Connection, table: Table, keys: Sequence[str]) -> set[str]:
-    """Which of `keys` are primary keys of rows of `table`; asked in pieces, so any number will do."""
+    """The keys of `keys` that `table` already has as primary keys; queried in pieces, so any number is allowed."""
     [column] = table.primary_key.columns
     found: set[str] = set()
     for start in range(0, len(keys), _IDS_PER_QUERY):
@@ -140,7 +140,7 @@ def existing_keys(connection: Connection, table: Table, keys: Sequence[str]) -> 
 
 
 def compiler(driver: str) -> Compiler:
-    """What turns SQLAlchemy's statements into the SQL of `driver`'s database, and quotes names."""
+    """SQLAlchemy's compiler for the SQL of `driver`'s database; it also quotes names."""
     return URL.create(driver).get_dialect()()
 
 
@@ -148,9 +148,9 @@ _Sent = TypeVar("_Sent")
 
 
 def isolate(dialect: Dialect, rows: Sequence[_Sent], send: Callable[[Sequence[_Sent]], list[Written]]) -> list[Written]:
-    """Send `rows` in order, all at once; when one is refused, in halves, until the refused ones stand alone.
+    """Send `rows` in order, all at once. When a row is refused, send halves, until each refused row is alone.
 
-    `send` either writes all rows it is given, or raises with all undone that it did: it uses a savepoint.
+    `send` either writes all its rows, or undoes its work (with a savepoint) and raises.
     """
     if not rows:
         return []
@@ -169,9 +169,9 @@ def isolate(dialect: Dialect, rows: Sequence[_Sent], send: Callable[[Sequence[_S
 
 
 def told_by_seen(there: set[str], keys: Sequence[object]) -> list[Written]:
-    """Inserted or updated, where only the keys that were there before are known; `there` takes up the new ones."""
-    told = []
+    """Inserted or updated for each key, by the keys that were there before; adds the new keys to `there`."""
+    written = []
     for key in keys:
-        told.append(Written(inserted=str(key) not in there))
+        written.append(Written(inserted=str(key) not in there))
         there.add(str(key))
-    return told
+    return written

@@ -1,14 +1,14 @@
-"""GeoPackage: what makes an SQLite file one that QGIS and GDAL open, and points as it stores them.
+"""GeoPackage: the tables that QGIS and GDAL need in an SQLite file, and its binary format for points.
 
 Source: OGC GeoPackage Encoding Standard 1.4, http://www.geopackage.org/spec140/ (annexes C and F for the tables and
-reference systems, 2.1.3 for the geometry format). Version 1.4 is the first that takes times with microseconds.
+reference systems, 2.1.3 for the geometry format). Version 1.4 is the first that allows times with microseconds.
 
-A feature table has one geometry column. The first of a layout is that of the table itself; every other one is stored
-in the table as a BLOB of the same format, and shown by a view `<table>_<column>`, which is a layer of its own. (A
-strict validator notes that the view's column is declared BLOB; GDAL refuses a table with two columns declared POINT.)
-The first has an R-tree index (`rtree`); a view can have none.
+A feature table has one geometry column: the first of the layout, with an R-tree index (`rtree`). The table stores every
+other geometry column as a BLOB of the same format. A view `<table>_<column>` shows it as a layer of its own, without an
+index. (A strict validator notes that the view's column is declared BLOB; GDAL refuses a table with two columns declared
+POINT.)
 """
-# ruff: noqa: S608 - the statements are made of a layout's checked names and of this module's own texts
+# ruff: noqa: S608 - the statements contain only checked names of a layout and texts of this module
 
 from __future__ import annotations
 
@@ -83,7 +83,7 @@ _UTM_NORTH: Final = ((32600, 4326, range(1, 61)), (25800, 4258, range(28, 39))) 
 
 
 def setup_statements(layout: TableLayout, table: str, key: str) -> list[str]:
-    """What makes the file a GeoPackage and `table`, whose integer key is `key`, and its views layers of it."""
+    """The statements that make the file a GeoPackage, with `table` (integer key `key`) and its views as layers."""
     geometries = [column for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
     known = dict.fromkeys([4326, *(_srid(column) for column in geometries)])
     systems = [*_UNDEFINED, *(_system(srid) for srid in known)]
@@ -105,7 +105,7 @@ def setup_statements(layout: TableLayout, table: str, key: str) -> list[str]:
 
 
 def drop_statements(layout: TableLayout, table: str) -> list[str]:
-    """What removes the layers of `table` from the file's tables of contents, and its views."""
+    """The statements that remove the views of `table`, and its layers from the file's tables of contents."""
     geometries = [column for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
     layers = [table, *(view_name(table, column) for column in geometries[1:])]
     names = _literals(layers)
@@ -117,7 +117,7 @@ def drop_statements(layout: TableLayout, table: str) -> list[str]:
 
 
 def view_name(table: str, column: ColumnLayout) -> str:
-    """The layer that shows a geometry column after the first."""
+    """The name of the layer of a geometry column after the first."""
     return f"{table}_{column.name}"
 
 
@@ -141,7 +141,7 @@ def decode_point(data: bytes) -> Point:
 
 
 def _system(srid: int) -> tuple[str, int, str, int, str]:
-    """A row of gpkg_spatial_ref_sys; a system that is not known here is named, and readers look its code up."""
+    """A row of gpkg_spatial_ref_sys; for an unknown system it holds only the code, which readers look up."""
     if srid in _GEOGRAPHIC:
         name, definition = _GEOGRAPHIC[srid]
         return name, srid, "EPSG", srid, definition
@@ -172,7 +172,7 @@ def _utm(srid: int, zone: int, base_name: str, base: str) -> tuple[str, int, str
 def _view(layout: TableLayout, table: str, key: str, shown: ColumnLayout) -> str:
     others = [column.name for column in layout.columns if column.dtype.kind is not Kind.GEOMETRY]
     columns = ", ".join(f'"{name}"' for name in [*others, shown.name])
-    # The name OGC_FID tells readers which column of a view identifies its features.
+    # Readers take the column OGC_FID of a view as the identifier of its features.
     return f'CREATE VIEW "{view_name(table, shown)}" AS SELECT "{key}" AS OGC_FID, {columns} FROM "{table}"'
 
 

@@ -1,13 +1,13 @@
 """Oracle through python-oracledb in thin mode: SDO_GEOMETRY objects, MERGE, and batch errors.
 
-SQLAlchemy makes the engine, pool and transactions. Rows go through the driver's own executemany, because SQLAlchemy
-knows neither object types nor batch errors: all rows of a batch are sent at once, and those that the database refuses
-come back with their positions, while the others go in.
+SQLAlchemy makes the engine, pool and transactions. The driver's own executemany sends the rows, because SQLAlchemy
+knows neither object types nor batch errors. It sends all rows of a batch at once. The database returns the positions of
+the rows that it refuses, and stores the others.
 
 Facts of the driver: https://python-oracledb.readthedocs.io/en/latest/user_guide/batch_statement.html (batch errors) and
 …/bind.html#binding-object-and-collection-types (a NULL object needs its type by setinputsizes).
 """
-# ruff: noqa: ARG002 - what the protocol gives and this database does not need
+# ruff: noqa: ARG002 - the protocol has arguments that this database does not need
 
 from __future__ import annotations
 
@@ -74,25 +74,25 @@ _CODES: Final = {
     12154: Fault.LOGIN,  # no such TNS alias
     28000: Fault.LOGIN,  # account locked
     28001: Fault.LOGIN,  # password expired
-    28040: Fault.LOGIN,  # no common way to prove the password
+    28040: Fault.LOGIN,  # no common authentication protocol
 }
 _VALUE_PREFIXES: Final = ("DPY-2", "DPY-3", "DPY-4003", "DPY-4004")  # the driver cannot send a value of this kind
 
-# What the driver says itself of a connection that it cannot make, python-oracledb's errors.py: no wallet; server or
-# proof of the password too old; no such TNS alias; no credentials; a descriptor or connect string that cannot be read;
-# no tnsnames.ora or folder for it; a certificate of another server.
+# The driver's own errors for a connection that it cannot make, from python-oracledb's errors.py: no wallet; server or
+# password verifier too old; no such TNS alias; no credentials; an unreadable descriptor or connect string; no
+# tnsnames.ora or no folder for it; a certificate of another server.
 _REFUSED: Final = frozenset(
     f"DPY-{number}" for number in (2018, 3010, 3015, 4000, 4001, 4017, 4018, 4026, 4027, 6002, 6006)
 )
-_TLS: Final = ("[SSL: ", "[SSL]")  # Python's own words, within DPY-6005
-# The listener knows no such service (or SID): its name is wrong, or the database is only now starting.
+_TLS: Final = ("[SSL: ", "[SSL]")  # text of Python's ssl module, inside DPY-6005
+# The listener knows no such service (or SID): the name is wrong, or the database is still starting.
 _UNKNOWN_SERVICE: Final = frozenset(("ORA-12505", "ORA-12514", "DPY-6001", "DPY-6003"))
 
 _POINT_TYPES: Final = {2: 2001, 3: 3001}  # SDO_GTYPE: dimension × 1000 + 1 for a point
 
 
 class OracleDialect:
-    """See `anonymisation.database.dialects.base.Dialect`. `connect` is the driver's, or stands in for it."""
+    """See `anonymisation.database.dialects.base.Dialect`. `connect` is the driver's, or a stand-in."""
 
     creates_tables = False
 
@@ -114,7 +114,7 @@ class OracleDialect:
     def _open(self, *args: Any, **options: Any) -> Any:
         try:
             connection = self._connect(*args, **options)
-        except OSError as error:  # the driver passes on what looking up the host's name raises
+        except OSError as error:  # the driver does not wrap errors of the name lookup
             raise oracledb.OperationalError(str(error)) from error
         self._was_there = True
         connection.call_timeout = ANSWER_TIMEOUT_SECONDS * 1000
@@ -149,7 +149,7 @@ class OracleDialect:
         return (described, str(DropTable(table).compile(dialect=compiler(DRIVER))).strip())
 
     def spatial_metadata(self, layout: TableLayout, table: Table) -> Sequence[Statement]:
-        """Rows of USER_SDO_GEOM_METADATA, which must be written by the table's owner."""
+        """Rows of USER_SDO_GEOM_METADATA; only the table's owner can write them."""
         statements = []
         for column in layout.columns:
             if column.spatial_metadata is None:
@@ -188,8 +188,8 @@ class OracleDialect:
         return indexes
 
     def fault(self, error: DBAPIError) -> Fault:
-        told = error.orig.args[0] if error.orig is not None and error.orig.args else None
-        code, name = getattr(told, "code", 0), str(getattr(told, "full_code", ""))
+        cause = error.orig.args[0] if error.orig is not None and error.orig.args else None
+        code, name = getattr(cause, "code", 0), str(getattr(cause, "full_code", ""))
         if name.startswith("ORA-") and code in _CODES:
             return _CODES[code]
         if name in _UNKNOWN_SERVICE:
@@ -198,7 +198,7 @@ class OracleDialect:
             return Fault.LOGIN
         if name.startswith(_VALUE_PREFIXES):
             return Fault.ROW
-        lost = error.connection_invalidated or bool(getattr(told, "isrecoverable", False))
+        lost = error.connection_invalidated or bool(getattr(cause, "isrecoverable", False))
         return Fault.AGAIN if lost else Fault.AWAY
 
     def reason(self, error: DBAPIError) -> str:
@@ -227,8 +227,8 @@ class OracleWriter:
         sizes = dict(zip((name for name, _, _ in self._columns), bind.sizes, strict=True))
         refused = isolate(self._dialect, sent, lambda part: self._send_undoing(connection, part, sizes))
         in_order = [index for index, outcome in enumerate(refused) if outcome.refused is None]
-        told = dict(zip(in_order, told_by_seen(there, [keys[index] for index in in_order]), strict=True))
-        return [told.get(index, outcome) for index, outcome in enumerate(refused)]
+        written = dict(zip(in_order, told_by_seen(there, [keys[index] for index in in_order]), strict=True))
+        return [written.get(index, outcome) for index, outcome in enumerate(refused)]
 
     def _send_undoing(
         self, connection: Connection, rows: Sequence[dict[str, object]], sizes: dict[str, Any]
@@ -239,7 +239,7 @@ class OracleWriter:
     def _send(
         self, connection: Connection, rows: Sequence[dict[str, object]], sizes: dict[str, Any], *, again: bool
     ) -> list[Written]:
-        """One executemany. A key that another session inserted meanwhile is there `again`st the second try."""
+        """One executemany. With `again`, a row is sent once more if another session has just inserted its key."""
         written = [Written()] * len(rows)
         twice = []
         for offset, error in self._execute(connection, rows, sizes):
@@ -269,7 +269,7 @@ class OracleWriter:
 
 
 class _Binder:
-    """Makes what the driver takes, for one connection: object types belong to it."""
+    """Converts values to the driver's types, for one connection: object types belong to a connection."""
 
     def __init__(self, connection: Connection, dtypes: Sequence[DataType]) -> None:
         driver: Any = connection.connection.driver_connection
@@ -278,7 +278,7 @@ class _Binder:
         if any(dtype.kind is Kind.GEOMETRY for dtype in dtypes):
             self._geometry = driver.gettype("MDSYS.SDO_GEOMETRY")
             self._point = driver.gettype("MDSYS.SDO_POINT_TYPE")
-        # Without a type the driver takes a column of NULLs for text.
+        # Without a type the driver treats a column of NULLs as text.
         self.sizes: list[Any] = [self._size(dtype) for dtype in dtypes]
 
     def _size(self, dtype: DataType) -> Any:
@@ -314,7 +314,7 @@ class _Binder:
 def merge_sql(table: Table) -> str:
     """The MERGE of one row, bound as :b0, :b1, … in the order of the columns.
 
-    It uses DUAL and binds each value where it is stored: in a SELECT … FROM DUAL Oracle takes no long text (ORA-01461).
+    It uses DUAL and binds each value where it is stored: a SELECT … FROM DUAL cannot take long text (ORA-01461).
     """
     preparer = compiler(DRIVER).identifier_preparer
     names = [preparer.quote(column.name) for column in table.columns]
@@ -330,7 +330,7 @@ def merge_sql(table: Table) -> str:
 
 
 def _in_one_line(message: str) -> str:
-    """Without the address of Oracle's help, which is the last line."""
+    """The message without its last line, the address of Oracle's help."""
     return " ".join(line for line in message.splitlines() if line and not line.startswith("Help: "))
 
 

@@ -1,14 +1,14 @@
-"""PostgreSQL with PostGIS: geometry columns with SRID, rows sent at once and merged with ON CONFLICT.
+"""PostgreSQL with PostGIS: geometry columns with SRID, rows sent in batches and merged with ON CONFLICT.
 
-One statement takes a whole batch: `json_to_recordset` makes rows from JSON, and long texts go beside it as binary
-arrays, so that they need no escaping. That takes one round trip and no session state (a staging table for COPY would,
-which connection poolers forbid). SQLAlchemy makes the engine, pool, transactions and DDL; its own bulk insert spends
-more time on each value than everything else here on a row. GeoAlchemy2 is not used: of it this would need the spelling
-of one type.
+One statement takes a whole batch. `json_to_recordset` makes rows from JSON; long texts are separate binary arrays, so
+that they need no escaping. This takes one round trip and no session state. (COPY needs a staging table, which is
+session state and does not work with connection poolers.) SQLAlchemy makes the engine, pool, transactions and DDL. Its
+own bulk insert spends more time on one value than this module on a row. GeoAlchemy2 is not used: only the name of one
+type is needed.
 
-Names are in lower case, as PostgreSQL folds them, so that they can be written without quotes.
+Names are in lower case, as PostgreSQL folds them, so that queries need no quotes.
 """
-# ruff: noqa: ARG002 - what the protocol gives and this database does not need
+# ruff: noqa: ARG002 - the protocol has arguments that this database does not need
 
 from __future__ import annotations
 
@@ -56,8 +56,8 @@ _CODES: Final = {
     "40P01": Fault.AGAIN,  # deadlock
     "57P01": Fault.AGAIN,  # terminated by an administrator
 }
-# A connection that is refused has no SQLSTATE, only words: the server's, which follow a severity and two spaces, and
-# those of the client's library (libpq's fe-auth.c, fe-secure.c, fe-secure-openssl.c).
+# A refused connection has no SQLSTATE, only a message: from the server, after a severity and two spaces, or from the
+# client's library (libpq's fe-auth.c, fe-secure.c, fe-secure-openssl.c).
 _SERVER_SPOKE: Final = re.compile(r"\b[^\W\d_]{3,}:  ")
 _NOT_NOW: Final = re.compile(r"the database system is|too many (clients|connections)|connection slots|terminating")
 _REFUSED: Final = re.compile(
@@ -119,7 +119,7 @@ class PostgresqlDialect:
     def checks(self, table: str, column: ColumnLayout) -> Sequence[CheckConstraint]:
         name, dtype = self.identifier(column.name), column.dtype
         if dtype.kind is Kind.TEXT:
-            # VARCHAR(n) of Oracle counts bytes, that of PostgreSQL characters.
+            # VARCHAR(n) counts bytes in Oracle and characters in PostgreSQL.
             rule = f'octet_length("{name}") <= {dtype.length}'
             return (CheckConstraint(rule, name=f"{table}_{name}_max_{dtype.length}_bytes"[:63]),)
         if dtype.kind is Kind.NUMBER:
@@ -166,27 +166,27 @@ class PostgresqlDialect:
         return Fault.SETUP if code[:2] in _SETUP_CLASSES else Fault.AWAY
 
     def reason(self, error: DBAPIError) -> str:
-        # The detail beside the primary message quotes the whole row.
-        told = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else None
-        return told or str(error.orig).strip()
+        # Only the primary message: the detail next to it quotes the whole row.
+        message = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else None
+        return message or str(error.orig).strip()
 
 
 def _is_refusal(error: BaseException | None) -> bool:
-    """Whether a connection could not be made for what was asked, and not because the server is away."""
+    """Whether a connection was refused because of its parameters, and not because the server is away."""
     if isinstance(error, psycopg.ProgrammingError):
-        return True  # by the driver, of an option in the URL that there is not
+        return True  # from the driver: the URL has an unknown option
     if not isinstance(error, psycopg.Error) or error.pgconn is None:
         return False  # not from connecting
-    said = str(error)
-    if _REFUSED.search(said):
+    message = str(error)
+    if _REFUSED.search(message):
         return True
-    # In whatever language: a server that speaks after it took the password, and is not just full or starting.
-    refused = _SERVER_SPOKE.search(said) and not _NOT_NOW.search(said)
+    # In any language: the server answered after it got the password, and is neither full nor starting.
+    refused = _SERVER_SPOKE.search(message) and not _NOT_NOW.search(message)
     return bool(refused and error.pgconn.used_password)
 
 
 class PostgresqlWriter:
-    """See `anonymisation.database.dialects.base.RowWriter`; inserted and updated are as PostgreSQL itself tells."""
+    """See `anonymisation.database.dialects.base.RowWriter`; PostgreSQL reports whether it inserted or updated."""
 
     def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
         self._dialect = dialect
@@ -202,12 +202,12 @@ class PostgresqlWriter:
     ) -> list[Written]:
         written: list[Written | None] = [None] * len(rows)
         for wave in _waves([row[self._key] for row in rows]):
-            # Every loader locks rows in the same order, so that two of them do not wait for each other.
+            # Every loader locks rows in the same order, so that two loaders cannot deadlock.
             wave.sort(key=lambda index: str(rows[index][self._key]))
-            told = isolate(
+            outcomes = isolate(
                 self._dialect, [rows[index] for index in wave], lambda part: self._send(connection, part, meanwhile)
             )
-            for index, outcome in zip(wave, told, strict=True):
+            for index, outcome in zip(wave, outcomes, strict=True):
                 written[index] = outcome
         return [outcome for outcome in written if outcome is not None]
 
@@ -220,16 +220,16 @@ class PostgresqlWriter:
     def _upsert(
         self, connection: Connection, values: Sequence[object], meanwhile: Callable[[], None]
     ) -> dict[Any, bool]:
-        """Send the statement, and undo it when it fails; keys → whether they were inserted."""
+        """Send the statement, and undo it if it fails; returns for each key whether it was inserted."""
         driver: Any = connection.connection.driver_connection
         first = driver.info.transaction_status is TransactionStatus.IDLE
         try:
-            # With nothing before it to keep, it goes in one message with the BEGIN. It is not prepared in the server,
-            # which would be a state of the session.
+            # The first statement of a transaction goes in one message with the BEGIN. The server does not prepare it,
+            # because a prepared statement is session state.
             with driver.pipeline() if first else driver.transaction():
-                told = driver.execute(self._sql, values, prepare=False)
-                meanwhile()  # in a pipeline nothing has been waited for yet
-            return dict(told)
+                cursor = driver.execute(self._sql, values, prepare=False)
+                meanwhile()  # in a pipeline the server's answer is not read yet
+            return dict(cursor)
         except psycopg.Error as error:
             if first and not driver.closed:
                 driver.rollback()
@@ -238,10 +238,10 @@ class PostgresqlWriter:
             ) from error
 
     def _plain(self, row: Row) -> dict[str, object]:
-        """The columns that go as JSON, points as text.
+        """The columns that are sent as JSON, with points as text.
 
         Raises:
-            ValueError: a text is too long by blanks alone, which VARCHAR would cut off without a word.
+            ValueError: a text is too long by blanks alone, which VARCHAR would cut off silently.
         """
         plain: dict[str, object] = {name: row[name] for name in self._short}
         for name, length in self._lengths:
@@ -256,7 +256,7 @@ class PostgresqlWriter:
 
 
 def _waves(keys: Sequence[Value]) -> Iterator[list[int]]:
-    """Positions of `keys` in groups without doubles, in order: ON CONFLICT updates no row twice in one statement."""
+    """Positions of `keys` in groups without duplicates, in order: ON CONFLICT cannot update a row twice at once."""
     waves: list[list[int]] = []
     times: dict[Value, int] = {}
     for index, key in enumerate(keys):
@@ -276,7 +276,7 @@ def _upsert_sql(layout: TableLayout, table: Table) -> str:
     changes = ", ".join(f"{name} = excluded.{name}" for name in names if name != key)
     short = [column for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
     long = [column for column in layout.columns if column.dtype.kind is Kind.LONG_TEXT]
-    # Text of any length, so that what is too long is refused and not cut.
+    # Text of any length, so that too long text is refused and not cut.
     taken = ", ".join(f'"{column.name}" {_JSON_TYPES[column.dtype.kind]}' for column in short)
     sources = ", ".join([f"json_to_recordset(%s::json) AS ({taken})", *["unnest(%b::text[])"] * len(long)])
     listed = ", ".join(f'"{column.name}"' for column in (*short, *long))
@@ -285,7 +285,7 @@ def _upsert_sql(layout: TableLayout, table: Table) -> str:
         f"INSERT INTO {whole} ({', '.join(names)}) "  # noqa: S608 - quoted identifiers of a checked layout
         f"SELECT {given} FROM ROWS FROM ({sources}) AS r({listed}) "
         f"ON CONFLICT ({key}) DO UPDATE SET {changes or f'{key} = excluded.{key}'} "
-        # A row version that an update made carries its maker's number in xmax, a new row none.
+        # xmax is 0 for a new row; an updated row version holds the number of its transaction there.
         f"RETURNING {key}, xmax = 0"
     )
 
@@ -296,7 +296,7 @@ def _text(statement: CreateTable | DropTable) -> str:
 
 def _prepare_session(connection: psycopg.Connection[Any], _: object) -> None:
     connection.execute(f"SET statement_timeout = '{ANSWER_TIMEOUT_SECONDS}s'".encode())
-    # Where the server has it (14 and later), LZ4 takes a fraction of the time that its own compression takes.
+    # LZ4 (servers from 14 on) takes a fraction of the time of PostgreSQL's own compression.
     connection.execute(
         "SELECT set_config(name, 'lz4', false) FROM pg_settings "
         "WHERE name = 'default_toast_compression' AND 'lz4' = ANY(enumvals)"

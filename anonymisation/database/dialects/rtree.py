@@ -1,9 +1,10 @@
-"""The R-tree index of a GeoPackage's layer, by which GIS tools find the points of a window without reading all.
+"""The R-tree index of a GeoPackage's layer. With it GIS tools find the points of a window without reading all points.
 
-Source: OGC GeoPackage Encoding Standard 1.4, annex F.3 (extension gpkg_rtree_index). Triggers keep the index; they call
-functions that SQLite does not have and every program that writes into a GeoPackage brings along, so does this one.
+Source: OGC GeoPackage Encoding Standard 1.4, annex F.3 (extension gpkg_rtree_index). Triggers update the index.
+They call functions that SQLite lacks and that every program that writes a GeoPackage must register, as this module
+does.
 """
-# ruff: noqa: S608 - the statements are made of a layout's checked names
+# ruff: noqa: S608 - the statements contain only checked names of a layout
 
 from __future__ import annotations
 
@@ -23,7 +24,7 @@ EXTENSIONS_TABLE: Final = """CREATE TABLE IF NOT EXISTS gpkg_extensions (
   CONSTRAINT ge_tce UNIQUE (table_name, column_name, extension_name)
 )"""
 _DEFINITION: Final = "http://www.geopackage.org/spec140/#extension_rtree"
-_ENVELOPES: Final = (0, 32, 48, 48, 64)  # bytes, by the three bits of the header's flags that tell its kind (2.1.3.1)
+_ENVELOPES: Final = (0, 32, 48, 48, 64)  # bytes, by the three bits of the header's flags for its kind (2.1.3.1)
 _EMPTY: Final = 0b10000
 _LITTLE: Final = struct.Struct("<2d").unpack_from
 _BIG: Final = struct.Struct(">2d").unpack_from
@@ -31,7 +32,7 @@ _BIG: Final = struct.Struct(">2d").unpack_from
 
 @cache
 def is_available() -> bool:
-    """Whether this SQLite was built with R-trees, as nearly all are."""
+    """Whether this SQLite has R-trees, as nearly all builds do."""
     connection = sqlite3.connect(":memory:")
     try:
         return bool(connection.execute("SELECT 1 FROM pragma_module_list WHERE name = 'rtree'").fetchone())
@@ -40,7 +41,7 @@ def is_available() -> bool:
 
 
 def create_statements(table: str, column: str, key: str) -> list[str]:
-    """What gives the geometry `column` of `table`, whose integer key is `key`, its index; the table is empty."""
+    """The statements that index the geometry `column` of the empty `table`, whose integer key is `key`."""
     index = index_name(table, column)
     new, old = f'NEW."{column}"', f'OLD."{column}"'
     same, other = f'OLD."{key}" = NEW."{key}"', f'OLD."{key}" != NEW."{key}"'
@@ -75,7 +76,7 @@ def create_statements(table: str, column: str, key: str) -> list[str]:
 
 
 def drop_statements(table: str, column: str) -> list[str]:
-    """What removes the index; its triggers go with the table."""
+    """The statements that remove the index; dropping the table removes its triggers."""
     return [
         EXTENSIONS_TABLE,
         f"DELETE FROM gpkg_extensions WHERE table_name = '{table}'",
@@ -84,12 +85,12 @@ def drop_statements(table: str, column: str) -> list[str]:
 
 
 def index_name(table: str, column: str) -> str:
-    """The index, a table of its own."""
+    """The name of the index, which is a table of its own."""
     return f"rtree_{table}_{column}"
 
 
 def register_functions(connection: sqlite3.Connection) -> None:
-    """Give a connection the functions that the triggers call; for points, the only geometry of these tables."""
+    """Register the functions that the triggers call. They take points, the only geometry of these tables."""
     functions: dict[str, Callable[[bytes | None], float | None]] = {
         "ST_IsEmpty": lambda data: None if data is None else int(_place(data) is None),
         "ST_MinX": lambda data: _coordinate(data, 0),
@@ -107,7 +108,7 @@ def _coordinate(data: bytes | None, axis: int) -> float | None:
 
 
 def _place(data: bytes) -> tuple[float, float] | None:
-    """X and Y of a point as GeoPackage stores it, by whatever program it was written; None for an empty one."""
+    """X and Y of a point in GeoPackage's format, written by any program; None for an empty point."""
     flags = data[3]
     start = 8 + _ENVELOPES[flags >> 1 & 0b111]
     x, y = (_LITTLE if data[start] else _BIG)(data, start + 5)

@@ -1,9 +1,9 @@
 """SQLite, the embedded database: a GeoPackage, with CHECKs that refuse what Oracle refuses.
 
-Column types are GeoPackage's, so that GIS tools take them for what they are. Numbers are doubles, that is exact to 15
-digits. The statements are SQLAlchemy's; they are sent through the driver's own executemany, which is faster.
+Column types are GeoPackage's, so that GIS tools understand them. Numbers are doubles, exact to 15 digits. SQLAlchemy
+makes the statements; the driver's own executemany sends them, because it is faster.
 """
-# ruff: noqa: ARG002 - what the protocol gives and this database does not need
+# ruff: noqa: ARG002 - the protocol has arguments that this database does not need
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ from anonymisation.database.layouts.formatters import Value
 from anonymisation.database.layouts.geometry import Point
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
-BUSY_TIMEOUT_SECONDS: Final = 30.0  # another loader's batch takes far less; a longer lock counts as being away
+BUSY_TIMEOUT_SECONDS: Final = 30.0  # another loader's batch takes far less; after this time it counts as away
 
 # Primary result codes, https://www.sqlite.org/rescode.html
 _ROW_CODES: Final = frozenset((sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG))
 _LARGEST_INTEGER: Final = 2**63 - 1
 _LARGEST_FLOAT: Final = int(sys.float_info.max)
-_FEATURE_KEYS: Final = ("fid", "gpkg_fid")  # GeoPackage wants an integer key beside ours; the first that is free
+_FEATURE_KEYS: Final = ("fid", "gpkg_fid")  # GeoPackage wants an integer key next to ours; the first free name
 
 
 class SqliteDialect:
@@ -73,8 +73,8 @@ class SqliteDialect:
         engine = create_engine(
             url, poolclass=NullPool, hide_parameters=True, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}
         )
-        # The driver would begin and commit by itself, which breaks savepoints; and a transaction that reads before it
-        # writes must hold the write lock from its start, or two loaders could both take an identifier for new.
+        # The driver's own begin and commit would break savepoints. A transaction that reads before it writes must hold
+        # the write lock from its start; otherwise two loaders could both take an identifier for new.
         event.listen(engine, "connect", _prepare)
         event.listen(engine, "begin", lambda connection: connection.exec_driver_sql("BEGIN IMMEDIATE"))
         return engine
@@ -119,7 +119,7 @@ class SqliteDialect:
         return (text, *geopackage.setup_statements(layout, table.name, key))
 
     def _feature_table(self, layout: TableLayout, table: Table, key: str) -> Table:
-        """The table as GeoPackage wants it: an integer key, one geometry column; our key stays unique and required."""
+        """The table in GeoPackage's form: an integer key, one geometry column; our key stays unique and required."""
         shown = next((column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY), None)
         columns = [
             Column(
@@ -145,7 +145,7 @@ class SqliteDialect:
 
     def fault(self, error: DBAPIError) -> Fault:
         code = getattr(error.orig, "sqlite_errorcode", None)
-        if code is None:  # raised by the driver before SQLite saw anything: a value of a type it cannot bind
+        if code is None:  # raised by the driver before it calls SQLite: it cannot bind a value of this type
             return Fault.ROW
         primary = code & 0xFF
         if primary in _ROW_CODES:
@@ -179,8 +179,8 @@ class SqliteWriter:
         sent = [tuple(_bind(row[name]) for name in self._names) for row in rows]
         refused = isolate(self._dialect, sent, lambda part: self._send(connection, part))
         in_order = [index for index, outcome in enumerate(refused) if outcome.refused is None]
-        told = dict(zip(in_order, told_by_seen(there, [keys[index] for index in in_order]), strict=True))
-        return [told.get(index, outcome) for index, outcome in enumerate(refused)]
+        written = dict(zip(in_order, told_by_seen(there, [keys[index] for index in in_order]), strict=True))
+        return [written.get(index, outcome) for index, outcome in enumerate(refused)]
 
     def _send(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> list[Written]:
         with connection.begin_nested():
@@ -194,7 +194,7 @@ def _bind(value: Value) -> object:
     if isinstance(value, Point):
         return geopackage.encode_point(value)
     if isinstance(value, int) and _LARGEST_INTEGER < abs(value) <= _LARGEST_FLOAT:
-        return float(value)  # what is larger still, the driver refuses
+        return float(value)  # the driver refuses still larger integers
     return value
 
 

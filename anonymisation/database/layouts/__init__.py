@@ -1,1 +1,1 @@
-"""Tables as their files describe them: columns, datatypes, formatters."""
+"""Table layouts: columns, datatypes, formatters."""

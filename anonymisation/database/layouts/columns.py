@@ -13,15 +13,15 @@ from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 Row = dict[str, Value]
 
-# What code that takes a record apart raises when the record is not as expected; it costs one value, not the row.
+# Errors of a formatter for a record of unexpected form; such an error costs one value, not the row.
 _FORMATTER_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
     """The row of `layout` for `record`: column name → value, in the layout's order.
 
-    A column whose formatter fails, or gives a value that the column cannot hold by its type, becomes None (NULL), with
-    one warning for the row. Whether the database takes the row (lengths, NOT NULL) is for the database to say.
+    A column becomes None (NULL) if its formatter fails or returns a value of the wrong type; one warning per row names
+    these columns. The database itself checks lengths and NOT NULL.
     """
     row: Row = {}
     problems = []

@@ -1,4 +1,4 @@
-"""Oracle's data types as table layouts name them, and the values that each takes."""
+"""Oracle's data types in table layouts, and the values that each type takes."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DTYPE: Final = re.compile(r"(?P<name>[A-Z0-9_]+)\s*(?:\(\s*(?P<first>[0-9]+)\s*
 
 
 class Kind(Enum):
-    """What a column holds."""
+    """The kind of a column's values."""
 
     TEXT = "VARCHAR"
     NUMBER = "NUMBER"
@@ -49,7 +49,7 @@ class DataType:
 
     @property
     def limit(self) -> int:
-        """The power of ten that a number's magnitude must stay below."""
+        """A number's magnitude must stay below ten to this power."""
         return NUMBER_EXPONENT if self.precision is None else self.precision - self.scale
 
     @property
@@ -58,7 +58,7 @@ class DataType:
         return _USUAL_TYPES[self.kind]
 
     def accepts(self, value: object) -> bool:
-        """Whether `value`, which is not None, is of the Python type that columns of this kind take."""
+        """Whether `value` (not None) has the Python type that columns of this kind take."""
         match self.kind:
             case Kind.TEXT | Kind.LONG_TEXT:
                 return isinstance(value, str)
@@ -74,7 +74,7 @@ def parse_dtype(text: str) -> DataType:
     """Read VARCHAR(n), VARCHAR2(n), NUMBER, NUMBER(p), NUMBER(p, s), DATE, CLOB or SDO_GEOMETRY.
 
     Raises:
-        ValueError: it is none of these.
+        ValueError: the text is none of these.
     """
     match = _DTYPE.fullmatch(text.strip().upper())
     kind = _KINDS.get(match["name"]) if match else None

@@ -1,7 +1,7 @@
-"""The named formatters of table layouts: each makes one column's value from a record.
+"""The named formatters of table layouts. Each makes one column's value from a record.
 
 A formatter takes the record and returns text, a number, a datetime in UTC, a `Point`, or None for NULL. It raises
-ValueError (or KeyError, TypeError) where the record does not hold what it needs, which becomes NULL and a warning.
+ValueError (or KeyError, TypeError) if the record lacks the value; the column is then NULL, with a warning.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9
 
 
 def as_number(value: object) -> int | float | None:
-    """A record's number: whole values as int, NaN and nothing as None.
+    """A record's number: whole values as int; NaN and no value as None.
 
     Raises:
-        ValueError: it is not a number, or not a finite one.
+        ValueError: the value is not a finite number.
     """
     if value is None:
         return None
@@ -39,7 +39,7 @@ def as_number(value: object) -> int | float | None:
     return _whole(value)
 
 
-@lru_cache(maxsize=512)  # most numbers of a record are those of the record before: county, road, quality
+@lru_cache(maxsize=512)  # most numbers repeat from record to record: county, road, quality
 def _number_of(text: str) -> int | float | None:
     stripped = text.strip()
     if not stripped or stripped.lower() == "nan":
@@ -60,10 +60,10 @@ def _whole(number: float) -> int | float | None:
 
 
 def as_text(value: object) -> str | None:
-    """A record's text. Empty is None, because Oracle keeps no empty text and all databases are to hold the same.
+    """A record's text. Empty text is None: Oracle stores no empty text, and all databases store the same.
 
     Raises:
-        ValueError: it is neither text nor a number.
+        ValueError: the value is neither text nor a number.
     """
     if value is None or isinstance(value, str):
         return value or None

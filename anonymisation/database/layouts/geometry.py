@@ -1,4 +1,4 @@
-"""Points with a coordinate reference system, as records write them and databases store them."""
+"""Points with a coordinate reference system, in records and databases."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ class Point:
 
     @property
     def height(self) -> float | None:
-        """The third coordinate, in metres; None for a point of two."""
+        """The third coordinate, in metres; None for a point with two coordinates."""
         return self.coordinates[2] if self.dimension == 3 else None
 
     def flat(self) -> Point:
@@ -53,12 +53,12 @@ class Point:
         return f"SRID={self.srid};{kind}({' '.join(map(repr, self.coordinates))})"
 
 
-@lru_cache(maxsize=16)  # the columns of one row ask for the same point several times
+@lru_cache(maxsize=16)  # several columns of one row use the same point
 def parse_point(text: str) -> Point:
     """Read `srid=4326;POINT Z( 9.5 59.25 51.7 )`; a height of NaN counts as none.
 
     Raises:
-        ValueError: the text is not such a point.
+        ValueError: the text is not a point of this form.
     """
     match = _POINT.fullmatch(text)
     if match is None:

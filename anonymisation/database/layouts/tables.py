@@ -1,4 +1,4 @@
-"""Table layouts: one YAML file per table, every mistake in it reported at once with file and column."""
+"""Table layouts: one YAML file per table. All mistakes of a file are reported together, with file and column."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ from anonymisation.core.settings import config_dir as shipped_config_dir
 from anonymisation.database.layouts.datatypes import DataType, Kind, parse_dtype
 from anonymisation.database.layouts.formatters import FORMATTERS, Formatter
 
-MAX_IDENTIFIER: Final = 63  # PostgreSQL's limit, the smallest of the databases meant here (Oracle 12.2: 128)
+MAX_IDENTIFIER: Final = 63  # PostgreSQL's limit, the smallest of the supported databases (Oracle 12.2: 128)
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 _EXTRAS: Final = ("PRIMARY KEY", "NOT NULL", "UNIQUE")
 _EXTRA: Final = re.compile(rf"\s*(?:(?:{'|'.join(_EXTRAS)})\s*)*")
 
 
 def is_identifier(text: str) -> bool:
-    """Whether `text` can name a table, column or schema in every database meant here."""
+    """Whether `text` can name a table, column or schema in every supported database."""
     return bool(_IDENTIFIER.fullmatch(text)) and len(text) <= MAX_IDENTIFIER
 
 
@@ -70,7 +70,7 @@ class DimElement(_Frozen):
 
 
 class SpatialMetadata(_Frozen):
-    """What a database is told of a geometry column; `dim_elements` has one element per dimension."""
+    """The description of a geometry column for a database; `dim_elements` has one element per dimension."""
 
     dimension: Literal[2, 3]
     srid: Annotated[int, Field(gt=0)]
@@ -78,7 +78,7 @@ class SpatialMetadata(_Frozen):
 
 
 class ColumnLayout(_Frozen):
-    """One column; `extra` holds the constraints it was given, of PRIMARY KEY, NOT NULL and UNIQUE."""
+    """One column; `extra` holds its constraints (PRIMARY KEY, NOT NULL, UNIQUE)."""
 
     name: Identifier
     dtype: Annotated[DataType, BeforeValidator(_dtype)]
@@ -88,7 +88,7 @@ class ColumnLayout(_Frozen):
 
 
 class TableLayout(_Frozen):
-    """A table: its name, its columns in order, which of them is the primary key, and where formatters are found."""
+    """A table: its name, its columns in order, its primary key, and its formatters by name."""
 
     name: Identifier
     pk_column: Identifier
@@ -97,7 +97,7 @@ class TableLayout(_Frozen):
 
     @cached_property
     def plan(self) -> tuple[tuple[str, Formatter, frozenset[type], ColumnLayout], ...]:
-        """Per column its name, formatter, and the exact types of values that need no further look; made once."""
+        """Per column: name, formatter, and the exact types of values that need no further check. Computed once."""
         return tuple(
             (column.name, self.formatters[column.formatter], column.dtype.usual_types, column)
             for column in self.columns
@@ -116,7 +116,7 @@ def load_layout(
     `formatters` are the functions that the layout may name.
 
     Raises:
-        ConfigurationError: there is no such file, or with every mistake in it, each with its file and column.
+        ConfigurationError: there is no such file, or it has mistakes; lists each with its file and column.
     """
     folder = (config_dir or shipped_config_dir()) / "db_tables"
     path = folder / f"{name}.yml"
@@ -162,7 +162,7 @@ def _problem(source: str, label: str, item: Any) -> ConfigProblem:
 
 
 def _spatial_problems(raw: Mapping[str, Any]) -> list[tuple[str, str]]:
-    """What concerns several keys of one column, and so is no single key's mistake."""
+    """Mistakes that concern several keys of one column."""
     geometry = str(raw.get("dtype")).strip().upper() == Kind.GEOMETRY.value
     spatial = raw.get("spatial_metadata")
     if geometry and spatial is None:
@@ -184,7 +184,7 @@ def _spatial_problems(raw: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _table_problems(content: Mapping[str, Any], source: str) -> list[ConfigProblem]:
-    """What concerns the table as a whole: unknown keys, no columns, columns of one name, the primary key."""
+    """Mistakes of the whole table: unknown keys, no columns, columns of the same name, the primary key."""
     problems = [ConfigProblem(source, str(key), "unknown key") for key in content.keys() - {"pk_column", "columns"}]
     raws = _raw_columns(content)
     if not raws:
@@ -192,7 +192,7 @@ def _table_problems(content: Mapping[str, Any], source: str) -> list[ConfigProbl
     seen: dict[str, str] = {}
     for index, raw in enumerate(raws):
         label = _label(index, raw)
-        # Databases do not tell column names apart by case.
+        # Databases ignore the case of column names.
         if (earlier := seen.setdefault(label.lower(), label)) is not label:
             problems.append(ConfigProblem(source, label, f"duplicate column, {earlier} is there already"))
     return problems + [ConfigProblem(source, key, text) for key, text in _key_problems(content, raws)]
@@ -225,7 +225,7 @@ def _label(index: int, raw: object) -> str:
 
 
 class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses a key given twice, of which the safe loader would silently keep the last."""
+    """YAML that refuses duplicate keys; the safe loader would silently keep the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
         keys = [self.construct_object(key, deep=True) for key, _ in node.value]

@@ -1,4 +1,4 @@
-"""Formatters of one's own: a module, named by configuration, whose functions table layouts may name."""
+"""The user's own formatters: table layouts may name the functions of a module that the configuration names."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ def effective_layout(settings: Settings, config_dir: Path | None = None) -> Tabl
     """The table layout that the settings name, with the formatters that they name.
 
     Raises:
-        ConfigurationError: with every mistake in the layout, or why the module cannot be used.
+        ConfigurationError: the layout has mistakes (lists all of them), or the module cannot be used.
     """
     return load_layout(settings.db_table, config_dir, load_formatters(settings.db_formatters_module))
 
 
 def load_formatters(module: str) -> Mapping[str, Formatter]:
-    """The shipped formatters and the functions of `module`, which stand before shipped ones of the same name.
+    """The shipped formatters and the functions of `module`, which replace shipped ones of the same name.
 
     `module` is the path of a Python file (it ends with .py), or the dotted name of an importable module; empty: none.
     Its formatters are the functions defined in it whose names do not begin with `_`.
@@ -59,7 +59,7 @@ def _load(module: str) -> ModuleType:
         spec.loader.exec_module(loaded)
     except ConfigurationError:
         raise
-    except Exception as error:  # what a user's module raises when imported is not ours to foresee
+    except Exception as error:  # a user's module may raise anything when it is imported
         raise _refused(module, f"cannot be imported: {type(error).__name__}: {error}") from error
     return loaded
 

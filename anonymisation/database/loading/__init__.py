@@ -1,1 +1,1 @@
-"""Records on their way into a table: batches, the spool, whose row stands."""
+"""Loading records into a table: batches, the spool, the registry of identifiers."""

@@ -1,4 +1,4 @@
-"""Records in batches, with the rows made of them."""
+"""Records in batches, with their rows."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from anonymisation.database.loading.spool import line
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records and the rows made of them, in the order of paths: of two with one identifier the greater is the last.
+    """Records and their rows, in the order of paths: of two with the same identifier the greater path comes last.
 
-    `lines` are the spool's, of records that are not in it yet.
+    `lines` are the spool's lines of records that are not in the spool yet.
     """
 
     records: Sequence[SourceRecord]
@@ -24,7 +24,7 @@ class Batch:
     lines: Sequence[bytes] = ()
 
     def first(self, number: int) -> Batch:
-        """The first so many records of it."""
+        """A batch of the first `number` records."""
         return Batch(self.records[:number], self.rows[:number], self.lines[:number])
 
 
@@ -35,10 +35,10 @@ def make_batch(records: Iterable[SourceRecord], layout: TableLayout) -> Batch:
 
 
 class Batches:
-    """New records in batches, each read while no lock is held, and made into rows while the database works on another.
+    """New records in batches. Each is read without a lock, and made into rows while the database works on another.
 
-    That takes no thread: two of them would wait for each other's turn at the interpreter more than they save. What goes
-    wrong is raised when its turn comes, after all that was read before it.
+    No thread is used: two threads would lose more time waiting for the interpreter lock than they save. An error is
+    raised in its turn, after all batches before it.
     """
 
     def __init__(self, records: Iterable[SourceRecord], size: int, layout: TableLayout) -> None:
@@ -61,13 +61,13 @@ class Batches:
         return made
 
     def make_next(self) -> None:
-        """Make the next batch unless that is done."""
+        """Make the next batch, unless it is made already."""
         if self._made is not None or not self._read:
             return
         try:
             made = make_batch(self._read, self._layout)
             self._made = replace(made, lines=[line(item) for item in made.records])
-        except Exception as error:  # noqa: BLE001 - it is no fault of the batch that is being sent now
+        except Exception as error:  # noqa: BLE001 - not an error of the batch that is being sent now
             self._failed = error
 
     def _read_next(self) -> None:

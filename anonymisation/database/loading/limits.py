@@ -1,4 +1,4 @@
-"""What goes into a load, what bounds it, and what it tells."""
+"""Input, limits and report of a load."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class SourceRecord:
 
 @dataclass(frozen=True, slots=True)
 class LoadLimits:
-    """Rows per batch, refused rows that a load goes on with, and rows that may wait for a database that is away."""
+    """Rows per batch, refused rows that a load tolerates, and rows that may wait for a database that is away."""
 
     batch_rows: int = 500
     max_errors: int = 1000
@@ -41,7 +41,7 @@ class LoadLimits:
 
 @dataclass(frozen=True, slots=True)
 class RowFailure:
-    """A row that the database refused, by its picture, and why."""
+    """A row that the database refused: its picture and the reason."""
 
     picture: str
     reason: str
@@ -49,7 +49,7 @@ class RowFailure:
 
 @dataclass(frozen=True, slots=True)
 class Collision:
-    """Two pictures with one identifier: the row of `stands` is in the table, that of `yields` is not."""
+    """Two pictures with the same identifier: the table has the row of `stands` and not the row of `yields`."""
 
     identifier: str
     stands: str
@@ -58,10 +58,10 @@ class Collision:
 
 @dataclass(frozen=True, slots=True)
 class LoadReport:
-    """What became of the records of one load: inserted + updated + len(failed) + waiting is their number.
+    """The outcome of one load: inserted + updated + len(failed) + waiting is the number of its records.
 
-    A picture that yields in a collision counts as updated: its identifier has its row. `resent` counts rows of earlier
-    loads that went in now; such rows that were refused are in `failed` as well.
+    A picture that yields in a collision counts as updated, because its identifier has a row. `resent` counts rows of
+    earlier loads that this load inserted or updated; refused rows of earlier loads are in `failed`.
     """
 
     inserted: int
@@ -73,7 +73,7 @@ class LoadReport:
 
 
 class LoadStoppedError(LoadFailedError):
-    """A load stopped before its end; `report` tells how far it came."""
+    """A load stopped before its end; `report` has the outcome so far."""
 
     def __init__(self, message: str, report: LoadReport) -> None:
         super().__init__(message)

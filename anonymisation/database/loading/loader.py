@@ -1,7 +1,8 @@
-"""Loading records into a table: in batches, idempotently, with nothing lost when the database or the process goes away.
+"""Loading records into a table, in batches and idempotently. Nothing is lost when the database or the process fails.
 
-Every batch is on disk (`spool`) before the database hears of it, and leaves the disk when the database has committed
-it. Batches of all loaders of one state folder go in one after the other, in the order in which they came to disk.
+Every batch is written to disk (`spool`) before it is sent, and removed from disk after the database has committed it.
+Batches of all loaders of one state folder are sent one after the other, in the order in which they were written to
+disk.
 """
 
 from __future__ import annotations
@@ -52,17 +53,17 @@ __all__ = [
 def load_records(
     records: Iterable[SourceRecord], target: DatabaseTarget, state: Path, limits: LoadLimits
 ) -> LoadReport:
-    """Upsert the rows of `records`, after those that wait from earlier loads (order keeps newer rows newer).
+    """Upsert the rows of `records`, after the rows that wait from earlier loads, so that newer rows win.
 
-    A database that is away is no error: rows wait below `state`, and the report says how many.
+    A database that is away is not an error: rows wait below `state`, and the report counts them.
 
     Raises:
-        LoadStoppedError: more rows than `limits` allows were refused, or wait; every row taken is in the database, in
-            the spool or reported as refused, and loading the same again goes on from there.
-        ConfigurationError: the login is refused, or the table is not there or not of this layout; rows taken wait.
+        LoadStoppedError: more rows than `limits` allows were refused, or wait; every row so far is in the database, in
+            the spool or reported as refused, and loading the same records again continues from there.
+        ConfigurationError: the login is refused, or the table is not there or not of this layout; the rows so far wait.
         ShareUnavailableError: the state folder cannot be used.
     """
-    # A batch may all have to wait, so it is never larger than what may wait.
+    # A whole batch may have to wait, so it is never larger than the number of rows that may wait.
     batches = Batches(records, min(limits.batch_rows, max(limits.max_waiting, 1)), target.layout)
     loading = _Loading(target, state, limits, meanwhile=batches.make_next)
     while batch := batches.take():
@@ -71,14 +72,14 @@ def load_records(
 
 
 def send_spooled(target: DatabaseTarget, state: Path, limits: LoadLimits) -> LoadReport:
-    """Send the rows that wait for `target` from earlier loads, once each; to be called at start.
+    """Send the rows that wait for `target` from earlier loads, once each; call it at the start.
 
     Raises: as `load_records`.
     """
     elsewhere = waiting_elsewhere(state, target.key(state))
     for folder, rows in elsewhere.items():
         logging.getLogger(__name__).warning(
-            "%s: %d rows wait there for another database or table than %s, table %s; load into that one to send them",
+            "%s: %d rows wait there for another database or table than %s, table %s; a load into that table sends them",
             folder, rows, target.place, target.layout.name,
         )  # fmt: skip
     loading = _Loading(target, state, limits)
@@ -87,7 +88,7 @@ def send_spooled(target: DatabaseTarget, state: Path, limits: LoadLimits) -> Loa
 
 @dataclass(slots=True)
 class _Tally:
-    """Counts that grow while a load goes on."""
+    """The counts of a load so far."""
 
     inserted: int = 0
     updated: int = 0
@@ -168,7 +169,7 @@ class _Loading:
             self._send(segment, make_batch(records, self._target.layout), self._old, whole=whole)
 
     def _send(self, segment: Segment, batch: Batch, tally: _Tally, *, whole: bool = True) -> bool:
-        """Write a batch and forget its segment; False when the database is away, which ends all tries of this load."""
+        """Write a batch and remove its segment; False if the database is away, which ends all tries of this load."""
         if self._away:
             self._spool.keep(segment)
             return False
@@ -182,13 +183,13 @@ class _Loading:
         except ConfigurationError:
             self._spool.keep(segment)
             waiting = self._spool.waiting()
-            logging.getLogger(__name__).warning("%d rows wait in %s until that is mended", waiting, segment.path.parent)
+            logging.getLogger(__name__).warning("%d rows wait in %s until this is fixed", waiting, segment.path.parent)
             raise
         self._spool.remove(segment, whole=whole)
         return True
 
     def _write(self, batch: Batch, tally: _Tally) -> None:
-        """Write a batch; once more where the connection broke or another loader was in the way."""
+        """Write a batch; try once more if the connection broke or another loader interfered."""
         try:
             _write(batch, self._target, self._registry, tally, self._meanwhile)
         except ConnectionLostError as error:
@@ -208,7 +209,7 @@ class _Loading:
 def _write(
     batch: Batch, target: DatabaseTarget, registry: IdentifierRegistry, tally: _Tally, meanwhile: Callable[[], None]
 ) -> None:
-    """Upsert a batch in one transaction, then note whose rows stand; called with the spool's lock held."""
+    """Upsert a batch in one transaction, then register the pictures of its rows; the caller holds the spool's lock."""
     ordered, rows = batch.records, batch.rows
     keys = [row[target.layout.pk_column] for row in rows]
     registered = registry.pictures(key for key in keys if isinstance(key, str))
@@ -217,7 +218,7 @@ def _write(
         if isinstance(key, str) and registered.get(key, item.picture) != item.picture
     }  # fmt: skip
     with transaction(target) as connection:
-        # A registered picture whose row is gone (another database file, rows deleted) has nothing to stand for.
+        # A registered picture without a row (another database file, rows deleted) does not count.
         there = existing_keys(connection, target.table, sorted(contested))
         standing = {name: registered[name] for name in contested & there}
         writing: list[int] = []

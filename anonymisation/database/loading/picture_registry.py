@@ -1,8 +1,8 @@
-"""Whose row stands under each identifier: a registry beside the table, because the row does not name its picture.
+"""The registry of pictures by identifier. It is separate from the table, because a row does not name its picture.
 
-Below `<state>/identifiers/<table and database>/` one JSON Lines file per capture day, to which lines are only added;
-the last line of an identifier counts. It is read and written by whoever holds the spool's lock. Losing it loses no
-row: loading fills it again.
+`<state>/identifiers/<table and database>/` has one JSON Lines file per capture day. Lines are only appended; the last
+line of an identifier counts. Only the holder of the spool's lock reads or writes the registry. Losing it loses no row:
+loading fills it again.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from anonymisation.files.append_log import AppendLog, read_from, to_line
 from anonymisation.files.atomic import write_atomically
 
 _DAY: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}", re.ASCII)
-_DAYS_IN_MEMORY: Final = 8  # a load goes through the days one after the other
-_SLACK_LINES: Final = 1000  # a file is rewritten when more lines than this are out of date, and more than half
+_DAYS_IN_MEMORY: Final = 8  # a load processes one day after the other
+_SLACK_LINES: Final = 1000  # a file is rewritten if more lines than this, and more than half, are out of date
 
 
 class IdentifierRegistry:
@@ -29,7 +29,7 @@ class IdentifierRegistry:
         self._days: dict[str, _Day] = {}
 
     def pictures(self, identifiers: Iterable[str]) -> dict[str, str]:
-        """The pictures whose rows stand under those of `identifiers` that are known."""
+        """The picture of each known identifier of `identifiers`."""
         return {
             identifier: picture
             for day, members in _by_day(identifiers).items()
@@ -39,7 +39,7 @@ class IdentifierRegistry:
         }
 
     def claim(self, pictures: Mapping[str, str]) -> None:
-        """Note whose rows stand now: identifier → picture. What is known already is not written again."""
+        """Register the picture of each identifier (identifier → picture); unchanged entries are not written again."""
         for day, members in _by_day(pictures).items():
             known = self._day(day).read()
             changed = {name: pictures[name] for name in members if known.get(name) != pictures[name]}
@@ -55,7 +55,7 @@ class IdentifierRegistry:
 
 
 class _Day:
-    """One file, of which only what others added since the last look is read."""
+    """One file. Each read takes only the lines that others appended since the last read."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -82,12 +82,12 @@ class _Day:
         return self._pictures
 
     def append(self, pictures: Mapping[str, str]) -> None:
-        # Not worth waiting for the disk: a registry that is lost is filled again by loading.
+        # Not flushed to the disk, because loading fills a lost registry again.
         with closing(AppendLog(self._path, durable=False)) as log:
             log.extend(_entries(pictures))
 
     def _take_new(self) -> None:
-        """Read on to the end. What a killed loader tore is skipped: its row is sent again from the spool."""
+        """Read on to the end. The torn line of a killed loader is skipped: the spool sends its row again."""
         new = read_from(self._path, self._offset)
         self._offset = new.end
         self._lines += new.count

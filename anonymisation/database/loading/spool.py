@@ -1,8 +1,8 @@
-"""Rows on their way to the database, on disk before the database hears of them.
+"""The spool: rows on disk before they are sent to the database.
 
-Below `<state>/spool/<table and database>/` one JSON Lines file ("segment") per batch, named by its turn and its number
-of rows. A segment is removed when the database has committed its rows; what is there at the next start is sent then.
-Rows for another database or table lie in another folder, and wait until that one is loaded.
+`<state>/spool/<table and database>/` has one JSON Lines file ("segment") per batch. Its name is its turn and its
+number of rows. A segment is removed when the database has committed its rows. The next load sends the remaining
+segments first. Rows for another database or table are in another folder, and wait for a load into that table.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from anonymisation.database.fast_json import encode
 from anonymisation.database.loading.limits import SourceRecord
 from anonymisation.files.append_log import read_entries
 
-LOCK_TIMEOUT_SECONDS: Final = 600.0  # many loaders may queue, each for one batch
+LOCK_TIMEOUT_SECONDS: Final = 600.0  # many loaders may queue, each with one batch
 DAMAGED_SUFFIX: Final = ".damaged"
 PART_NAME: Final = ".segment.part"  # only the holder of the lock writes one
 
@@ -40,7 +40,7 @@ class Segment:
 
 
 class Spool:
-    """The spool of one table of one database; its methods are called with the lock held."""
+    """The spool of one table of one database; callers of its methods hold the lock."""
 
     def __init__(self, state: Path, key: str) -> None:
         self._folder = state / "spool" / key
@@ -66,17 +66,17 @@ class Spool:
             raise ShareUnavailableError(message) from error
 
     def segments(self) -> list[Segment]:
-        """What waits, oldest first."""
+        """The waiting segments, oldest first."""
         return _segments(self._folder)
 
     def waiting(self) -> int:
-        """How many rows wait."""
+        """The number of waiting rows."""
         return sum(segment.rows for segment in self.segments())
 
     def append(self, lines: Sequence[bytes]) -> Segment:
-        """Put a batch's `line`s into a file behind all others.
+        """Write a batch's `line`s to a file after all others.
 
-        It outlasts the process at once, a power cut only when kept.
+        The file survives the end of the process; only after `keep` it survives a power cut.
         """
         turn = max((segment.turn for segment in self.segments()), default=0) + 1
         path = self._folder / f"{turn:012d}-{len(lines)}.jsonl"
@@ -86,10 +86,10 @@ class Spool:
         return Segment(turn, len(lines), path)
 
     def keep(self, segment: Segment) -> None:
-        """Flush a segment that has to wait, so that it outlasts a power cut as well.
+        """Flush a segment that has to wait, so that it survives a power cut as well.
 
-        One that goes into the database at once need not: until the database has committed, no one was told that its
-        rows are loaded, and they are loaded again.
+        A segment that is sent at once needs no flush: before the commit its rows are not reported as loaded, and they
+        are loaded again.
         """
         for path in (segment.path, self._folder):
             _flush(path)
@@ -103,10 +103,10 @@ class Spool:
         return records, len(records) == segment.rows
 
     def remove(self, segment: Segment, *, whole: bool = True) -> None:
-        """Forget a segment whose rows are in the database; one with damaged lines is set aside, not removed."""
+        """Remove a segment whose rows are in the database; with damaged lines (`whole` False) rename it instead."""
         if whole:
             segment.path.unlink(missing_ok=True)
-        else:  # turns begin anew when nothing waits: an older one may have the name
+        else:  # turns start again at 1 when nothing waits, so an older file may have the name
             aside = segment.path.with_name(segment.path.name + DAMAGED_SUFFIX)
             number = 1
             while aside.exists():
@@ -116,12 +116,12 @@ class Spool:
 
 
 def line(item: SourceRecord) -> bytes:
-    """A record as it stands in a segment."""
+    """A record as a line of a segment."""
     return encode({"picture": item.picture, "record": item.record}) + b"\n"
 
 
 def waiting_elsewhere(state: Path, key: str) -> dict[Path, int]:
-    """Rows that wait for other tables or databases than `key`: folder → number."""
+    """The number of rows that wait for other tables or databases than `key`, by folder."""
     folders = [folder for folder in (state / "spool").glob("*") if folder.is_dir() and folder.name != key]
     counts = {folder: sum(segment.rows for segment in _segments(folder)) for folder in sorted(folders)}
     return {folder: count for folder, count in counts.items() if count}
@@ -135,7 +135,7 @@ def _segments(folder: Path) -> list[Segment]:
 
 
 def _flush(path: Path) -> None:
-    """Make a file, or the names in a folder, outlast a power cut, where the system can."""
+    """Make a file, or the names in a folder, survive a power cut, if the system supports it."""
     if os.name != "posix":
         return
     descriptor = os.open(path, os.O_RDONLY)

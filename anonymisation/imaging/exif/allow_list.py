@@ -1,7 +1,7 @@
-"""The EXIF of published pictures: an allow-list of tags, everything else is left behind.
+"""The EXIF of published pictures: an allow-list of tags.
 
-What is not in the table is not published, whatever it is. On purpose not in it, since they name or describe a person, a
-car, a computer or a single device, or hold free text or pictures: Artist, Copyright, CameraOwnerName, BodySerialNumber,
+A tag that is not in the table is not published. Left out on purpose, since they name or describe a person, a car, a
+computer or a single device, or hold free text or pictures: Artist, Copyright, CameraOwnerName, BodySerialNumber,
 LensSerialNumber, ImageUniqueID, HostComputer, Software, ImageDescription, UserComment, XPComment, XPAuthor, XPKeywords,
 XPSubject, MakerNote, SubjectArea, SubjectLocation, RelatedSoundFile, GPSSpeed and GPSTrack (how the car was driven),
 GPSSatellites, GPSDest*, GPSProcessingMethod, GPSAreaInformation; IPTC, Photoshop and XMP blocks; the thumbnails.
@@ -98,7 +98,7 @@ _SIGNED: Final = _ratios(SRATIONAL)
 
 @dataclass(frozen=True, slots=True)
 class PublishedTag:
-    """One tag that may be published: directory, number, name, and the form that its value must have."""
+    """One tag that may be published: directory, number, name, and the required form of its value."""
 
     directory: Literal["main", "exif", "gps"]
     number: int
@@ -200,22 +200,22 @@ def published_exif(
     provenance: Provenance,
     source: str = "a picture",
 ) -> bytes:
-    """The EXIF that goes into the masked picture made from the JPEG file `data`, with the mark "Exif" in front.
+    """The EXIF for the masked picture of the JPEG file `data`, with the mark "Exif" in front.
 
     `source` names the picture in the log.
 
-    The vendor's tags 40055 and 40056 are written from the two redacted XML texts (UTF-8 with a byte order mark, as the
-    vendor does), never from `data`. XPTitle is free text, but part of the vendor's form and of the record: it passes
-    where it is plain and short, and only for pictures with `image_properties`. A value that has not the form its tag
-    demands is left out. Where all is more than a segment holds, the larger vendor text is left out, then the other.
+    The vendor's tags 40055 and 40056 come from the two redacted XML texts (written as UTF-8 with a byte order mark, as
+    the vendor does), never from `data`. XPTitle is free text, but part of the vendor's form and of the record: a plain
+    and short title passes, and only for pictures with `image_properties`. A value without the required form is left
+    out. If the EXIF does not fit into one segment, the larger vendor text is left out, then the other.
 
     Raises:
-        ImageMetadataError: when `provenance` alone is more than a segment holds.
+        ImageMetadataError: the EXIF does not fit into one segment, even without the vendor texts.
     """
     tiff = exif_tiff(data) or Tiff({}, {}, {})
     main = _allowed("main", tiff.main)
     if (orientation := orientation_of(tiff.main)) != 1:
-        main[TAG_ORIENTATION] = Entry(SHORT, (orientation,))  # as it was read, so that both pictures show alike
+        main[TAG_ORIENTATION] = Entry(SHORT, (orientation,))  # as read, so that viewers turn both pictures alike
     main[TAG_IMAGE_HISTORY] = Entry(ASCII, provenance.to_json() + b"\0")
     vendor = _vendor_entries(image_properties, reflink_info)
     title = decode_xp(tiff.main[TAG_XP_TITLE].raw) if TAG_XP_TITLE in tiff.main else None

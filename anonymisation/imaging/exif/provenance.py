@@ -1,4 +1,4 @@
-"""What a masked picture says about its making: enough to rebuild the state of a folder when that is lost.
+"""The provenance of a masked picture, stored in the picture: enough to rebuild a lost state of a folder.
 
 Kept as JSON in the EXIF tag ImageHistory, whose meaning is "a record of what has been done to the image" (TIFF/EP,
 ISO 12234-2; tag number in its registry: 0x9213).
@@ -23,10 +23,10 @@ _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Provenance:
-    """From which bytes, by which version and model a masked picture was made, and how many objects it hides by label.
+    """The checksum of the original, the software's version, the model, and the number of hidden objects per label.
 
     Raises:
-        ValueError: when `source_sha256` is no SHA-256 in lower-case hex, or a count is negative.
+        ValueError: `source_sha256` is not a SHA-256 in lower-case hex, or a count is negative.
     """
 
     source_sha256: str
@@ -41,7 +41,7 @@ class Provenance:
             raise ValueError(f"expected counts of 0 or more, got {dict(self.objects)}")
 
     def to_json(self) -> bytes:
-        """The text that goes into the picture: pure ASCII, the same for equal values."""
+        """The JSON text for the picture: pure ASCII, and the same bytes for equal values."""
         content = {
             "software": _SOFTWARE,
             "source_sha256": self.source_sha256,
@@ -53,9 +53,9 @@ class Provenance:
 
 
 def exif_tiff(data: bytes) -> Tiff | None:
-    """The EXIF of a JPEG file, or of a prefix of it that holds the EXIF; None when there is none that can be read.
+    """The EXIF of a JPEG file, or of a prefix of the file that holds the EXIF; None when there is no readable EXIF.
 
-    The first readable EXIF segment counts, continued by those behind it, as cameras write EXIF beyond 64 KiB.
+    The first readable EXIF segment counts. Later EXIF segments continue it, as cameras write EXIF beyond 64 KiB.
     """
     found: list[bytes] = []
     for item in segments_of(data, header_only=True) if data.startswith(b"\xff\xd8") else ():
@@ -71,9 +71,9 @@ def exif_tiff(data: bytes) -> Tiff | None:
 
 
 def read_provenance(data: bytes) -> Provenance | None:
-    """What a masked picture says about its making; None for any other picture and for anything broken.
+    """The provenance in a masked picture; None for any other picture and for a broken one.
 
-    `data` is the file or a prefix of it: the first 128 KiB always hold it.
+    `data` is the file or a prefix: the first 128 KiB always hold the provenance.
     """
     tiff = exif_tiff(data)
     entry = tiff.main.get(TAG_IMAGE_HISTORY) if tiff else None

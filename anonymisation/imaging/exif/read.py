@@ -1,4 +1,4 @@
-"""Reading EXIF: the vendor's tags, time, position and orientation. What is published: `published_exif`, same room.
+"""Reads EXIF: the vendor's tags, time, position and orientation. For the published EXIF, see `allow_list`.
 
 Tag numbers and meanings: CIPA DC-008 (EXIF 2.32), sections 4.6.4 to 4.6.6; XPTitle: Microsoft's "Photo metadata
 policies". The vendor keeps its two XML documents under unassigned numbers of the main directory.
@@ -34,7 +34,7 @@ __all__ = [
     "read_provenance",
 ]
 
-# Date, fraction and offset of one moment, in the order in which they count as the time of exposure.
+# Tags of date, fraction and offset; the first valid date is the time of exposure.
 _TIMES: Final = (
     (0x9003, 0x9291, 0x9011),  # DateTimeOriginal
     (0x9004, 0x9292, 0x9012),  # DateTimeDigitized
@@ -47,10 +47,10 @@ _ALTITUDES: Final = (-11_000.0, 100_000.0)  # from the deepest sea to the edge o
 
 @dataclass(frozen=True, slots=True)
 class ExifTags:
-    """What records and published EXIF are made from; every value None when absent or nonsense."""
+    """The EXIF values that records use; a value is None when it is absent or invalid."""
 
     present: bool
-    """The picture carries EXIF that could be read."""
+    """Whether the picture has readable EXIF."""
     image_properties: bytes | None = None
     """Tag 40055, raw bytes: XML in UTF-8, mostly with a byte order mark."""
     reflink_info: bytes | None = None
@@ -58,15 +58,15 @@ class ExifTags:
     xp_title: str | None = None
     """Tag 40091, from UTF-16-LE, without byte order mark and trailing NULs."""
     orientation: int = 1
-    """1 to 8 as EXIF counts; 1 when absent or nonsense."""
+    """EXIF orientation, 1 to 8; 1 when absent or invalid."""
     taken: datetime | None = None
-    """Original, else digitised, else file time; with time zone only if an offset tag says so."""
+    """DateTimeOriginal, else DateTimeDigitized, else DateTime; with a time zone only if an offset tag gives one."""
     latitude: float | None = None
     """Degrees, WGS 84, north positive."""
     longitude: float | None = None
-    """Degrees, WGS 84, east positive. Exactly 0, 0 counts as no position: receivers without a fix write it."""
+    """Degrees, WGS 84, east positive. The position 0, 0 counts as None: receivers without a fix write it."""
     altitude: float | None = None
-    """Metres above the sea."""
+    """Metres above sea level."""
     heading: float | None = None
     """Direction of view in degrees, 0 to below 360."""
 
@@ -78,12 +78,12 @@ class ExifTags:
 def read_exif(data: bytes, *, source: str = "a picture") -> ExifTags:
     """Read the EXIF of a JPEG file given as bytes; `source` names it in the log.
 
-    Broken EXIF never raises: a warning, and `present` False.
+    Broken EXIF never raises: a warning is logged, and `present` is False.
     """
     tiff = exif_tiff(data)
     if tiff is None:
         if EXIF_MARK in data[: 1 << 16]:
-            logging.getLogger(__name__).warning("%s: its EXIF cannot be read and counts as absent", source)
+            logging.getLogger(__name__).warning("%s: its EXIF cannot be read; it is treated as absent", source)
         return ExifTags(present=False)
     latitude, longitude = _position(tiff.gps)
     return ExifTags(
@@ -110,7 +110,7 @@ def _text(directory: Directory, tag: int) -> str:
 
 
 def _taken(tiff: Tiff) -> datetime | None:
-    both = {**tiff.main, **tiff.exif}  # some writers put the dates of the one directory into the other
+    both = {**tiff.main, **tiff.exif}  # some writers put the dates into the wrong directory
     for date, fraction, offset in _TIMES:
         moment = _moment(_text(both, date), _text(both, fraction), _text(both, offset))
         if moment is not None:

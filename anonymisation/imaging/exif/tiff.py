@@ -1,4 +1,4 @@
-"""Entries of a TIFF structure, the inside of EXIF: a reader that survives anything and a writer for three directories.
+"""The TIFF structure inside EXIF: a reader that accepts any broken data, and a writer for three directories.
 
 Layout and type numbers: TIFF 6.0 (1992), section 2; the two inner directories: CIPA DC-008 (EXIF 2.32), section 4.6.3.
 """
@@ -37,12 +37,12 @@ class Entry:
 
     @property
     def raw(self) -> bytes | None:
-        """The value where it is made of bytes."""
+        """The value if it consists of bytes, else None."""
         return self.value if isinstance(self.value, bytes) else None
 
     @property
     def text(self) -> str | None:
-        """The value as text up to its first NUL, spaces around it cut; None where it is no ASCII."""
+        """The value as text up to its first NUL, stripped of outer spaces; None where it is not ASCII."""
         if not isinstance(self.value, bytes):
             return None
         try:
@@ -52,14 +52,14 @@ class Entry:
 
     @property
     def numbers(self) -> tuple[Number, ...]:
-        """Whole or real numbers, a BYTE being one as well; empty for rationals and text."""
+        """Whole or real numbers, BYTE included; empty for rationals and text."""
         if isinstance(self.value, bytes):
             return tuple(self.value) if self.kind == BYTE else ()
         return tuple(v for v in self.value if not isinstance(v, tuple))
 
     @property
     def ratios(self) -> tuple[tuple[int, int], ...]:
-        """Numerator and denominator of each rational; empty for anything else."""
+        """Numerator and denominator of each rational; empty for other types."""
         return () if isinstance(self.value, bytes) else tuple(v for v in self.value if isinstance(v, tuple))
 
 
@@ -76,9 +76,9 @@ class Tiff:
 
 
 def read_tiff(data: bytes) -> Tiff | None:
-    """Read what can be read of a TIFF structure; None when it has no readable main directory.
+    """Read the readable entries of a TIFF structure; None without a readable main directory.
 
-    Entries that lie outside the data or have an unknown type are left out; nothing is ever raised for broken data.
+    Entries outside the data and entries of an unknown type are left out. Broken data never raises.
     """
     order: Literal["<", ">"]
     if data[:4] == b"II*\0":
@@ -130,10 +130,10 @@ def _read_entry(data: bytes, field: int, kind: int, count: int, order: str) -> E
 
 
 def write_tiff(tiff: Tiff) -> bytes:
-    """Encode the directories, big-endian, entries in the order of their tags as TIFF asks for."""
+    """Encode the directories, big-endian, with entries in the order of their tags, as TIFF requires."""
     main = dict(tiff.main)
     inner = {tag: part for tag, part in ((EXIF_DIRECTORY, tiff.exif), (GPS_DIRECTORY, tiff.gps)) if part}
-    main.update(dict.fromkeys(inner, Entry(LONG, (0,))))  # same size as the real offsets, known once main is laid out
+    main.update(dict.fromkeys(inner, Entry(LONG, (0,))))  # placeholders; real offsets take the same room
     offset = 8 + len(_encode_directory(main, 8))
     parts: list[bytes] = []
     for tag, directory in inner.items():
@@ -164,6 +164,6 @@ def _encode_value(entry: Entry) -> tuple[int, bytes]:
 
 
 def orientation_of(main: Directory) -> int:
-    """The EXIF orientation, 1 to 8; 1 when it is absent or nonsense. Of several numbers the first counts."""
+    """The EXIF orientation, 1 to 8; 1 when it is absent or invalid. Of several numbers, the first counts."""
     numbers = main[TAG_ORIENTATION].numbers if TAG_ORIENTATION in main else ()
     return int(numbers[0]) if numbers and numbers[0] in range(1, 9) else 1

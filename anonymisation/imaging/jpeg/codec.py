@@ -1,7 +1,7 @@
-"""Reading and writing JPEG pictures: strict where pixels could be damaged, lenient where only wrapping is.
+"""Reads and writes JPEG pictures: strict about damage to pixels, lenient about damage around them.
 
-Coordinates: arrays are (height, width, channels), rows from the top, as the file stores them; what a viewer shows after
-obeying the EXIF orientation is `to_upright`.
+Coordinates: arrays are (height, width, channels), rows from the top, as the file stores them. `to_upright` turns an
+array as a viewer does after reading the EXIF orientation.
 """
 
 from __future__ import annotations
@@ -41,21 +41,21 @@ _SAMPLINGS: Final[dict[tuple[int, int], Sampling]] = {(2, 1): "4:2:2", (2, 2): "
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Frame:
-    """A decoded picture, and how its file stored it."""
+    """A decoded picture, and the form of its file."""
 
     pixels: NDArray[np.uint8]
     """(height, width, 3) RGB as stored, EXIF orientation not applied; read-only. Gray comes as three equal channels."""
     colour: Colour
     """gray, YCbCr, RGB, or any of the four-channel forms (CMYK, YCCK)."""
     quantisation: tuple[tuple[int, ...], ...]
-    """A table of 64 steps per component, row by row; the last ones left out where they repeat the one before. For CMYK
-    half the file's steps."""
+    """One table of 64 steps per component, row by row; tables at the end that repeat the table before are left out.
+    For CMYK, half the file's steps."""
     sampling: Sampling
-    """Chroma subsampling; where the file has none that can be written again, the finest."""
+    """Chroma subsampling; the finest where the encoder cannot write the file's own."""
     icc_profile: bytes | None
-    """Colour profile for the pixels, reduced to its colour tags; None for CMYK, which is converted to sRGB."""
+    """Colour profile of the pixels, reduced to its colour tags; None for CMYK, which is converted to sRGB."""
     coded: JpegStructure | None = None
-    """The picture as it is coded, without its metadata; None where the file is not at hand."""
+    """The coded picture without its metadata; None where the file is not available."""
 
     def __post_init__(self) -> None:
         if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:
@@ -63,7 +63,7 @@ class Frame:
         self.pixels.setflags(write=False)
 
     def yield_pixels(self) -> NDArray[np.uint8]:
-        """The pixels themselves, writable: for whom needs the picture as it was no longer, and spares a copy."""
+        """The pixels, now writable, without a copy. For callers that do not need the original pixels any more."""
         self.pixels.setflags(write=True)
         return self.pixels
 
@@ -75,12 +75,12 @@ def decode_jpeg(data: bytes, *, source: str = "a picture") -> Frame:
 
     Raises:
         UnreadableImageError: not a JPEG, truncated, anything the decoder warns about, more than `MAX_PIXELS` pixels, or
-            a process that is not supported (lossless, 12 bits). The message says which; the caller knows the file.
+            an unsupported process (lossless, 12 bits). The message gives the reason, and not the file's name.
     """
     structure = read_structure(data)
     if structure.leftovers:
         logging.getLogger(__name__).info(
-            "%s: %d bytes beside the picture itself are ignored", source, structure.leftovers
+            "%s: %d bytes outside the picture data are ignored", source, structure.leftovers
         )
     profile = profile_of(structure.metadata)
     pixels, decoded = decode_pixels(structure, profile)
@@ -105,7 +105,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A JPEG file; where its blocks were to be kept and could not be, `anew` says why all of it was encoded anew."""
+    """A JPEG file. `anew` is the reason why the whole picture was encoded again although its blocks should be kept."""
 
     data: bytes
     anew: str | None = None
@@ -122,16 +122,16 @@ def encode_jpeg(
 ) -> Encoded:
     """Encode `pixels`, (H, W, 3) RGB of the same size as `like.pixels`, as a baseline JPEG file.
 
-    "keep" with a `mask` (H, W), outside of which `pixels` are those of `like`, keeps the coefficients of every block
-    that the mask does not touch. Where the original's form does not allow it, the result says so, and the log names
-    `source`; the picture is then encoded as without a mask: with the quantisation tables and chroma subsampling of
-    `like`. 1 to 100 is the usual JPEG quality with the same subsampling. A gray original stays single-channel where
-    `pixels` are gray. `exif` begins with the mark "Exif". Nothing else of the original is written, except its colour
-    profile where it still fits.
+    Quality "keep" with a `mask` (H, W) keeps the coefficients of every block that the mask does not touch; outside the
+    mask, `pixels` must equal those of `like`. If the original's form does not allow this, the result and the log say
+    so, and the picture is encoded as without a mask. "keep" without a mask uses the quantisation tables and chroma
+    subsampling of `like`. 1 to 100 is the usual JPEG quality, with the same subsampling. A gray original stays
+    single-channel where `pixels` are gray. `exif` begins with the mark "Exif". Of the original's metadata, only the
+    colour profile is written, where it still fits. `source` names the picture in the log.
 
     Raises:
-        ImageWriteError: wrong shape or type, or an encoder that fails.
-        ValueError: a quality outside 1 to 100.
+        ImageWriteError: wrong shape or type, or the encoder fails.
+        ValueError: the quality is not 1 to 100.
     """
     if quality != "keep" and not 1 <= quality <= 100:
         raise ValueError(f"quality: expected 1 to 100 or 'keep', got {quality}")
@@ -150,7 +150,7 @@ def encode_jpeg(
         try:
             return Encoded(keep_untouched(pixels, mask, like.coded, metadata))
         except BlocksUnusableError as error:
-            message = "%s: encoded anew as a whole, not only where it is masked: %s"
+            message = "%s: the whole picture is encoded again, not only its masked blocks: %s"
             logging.getLogger(__name__).warning(message, source, error)
             return Encoded(_encode_whole(pixels, like, quality, exif), str(error))
     return Encoded(_encode_whole(pixels, like, quality, exif))
@@ -178,7 +178,7 @@ def _encode_whole(pixels: NDArray[np.uint8], like: Frame, quality: int | Literal
 
 
 def to_upright(pixels: NDArray[Scalar], orientation: int) -> NDArray[Scalar]:
-    """Turn an array (H, W) or (H, W, C) from stored to upright: what a viewer shows for EXIF orientation 1 to 8.
+    """Turn an array (H, W) or (H, W, C) from stored to upright, as a viewer does for EXIF orientation 1 to 8.
 
     Meaning of the numbers: CIPA DC-008 (EXIF 2.32), section 4.6.4, tag 274.
     """

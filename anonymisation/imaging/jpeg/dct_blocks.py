@@ -1,9 +1,9 @@
-"""Which 8 × 8 blocks of a JPEG file a mask touches, and what stands in them once the picture is redacted.
+"""The 8 × 8 blocks of a JPEG file that a mask touches, and their coefficients after redaction.
 
-A block belongs to one colour component. Where a component is subsampled its block stands for more of the picture, for
-16 × 16 pixels with the chroma of 4:2:0; it is touched where any of these is masked. So nothing that was made from a
-masked pixel is left: an encoder averages a chroma sample from the pixels below it and no others. What a decoder takes
-from the neighbouring block to smooth the chroma along the edge was made from pixels that are shown anyway.
+A block belongs to one colour component. A block of a subsampled component covers more of the picture, such as 16 × 16
+pixels for the chroma of 4:2:0. A mask touches the block if it covers any of these pixels. So no sample made from a
+masked pixel remains: an encoder averages a chroma sample only from the pixels that the sample covers. Some decoders
+smooth chroma with samples of the neighbouring block; these were made from shown pixels only.
 
 Formulas: ITU-T T.81, A.1.1 (sizes of components), A.3.3 (transform), A.3.4 (quantisation); colours: JFIF 1.02, which
 takes them from ITU-R BT.601.
@@ -23,7 +23,7 @@ from anonymisation.imaging.jpeg.libjpeg import GREATEST, Blocks, Grid
 from anonymisation.imaging.jpeg.segments import JpegStructure
 
 _SIDE: Final = 8
-_PIXELS_AT_ONCE: Final = 1 << 17  # bounds memory, and stays in the cache
+_PIXELS_AT_ONCE: Final = 1 << 17  # limits memory, and fits the cache
 _CENTRE: Final = 128  # samples are centred on zero before the transform
 _FREQUENCIES: Final = np.arange(_SIDE)[:, None]
 _COSINES: Final = np.cos((2 * np.arange(_SIDE) + 1) * _FREQUENCIES * np.pi / 16) * np.where(
@@ -41,16 +41,16 @@ class _Units:
     wide: int
 
     def parts(self) -> Iterator[slice]:
-        """All of them, so many at once that their pixels stay in the cache."""
+        """All units, in parts whose pixels fit the cache."""
         step = max(1, _PIXELS_AT_ONCE // (_SIDE * _SIDE * self.high * self.wide))
         return (slice(start, start + step) for start in range(0, len(self.rows), step))
 
 
 @dataclass(frozen=True, slots=True)
 class _Share:
-    """What a component has of each coded unit: rows and columns of blocks, a sample for `down` × `across` pixels.
+    """A component's part of each coded unit: rows and columns of blocks, and one sample per `down` × `across` pixels.
 
-    Decoders refuse files in which these are no whole numbers.
+    Decoders refuse files in which these are not whole numbers.
     """
 
     rows: int
@@ -86,10 +86,10 @@ def redacted_blocks(
     """The blocks of each component that `mask` touches, made from the redacted `pixels`.
 
     Args:
-        pixels: (H, W, 3) RGB, redacted where `mask` is set and as they were decoded elsewhere. Of a gray picture the
+        pixels: (H, W, 3) RGB, redacted where `mask` is set, and as decoded elsewhere. For a gray picture, only the
             first channel counts.
-        mask: (H, W).
-        structure: of the original; gray, YCbCr or RGB.
+        mask: (H, W), True where the picture is hidden.
+        structure: the original's structure; gray, YCbCr or RGB.
         tables: the quantisation table of each component, 64 steps row by row.
     """
     cells = _cells(mask)
@@ -117,7 +117,7 @@ def _greatest_factors(structure: JpegStructure) -> tuple[int, int]:
 
 
 def _cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which squares of 8 × 8 pixels, from the upper left corner, hold a masked pixel."""
+    """The squares of 8 × 8 pixels, from the upper left corner, that contain a masked pixel."""
     height, width = mask.shape
     rows, columns = -(-height // _SIDE), -(-width // _SIDE)
     if (height, width) != (_SIDE * rows, _SIDE * columns):
@@ -129,7 +129,7 @@ def _cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
 
 
 def _coarser(cells: NDArray[np.bool_], down: int, across: int) -> NDArray[np.bool_]:
-    """Which groups of `down` × `across` cells hold a set one."""
+    """The groups of `down` × `across` cells that contain a set cell."""
     if (down, across) == (1, 1):
         return cells
     rows, columns = -(-cells.shape[0] // down), -(-cells.shape[1] // across)
@@ -143,7 +143,7 @@ def _coarser(cells: NDArray[np.bool_], down: int, across: int) -> NDArray[np.boo
 
 
 def _hits(cells: NDArray[np.bool_], units: _Units, share: _Share, grid: Grid) -> NDArray[np.bool_]:
-    """(n, rows, columns): which blocks of the units hold a set cell; those that only fill up units hold none."""
+    """(n, rows, columns): the blocks of the units that contain a set cell; blocks that only fill up units never do."""
     touched = _coarser(cells, share.down, share.across)[: grid.rows, : grid.columns]
     rows, columns = share.places(units)
     inside = (rows < touched.shape[0]) & (columns < touched.shape[1])
@@ -153,7 +153,7 @@ def _hits(cells: NDArray[np.bool_], units: _Units, share: _Share, grid: Grid) ->
 
 
 def _colours(pixels: NDArray[np.uint8], units: _Units, part: slice) -> NDArray[np.uint8]:
-    """(n, 8 · high, 8 · wide, 3): the pixels of the units; the picture's last row and column go on beyond its edge."""
+    """(n, 8 · high, 8 · wide, 3): pixels of the units; beyond the picture's edge, the last row or column repeats."""
     rows, columns = units.rows[part], units.columns[part]
     high, wide = _SIDE * units.high, _SIDE * units.wide
     whole = (pixels.shape[0] // high, pixels.shape[1] // wide)
@@ -162,19 +162,19 @@ def _colours(pixels: NDArray[np.uint8], units: _Units, part: slice) -> NDArray[n
     every = pixels[: whole[0] * high, : whole[1] * wide].reshape(whole[0], high, whole[1], wide, 3).swapaxes(1, 2)
     found[inside] = every[rows[inside], columns[inside]]
     below = np.minimum(rows[~inside, None] * high + np.arange(high), pixels.shape[0] - 1)
-    beside = np.minimum(columns[~inside, None] * wide + np.arange(wide), pixels.shape[1] - 1)
-    found[~inside] = pixels[below[:, :, None], beside[:, None, :]]
+    across = np.minimum(columns[~inside, None] * wide + np.arange(wide), pixels.shape[1] - 1)
+    found[~inside] = pixels[below[:, :, None], across[:, None, :]]
     return found
 
 
 def _planes(colours: NDArray[np.uint8], colour: str) -> Sequence[NDArray[np.uint8]]:
     """The components of (n, h, w, 3) RGB at full size, each (n, h, w), rounded as encoders do it."""
-    import cv2  # here, since most who read pictures never redact any
+    import cv2  # imported here, since most readers of pictures never redact
 
     number, high, wide, _ = colours.shape
     if colour == "gray":
         return [np.ascontiguousarray(colours[..., 0])]
-    flat = colours.reshape(number, high * wide, 3)  # long rows: each costs OpenCV something
+    flat = colours.reshape(number, high * wide, 3)  # long rows: OpenCV has a cost per row
     if colour == "ycc":
         flat = np.asarray(cv2.cvtColor(flat, cv2.COLOR_RGB2YCrCb), np.uint8)
     first, second, third = (np.asarray(plane, np.uint8).reshape(number, high, wide) for plane in cv2.split(flat))
@@ -182,7 +182,7 @@ def _planes(colours: NDArray[np.uint8], colour: str) -> Sequence[NDArray[np.uint
 
 
 def _blocks(plane: NDArray[np.uint8], share: _Share) -> NDArray[np.uint8]:
-    """(m, 64): the samples of the blocks of one component, unit by unit, from its plane of full size (n, h, w)."""
+    """(m, 64): the samples of one component's blocks, unit by unit, from its plane of full size (n, h, w)."""
     number, high, wide = plane.shape
     if (share.down, share.across) != (1, 1):
         import cv2  # see above
@@ -195,12 +195,12 @@ def _blocks(plane: NDArray[np.uint8], share: _Share) -> NDArray[np.uint8]:
 
 
 def _steps(table: NDArray[np.int64]) -> NDArray[np.float32]:
-    """(64, 64): from the samples of a block to its coefficients in steps of the table."""
+    """(64, 64): the matrix from the samples of a block to its coefficients, in steps of the table."""
     return np.ascontiguousarray((np.kron(_COSINES, _COSINES) / table[:, None]).T, np.float32)
 
 
 def _quantised(samples: NDArray[np.uint8], steps: NDArray[np.float32]) -> NDArray[np.int16]:
-    """(n, 64) coefficients of blocks (n, 64)."""
+    """(n, 64): the coefficients of blocks of samples (n, 64)."""
     values = product_in_pieces(samples.astype(np.float32) - _CENTRE, steps)
     np.rint(values, out=values)
     return np.clip(values, -GREATEST, GREATEST, out=values).astype(np.int16)

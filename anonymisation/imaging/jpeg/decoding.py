@@ -1,8 +1,8 @@
-"""From the cleaned stream of a JPEG file to RGB pixels, refusing every stream that its decoder has doubts about.
+"""Decodes the cleaned stream of a JPEG file to RGB pixels. Every stream with a decoder warning is refused.
 
-libjpeg-turbo (through simplejpeg) stops at its first warning. Its interface does not know the rarer forms of
-subsampling; those are decoded by Pillow, which never warns, so their restart markers are counted here, and libjpeg is
-asked for its doubts once more.
+libjpeg-turbo (through simplejpeg) stops at its first warning. Its interface does not support rare forms of subsampling.
+Pillow decodes these, but never warns. So this module counts their restart markers, and reads the warnings from libjpeg
+directly.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _PILLOW_ERRORS: Final = (OSError, SyntaxError, ValueError, struct.error, IndexEr
 
 
 def decode_pixels(structure: JpegStructure, profile: bytes | None) -> tuple[NDArray[np.uint8], JpegStructure]:
-    """(H, W, 3) RGB as stored, and the structure that decodes to them: the given one, or one rid of padding.
+    """Pixels (H, W, 3) RGB as stored, and the structure that decodes to them: the given one, or one without padding.
 
-    `profile` is the ICC profile of the file, needed for CMYK alone.
+    `profile` is the ICC profile of the file; only CMYK needs it.
 
     Raises:
-        UnreadableImageError: with the decoder's own words.
+        UnreadableImageError: the decoder warns or fails; the message quotes the decoder.
     """
     stream = structure.stream()
     form = "CMYK" if structure.colour == "cmyk" else "RGB"
@@ -72,23 +72,23 @@ def _with_pillow(stream: bytes, profile: bytes | None) -> NDArray[np.uint8]:
 
 
 def _from_cmyk(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """To sRGB by the picture's own profile where it has a usable one, else as red = (1 - cyan) · (1 - black) and so on.
+    """Convert to sRGB by the picture's own profile if it is usable, else by red = (1 - cyan) · (1 - black) and so on.
 
-    Pillow has turned Adobe's inverted CMYK round by then.
+    Pillow has already inverted Adobe's inverted CMYK.
     """
     if profile is not None and profile[16:20] == b"CMYK":
         try:
             source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
             converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
         except (ImageCms.PyCMSError, OSError):
-            converted = None  # a broken profile costs a little colour, not the picture
+            converted = None  # a broken profile changes the colours a little; the picture is still usable
         if converted is not None:
             return converted
     return picture.convert("RGB")
 
 
 def _check_restarts(structure: JpegStructure) -> None:
-    """Refuse a single-scan stream whose restart markers are not all there, each in its turn."""
+    """Refuse a single-scan stream whose restart markers are incomplete or out of order."""
     scans = [segment.scan for segment in structure.segments if segment.marker == SOS]
     interval = _restart_interval(structure)
     if len(scans) != 1:
@@ -98,11 +98,11 @@ def _check_restarts(structure: JpegStructure) -> None:
     expected = (units - 1) // interval if interval else 0
     found = [marker[1] & 7 for marker in _RESTART.findall(scans[0])]
     if found != [number % 8 for number in range(expected)]:
-        raise UnreadableImageError(f"corrupt picture data: {len(found)} restart markers, expected {expected} in turn")
+        raise UnreadableImageError(f"corrupt picture data: {len(found)} restart markers, expected {expected} in order")
 
 
 def _check_warnings(stream: bytes) -> None:
-    """Refuse what libjpeg warns of; asked when Pillow has decoded it, so that libjpeg itself meets no error."""
+    """Refuse a stream with libjpeg warnings. Called after Pillow decoded the stream, so that libjpeg meets no error."""
     try:
         found = decoder_warnings(stream)
     except BlocksUnusableError as error:
@@ -126,11 +126,11 @@ def _unit(structure: JpegStructure) -> tuple[int, int]:
 def _without_padding(structure: JpegStructure, warning: str) -> JpegStructure:
     """Remove whole bytes of padding, all ones, that some cameras write before a restart marker.
 
-    Such bytes look like data too many, as do damaged intervals. So an interval that ends in such bytes is decoded alone
-    without them: they are padding where the decoder does not miss them.
+    The decoder reports such bytes as extra data, as it does for damaged intervals. So an interval that ends in such
+    bytes is decoded alone without them. If it decodes without a warning, the bytes are padding.
 
     Raises:
-        UnreadableImageError: where that does not explain the decoder's `warning`.
+        UnreadableImageError: padding does not explain the decoder's `warning`.
     """
     refused = UnreadableImageError(f"truncated or corrupt picture data: {warning}")
     interval = _restart_interval(structure)
@@ -139,7 +139,7 @@ def _without_padding(structure: JpegStructure, warning: str) -> JpegStructure:
         raise refused
     parts = re.split(rb"(\xff[\xd0-\xd7])", scans[0].scan)
     trimmed = list(parts)
-    for index in range(0, len(parts) - 1, 2):  # the last interval ends at no restart marker
+    for index in range(0, len(parts) - 1, 2):  # no restart marker follows the last interval
         shorter = _PADDING.sub(b"", parts[index])
         if shorter != parts[index] and _decodes_alone(structure, shorter, interval):
             trimmed[index] = shorter
@@ -149,7 +149,7 @@ def _without_padding(structure: JpegStructure, warning: str) -> JpegStructure:
 
 
 def _decodes_alone(structure: JpegStructure, coded: bytes, interval: int) -> bool:
-    """Whether one restart interval, set twice into a picture of its own, lacks nothing."""
+    """Whether one restart interval, put twice into a picture of its own, decodes completely."""
     wide, high = _unit(structure)
     if wide * interval > 0xFFFF:
         return False

@@ -1,6 +1,4 @@
-"""A redacted picture as a JPEG file in which every block that no mask touches is the original's, coefficient by
-coefficient: nothing is decoded and encoded again but what had to change.
-"""
+"""Encodes a redacted picture as a JPEG file that keeps the coefficients of every block that no mask touches."""
 
 from __future__ import annotations
 
@@ -14,7 +12,7 @@ from anonymisation.imaging.jpeg.dct_blocks import grids_of, redacted_blocks
 from anonymisation.imaging.jpeg.libjpeg import BlocksUnusableError, replace_blocks
 from anonymisation.imaging.jpeg.segments import ADOBE_RGB, APP0, DHT, DQT, JFIF, JpegStructure
 
-# Order of a quantisation table in a file (ITU-T T.81, figure A.6): diagonal by diagonal, turning each time.
+# Zigzag order of a quantisation table in a file (ITU-T T.81, figure A.6).
 _ZIGZAG: Final = sorted(range(64), key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8))
 _MOST_BLOCKS: Final = 10  # of a coded unit, where a scan holds several components (ITU-T T.81, B.2.3)
 _ALL_SYMBOLS: Final = 162  # of a Huffman table for AC coefficients that lacks none, as the standard ones
@@ -23,34 +21,34 @@ _ALL_SYMBOLS: Final = 162  # of a Huffman table for AC coefficients that lacks n
 def keep_untouched(
     pixels: NDArray[np.uint8], mask: NDArray[np.bool_], structure: JpegStructure, metadata: bytes
 ) -> bytes:
-    """Encode `pixels` with the blocks of the original wherever `mask` leaves them alone, as a baseline JPEG file.
+    """Encode `pixels` as a baseline JPEG file, with the original's blocks wherever `mask` does not touch them.
 
     Args:
-        pixels: (H, W, 3) RGB, as they were decoded wherever `mask` is not set.
-        mask: (H, W), what has been redacted.
-        structure: the original, which decodes without complaint.
-        metadata: segments to write; none of the original's are.
+        pixels: (H, W, 3) RGB, as decoded wherever `mask` is not set.
+        mask: (H, W), True where the picture is redacted.
+        structure: the original, which decodes without a warning.
+        metadata: encoded segments to write; the original's metadata is not written.
 
     Raises:
-        BlocksUnusableError: the file's form does not allow it; the message says why.
+        BlocksUnusableError: the form of the file does not allow this; the message gives the reason.
     """
     if structure.colour == "cmyk":
         raise BlocksUnusableError("its four-channel colours are converted")
-    if not structure.is_complete:  # a decoder smooths what is missing: blocks would show more than was looked at
-        raise BlocksUnusableError("its scans end before all of the detail")
-    # Asked before libjpeg is, whose errors cost a thread each and end its use after a few.
+    if not structure.is_complete:  # decoders smooth missing detail: the blocks would show more than the model saw
+        raise BlocksUnusableError("its scans do not hold all of the detail")
+    # Checked before libjpeg is called: each libjpeg error costs a thread, and a few errors end its use.
     if len(structure.components) > 1 and sum(c.horizontal * c.vertical for c in structure.components) > _MOST_BLOCKS:
         raise BlocksUnusableError("its coded units would be too large for one scan")
     if structure.colour == "gray" and not is_gray(pixels):
         raise BlocksUnusableError("its single channel cannot hold colours")
     tables = quantisation_tables(structure)
     if tables is None:
-        raise BlocksUnusableError("its quantisation tables change on the way")
+        raise BlocksUnusableError("its quantisation tables change within the file")
     try:
         steps = [np.array(tables[component.table]) for component in structure.components]
     except KeyError as error:
         raise BlocksUnusableError(f"quantisation table {error} is missing") from None
-    if any((table == 0).any() for table in steps):  # decoders take them, and encoders write 1 in their place
+    if any((table == 0).any() for table in steps):  # decoders accept these, and encoders write 1 instead
         raise BlocksUnusableError("its quantisation tables hold steps of 0")
     blocks = redacted_blocks(pixels, mask, structure, steps)
     coded = replace_blocks(structure.stream(), grids_of(structure), blocks, optimise=_has_tables_of_its_own(structure))
@@ -64,7 +62,7 @@ def is_gray(pixels: NDArray[np.uint8]) -> bool:
 
 
 def quantisation_tables(structure: JpegStructure) -> Mapping[int, tuple[int, ...]] | None:
-    """Quantisation tables by number, 64 steps row by row (ITU-T T.81, B.2.4.1); None where one is defined anew."""
+    """Quantisation tables by number, 64 steps row by row (ITU-T T.81, B.2.4.1); None where one is redefined."""
     tables: dict[int, tuple[int, ...]] = {}
     for number, table in quantisation_definitions(structure):
         if tables.setdefault(number, table) != table:
@@ -88,7 +86,7 @@ def quantisation_definitions(structure: JpegStructure) -> list[tuple[int, tuple[
 
 
 def _has_tables_of_its_own(structure: JpegStructure) -> bool:
-    """Whether the Huffman tables were made for this picture: such tables lack the codes it does not need."""
+    """Whether the Huffman tables were made for this picture: such tables lack the codes that the picture never uses."""
     for segment in structure.segments:
         rest = segment.payload if segment.marker == DHT else b""
         while len(rest) > 16:
@@ -100,7 +98,7 @@ def _has_tables_of_its_own(structure: JpegStructure) -> bool:
 
 
 def _tables_start(coded: bytes) -> int:
-    """Where the first segment begins that is not an APPn segment."""
+    """The position of the first segment that is not an APPn segment."""
     position = 2
     while APP0 <= coded[position + 1] <= APP0 + 15:
         position += 2 + int.from_bytes(coded[position + 2 : position + 4], "big")

@@ -1,13 +1,13 @@
-"""Coefficients of a JPEG file through libjpeg: read, some blocks replaced, and written to a new file.
+"""Reads the coefficients of a JPEG file through libjpeg, replaces some blocks, and writes a new file.
 
-The library is the libjpeg-turbo that Pillow's own wheels carry and keep up to date; nothing else is installed for it.
-Its interface of version 6.2 has stood since 1998. It is called by ctypes; the library itself refuses structures of
-another size than its own, and of those structures only what is named below is touched.
+The library is the libjpeg-turbo inside Pillow's own wheels; no further package is needed. Its interface, version 6.2,
+is stable since 1998. This module calls it through ctypes. The library refuses structures of another size than its own,
+and this module uses only the fields that are named below.
 
-An error handler of libjpeg must not return, and Python cannot jump out of it as C would. So each file is worked on in a
-thread of its own; where libjpeg reports an error, the handler frees its memory, hands the message over, and lets that
-thread sleep until the process ends. There is no such error for a file that has been decoded without complaint, short of
-values that no encoder writes; after MAX_ERRORS of them the library is not used any more.
+An error handler of libjpeg must not return, and Python cannot jump out of it as C does. So each file has a thread of
+its own. On an error, the handler frees libjpeg's memory, passes the message on, and lets the thread sleep until the
+process ends. A file that decodes without a warning causes no such error, except with values that no encoder writes.
+After MAX_ERRORS errors the library is not used any more.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ from anonymisation.imaging.jpeg import proof
 
 T = TypeVar("T")
 MAX_ERRORS: Final = 16
-GREATEST: Final = 1023  # ten bits: the greatest coefficient for which baseline files have codes (ITU-T T.81, table F.2)
+GREATEST: Final = 1023  # ten bits: the greatest coefficient that baseline files can code (ITU-T T.81, table F.2)
 _VERSION: Final = 62  # JPEG_LIB_VERSION of the interface
 _BLOCK_BYTES: Final = 128  # 64 coefficients of 16 bits
-_CHECKED_AT_ONCE: Final = 1 << 16  # coefficients: looked at twice, they stay in the cache
+_CHECKED_AT_ONCE: Final = 1 << 16  # coefficients: they are read twice, and fit the cache
 _MESSAGE_BYTES: Final = 200  # JMSG_LENGTH_MAX
 _WARNING: Final = -1  # level of a warning; greater ones are traces
 _ACCESS: Final = ctypes.CFUNCTYPE(ctypes.POINTER(c_void_p), c_void_p, c_void_p, c_uint, c_uint, c_int)
@@ -45,12 +45,12 @@ _ON_MESSAGE: Final = ctypes.CFUNCTYPE(None, c_void_p, c_int)
 
 
 class BlocksUnusableError(ImageWriteError):
-    """The blocks of this file cannot be carried over; the picture can still be encoded as a whole."""
+    """The blocks of this file cannot be kept; the picture can still be encoded as a whole."""
 
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """How many rows and columns of 8 × 8 blocks a component has, those that only fill up coded units left out."""
+    """The number of rows and columns of 8 × 8 blocks of a component, without blocks that only fill up coded units."""
 
     rows: int
     columns: int
@@ -83,19 +83,19 @@ class Blocks:
 
 
 def replace_blocks(stream: bytes, grids: Sequence[Grid], blocks: Sequence[Blocks], *, optimise: bool) -> bytes:
-    """A baseline JPEG file with the coefficients of the file `stream`, but for `blocks`; neither has metadata.
+    """A baseline JPEG file with the coefficients of the file `stream`, except those of `blocks`; without metadata.
 
-    Blocks that only fill up coded units at the right and lower edge, which no viewer shows, are not carried over.
+    Blocks that only fill up coded units at the right and lower edge are not copied; no viewer shows them.
 
     Args:
-        stream: a JPEG file that decodes without complaint.
-        grids: of each component.
-        blocks: what to replace in each component.
-        optimise: make Huffman tables for this picture; otherwise the standard ones are used, which is faster.
+        stream: a JPEG file without metadata that decodes without a warning.
+        grids: the grid of each component.
+        blocks: the blocks to replace in each component.
+        optimise: make Huffman tables for this picture; otherwise the standard tables are used, which is faster.
 
     Raises:
-        BlocksUnusableError: libjpeg is not there, or refuses the file, or a value is too large to be written.
-        ValueError: blocks outside their grid.
+        BlocksUnusableError: libjpeg is not available or refuses the file, or a coefficient is too large to be written.
+        ValueError: a block lies outside its grid.
     """
     if len(grids) != len(blocks) or not all(part.fits(grid) for part, grid in zip(blocks, grids, strict=True)):
         raise ValueError(f"blocks outside of the picture's {grids}")
@@ -103,10 +103,10 @@ def replace_blocks(stream: bytes, grids: Sequence[Grid], blocks: Sequence[Blocks
 
 
 def decoder_warnings(stream: bytes) -> list[str]:
-    """What libjpeg warns of while it reads the JPEG file `stream`; nothing where that is whole and sound.
+    """The warnings of libjpeg while it reads the JPEG file `stream`; empty for an undamaged file.
 
     Raises:
-        BlocksUnusableError: libjpeg is not there, or refuses the file.
+        BlocksUnusableError: libjpeg is not available, or refuses the file.
     """
     return _in_a_thread(lambda session: session.decoder_warnings(stream))
 
@@ -114,13 +114,13 @@ def decoder_warnings(stream: bytes) -> list[str]:
 def _in_a_thread(job: Callable[[_Session], T], library: Library | None = None) -> T:
     library = library or find_library()
     if library is None:
-        raise BlocksUnusableError("Pillow's libjpeg is not there, or cannot be used any more")
+        raise BlocksUnusableError("Pillow's libjpeg is not available, or is not used any more")
     answers: SimpleQueue[T | BaseException] = SimpleQueue()
 
     def work() -> None:
         try:
             answers.put(job(_Session(library, answers)))
-        except BaseException as error:  # noqa: BLE001 - raised again where it is waited for
+        except BaseException as error:  # noqa: BLE001 - raised again in the calling thread
             answers.put(error)
 
     threading.Thread(target=work, name="libjpeg", daemon=True).start()
@@ -131,15 +131,15 @@ def _in_a_thread(job: Callable[[_Session], T], library: Library | None = None) -
 
 
 def find_library() -> Library | None:
-    """Pillow's libjpeg; None where `problem` says why it is not used, or after too many errors."""
+    """Pillow's libjpeg; None where `problem` gives a reason not to use it, or after too many errors."""
     library = load_library()
     return library if library is not None and problem() is None and library.errors < MAX_ERRORS else None
 
 
 def problem() -> str | None:
-    """Why the library is not used in this process, logged once as an error; None where it works.
+    """The reason not to use the library in this process, logged once as an error; None where the library works.
 
-    It is tried on a known picture the first time (see `proof`), which takes a few milliseconds.
+    The first call tries the library on a known picture (see `proof`), which takes a few milliseconds.
     """
     with _PROVING:
         return _proven()
@@ -156,7 +156,7 @@ def _proven() -> str | None:
 
 def _prove(library: Library | None) -> str | None:
     if library is None:
-        return "this build of Pillow carries none of version 6.2"
+        return "this build of Pillow contains no libjpeg of version 6.2"
     grids = [Grid(*grid) for grid in proof.GRIDS]
     row, column = (np.array([place]) for place in proof.PLACE)
     nothing = Blocks(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 64), np.int16))
@@ -166,13 +166,13 @@ def _prove(library: Library | None) -> str | None:
             lambda stream, own: _in_a_thread(lambda session: session.replaced(stream, grids, blocks, own), library),
             lambda stream: _in_a_thread(lambda session: session.decoder_warnings(stream), library),
         )
-    except (BlocksUnusableError, ValueError) as error:  # ValueError: the decoder refuses what was written
+    except (BlocksUnusableError, ValueError) as error:  # ValueError: the decoder refuses the written file
         return f"it fails on a known picture: {error}"
 
 
 @functools.cache
 def load_library() -> Library | None:
-    """As `find_library`, whatever the number of errors."""
+    """Like `find_library`, for any number of errors."""
     try:
         carried = files("pillow") or []
     except PackageNotFoundError:
@@ -184,7 +184,7 @@ def load_library() -> Library | None:
 
 
 class Library:
-    """The functions of libjpeg, with their types; `errors` counts what its handler was called for."""
+    """The functions of libjpeg, with their types; `errors` counts the calls of the error handler."""
 
     def __init__(self, path: str) -> None:
         library: Any = ctypes.CDLL(path)
@@ -222,7 +222,7 @@ class _Errors(ctypes.Structure):
 
 
 class _Memory(ctypes.Structure):
-    """The beginning of `jpeg_memory_mgr`: eight functions, then the one that is used."""
+    """The beginning of `jpeg_memory_mgr`: eight functions, then the function that is used here."""
 
     _fields_ = (("others", c_void_p * 8), ("access_virt_barray", c_void_p))
 
@@ -245,7 +245,7 @@ class _Writer(ctypes.Structure):
 
 
 def _stretches(addresses: list[int]) -> Iterator[tuple[int, int, int]]:
-    """Index of the first, number and distance in bytes of addresses at even distances, as they mostly all are."""
+    """Runs of addresses at equal distances: index of the first, number, distance in bytes. Mostly there is one run."""
     steps = np.diff(np.array(addresses, np.int64))
     first = 0
     while first < len(addresses):
@@ -264,13 +264,13 @@ class _Rows:
 
     @classmethod
     def at(cls, addresses: list[int], columns: int, first: int, number: int, step: int) -> _Rows:
-        """The rows at so many of the addresses, which are `step` bytes apart."""
+        """The rows at `number` of the addresses from index `first` on, which are `step` bytes apart."""
         memory: Any = (c_ubyte * (step * (number - 1) + _BLOCK_BYTES * columns)).from_address(addresses[first])
         strides = (step, _BLOCK_BYTES, 2)
         return cls(first, np.ndarray((number, columns, 64), np.int16, memory, strides=strides))
 
     def put(self, blocks: Blocks) -> None:
-        """Replace those of the blocks that lie in these rows."""
+        """Replace the blocks that lie in these rows."""
         rows = blocks.rows - self.first
         mine = (rows >= 0) & (rows < len(self.coefficients))
         if mine.all():
@@ -279,7 +279,7 @@ class _Rows:
             self.coefficients[rows[mine], blocks.columns[mine]] = blocks.coefficients[mine]
 
     def check_range(self) -> None:
-        """Refuse values for which there are no codes: the encoder would write something else in their place."""
+        """Refuse values that have no code: the encoder would write other values instead."""
         at_once = max(1, _CHECKED_AT_ONCE // self.coefficients[0].size)
         for start in range(0, len(self.coefficients), at_once):
             values = self.coefficients[start : start + at_once]
@@ -288,19 +288,19 @@ class _Rows:
 
 
 def _is_black(values: NDArray[np.int16]) -> bool:
-    """Whether the only values below the range are first coefficients of -1024, one more than the others may have."""
+    """Whether only first coefficients lie below the range, at -1024: they may be one lower than the others."""
     return bool((values[..., 1:] >= -GREATEST).all() and (values[..., 0] >= -GREATEST - 1).all())
 
 
 class _Session:
-    """One file's reading, writing and reading back; lives in the thread that may have to stop for ever."""
+    """Reads and writes one file, in the thread that sleeps for ever after an error."""
 
     def __init__(self, library: Library, answers: SimpleQueue[Any]) -> None:
         self._library = library
         self._answers = answers
         self._warnings: list[str] = []
         self._open: list[int] = []
-        self._kept: list[object] = []  # what libjpeg has the addresses of
+        self._kept: list[object] = []  # objects whose addresses libjpeg has
         self._errors = _Errors()
         library.standard_errors(ctypes.addressof(self._errors))
         on_error, on_message = _ON_ERROR(self._on_error), _ON_MESSAGE(self._on_message)
@@ -349,7 +349,7 @@ class _Session:
         return self._library.read_coefficients(address)
 
     def _rows(self, reader: Any, arrays: Any, grids: Sequence[Grid]) -> list[list[_Rows]]:
-        """Of each component its coefficients where they lie, to read and to change."""
+        """The coefficients of each component in libjpeg's memory, to read and to change."""
         access = _ACCESS(reader.mem.contents.access_virt_barray)
         address = ctypes.addressof(reader)
         found = []

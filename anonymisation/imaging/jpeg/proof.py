@@ -1,8 +1,8 @@
-"""A proof, on a small known picture, that blocks are replaced as they should be.
+"""A check, on a small known picture, that libjpeg replaces blocks correctly.
 
-`libjpeg` reaches into structures of the library at fixed places. The library checks the sizes of these structures and
-not the places. So they are tried once per process, before any picture depends on them. A decoder that is linked
-elsewhere (simplejpeg) looks at the result.
+The module `libjpeg` uses fixed offsets in structures of the library. The library checks the sizes of these structures,
+but not the offsets. So the offsets are tried once per process, before any picture depends on them. An independent
+decoder (simplejpeg) decodes the result.
 """
 
 from __future__ import annotations
@@ -18,18 +18,18 @@ from PIL import Image
 
 _SIDE: Final = 48  # pixels: three coded units of 16 in each direction
 _BLOCK: Final = (slice(24, 32), slice(16, 24))  # of the replaced block: row 3, column 2
-_MIDDLE: Final = 128  # what a luma block without coefficients decodes to
+_MIDDLE: Final = 128  # the gray level of a luma block without coefficients
 _QUALITY: Final = 80
 
 PLACE: Final = (3, 2)
-"""Row and column of the luma block that is to be replaced."""
+"""Row and column of the luma block to replace."""
 GRIDS: Final = ((6, 6), (3, 3), (3, 3))
 """Rows and columns of blocks of each component of the picture."""
 
 Replace = Callable[[bytes, bool], bytes]
-"""Clears the luma block at PLACE in a JPEG file, with Huffman tables of its own or without."""
+"""Clears the luma block at PLACE in a JPEG file. The flag asks for Huffman tables made for the picture."""
 Warnings = Callable[[bytes], list[str]]
-"""What the library warns of while it reads a JPEG file."""
+"""Returns the library's warnings while it reads a JPEG file."""
 
 
 def known_picture() -> bytes:
@@ -43,18 +43,18 @@ def known_picture() -> bytes:
 
 
 def problem_of(replace: Replace, warnings: Warnings) -> str | None:
-    """What is wrong, or None where everything is as it should be; raises what the two functions raise."""
+    """The first problem found, or None where both functions work. Errors of the two functions pass through."""
     known = known_picture()
     standard, own = replace(known, False), replace(known, True)
     expected = _luma(known).copy()
     expected[_BLOCK] = _MIDDLE
     for written in (standard, own):
         if not np.array_equal(_luma(written), expected):
-            return "a block of a known picture is not replaced as it should be"
+            return "a block of a known picture is not replaced correctly"
     if len(own) >= len(standard):
-        return "Huffman tables are not made for a known picture when they are asked for"
+        return "Huffman tables are not made for a known picture, although they are requested"
     if warnings(known) or not warnings(known[: len(known) * 2 // 3]):
-        return "a torn copy of a known picture is not told from the whole one"
+        return "the warnings do not distinguish a torn copy of a known picture from the whole picture"
     return None
 
 

@@ -1,8 +1,8 @@
-"""The segments of a JPEG file, and the cleaned stream in which nothing is left but the picture.
+"""The segments of a JPEG file, and the cleaned stream that holds only the picture.
 
-The decoder is only ever given that cleaned stream: signature, tables, frame, scans, end. Comments, previews, further
-pictures and junk between the segments can then neither disturb it nor travel on. Marker codes and layouts are those of
-ITU-T T.81 (1992), annex B.
+The decoder gets only this cleaned stream: signature, tables, frame, scans, end. So comments, previews, further pictures
+and junk between the segments cannot disturb the decoder, and are not passed on. Marker codes and layouts: ITU-T T.81
+(1992), annex B.
 """
 
 from __future__ import annotations
@@ -32,22 +32,22 @@ _READABLE_FRAMES: Final = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))  # baseline,
 _PROGRESSIVE: Final = frozenset((0xC2, 0xCA))
 _RESTARTS: Final = frozenset(range(0xD0, 0xD8))
 _STANDALONE: Final = frozenset((0x01, SOI, EOI)) | _RESTARTS
-_IGNORED: Final = frozenset((*range(APP0, 0xF0), 0xFE, DNL))  # APPn, COM; DNL only repeats a height that stands already
+_IGNORED: Final = frozenset((*range(APP0, 0xF0), 0xFE, DNL))  # APPn, COM; DNL only repeats the height of the frame
 
 MAX_PIXELS: Final = 178_956_970
-"""Largest picture taken: 512 MiB of RGB, the size at which Pillow, too, refuses a file as a decompression bomb."""
+"""Largest accepted picture: 512 MiB of RGB, Pillow's own limit for decompression bombs."""
 MAX_PAYLOAD: Final = 65533
-"""Bytes that a segment holds: its length field counts itself, 65535 - 2."""
+"""Most bytes in a segment: its length field counts itself, 65535 - 2."""
 MAX_SCANS: Final = 500
-"""More scans than any encoder writes are an attack on the decoder's time; libjpeg-turbo's tools draw the line there."""
+"""The limit of libjpeg-turbo's tools. No encoder writes more scans; more are an attack on the decoder's time."""
 
-# Entropy-coded data ends at the first 0xFF that no stuffed zero, restart number or further 0xFF (fill byte) follows.
+# Entropy-coded data ends at the first 0xFF without a stuffed zero, restart number or further 0xFF (fill byte) after it.
 _END_OF_SCAN: Final = re.compile(rb"\xff(?=[\x01-\xcf\xd8-\xfe])")
 
 JFIF: Final = bytes.fromhex("ffe000104a46494600010100000100010000")
-"""The segment that says that colours are gray or YCbCr: version 1.1, no density, no thumbnail."""
+"""The segment for gray or YCbCr colours: version 1.1, no density, no thumbnail."""
 ADOBE_RGB: Final = bytes.fromhex("ffee000e41646f626500640000000000")
-"""The segment that says that colours are RGB: version 100, no flags, no transform."""
+"""The segment for RGB colours: version 100, no flags, no transform."""
 _OTHER_FORMATS: Final = (
     (b"\x89PNG", "a PNG picture"),
     (b"GIF8", "a GIF picture"),
@@ -64,14 +64,14 @@ _OTHER_FORMATS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """A marker and what follows its length field; for SOS, the coded data after the header is `scan`."""
+    """A marker and the payload after its length field; for SOS, `scan` is the coded data after the header."""
 
     marker: int
     payload: bytes
     scan: bytes = b""
 
     def encoded(self) -> bytes:
-        """The segment as it stands in a file."""
+        """The bytes of the segment in a file."""
         return bytes((0xFF, self.marker)) + (len(self.payload) + 2).to_bytes(2, "big") + self.payload + self.scan
 
 
@@ -87,7 +87,7 @@ class Component:
 
 @dataclass(frozen=True, slots=True)
 class JpegStructure:
-    """A JPEG file taken apart: `width` and `height` in pixels as stored, before any EXIF orientation."""
+    """The parts of a JPEG file: `width` and `height` in pixels as stored, before any EXIF orientation."""
 
     width: int
     height: int
@@ -101,14 +101,14 @@ class JpegStructure:
     """Bytes of junk between the segments and bytes after the end of the picture."""
 
     def stream(self) -> bytes:
-        """The file with nothing left in it but the picture."""
+        """The cleaned file, which holds only the picture."""
         jfif = JFIF if self.has_jfif else b""
         body = b"".join(segment.encoded() for segment in self.segments)
         return b"\xff\xd8" + jfif + body + b"\xff\xd9"
 
     @property
     def is_complete(self) -> bool:
-        """Whether the scans give every bit of every coefficient; those of a progressive file may end before that.
+        """Whether the scans give every bit of every coefficient; a progressive file can lack some.
 
         A scan's header names its components, the first and last coefficient, and the lowest bit (T.81, B.2.3, G.1.1.1).
         """
@@ -130,7 +130,7 @@ class JpegStructure:
     def adobe_transform(self) -> int | None:
         """The colour transform of the Adobe segment (0 none, 1 YCbCr, 2 YCCK); None without one.
 
-        Of several the last one before the first scan counts, as in libjpeg (jdmarker.c, examine_app14).
+        Of several segments, the last one before the first scan counts, as in libjpeg (jdmarker.c, examine_app14).
         """
         header = takewhile(lambda segment: segment.marker != SOS, self.segments)
         return next((segment.payload[11] for segment in reversed([*header]) if _is_adobe(segment)), None)
@@ -152,17 +152,17 @@ def _is_adobe(segment: Segment) -> bool:
 
 
 def is_frame(marker: int) -> bool:
-    """Whether a marker begins a frame header (SOFn), of whatever process."""
+    """Whether a marker begins a frame header (SOFn) of any process."""
     return marker in _FRAMES
 
 
 def segments_of(data: bytes, *, header_only: bool = False) -> Iterator[Segment | int]:
-    """Walk through a JPEG file: its segments in order, and for every stretch of junk its length in bytes.
+    """Yield the segments of a JPEG file in order, and for every run of junk its length in bytes.
 
-    With `header_only` it ends before the first scan, for whose end the file is not searched.
+    With `header_only` the iteration ends before the first scan, and the file is not searched for the end of the scan.
 
-    Ends at the end-of-image marker, which comes as a segment without payload, or where the data ends. A last segment
-    that the data cuts short is left out. `data` must begin with the start-of-image marker.
+    The iteration ends at the end-of-image marker, which is a segment without payload, or at the end of the data. An
+    incomplete last segment is left out. `data` must begin with the start-of-image marker.
     """
     position = 2
     while position < len(data):
@@ -191,7 +191,7 @@ def segments_of(data: bytes, *, header_only: bool = False) -> Iterator[Segment |
 
 
 def _read_segment(data: bytes, marker: int, position: int) -> Segment | None:
-    """The segment whose length field is at `position`; None where the data cuts it short."""
+    """The segment whose length field is at `position`; None where the segment is incomplete."""
     end = position + int.from_bytes(data[position : position + 2], "big")
     if end > len(data) or end < position + 2:
         return None
@@ -205,10 +205,10 @@ def _scan_end(data: bytes, start: int) -> int:
 
 
 def check_signature(data: bytes) -> None:
-    """Refuse what does not begin like a JPEG file.
+    """Refuse data that does not begin like a JPEG file.
 
     Raises:
-        UnreadableImageError: naming what the bytes look like instead.
+        UnreadableImageError: not a JPEG file; the message names the format that the first bytes look like.
     """
     if data.startswith(b"\xff\xd8\xff"):
         return
@@ -219,10 +219,10 @@ def check_signature(data: bytes) -> None:
 
 
 def read_structure(data: bytes) -> JpegStructure:
-    """Take a JPEG file apart and refuse what cannot be a whole picture, without decoding a pixel.
+    """Split a JPEG file into its parts, without decoding pixels, and refuse an incomplete picture.
 
     Raises:
-        UnreadableImageError: not a JPEG, truncated, a process or size that is not supported, or two pictures in one.
+        UnreadableImageError: not a JPEG, truncated, an unsupported process or size, or two pictures in one file.
     """
     check_signature(data)
     segments: list[Segment] = []
@@ -252,7 +252,7 @@ def _check_marker(marker: int) -> None:
     if marker == SOI:
         raise UnreadableImageError("corrupt: a second picture begins before the first one ends")
     if marker not in _TABLES and marker not in _FRAMES and marker not in {SOS, APP14}:
-        raise UnreadableImageError(f"corrupt: marker FF {marker:02X} stands where none may stand")
+        raise UnreadableImageError(f"corrupt: unexpected marker FF {marker:02X}")
 
 
 def _only_frame(segments: list[Segment]) -> Segment:
@@ -267,7 +267,7 @@ def parse_frame(frame: Segment) -> tuple[int, int, tuple[Component, ...]]:
     """Width, height and components from a frame header (SOFn).
 
     Raises:
-        UnreadableImageError: a process, depth, component count or size that cannot be decoded.
+        UnreadableImageError: an unsupported process, depth, component count or size.
     """
     payload = frame.payload
     if len(payload) < 6 or len(payload) != 6 + 3 * payload[5]:

@@ -1,1 +1,1 @@
-"""The models of the zoo and the built-in one: found, fetched, unpacked, loaded."""
+"""The built-in model and the models of the zoo: finds, downloads, unpacks and loads them."""

@@ -1,4 +1,4 @@
-"""Fetching one large file over HTTP into a part file that an interrupted attempt, or run, leaves to go on from."""
+"""Downloads one large file over HTTP into a part file. A later attempt, or a later run, resumes from the part file."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anonymisation.core.errors import ModelUnavailableError
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
 
-_CHUNK_BYTES: Final = 1 << 16  # as much is lost when a connection breaks off
+_CHUNK_BYTES: Final = 1 << 16  # most bytes lost when a connection breaks
 _RETRYABLE_STATUS: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 _MAX_WAIT_SECONDS: Final = 30
 _OTHER_ADDRESS: Final = "give another address with --base-url"
@@ -25,7 +25,8 @@ _OTHER_ADDRESS: Final = "give another address with --base-url"
 
 @dataclass(frozen=True, slots=True)
 class RetryPolicy:
-    """How long a download is tried: attempts in all, the first wait between two (doubled each time), and a silence."""
+    """How long a download is tried: the number of attempts, the first wait between two attempts (doubled each time),
+    and the timeout without data."""
 
     attempts: int = 6
     first_wait_seconds: float = 1.0
@@ -34,14 +35,14 @@ class RetryPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Download:
-    """One file to fetch.
+    """One file to download.
 
     Attributes:
-        url: its address.
-        part: where it is collected.
-        expected_bytes: its size where known; an address that serves another size is refused before anything is read.
-        limit_bytes: it may not be larger than this.
-        checked: its checksum is known, so that parts of two different files put together would be noticed afterwards.
+        url: address of the file.
+        part: the part file.
+        expected_bytes: size of the file, where known; another size is refused before any data is read.
+        limit_bytes: most bytes that are accepted.
+        checked: the checksum is known, so the check afterwards notices parts of two different files.
     """
 
     url: str
@@ -52,15 +53,15 @@ class Download:
 
     @property
     def validator(self) -> Path:
-        """The file beside the part that keeps what the server calls this version of the file."""
+        """The file next to the part file that holds the server's version of the file (ETag or Last-Modified)."""
         return self.part.with_name(self.part.name + ".version")
 
     def have(self) -> int:
-        """Bytes collected so far."""
+        """Bytes downloaded so far."""
         return self.part.stat().st_size if self.part.exists() else 0
 
     def discard(self) -> None:
-        """Forget what was collected."""
+        """Remove the part file and the version."""
         self.part.unlink(missing_ok=True)
         self.validator.unlink(missing_ok=True)
 
@@ -70,11 +71,11 @@ class _InterruptedError(Exception):
 
 
 def fetch(job: Download, progress: Progress | None = None, retries: RetryPolicy | None = None) -> None:
-    """Complete the part file of `job`, going on from what is there if the server still has the same file.
+    """Complete the part file of `job`. An existing part is resumed if the server still has the same file.
 
     Raises:
-        ModelUnavailableError: the server has no such file or another one, cannot be reached after several attempts
-            (what came is kept), or the disk is full (what came is removed).
+        ModelUnavailableError: the server does not have the file or has another file, no attempt succeeds (the part file
+            is kept), or the disk is full (the part file is removed).
     """
     retries = retries or RetryPolicy()
 
@@ -93,9 +94,9 @@ def fetch(job: Download, progress: Progress | None = None, retries: RetryPolicy 
         retrying(_attempt, job, progress or (lambda _have, _total: None), retries.timeout_seconds)
     except _InterruptedError as error:
         raise ModelUnavailableError(
-            f"{job.url} cannot be fetched: {error}; what has come is kept, run the same command again to go on"
+            f"{job.url} cannot be fetched: {error}; the part so far is kept, run the same command again to resume"
         ) from error
-    except requests.RequestException as error:  # an address that makes no sense; before OSError, which it is
+    except requests.RequestException as error:  # an invalid address; before OSError, its base class
         raise ModelUnavailableError(f"{job.url} cannot be fetched: {error}; {_OTHER_ADDRESS}") from error
     except OSError as error:
         raise _disk_error(job, error) from error
@@ -119,7 +120,7 @@ def _attempt(job: Download, progress: Progress, timeout: float) -> None:
     if have > (job.expected_bytes or job.limit_bytes) or (have and version is None and not job.checked):
         job.discard()
         have = 0
-    headers = {"Accept-Encoding": "identity"}  # the bytes of the file itself: they are counted and summed
+    headers = {"Accept-Encoding": "identity"}  # no compression: the file's own bytes are counted and checked
     if have:
         headers |= {"Range": f"bytes={have}-"} | ({"If-Range": version} if version else {})
     try:
@@ -134,7 +135,7 @@ def _receive(job: Download, response: requests.Response, have: int, progress: Pr
     if response.status_code == requests.codes.requested_range_not_satisfiable and have:
         if have != total:
             job.discard()
-            raise _InterruptedError("the file on the server is another one now")
+            raise _InterruptedError("the file on the server has changed")
         return
     if response.status_code in _RETRYABLE_STATUS:
         raise _InterruptedError(f"the server answered {response.status_code} {response.reason}")
@@ -182,7 +183,7 @@ def _check_total(job: Download, total: int | None) -> None:
 
 
 def _start(response: requests.Response) -> int:
-    """The first byte that the response carries."""
+    """The offset of the response's first byte in the file; -1 where the response does not give a valid one."""
     if response.status_code != requests.codes.partial_content:
         return 0
     match = re.fullmatch(r"bytes (\d+)-\d+/(?:\d+|\*)", response.headers.get("Content-Range", ""))
@@ -190,7 +191,7 @@ def _start(response: requests.Response) -> int:
 
 
 def _total_bytes(response: requests.Response) -> int | None:
-    """Size of the whole file where the response tells it (RFC 9110, 8.6 and 14.4)."""
+    """Size of the whole file, where the response gives it (RFC 9110, 8.6 and 14.4)."""
     if match := re.search(r"/(\d+)$", response.headers.get("Content-Range", "")):
         return int(match[1])
     length = response.headers.get("Content-Length", "")

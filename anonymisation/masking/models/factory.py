@@ -1,4 +1,4 @@
-"""The detector that the settings name, and its identity without loading it."""
+"""Loads the detector that the settings name, and computes its identity without loading it."""
 
 from __future__ import annotations
 
@@ -19,20 +19,20 @@ _FileKey = tuple[str, int, int]  # relative path, bytes, time of change in ns
 def load_detector(settings: Settings, *, threads: int | None = None) -> GuardedDetector:
     """The model that `model_type` names, with threshold, class filter, max_num_pixels and tiles; loads TensorFlow.
 
-    It is given up when it fails on its first pictures. `threads` bounds the threads of one operation, as `Devices`
-    describes.
+    The detector stops working when the model fails on its first pictures (see `GuardedDetector`). `threads` limits the
+    threads of one operation, see `Devices`.
 
     Raises:
-        ModelUnavailableError: the model is not installed, damaged, or of another form.
+        ModelUnavailableError: the model is not installed, is damaged, or has another form.
     """
     folder = model_folder(settings)
     identity = model_identity(settings)
-    # Both are read when TensorFlow loads. Warnings yes, its greetings no:
+    # TensorFlow reads both variables when it loads. Level 1 logs warnings, but no information.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
-    # oneDNN's convolutions are twice as fast, and off by default on CPUs without AVX-512. Their results are the same
-    # for any number of threads and any batch, as tests/masking/models/test_factory.py checks.
+    # oneDNN's convolutions are twice as fast, but off by default on CPUs without AVX-512. Their results are the same
+    # for any number of threads and any batch; tests/masking/models/test_factory.py checks this.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
-    # Here, since it takes seconds and much memory, and finding the model's identity needs none of it.
+    # Imported here: TensorFlow takes seconds and much memory, and `model_identity` does not need it.
     from anonymisation.masking.saved_model import Devices, SavedModel
     from anonymisation.masking.tiling import TilingDetector
     from anonymisation.masking.views import Tiles
@@ -54,7 +54,7 @@ def load_detector(settings: Settings, *, threads: int | None = None) -> GuardedD
 def model_identity(settings: Settings) -> str:
     """The model's name and the first 12 digits of a digest over its files, as in "Built-in@1a2b3c4d5e6f".
 
-    A model given as a path is named by its folder. The digest is computed once per process while the files stay.
+    The name of a model given as a path is its folder's name. The digest is computed again only when the files change.
 
     Raises:
         ModelUnavailableError: the model is not installed or cannot be read.

@@ -1,4 +1,4 @@
-"""Taking a SavedModel out of an archive from the network, trusting nothing in it."""
+"""Unpacks a SavedModel from a downloaded archive, without trusting the archive."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anonymisation.core.errors import ModelUnavailableError
 
 MODEL_FOLDER: Final = "saved_model"
 MODEL_FILE: Final = "saved_model.pb"
-# The largest model of the zoo unpacks to less than 1 GB; the archive of a bomb is not read to its end.
+# The largest model of the zoo unpacks to less than 1 GB. The limits stop the reading of a decompression bomb.
 MAX_UNPACKED_BYTES: Final = 4 << 30
 MAX_MEMBERS: Final = 10_000
 
@@ -21,13 +21,13 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 def unpack_model(archive: Path, folder: Path, limit_bytes: int = MAX_UNPACKED_BYTES) -> None:
-    """Write what `archive` (.tar.gz) holds below `<any folder>/saved_model/` into `folder`, which must exist.
+    """Unpack the files of `archive` (.tar.gz) below `<any folder>/saved_model/` into `folder`, which must exist.
 
-    The whole archive is refused when any of its members has an absolute path or one that leads upwards, is a link, a
-    device or a pipe, or when all files together exceed `limit_bytes`.
+    The whole archive is refused if any member has an absolute path or a path with `..`, or is a link, a device or a
+    pipe, or if all files together exceed `limit_bytes`.
 
     Raises:
-        ModelUnavailableError: the archive is refused, damaged, or holds no SavedModel.
+        ModelUnavailableError: the archive is refused or damaged, or contains no SavedModel.
         OSError: `folder` cannot be written.
     """
     room = limit_bytes
@@ -42,7 +42,7 @@ def unpack_model(archive: Path, folder: Path, limit_bytes: int = MAX_UNPACKED_BY
     except (tarfile.TarError, EOFError, zlib.error, UnicodeError) as error:
         raise _refused(archive, f"is damaged ({error})") from error
     except OSError as error:
-        if error.errno is None:  # gzip reports damage so
+        if error.errno is None:  # gzip reports damage this way
             raise _refused(archive, f"is damaged ({error})") from error
         raise
     if not (folder / MODEL_FILE).is_file():
@@ -62,7 +62,7 @@ def _members(tar: tarfile.TarFile, archive: Path) -> Iterator[tuple[tarfile.TarI
 
 
 def _inside_model(path: PurePosixPath) -> tuple[str, ...]:
-    """The path below the model's folder; empty for that folder and whatever lies elsewhere."""
+    """The path below the model's folder; empty for the folder itself and for any path outside of it."""
     return path.parts[2:] if len(path.parts) > 2 and path.parts[1] == MODEL_FOLDER else ()
 
 

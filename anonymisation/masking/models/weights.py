@@ -1,4 +1,4 @@
-"""Where models lie, and fetching those of the zoo: download, verify, unpack safely, appear whole."""
+"""The folders of models, and the installation of zoo models: download, verify, unpack safely, rename at the end."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ MAX_ARCHIVE_BYTES: Final = 2 << 30  # more than twice the largest archive of the
 
 
 def models_dir(model_dir: str = "") -> Path:
-    """The folder of the fetched models: the setting `model_dir`; when empty, a place in the user's data folder."""
+    """The folder of downloaded models: the setting `model_dir`; when empty, a folder in the user's data folder."""
     if model_dir:
         return Path(model_dir).expanduser()
     return platformdirs.user_data_path("image-anonymisation") / "models"
 
 
 def builtin_folder() -> Path:
-    """The SavedModel that ships inside the package."""
+    """The folder of the SavedModel inside the package."""
     return Path(__file__).resolve().parents[1] / "builtin" / MODEL_FOLDER
 
 
 def installed_folder(model: ZooModel, models: Path) -> Path:
-    """Where the SavedModel of a zoo model lies once fetched into the folder `models`."""
+    """The folder of the SavedModel of a zoo model that is installed in the folder `models`."""
     return models / model.archive_name / MODEL_FOLDER
 
 
 def is_installed(model: ZooModel, models: Path) -> bool:
-    """Whether the model was fetched; a folder appears only once it is whole."""
+    """Whether the model is installed; its folder appears only when it is complete."""
     return (installed_folder(model, models) / MODEL_FILE).is_file()
 
 
@@ -51,7 +51,7 @@ def model_folder(settings: Settings) -> Path:
     """The SavedModel folder that `model_type` names: "Built-in", a name of the zoo, else a path.
 
     Raises:
-        ModelUnavailableError: there is none; the message says how to get it.
+        ModelUnavailableError: the model is not installed; the message says how to get it.
     """
     name = settings.model_type
     if name == BUILT_IN:
@@ -64,7 +64,7 @@ def model_folder(settings: Settings) -> Path:
         known = ", ".join((BUILT_IN, *ZOO))
         advice = f"model_type must be one of {known}, or the folder of a TensorFlow SavedModel"
     if not (folder / MODEL_FILE).is_file():
-        raise ModelUnavailableError(f"model {name!r} is not there: no {MODEL_FILE} in {folder}; {advice}")
+        raise ModelUnavailableError(f"model {name!r} is not installed: no {MODEL_FILE} in {folder}; {advice}")
     return folder
 
 
@@ -76,20 +76,21 @@ def pull(
     progress: Progress | None = None,
     retries: RetryPolicy | None = None,
 ) -> Path:
-    """Fetch a zoo model into the folder `models` unless it is there, and return its SavedModel folder.
+    """Install a zoo model in the folder `models`, unless it is installed already, and return its SavedModel folder.
 
-    An interrupted download is gone on with. Several processes may do this at once: one fetches, the others wait. Where
-    the zoo publishes no checksum, that of the first download is kept in `<archive name>.sha256` and compared later.
+    An interrupted download is resumed. If several processes call this at once, one downloads and the others wait. If
+    the zoo publishes no checksum, the checksum of the first download is stored in `<archive name>.sha256`, and later
+    downloads are compared with it.
 
     Args:
-        model: which.
-        models: made if missing.
-        base_url: address that the archives lie below, such as a mirror's.
-        progress: called with the bytes so far and, where known, in all.
+        model: the model to install.
+        models: the folder of installed models; created if missing.
+        base_url: address of the folder with the archives, such as a mirror.
+        progress: called with the bytes so far and, where known, the total.
         retries: how long to try.
 
     Raises:
-        ModelUnavailableError: it cannot be fetched, its checksum is wrong, or its archive is refused.
+        ModelUnavailableError: the download fails, its checksum is wrong, or its archive is refused.
     """
     target = installed_folder(model, models)
     part = models / f"{model.archive_name}.tar.gz.part"
@@ -117,18 +118,18 @@ def _verified(job: Download, expected: str | None) -> str:
         job.discard()
         raise ModelUnavailableError(
             f"{job.url} has the wrong checksum: SHA-256 {actual}, expected {expected}; the download was removed. "
-            "Try again; if it stays so, the address serves another file: do not use it"
+            "Try again; if this repeats, the address serves another file: do not use it"
         )
     return actual
 
 
 def _install(archive: Path, target: Path) -> None:
-    """Unpack beside the target and rename, so that the model's folder is whole as soon as it exists."""
+    """Unpack next to the target and rename, so that the model's folder is complete as soon as it exists."""
     prefix = f".unpacking-{target.name}-"
-    for leftover in target.parent.glob(f"{prefix}*"):  # of a killed run: the caller holds the lock
+    for leftover in target.parent.glob(f"{prefix}*"):  # leftovers of a killed run: the caller holds the lock
         shutil.rmtree(leftover)
     if target.exists():
-        raise ModelUnavailableError(f"{target} is in the way and holds no whole model; remove it and try again")
+        raise ModelUnavailableError(f"{target} exists, but holds no complete model; remove it and try again")
     workplace = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     try:
         workplace.chmod(0o755)
@@ -136,7 +137,7 @@ def _install(archive: Path, target: Path) -> None:
         try:
             unpack_model(archive, workplace / MODEL_FOLDER)
         except ModelUnavailableError:
-            archive.unlink()  # fetching it again is the only way on
+            archive.unlink()  # only a new download can help
             raise
         workplace.rename(target)
     finally:

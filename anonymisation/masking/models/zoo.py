@@ -1,4 +1,4 @@
-"""The models that can be fetched: their names, addresses, sizes and checksums. All are Mask R-CNN trained on COCO."""
+"""The models for download: names, addresses, sizes and checksums. All are Mask R-CNN, trained on COCO."""
 
 from __future__ import annotations
 
@@ -15,11 +15,14 @@ class ZooModel:
     """One model of TensorFlow's detection zoo.
 
     Attributes:
-        name: what `model_type` calls it.
-        path: of its archive, below the base address.
-        archive_bytes: size of the archive; None where it is not known beforehand.
-        sha256: of the archive; None where none is published: that of the first download is kept and compared later.
+        name: the model's name in the setting `model_type`.
+        path: path of the archive below the base address.
+        archive_bytes: size of the archive; None where it is unknown.
+        sha256: checksum of the archive; None where none is published (see `weights.pull`).
         about: one line for the user.
+
+    Raises:
+        ValueError: `path` is not a path of a .tar.gz below the base address, or `sha256` is not 64 hex digits.
     """
 
     name: str
@@ -36,7 +39,7 @@ class ZooModel:
 
     @property
     def archive_name(self) -> str:
-        """The archive's name without its ending; the model's folder is called so."""
+        """The archive's name without its extension; also the name of the model's folder."""
         return self.path.rsplit("/", 1)[-1].removesuffix(".tar.gz")
 
 

@@ -1,1 +1,1 @@
-"""The operations page in Airflow's UI: nights, folders, masked pictures, and the queue of those to look at again."""
+"""The operations page in Airflow's UI: nights, folders, masked pictures, and the review queue."""

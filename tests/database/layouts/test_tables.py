@@ -180,5 +180,5 @@ def test_a_layout_may_use_formatters_of_ones_own(tmp_path: Path) -> None:
     folder = tmp_path / "db_tables"
     folder.mkdir()
     (folder / "mine.yml").write_text(GOOD.replace("formatter: ID", "formatter: mine"), encoding="utf-8")
-    layout = load_layout("mine", tmp_path, FORMATTERS | {"mine": lambda record: f"x{record['n']}"})
+    layout = load_layout("mine", tmp_path, {**FORMATTERS, "mine": lambda record: f"x{record['n']}"})
     assert row_from_record(layout, {"n": 7})["UUID"] == "x7"

@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageOps
+from PIL.JpegImagePlugin import JpegImageFile
 
 from anonymisation.core.errors import UnreadableImageError
 from anonymisation.imaging.jpeg import libjpeg
@@ -55,6 +56,7 @@ def test_frame_says_how_the_file_stores_it(kind: str, colour: str, sampling: str
 
 def test_quantisation_tables_are_those_of_the_file() -> None:
     with Image.open(BytesIO(KINDS["baseline"])) as picture:
+        assert isinstance(picture, JpegImageFile)
         expected = tuple(tuple(table) for table in picture.quantization.values())
     assert decode_jpeg(KINDS["baseline"]).quantisation == expected
 

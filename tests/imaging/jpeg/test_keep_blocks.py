@@ -6,6 +6,7 @@ import logging
 import warnings
 from base64 import b85decode
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 import pytest
@@ -31,7 +32,8 @@ def sampled(pixels: NDArray[np.uint8], sampling: str, quality: int = 85) -> byte
         return jpeg(pixels, mode="L", quality=quality)
     if sampling == "rgb":
         return jpeg(pixels, keep_rgb=True, quality=quality)
-    return simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, colorsubsampling=sampling)
+    data: bytes = simplejpeg.encode_jpeg(np.ascontiguousarray(pixels), quality, colorsubsampling=sampling)
+    return data
 
 
 def masked(frame: Frame, mask: NDArray[np.bool_]) -> tuple[NDArray[np.uint8], bytes]:
@@ -168,7 +170,7 @@ def test_blocks_beyond_the_edge_are_not_carried_over() -> None:
     ],
     ids=["plain", "progressive", "own Huffman tables", "restarts", "steps of 16 bits"],
 )
-def test_other_forms_of_coding(options: dict[str, object]) -> None:
+def test_other_forms_of_coding(options: dict[str, Any]) -> None:
     data = jpeg(photograph(), **options)
     frame = decode_jpeg(data)
     pixels, written = masked(frame, np.zeros((90, 141), np.bool_))
@@ -308,7 +310,7 @@ def _one_by_one() -> bytes:
         (jpeg(photograph(), mode="CMYK"), FILL, "four-channel"),
         (jpeg(photograph(), mode="L"), (255, 0, 0), "cannot hold colours"),
         (_redefined(), FILL, "quantisation tables change"),
-        (_unfinished(), FILL, "scans end before all of the detail"),
+        (_unfinished(), FILL, "scans do not hold all of the detail"),
         (_one_by_one(), FILL, "too large for one scan"),
         (_without_steps(), FILL, "steps of 0"),
     ],
@@ -328,7 +330,7 @@ def test_where_the_form_forbids_it_the_picture_is_encoded_whole_and_the_log_says
     assert words in written.anew
     without = encode_jpeg(pixels, frame, quality="keep", exif=None)
     assert (without.data, without.anew) == (written.data, None)
-    assert "E6/a.jpg: encoded anew as a whole" in caplog.text
+    assert "E6/a.jpg: the whole picture is encoded again" in caplog.text
     assert words in caplog.text
 
 
@@ -346,4 +348,4 @@ def test_without_the_library_the_picture_is_encoded_whole(
         for cached in (libjpeg.load_library, libjpeg._proven):
             cached.cache_clear()
     assert psnr(decode_jpeg(written).pixels, frame.pixels) > 45
-    assert "Pillow's libjpeg is not there" in caplog.text
+    assert "Pillow's libjpeg is not available" in caplog.text

@@ -35,8 +35,8 @@ def test_the_library_in_use_is_proven(caplog: pytest.LogCaptureFixture) -> None:
 @pytest.mark.parametrize(
     ("replace", "expected"),
     [
-        (lambda stream, own: stream, "is not replaced as it should be"),
-        (lambda stream, own: replaced(stream, own, (3, 3)), "is not replaced as it should be"),
+        (lambda stream, own: stream, "is not replaced correctly"),
+        (lambda stream, own: replaced(stream, own, (3, 3)), "is not replaced correctly"),
         (lambda stream, own: replaced(stream, False), "Huffman tables are not made"),
     ],
 )
@@ -76,7 +76,7 @@ def test_a_field_in_another_place_turns_the_library_off(
 def test_a_missing_library_is_reported_once(monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture) -> None:
     monkeypatch.setattr(libjpeg, "load_library", lambda: None)
     for _ in range(3):
-        assert "carries none" in str(libjpeg.problem())
+        assert "contains no libjpeg" in str(libjpeg.problem())
     assert len(caplog.records) == 1
 
 

@@ -120,7 +120,7 @@ def test_memory_of_every_gpu_is_taken_as_configured(
     """On GPUs that are not there: what TensorFlow does with them is its own."""
     import tensorflow as tf
 
-    told = {}
+    told: dict[str, bool] = {}
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
     monkeypatch.setattr(tf.config.experimental, "set_memory_growth", told.__setitem__)
     monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: told.update(repeatable=True))

@@ -10,7 +10,10 @@ from anonymisation.core.errors import ModelUnavailableError
 from anonymisation.masking.models.unpack import unpack_model
 from tests.masking.model_server import tar_gz
 
-GOOD = {"zoo/saved_model/saved_model.pb": b"graph", "zoo/saved_model/variables/variables.index": b"index"}
+GOOD: dict[str, bytes | tarfile.TarInfo] = {
+    "zoo/saved_model/saved_model.pb": b"graph",
+    "zoo/saved_model/variables/variables.index": b"index",
+}
 
 
 def special(name: str, kind: bytes, target: str = "") -> tarfile.TarInfo:
@@ -32,8 +35,10 @@ def written(path: Path, data: bytes) -> Path:
 
 
 def test_only_the_saved_model_is_taken_out(folder: Path, tmp_path: Path) -> None:
-    extra = {"zoo/frozen_inference_graph.pb": b"x" * 100, "zoo/saved_model/assets": special("a", tarfile.DIRTYPE)}
-    extra["zoo/saved_model/assets"].name = "zoo/saved_model/assets"  # type: ignore[union-attr]
+    extra: dict[str, bytes | tarfile.TarInfo] = {
+        "zoo/frozen_inference_graph.pb": b"x" * 100,
+        "zoo/saved_model/assets": special("zoo/saved_model/assets", tarfile.DIRTYPE),
+    }
     unpack_model(written(tmp_path / "a.tar.gz", tar_gz(GOOD | extra)), folder)
     found = {path.relative_to(folder).as_posix() for path in folder.rglob("*")}
     assert found == {"saved_model.pb", "variables", "variables/variables.index", "assets"}
@@ -59,6 +64,7 @@ def test_only_the_saved_model_is_taken_out(folder: Path, tmp_path: Path) -> None
 def test_hostile_archives_are_refused_and_write_nothing_outside(
     folder: Path, tmp_path: Path, member: str | tarfile.TarInfo, message: str, first: bool
 ) -> None:
+    hostile: dict[str, bytes | tarfile.TarInfo]
     hostile = {member: b"evil"} if isinstance(member, str) else {member.name: member}
     members = hostile | GOOD if first else GOOD | hostile
     archive = written(tmp_path / "a.tar.gz", tar_gz(members))

@@ -91,7 +91,7 @@ def test_a_server_that_ignores_ranges_is_read_from_the_start(site: Site, models:
 
 def test_after_giving_up_the_next_pull_goes_on(site: Site, models: Path) -> None:
     site.drop_after = [CHUNK, CHUNK, CHUNK]
-    with pytest.raises(ModelUnavailableError, match="what has come is kept, run the same command again"):
+    with pytest.raises(ModelUnavailableError, match="the part so far is kept, run the same command again"):
         pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert not is_installed(tiny(), models)
     pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
@@ -103,7 +103,7 @@ def test_after_giving_up_the_next_pull_goes_on(site: Site, models: Path) -> None
 def test_a_file_that_changed_meanwhile_is_read_from_the_start(site: Site, models: Path, pinned: bool) -> None:
     site.files["/tf9/tiny.tar.gz"] = ARCHIVE[::-1]
     site.drop_after = [CHUNK, 0, 0]
-    with pytest.raises(ModelUnavailableError, match="what has come is kept"):
+    with pytest.raises(ModelUnavailableError, match="the part so far is kept"):
         pull(tiny(pinned=pinned), models, base_url=site.base_url, retries=AT_ONCE)
     site.files["/tf9/tiny.tar.gz"] = ARCHIVE
     site.etag = '"two"'
@@ -217,7 +217,7 @@ def test_a_folder_without_a_model_is_not_overwritten(site: Site, models: Path) -
     mine = models / "tiny" / "notes.txt"
     mine.parent.mkdir(parents=True)
     mine.write_text("mine")
-    with pytest.raises(ModelUnavailableError, match="is in the way and holds no whole model"):
+    with pytest.raises(ModelUnavailableError, match="exists, but holds no complete model"):
         pull(tiny(), models, base_url=site.base_url)
     assert mine.read_text() == "mine"
 

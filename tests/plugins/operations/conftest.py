@@ -50,7 +50,7 @@ class Page:
     as_user: Callable[[str], Any]
 
     def folder(self, folder: str = FOLDER) -> str:
-        from anonymisation_airflow.operations.site import current_site, folder_key
+        from anonymisation_airflow.operations.web.site import current_site, folder_key
 
         return f"{PREFIX}/folders/{folder_key(current_site(), folder)}"
 
@@ -79,7 +79,7 @@ def page(airflow_database: None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     from starlette.applications import Starlette
     from starlette.routing import Mount
 
-    from anonymisation_airflow.operations.application import create_app
+    from anonymisation_airflow.operations.web.application import create_app
 
     site = Site(tmp_path)
     workspace = _mask(site)
@@ -122,7 +122,7 @@ def night(page: Page) -> str:
     add_xcom(run, run_id, "discover", -1, "pictures", {FOLDER: {"pictures": 1203, "pending": 1203}})
     failure = {"picture": f"{FOLDER}/p003.jpg", "reason": "truncated or corrupt <b>picture</b>", "known": False}
     for index, unit in enumerate(units):
-        mask = {
+        mask: dict[str, Any] = {
             "found": 600 + 3 * index,
             "masked": 600 + 2 * index,
             "already_done": 0,

@@ -49,7 +49,7 @@ def _answers(site: Site) -> dict[str, dict[str, int]]:
     manager: Any = create_auth_manager()
     manager.init()
     manager.get_fastapi_app()
-    from anonymisation_airflow.operations.application import create_app
+    from anonymisation_airflow.operations.web.application import create_app
 
     app = Starlette(routes=[Mount(PREFIX, create_app())])
     tokens = {name: manager.generate_jwt(user) for name, user in _users(manager).items()}

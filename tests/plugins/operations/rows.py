@@ -35,7 +35,9 @@ def add_xcom(run: int, run_id: str, task_id: str, map_index: int, key: str, valu
 
 def _insert(model: Any, **values: Any) -> Any:
     from airflow.utils.session import create_session
-    from sqlalchemy import insert
+    from sqlalchemy import CursorResult, insert
 
     with create_session() as session:
-        return (session.execute(insert(model.__table__).values(**values)).inserted_primary_key or [0])[0] or 0
+        result = session.execute(insert(model.__table__).values(**values))
+        assert isinstance(result, CursorResult)
+        return (result.inserted_primary_key or [0])[0] or 0

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from anonymisation.files.append_log import AppendLog
 from anonymisation.files.digests import name_digest
 from anonymisation.review import index as review_index
-from anonymisation.review.index import IndexCache, Wanted
+from anonymisation.review.index import FolderIndex, IndexCache, Wanted
 from anonymisation.workspace.folder_state import read_pictures, state_folder
 from tests.browser.large_folder import write_large_folder
 from tests.captures import FOLDER
@@ -20,11 +22,21 @@ LARGE = "TilSladding/large"
 COUNT = 100_000
 
 
+def _noting(readings: list[str]) -> Callable[[Path, str], FolderIndex]:
+    """`read_index`, which notes the folders that it reads."""
+    read = review_index.read_index
+
+    def noted(state_root: Path, folder: str) -> FolderIndex:
+        readings.append(folder)
+        return read(state_root, folder)
+
+    return noted
+
+
 def test_100_000_pictures_are_read_once_and_paged(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     write_large_folder(page.site.state, page.site.output, LARGE, (FOLDER, "p000.jpg"), COUNT)
-    readings = []
-    read = review_index.read_index
-    monkeypatch.setattr(review_index, "read_index", lambda *args: readings.append(args) or read(*args))
+    readings: list[str] = []
+    monkeypatch.setattr(review_index, "read_index", _noting(readings))
     client = page.as_user("viewer")
     gallery = page.folder(LARGE)
 
@@ -81,9 +93,8 @@ def test_the_oldest_indexes_make_room_and_their_least_certain_pictures_stay_know
     page: Page, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     cache = IndexCache(page.site.state, max_pictures=5)
-    readings = []
-    read = review_index.read_index
-    monkeypatch.setattr(review_index, "read_index", lambda *args: readings.append(args[1]) or read(*args))
+    readings: list[str] = []
+    monkeypatch.setattr(review_index, "read_index", _noting(readings))
     write_large_folder(page.site.state, page.site.output, LARGE, (FOLDER, "p000.jpg"), 130)
     doubtful = cache.doubtful(FOLDER)
     cache.index(LARGE)

@@ -277,7 +277,7 @@ def test_what_was_called_ok_is_looked_at_again_when_it_is_another_picture(page: 
     assert waiting() == ["p003.jpg", "p001.jpg"]
     text = words(client.get(page.picture("p001.jpg")).text)
     assert "Called ok by operator" in text
-    assert "it has changed since" in text
+    assert "The picture has changed since" in text
     client.post(f"{page.picture('p001.jpg')}/ok", data=page.form(client, "p001.jpg"))
     assert waiting() == ["p003.jpg"]
 
@@ -292,7 +292,7 @@ def test_ok_is_not_taken_for_what_the_person_did_not_see(page: Page) -> None:
     assert answer.status_code == 303
     answer = client.post(f"{page.picture('p000.jpg')}/ok", data=form)  # from a page of before
     assert answer.headers["location"] == f"{page.picture('p000.jpg')}?said=changed"
-    assert "nothing was noted. Look at it again." in client.get(answer.headers["location"]).text
+    assert "nothing was recorded. Look at the picture again." in client.get(answer.headers["location"]).text
     assert not read_reviews(page.site.state, FOLDER)["p000.jpg"].ok
     # A box that is drawn on such a page is hidden, and the picture looked at again.
     answer = client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **form})
@@ -307,7 +307,7 @@ def test_a_picture_whose_masking_failed_later_is_shown_as_it_is_published_and_ca
     page.site.put("p001.jpg", capture(1, "p001.jpg")[:900])
     run_folder(page.workspace, FOLDER, CountingDetector(FOUND))
     text = client.get(page.picture("p001.jpg")).text
-    assert "Masking it failed" in text
+    assert "Masking this picture failed" in text
     assert "which is still in the output folder" in text
     assert client.get(f"{page.picture('p001.jpg')}/large").status_code == 200
     answer = client.post(f"{page.picture('p001.jpg')}/boxes", data={**BOX, **page.form(client, "p001.jpg")})
@@ -324,7 +324,7 @@ def test_a_picture_whose_masking_failed_later_is_shown_as_it_is_published_and_ca
 
 
 def test_looking_at_many_pictures_does_not_fill_the_disk(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anonymisation_airflow.operations.site import current_site
+    from anonymisation_airflow.operations.web.site import current_site
 
     monkeypatch.setattr(current_site().sweeper, "_limit", 0)
     monkeypatch.setattr(current_site().sweeper, "_every", 3)

@@ -29,7 +29,7 @@ TARGETS = ("etc/passwd", "in/secret.jpg", "out_state/audit/originals.jsonl", "co
 
 def routes() -> list[tuple[str, str]]:
     """Every method and address of the application."""
-    from anonymisation_airflow.operations.application import create_app
+    from anonymisation_airflow.operations.web.application import create_app
 
     found = [route for route in _flat(create_app().routes) if isinstance(route, APIRoute)]
     listed = [(method, route.path) for route in found for method in sorted(route.methods)]
@@ -117,7 +117,7 @@ def test_a_form_without_its_token_or_with_another_s_is_refused(page: Page) -> No
 
 
 def test_old_forms_are_refused(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
-    from anonymisation_airflow.operations import access
+    from anonymisation_airflow.operations.web import access
 
     client = page.as_user("operator")
     token = page.token(client)
@@ -236,7 +236,7 @@ def test_with_another_auth_manager_originals_need_a_permission_of_their_own(
 ) -> None:
     from airflow.api_fastapi.app import get_auth_manager
 
-    from anonymisation_airflow.operations import access
+    from anonymisation_airflow.operations.web import access
 
     class Manager:
         """As FAB's: whoever may read the custom view of that name."""

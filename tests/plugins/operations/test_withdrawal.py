@@ -25,11 +25,11 @@ def test_a_region_is_withdrawn_before_it_is_hidden(page: Page) -> None:
     before = masked.read_bytes()
     with open_state(page.site.state, FOLDER):  # so that it waits
         client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **page.form(client)})
-    assert "It is not going to be hidden." in client.get(page.picture("p000.jpg")).text
+    assert "The region will not be hidden." in client.get(page.picture("p000.jpg")).text
     answer = withdraw(page, client)
     assert answer.headers["location"] == f"{page.picture('p000.jpg')}?said=withdrawn"
     text = words(client.get(answer.headers["location"]).text)
-    assert "no later masking of this picture hides it" in text
+    assert "Later maskings of this picture do not hide the region" in text
     assert "Nothing is uncovered" not in text
     assert "Region 1 withdrawn" in text
     assert "It is a sign, not a face" in text
@@ -44,12 +44,16 @@ def test_a_withdrawn_region_stays_hidden_in_what_is_published_and_the_page_says_
     masked = page.site.output / FOLDER / "p000.jpg"
     client.post(f"{page.picture('p000.jpg')}/boxes", data={**BOX, **page.form(client)})
     published = masked.read_bytes()
-    assert "It stays hidden in the published picture." in client.get(page.picture("p000.jpg")).text
+    assert (
+        "The region stays hidden in the published picture until the picture is masked again"
+        in client.get(page.picture("p000.jpg")).text
+    )
     answer = withdraw(page, client)
     assert masked.read_bytes() == published
     text = words(client.get(answer.headers["location"]).text)
     assert "Nothing is uncovered by that" in text
-    assert "Still hidden in the published picture, until that is masked again from its original" in text
+    way = "A run with “Mask again” (force_remask) masks the picture from its original"
+    assert f"Still hidden in the published picture. {way}" in text
     assert "put back from the archive" not in text  # it is in the input folder
     assert withdraw(page, client).status_code == 409
     # Masked again from the original, the region is not hidden, and the page no longer says that it is.

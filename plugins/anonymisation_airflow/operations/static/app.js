@@ -1,5 +1,5 @@
-// Every page reads without this. It follows the theme of the frame around it, opens Airflow's own pages in the window
-// instead of the frame, and keeps a running night up to date.
+// Every page works without this script. The script follows the theme of the surrounding window, opens Airflow's own pages
+// in the window instead of the frame, and refreshes the page of a running night.
 "use strict";
 
 const framed = window.parent !== window;
@@ -14,7 +14,7 @@ function followTheme() {
   new MutationObserver(take).observe(outer, { attributes: true, attributeFilter: ["class", "style"] });
 }
 
-// The frame may not navigate the window around it; a link of that window's own document may.
+// The frame may not navigate the surrounding window, but a link in that window's own document may.
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a[data-airflow]");
   if (!link || !framed || event.ctrlKey || event.metaKey || event.shiftKey) return;
@@ -37,7 +37,7 @@ async function refresh(id) {
         if (fresh) old.replaceWith(fresh);
       }
     } catch {
-      // The server is away for a moment; the next time may be better.
+      // The server does not answer now; try again at the next refresh.
     }
   }
   schedule(id);
@@ -53,7 +53,7 @@ if (framed) {
   try {
     followTheme();
   } catch {
-    // Framed by a page that does not let itself be looked at.
+    // The surrounding page belongs to another site and cannot be read.
   }
 }
 schedule("night");

@@ -1,10 +1,10 @@
-// The layers of a picture, zoom, and the box that a reviewer draws: by pointer, by keyboard, or in the form's fields,
-// which always hold what will be sent: left, top, right and bottom in percent of the picture as it is shown.
+// The layers of a picture, the zoom, and the box that a reviewer draws with the pointer, the keyboard or the form's fields.
+// The fields always hold the values to send: left, top, right and bottom in percent of the picture as shown.
 "use strict";
 
 const EDGES = ["left", "top", "right", "bottom"];
-const STEP = 0.5; // percent a key press moves
-const LEAST = 0.3; // percent; smaller is a click
+const STEP = 0.5; // percent that one key press moves the box
+const LEAST = 0.3; // percent; a smaller box counts as a click
 const ZOOMS = [100, 150, 200, 300, 400, 600];
 
 const canvas = document.getElementById("canvas");
@@ -25,7 +25,7 @@ function bind(box, layer) {
   part.addEventListener("error", () => {
     toggle.checked = false;
     toggle.disabled = true;
-    toggle.parentElement.title = "No mask file is kept of this picture (see remote_mask)";
+    toggle.parentElement.title = "This picture has no mask file (see remote_mask)";
     show(part, false);
   });
   show(part, toggle.checked);
@@ -139,7 +139,7 @@ function keyboard() {
   });
 }
 
-// Which region of the list is which on the picture: shown while the pointer or the focus is on it.
+// Highlights a listed region on the picture while the pointer or the focus is on its list entry.
 function choosing() {
   for (const item of document.querySelectorAll("[data-region]")) {
     const region = document.getElementById(item.dataset.region);

@@ -1,4 +1,4 @@
-"""HTML from templates: values escaped, numbers and times in the form that people read."""
+"""Renders HTML from templates: escapes values, and formats numbers and times for people."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from jinja2.runtime import Context
 
 from anonymisation.core.text import encodable
 from anonymisation.review.index import LABELS, edition
-from anonymisation_airflow.operations.access import form_token, originals_allowed, reviews_allowed
-from anonymisation_airflow.operations.site import Site
+from anonymisation_airflow.operations.web.access import form_token, originals_allowed, reviews_allowed
+from anonymisation_airflow.operations.web.site import Site
 
-HERE: Final = Path(__file__).parent
+OPERATIONS: Final = Path(__file__).parents[1]  # the folder with static/ and templates/
 PREFIX: Final = "/anonymisation"
 _NOTHING: Final = "–"
 _UNITS: Final = ("B", "kB", "MB", "GB", "TB")
@@ -35,11 +35,11 @@ STATES: Final[Mapping[str, tuple[str, str]]] = {
     "idle": ("calm", "nothing to do"),
     "stopped": ("bad", "not finished"),
 }
-"""State → (how it looks, what it is called)."""
+"""State → (CSS class, name on the page)."""
 
 
 def page(request: Request, site: Site, user: BaseUser, template: str, **values: Any) -> HTMLResponse:
-    """The page made from a template; every template knows who looks at it and what they may do."""
+    """Render a template. Every template gets the user and the user's permissions."""
     context = {
         **values,
         "user": user,
@@ -55,19 +55,19 @@ def page(request: Request, site: Site, user: BaseUser, template: str, **values: 
 
 
 def airflow_root() -> str:
-    """The path of Airflow's own pages, with a slash at the end."""
+    """Return the path of Airflow's own pages, with a slash at the end."""
     from urllib.parse import urlsplit
 
     return urlsplit(conf.get("api", "base_url", fallback="/")).path.rstrip("/") + "/"
 
 
 def count(number: int | None) -> str:
-    """A whole number with narrow gaps between thousands."""
+    """Format a whole number with narrow spaces between thousands."""
     return _NOTHING if number is None else f"{number:,}".replace(",", "\u202f")
 
 
 def size(number: float) -> str:
-    """Bytes in the unit that keeps the number short."""
+    """Format a number of bytes in the unit that keeps the number short."""
     for unit in _UNITS:
         if number < 1000 or unit == _UNITS[-1]:
             return f"{number:.0f} {unit}" if unit == "B" or number >= 100 else f"{number:.1f} {unit}"
@@ -76,7 +76,7 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Seconds as a person says them."""
+    """Format seconds as hours, minutes and seconds."""
     if seconds is None:
         return _NOTHING
     minutes, rest = divmod(round(seconds), 60)
@@ -87,20 +87,20 @@ def duration(seconds: float | None) -> str:
 
 
 def pace(number: float | None) -> str:
-    """Pictures in a second."""
+    """Format a number of pictures per second."""
     if number is None:
         return _NOTHING
     return f"{number:.0f}/s" if number >= 10 else f"{number:.1f}/s" if number >= 1 else f"{number:.2f}/s"
 
 
 def states(state: str) -> tuple[str, str]:
-    """How a state looks and what it is called."""
+    """Return the CSS class of a state and its name on the page."""
     return STATES.get(state, ("calm", state.replace("_", " ")))
 
 
 @pass_context
 def moment(context: Context, when: datetime | str | None) -> str:
-    """Day and time in the deployment's time zone."""
+    """Format day and time in the deployment's time zone."""
     if not when:
         return _NOTHING
     at = datetime.fromisoformat(when) if isinstance(when, str) else when
@@ -111,13 +111,13 @@ def moment(context: Context, when: datetime | str | None) -> str:
 
 @pass_context
 def link(context: Context, path: str, **query: Any) -> str:
-    """An address of this page, with the query's parameters that hold something."""
+    """Return an address of this page with the query's parameters that are not empty."""
     kept = {key: value for key, value in query.items() if value not in ("", None, 0, 0.0)}
     return f"{context['base']}{path}" + (f"?{urlencode(kept)}" if kept else "")
 
 
 _environment = Environment(
-    loader=FileSystemLoader(HERE / "templates"),
+    loader=FileSystemLoader(OPERATIONS / "templates"),
     autoescape=True,
     undefined=StrictUndefined,
     trim_blocks=True,

@@ -1,4 +1,4 @@
-"""The FastAPI application of the page: every route asks who is there, and every answer carries the same headers."""
+"""The FastAPI application of the page. Every route checks access, and every answer has the same headers."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from fastapi.responses import HTMLResponse
 from markupsafe import escape
 from starlette.exceptions import HTTPException
 
-from anonymisation_airflow.operations import pages_nights, pages_pictures, pages_review
-from anonymisation_airflow.operations.access import reading, register_permission
-from anonymisation_airflow.operations.headers import SecureHeaders
+from anonymisation_airflow.operations.pages import nights, pictures, review
+from anonymisation_airflow.operations.web.access import reading, register_permission
+from anonymisation_airflow.operations.web.headers import SecureHeaders
 
 
 def create_app() -> FastAPI:
-    """The application, to be mounted by Airflow's API server; without the pages that describe an API."""
+    """Return the application that Airflow's API server mounts. It has no pages that describe an API."""
     app = FastAPI(title="Anonymisation", dependencies=[reading], openapi_url=None, docs_url=None, redoc_url=None)
     register_permission()
-    for module in (pages_nights, pages_review, pages_pictures):
+    for module in (nights, review, pictures):
         app.include_router(module.router)
     app.add_middleware(SecureHeaders)
     app.add_exception_handler(HTTPException, _refused)
@@ -34,7 +34,7 @@ def _refused(request: Request, error: Exception) -> HTMLResponse:
 
 
 def _not_understood(request: Request, _: Exception) -> HTMLResponse:
-    # What was sent is not sent back.
+    # The answer never repeats the input.
     return _plain(request, 422, "The request cannot be understood")
 
 

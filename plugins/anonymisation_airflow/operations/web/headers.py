@@ -1,4 +1,4 @@
-"""What every answer carries: nothing from elsewhere, nothing inline, framed by this site alone, and kept by nobody."""
+"""Security headers: no content from other sites, nothing inline, frames only on this site, no caching."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ ALWAYS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
-KEPT: Final = "private, max-age=300"  # for copies of masked pictures; everything else is "no-store"
+KEPT: Final = "private, max-age=300"  # for copies of masked pictures; all other answers are "no-store"
 
 
 class SecureHeaders:
-    """Adds them to whatever the application answers, errors too."""
+    """Adds the headers to every answer of the application, errors included."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app

@@ -1,4 +1,4 @@
-"""Nights, one night, and the list of folders."""
+"""The pages of the nights, of one night, and of the capture folders; style and scripts."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from anonymisation.review.store import known_folders
-from anonymisation_airflow.operations.access import DAG_ID
-from anonymisation_airflow.operations.nights_view import totals_of, view_night
-from anonymisation_airflow.operations.paging import Paging
-from anonymisation_airflow.operations.rendering import HERE, page
-from anonymisation_airflow.operations.site import SiteDep, folder_key
-from anonymisation_airflow.operations.stored_run import count_nights, nights, read_run
+from anonymisation_airflow.operations.pages.paging import Paging
+from anonymisation_airflow.operations.runs.nights_view import totals_of, view_night
+from anonymisation_airflow.operations.runs.stored_run import count_nights, nights, read_run
+from anonymisation_airflow.operations.web.access import DAG_ID
+from anonymisation_airflow.operations.web.rendering import OPERATIONS, page
+from anonymisation_airflow.operations.web.site import SiteDep, folder_key
 
 router: Final = APIRouter()
 NIGHTS_A_PAGE: Final = 20
@@ -31,7 +31,7 @@ PageNumber = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
 
 @router.get("/")
 def list_nights(request: Request, site: SiteDep, user: GetUserDep, number: PageNumber = 1) -> HTMLResponse:
-    """Every run with its totals, the newest first."""
+    """List every run with its totals, the newest first."""
     paging = Paging(number, NIGHTS_A_PAGE, count_nights())
     listed = [(night, totals_of(site, night)) for night in nights(paging.first, NIGHTS_A_PAGE)]
     return page(request, site, user, "nights.html", nights=listed, paging=paging)
@@ -39,10 +39,10 @@ def list_nights(request: Request, site: SiteDep, user: GetUserDep, number: PageN
 
 @router.get("/runs/{run_id}")
 def show_night(request: Request, run_id: str, site: SiteDep, user: GetUserDep, dag: str = DAG_ID) -> HTMLResponse:
-    """One run: its folders with what they are at, and what failed."""
+    """Show one run: the state of its folders, and its failures."""
     run = read_run(run_id) if dag == DAG_ID else None
     if run is None:
-        raise HTTPException(404, f"This is no run of {DAG_ID}")
+        raise HTTPException(404, f"There is no such run of {DAG_ID}")
     return page(request, site, user, "night.html", view=view_night(site, run))
 
 
@@ -50,7 +50,7 @@ def show_night(request: Request, run_id: str, site: SiteDep, user: GetUserDep, d
 def list_folders(
     request: Request, site: SiteDep, user: GetUserDep, number: PageNumber = 1, find: str = ""
 ) -> HTMLResponse:
-    """Every capture folder that was ever worked on."""
+    """List every capture folder that a run has worked on."""
     wanted = find.strip().casefold()
     folders = [folder for folder in known_folders(site.state_root) if wanted in folder.casefold()]
     paging = Paging(number, FOLDERS_A_PAGE, len(folders))
@@ -60,7 +60,7 @@ def list_folders(
 
 @router.get("/static/{name}")
 def static(name: str) -> Response:
-    """Style and scripts of the page."""
+    """Send the style, a script or an icon of the page."""
     if name not in STATIC:
         raise HTTPException(404, "There is no such file")
-    return Response((HERE / "static" / name).read_bytes(), media_type=STATIC[name])
+    return Response((OPERATIONS / "static" / name).read_bytes(), media_type=STATIC[name])

@@ -1,9 +1,9 @@
-"""Who may see and change what, asked of Airflow's auth manager at every request; and where a change came from.
+"""Access rules. Airflow's auth manager decides at every request; forms of other sites are refused.
 
-reading                           may read the DAG's runs
-calling ok, marking more          may change the DAG's runs
-originals, and who looked at them administrators; with another auth manager than the simple one, whoever has the
-                                  permission to read the custom view named ORIGINALS
+read pages                         users who may read the DAG's runs
+call a picture ok, mark a region   users who may change the DAG's runs
+see originals and the audit log    administrators, with the simple auth manager; with another one, users who may read
+                                   the custom view named ORIGINALS
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ may_review = requires_access_dag("PUT", DagAccessEntity.RUN, DAG_ID)
 
 
 def reviews_allowed(user: BaseUser) -> bool:
-    """Whether the user may call pictures ok and mark more on them."""
+    """Whether the user may call pictures ok and mark regions on them."""
     return get_auth_manager().is_authorized_dag(
         method="PUT", access_entity=DagAccessEntity.RUN, details=DagDetails(id=DAG_ID), user=user
     )
@@ -40,15 +40,15 @@ def reviews_allowed(user: BaseUser) -> bool:
 def originals_allowed(user: BaseUser) -> bool:
     """Whether the user may see originals."""
     manager = get_auth_manager()
-    if isinstance(manager, SimpleAuthManager):  # which grants every custom view to every viewer
+    if isinstance(manager, SimpleAuthManager):  # grants every custom view to every viewer
         return str(getattr(user, "role", None) or "").upper() == _ADMIN
     return bool(manager.is_authorized_custom_view(method="GET", resource_name=ORIGINALS, user=user))
 
 
 def register_permission() -> None:
-    """Make FAB know the permission to see originals: it gives to roles only what it knows.
+    """Register the permission to see originals with FAB, which grants only registered permissions.
 
-    With another auth manager there is nothing to do: the simple one has its roles, others keep lists of their own.
+    Other auth managers need no registration: the simple one has fixed roles, and others keep their own lists.
     """
     try:
         from airflow.providers.fab.www.security_appless import ApplessAirflowSecurityManager
@@ -60,25 +60,25 @@ def register_permission() -> None:
 
 
 def may_see_originals(user: GetUserDep) -> None:
-    """Refuse everyone else.
+    """Let only users through who may see originals.
 
     Raises:
-        HTTPException: 403.
+        HTTPException: 403 for all other users.
     """
     if not originals_allowed(user):
         raise HTTPException(403, "Forbidden: originals are for administrators")
 
 
 def form_token(user: BaseUser) -> str:
-    """What a form of this page must send back, to be told from forms of other sites; good for half a day."""
+    """Return the token that a form sends back to prove its origin. The token expires after half a day."""
     return _serializer().dumps(user.get_id())
 
 
 def same_site(request: Request, user: GetUserDep, csrf_token: Annotated[str, Form()] = "") -> None:
-    """Let a change through only when a page of this very site, shown to this very user, asked for it.
+    """Let a change through only if the request comes from a page of this site that was shown to the same user.
 
     Raises:
-        HTTPException: 403.
+        HTTPException: 403 for all other requests.
     """
     if not _is_own(request):
         raise HTTPException(403, "Forbidden: the request comes from another site")
@@ -91,7 +91,7 @@ def same_site(request: Request, user: GetUserDep, csrf_token: Annotated[str, For
 
 
 def _is_own(request: Request) -> bool:
-    """By the Origin that browsers send with every form; it must be this host, or that of the configured base_url."""
+    """Whether the Origin, which browsers send with every form, is this host or the host of the configured base_url."""
     origin = request.headers.get("origin", "")
     if request.headers.get("sec-fetch-site", "same-origin") != "same-origin":
         return False

@@ -1,4 +1,4 @@
-"""Runs and their folders as the page shows them: totals, states, progress, what failed and where its log is."""
+"""Runs and their folders as the page shows them: totals, states, progress, failures and links to logs."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from urllib.parse import quote
 from anonymisation.reporting.progress import Progress, read_progress
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import Failure
-from anonymisation_airflow.operations.access import DAG_ID
-from anonymisation_airflow.operations.site import Site, folder_key
-from anonymisation_airflow.operations.stored_run import Night, StoredRun, Task, read_run, tasks_by_unit
+from anonymisation_airflow.operations.runs.stored_run import Night, StoredRun, Task, read_run, tasks_by_unit
+from anonymisation_airflow.operations.web.access import DAG_ID
+from anonymisation_airflow.operations.web.site import Site, folder_key
 from anonymisation_airflow.tasks import DISCOVER, GROUP, STEPS
 
-PICTURES_KEY: Final = "pictures"  # of discover's XCom: the pictures and those pending of each folder
+PICTURES_KEY: Final = "pictures"  # discover's XCom with the pictures and the pending pictures of each folder
 WORKING: Final = frozenset({"running", "queued", "deferred", "up_for_retry", "restarting"})
 _BAD: Final = frozenset({"failed", "upstream_failed"})
-_REMEMBERED: Final = 200
-# What a person should see first stands first; within a state, the order of the run.
+_MAX_CACHED: Final = 200
+# The states that need a person come first; folders in one state keep the order of the run.
 _URGENCY: Final = {state: place for place, state in enumerate(("failed", "stopped", "running", "waiting"))}
 
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the folders of a run; `size` in bytes archived, `seconds` of wall time."""
+    """Sums over the folders of a run. `size` is archived bytes, `seconds` is wall time."""
 
     folders: int
     folders_failed: int
@@ -42,8 +42,8 @@ class Totals:
     seconds: float
 
     @classmethod
-    def of(cls, report: RunReport, seconds: float) -> Totals:
-        """The sums of a report."""
+    def from_report(cls, report: RunReport, seconds: float) -> Totals:
+        """Add up the folders of a report."""
         return cls(
             folders=len(report.folders),
             folders_failed=sum(not folder.succeeded for folder in report.folders),
@@ -58,7 +58,7 @@ class Totals:
         )
 
     def with_progress(self, lines: Iterable[FolderLine]) -> Totals:
-        """The sums while the run goes on: what is known of a folder by its progress counts, too."""
+        """Return the totals of a run that has not ended: the progress of running folders counts too."""
         lines = list(lines)
         counts = [line.counts for line in lines]
         sums = {key: sum(count[key] for count in counts) for key in ("found", "masked", "failed")}
@@ -67,7 +67,7 @@ class Totals:
 
 @dataclass(frozen=True, slots=True)
 class FolderLine:
-    """One folder of a run; its shards are counted together. `log` is where the most telling task's log is shown."""
+    """One folder of a run, with its shards added up. `log` is the address of the log that explains its state best."""
 
     folder: str
     key: str
@@ -84,20 +84,20 @@ class FolderLine:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until it is masked, as far as its pace tells; None where nothing can be said."""
+        """Estimated seconds until the folder is masked; None without a pace."""
         if self.state != "running" or not self.per_second or self.total <= 0:
             return None
         return max(0, self.total - self.looked_at) / self.per_second
 
     @property
     def failures(self) -> tuple[Failure, ...]:
-        """What failed, known failures at the end."""
+        """The failures of this run, followed by the known failures."""
         known = self.report.mask.failures if self.report.mask else ()
         return (*self.report.failures, *(failure for failure in known if failure.known))
 
     @property
     def counts(self) -> Mapping[str, int]:
-        """Found, masked, already done, failed, known failed, rows; by the reports, and the progress of what runs."""
+        """Counts of pictures and rows, from the reports and from the progress of running units."""
         mask, load = self.report.mask, self.report.load
         return {
             "found": max(self.total, self.looked_at),
@@ -111,7 +111,7 @@ class FolderLine:
 
 @dataclass(frozen=True, slots=True)
 class NightView:
-    """One run: its totals, its folders, and what went wrong outside of them."""
+    """One run: its totals, its folders, and the problems outside the folders."""
 
     night: Night
     totals: Totals
@@ -121,7 +121,7 @@ class NightView:
 
     @property
     def remaining(self) -> float | None:
-        """Seconds until every folder is masked, at the pace of those that are being masked; None without a pace."""
+        """Estimated seconds until all folders are masked, at the pace of the running folders; None without a pace."""
         pace = sum(line.per_second or 0.0 for line in self.lines if line.state == "running")
         left = sum(max(0, line.total - line.looked_at) for line in self.lines if line.state in {"running", "waiting"})
         return left / pace if pace and not self.night.ended else None
@@ -131,7 +131,7 @@ _totals: OrderedDict[tuple[str, str, datetime | None], Totals] = OrderedDict()
 
 
 def totals_of(site: Site, night: Night) -> Totals | None:
-    """The totals of a run; those of a run that has ended are remembered."""
+    """Return the totals of a run. The totals of an ended run are cached."""
     key = (night.run_id, night.state, night.end_date)
     if night.ended and key in _totals:
         return _totals[key]
@@ -140,14 +140,14 @@ def totals_of(site: Site, night: Night) -> Totals | None:
         return None
     if not night.ended:
         return view_night(site, run).totals
-    totals = _totals[key] = Totals.of(run.report(), _seconds(night))
-    while len(_totals) > _REMEMBERED:
+    totals = _totals[key] = Totals.from_report(run.report(), _seconds(night))
+    while len(_totals) > _MAX_CACHED:
         _totals.popitem(last=False)
     return totals
 
 
 def view_night(site: Site, run: StoredRun) -> NightView:
-    """Everything about one run."""
+    """Return the view of one run."""
     report = run.report()
     progress = _unreported(site, run)
     units = _units_by_folder(run)
@@ -157,7 +157,7 @@ def view_night(site: Site, run: StoredRun) -> NightView:
         for folder in report.folders
     )
     lines = tuple(sorted(lines, key=lambda line: _URGENCY.get(line.state, len(_URGENCY))))
-    totals = Totals.of(report, _seconds(run.night))
+    totals = Totals.from_report(report, _seconds(run.night))
     return NightView(
         run.night,
         totals if run.night.ended else totals.with_progress(lines),
@@ -185,7 +185,7 @@ def _line(
     progress: list[Progress],
     expected: Mapping[str, Any],
 ) -> FolderLine:
-    """`progress` is that of the units which have not reported yet."""
+    """Return the line of a folder. `progress` belongs to the units that have no report yet."""
     tasks = [task for unit in units for task in unit]
     mask = report.mask
     total = int(expected.get(report.folder, {}).get("pictures", 0)) or (mask.found if mask else 0)
@@ -204,12 +204,12 @@ def _line(
         failed=report.failed_count + sum(item.failed for item in progress),
         total=total,
         per_second=pace or None,
-        log=_log(run, _telling(tasks)) if tasks else None,
+        log=_log(run, _most_informative(tasks)) if tasks else None,
     )
 
 
 def _unreported(site: Site, run: StoredRun) -> dict[str, list[Progress]]:
-    """The progress, by folder, of the units whose mask step has begun and not ended."""
+    """Return the progress, by folder, of the units that are being masked."""
     reports = run.xcom_pull([f"{GROUP}.{STEPS[0]}"])
     reported = {(report["folder"], report.get("shard", 1)) for report in reports if report}
     found: dict[str, list[Progress]] = {}
@@ -235,13 +235,13 @@ def _state(report: FolderReport, tasks: list[Task], *, ended: bool) -> str:
 
 
 def _step(tasks: Iterable[Task]) -> str:
-    """The first step of the chain that some unit is at."""
+    """Return the earliest step that a unit of the folder is working on; "" if none is."""
     at = {_step_of(task) for task in tasks if task.state in WORKING}
     return next((step for step in STEPS if step in at), "")
 
 
-def _telling(tasks: list[Task]) -> Task:
-    """The task whose log says most: one that failed, else one that runs, else the one that masked."""
+def _most_informative(tasks: list[Task]) -> Task:
+    """Return the task whose log explains most: a failed task, else a running task, else the mask task."""
 
     def rank(task: Task) -> tuple[int, int]:
         order = 0 if task.state == "failed" else 1 if task.state in WORKING else 2
@@ -255,7 +255,7 @@ def _step_of(task: Task) -> str:
 
 
 def _log(run: StoredRun, task: Task) -> str:
-    """The page of the task in Airflow's UI, relative to its root."""
+    """Return the address of the task in Airflow's UI, relative to its root."""
     place = f"dags/{DAG_ID}/runs/{quote(run.run_id, safe='')}/tasks/{quote(task.task_id, safe='')}"
     return place if task.map_index < 0 else f"{place}/mapped/{task.map_index}"
 

@@ -1,4 +1,4 @@
-"""The deployment's folders and settings as the page sees them, and the folders' indexes; shared by all requests."""
+"""The deployment that the page shows: its settings, its folders and their indexes, shared by all requests."""
 
 from __future__ import annotations
 
@@ -28,8 +28,7 @@ PictureKey = Annotated[str, PathParameter(pattern=KEY_PATTERN)]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One deployment: its workspace, the indexes of its folders, what clears its thumbnails away, and the time zone
-    that times are shown in."""
+    """One deployment: its workspace, the indexes of its folders, the sweeper of its thumbnails, and its time zone."""
 
     workspace: Workspace
     cache: IndexCache
@@ -46,10 +45,10 @@ _lock = threading.Lock()
 
 
 def current_site() -> Site:
-    """The site of the environment, made again when the configuration file changed.
+    """Return the site of the environment. A changed configuration file makes a new site.
 
     Raises:
-        HTTPException: 503, with every problem of the configuration.
+        HTTPException: 503; the message lists every problem of the configuration.
     """
     deployment = Deployment.from_environment()
     try:
@@ -61,9 +60,9 @@ def current_site() -> Site:
 
 
 @lru_cache(maxsize=4)
-def _site(deployment: Deployment, stamp: FileStamp | None) -> Site:  # noqa: ARG001 - a part of the cache's key
+def _site(deployment: Deployment, stamp: FileStamp | None) -> Site:  # noqa: ARG001 - part of the cache's key
     if deployment.input is None or deployment.output is None:
-        raise ValueError("ANONYMISATION_INPUT and ANONYMISATION_OUTPUT must be set for the API server, too")
+        raise ValueError("ANONYMISATION_INPUT and ANONYMISATION_OUTPUT must also be set for the API server")
     workspace = open_workspace(
         input_dir=deployment.input,
         output_dir=deployment.output,
@@ -79,30 +78,30 @@ SiteDep = Annotated[Site, Depends(current_site)]
 
 
 def folder_key(site: Site, folder: str) -> str:
-    """What stands for a folder in addresses: the hash in the name of its state."""
+    """Return the key of a folder in addresses: the hash in the name of its state folder."""
     return state_folder(site.state_root, folder).name.rpartition("-")[2]
 
 
 @dataclass(frozen=True, slots=True)
 class OpenFolder:
-    """A folder that a request is about."""
+    """The folder of a request; `path` is its path below the input folder."""
 
     site: Site
-    folder: str
+    path: str
     key: str
     index: FolderIndex
 
 
 def open_folder(site: SiteDep, folder_key: FolderKey) -> OpenFolder:
-    """The folder that the key stands for.
+    """Return the folder with this key.
 
     Raises:
-        HTTPException: 404, when there is none.
+        HTTPException: 404 if no folder has this key.
     """
     for place in (site.state_root / "folders").glob(f"*-{folder_key}"):
-        folder = read_name(place)
-        if folder is not None:
-            return OpenFolder(site, folder, folder_key, site.cache.index(folder))
+        path = read_name(place)
+        if path is not None:
+            return OpenFolder(site, path, folder_key, site.cache.index(path))
     raise HTTPException(404, "There is no such folder")
 
 
@@ -111,37 +110,32 @@ FolderDep = Annotated[OpenFolder, Depends(open_folder)]
 
 @dataclass(frozen=True, slots=True)
 class OpenPicture:
-    """A picture that a request is about, and its folder."""
+    """The picture of a request, and its folder."""
 
-    of: OpenFolder
+    folder: OpenFolder
     row: Row
 
     @property
     def workspace(self) -> Workspace:
         """The settings and folders."""
-        return self.of.site.workspace
-
-    @property
-    def folder(self) -> str:
-        """The folder's path below the input folder."""
-        return self.of.folder
+        return self.folder.site.workspace
 
     @property
     def path(self) -> str:
         """The picture's path below the input folder."""
-        return self.workspace.picture(self.folder, self.row.name).relative
+        return self.workspace.picture(self.folder.path, self.row.name).relative
 
 
-def open_picture(of: FolderDep, picture_key: PictureKey) -> OpenPicture:
-    """The picture that the key stands for.
+def open_picture(folder: FolderDep, picture_key: PictureKey) -> OpenPicture:
+    """Return the picture with this key.
 
     Raises:
-        HTTPException: 404, when there is none.
+        HTTPException: 404 if the folder has no picture with this key.
     """
-    row = of.index.row(picture_key)
+    row = folder.index.row(picture_key)
     if row is None:
         raise HTTPException(404, "There is no such picture")
-    return OpenPicture(of, row)
+    return OpenPicture(folder, row)
 
 
 PictureDep = Annotated[OpenPicture, Depends(open_picture)]

@@ -1,4 +1,4 @@
-"""The gallery of a folder, one picture, and the files that they show."""
+"""The pages of a folder's gallery, of one picture and of the audit log, and the image files that they show."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ from anonymisation.review.images import NotShownError, Size
 from anonymisation.review.index import Wanted
 from anonymisation.review.model import NOTHING, AddedBox, Review
 from anonymisation.review.store import MAX_REASON
-from anonymisation_airflow.operations.access import DAG_ID, seeing_originals
-from anonymisation_airflow.operations.headers import KEPT
-from anonymisation_airflow.operations.pages_nights import PageNumber
-from anonymisation_airflow.operations.paging import Paging
-from anonymisation_airflow.operations.rendering import page
-from anonymisation_airflow.operations.site import FolderDep, OpenPicture, PictureDep, SiteDep
+from anonymisation_airflow.operations.pages.nights import PageNumber
+from anonymisation_airflow.operations.pages.paging import Paging
+from anonymisation_airflow.operations.web.access import DAG_ID, seeing_originals
+from anonymisation_airflow.operations.web.headers import KEPT
+from anonymisation_airflow.operations.web.rendering import page
+from anonymisation_airflow.operations.web.site import FolderDep, OpenPicture, PictureDep, SiteDep
 
 router: Final = APIRouter()
 PICTURES_A_PAGE: Final = 60
@@ -34,10 +34,10 @@ PICTURE: Final = "/folders/{folder_key}/pictures/{picture_key}"
 
 
 def wanted_pictures(show: str = "all", label: str = "", below: Annotated[float, Query(ge=0, le=1)] = 0.0) -> Wanted:
-    """Which pictures the address asks for.
+    """Return which pictures the request selects.
 
     Raises:
-        HTTPException: 422, for a kind or a class that does not exist.
+        HTTPException: 422 for an unknown kind or class.
     """
     try:
         return Wanted(show, label, below)
@@ -50,35 +50,37 @@ WantedDep = Annotated[Wanted, Depends(wanted_pictures)]
 
 @router.get("/folders/{folder_key}")
 def gallery(
-    request: Request, of: FolderDep, user: GetUserDep, wanted: WantedDep, number: PageNumber = 1
+    request: Request, folder: FolderDep, user: GetUserDep, wanted: WantedDep, number: PageNumber = 1
 ) -> HTMLResponse:
-    """The folder's pictures, a page of thumbnails at a time."""
-    stamp, reviews = of.site.cache.reviews(of.folder)
-    places = of.index.select(wanted, reviews, stamp)
+    """Show a page of thumbnails of the folder's pictures."""
+    stamp, reviews = folder.site.cache.reviews(folder.path)
+    places = folder.index.select(wanted, reviews, stamp)
     paging = Paging(number, PICTURES_A_PAGE, len(places))
-    rows = [of.index.rows[place] for place in places[paging.first : paging.last]]
+    rows = [folder.index.rows[place] for place in places[paging.first : paging.last]]
     listed = [(row, reviews.get(row.name, NOTHING)) for row in rows]
-    return page(request, of.site, user, "gallery.html", of=of, wanted=wanted, paging=paging, pictures=listed)
+    return page(
+        request, folder.site, user, "gallery.html", folder=folder, wanted=wanted, paging=paging, pictures=listed
+    )
 
 
 @router.get(PICTURE)
 def picture(
     request: Request, picture: PictureDep, user: GetUserDep, wanted: WantedDep, queue: str = "", said: str = ""
 ) -> HTMLResponse:
-    """One masked picture with what was found on it, and the form to review it."""
-    stamp, reviews = picture.of.site.cache.reviews(picture.folder)
-    places = picture.of.index.select(wanted, reviews, stamp)
-    before, after = picture.of.index.neighbours(picture.row.key, places)
+    """Show one masked picture with its detections, and the form to review it."""
+    stamp, reviews = picture.folder.site.cache.reviews(picture.folder.path)
+    places = picture.folder.index.select(wanted, reviews, stamp)
+    before, after = picture.folder.index.neighbours(picture.row.key, places)
     orientation, problem = 1, ""
     try:
-        orientation = review_pictures.orientation_of(picture.workspace, picture.folder, picture.row)
+        orientation = review_pictures.orientation_of(picture.workspace, picture.folder.path, picture.row)
     except NotShownError as error:
         problem = picture.row.reason or str(error)
     review = reviews.get(picture.row.name, NOTHING)
     boxes = review_pictures.upright([seen.box for seen in picture.row.objects], orientation)
     return page(
-        request, picture.of.site, user, "picture.html", it=picture, row=picture.row, review=review, wanted=wanted,
-        queue=queue,
+        request, picture.folder.site, user, "picture.html", picture=picture, row=picture.row, review=review,
+        wanted=wanted, queue=queue,
         before=before, after=after, problem=problem, said=said,
         size=(picture.row.height, picture.row.width) if orientation >= 5 else (picture.row.width, picture.row.height),
         found=list(zip(picture.row.objects, boxes, strict=True)),
@@ -88,9 +90,9 @@ def picture(
 
 @dataclass(frozen=True, slots=True)
 class Region:
-    """A box that a person added, as it is shown: its edges on the upright picture, and what became of it.
+    """A box that a reviewer added: its `edges` (top, left, bottom, right, 0..1) on the upright picture, and its state.
 
-    `state` is hidden, waiting, withdrawn, or remaining (withdrawn, and hidden in the published picture all the same).
+    `state` is hidden, waiting, withdrawn, or remaining (withdrawn, but still hidden in the published picture).
     """
 
     added: AddedBox
@@ -99,7 +101,7 @@ class Region:
 
 
 def regions_of(review: Review, orientation: int) -> list[Region]:
-    """Every box that was ever added, in the order in which they were drawn."""
+    """Return every box that reviewers have added, in the order in which they were drawn."""
     edges = review_pictures.upright([added.box.as_tuple() for added in review.boxes], orientation)
     states = {
         **dict.fromkeys(range(len(review.boxes)), "withdrawn"),
@@ -112,21 +114,21 @@ def regions_of(review: Review, orientation: int) -> list[Region]:
 
 @router.get(f"{PICTURE}/small")
 def small(picture: PictureDep, later: BackgroundTasks) -> Response:
-    """The thumbnail."""
+    """Send the thumbnail."""
     return _webp(picture, Size.SMALL, later)
 
 
 @router.get(f"{PICTURE}/large")
 def large(picture: PictureDep, later: BackgroundTasks) -> Response:
-    """The masked picture at the size of a screen."""
+    """Send the masked picture at the size of a screen."""
     return _webp(picture, Size.LARGE, later)
 
 
 @router.get(f"{PICTURE}/masked")
 def masked(picture: PictureDep) -> Response:
-    """The masked picture as it is published."""
+    """Send the masked picture as it is published."""
     try:
-        data = review_pictures.masked_picture(picture.workspace, picture.folder, picture.row)
+        data = review_pictures.masked_picture(picture.workspace, picture.folder.path, picture.row)
     except (NotShownError, OSError):
         raise HTTPException(404, "There is no such picture") from None
     return Response(data, media_type="image/jpeg", headers={"Cache-Control": KEPT})
@@ -134,27 +136,27 @@ def masked(picture: PictureDep) -> Response:
 
 @router.get(f"{PICTURE}/mask")
 def mask(picture: PictureDep) -> Response:
-    """The mask, to be laid over the picture."""
+    """Send the mask as a layer to lay over the picture."""
     try:
-        data = review_pictures.overlay(picture.workspace, picture.folder, picture.row, Size.LARGE)
+        data = review_pictures.overlay(picture.workspace, picture.folder.path, picture.row, Size.LARGE)
     except (NotShownError, OSError):
-        raise HTTPException(404, "No mask file is kept of this picture") from None
+        raise HTTPException(404, "This picture has no mask file") from None
     return Response(data, media_type="image/webp", headers={"Cache-Control": KEPT})
 
 
 @router.get(f"{PICTURE}/compare", dependencies=[seeing_originals])
 def compare(request: Request, picture: PictureDep, user: GetUserDep) -> HTMLResponse:
-    """Before and after, side by side; the original itself is noted when it is sent."""
-    review = picture.of.site.cache.reviews(picture.folder)[1].get(picture.row.name, NOTHING)
-    return page(request, picture.of.site, user, "compare.html", it=picture, row=picture.row, review=review)
+    """Show original and masked picture side by side. The request for the original itself is recorded."""
+    review = picture.folder.site.cache.reviews(picture.folder.path)[1].get(picture.row.name, NOTHING)
+    return page(request, picture.folder.site, user, "compare.html", picture=picture, row=picture.row, review=review)
 
 
 @router.get(f"{PICTURE}/original", dependencies=[seeing_originals])
 def original(picture: PictureDep, user: GetUserDep) -> Response:
-    """The original, upright and reduced; who sees it is written down before it is sent."""
-    tell(picture, user.get_name(), "looked at the original")
+    """Send the original, upright and reduced. The access is recorded before the picture is sent."""
+    record_access(picture, user.get_name(), "looked at the original")
     try:
-        data = review_pictures.original(picture.workspace, picture.folder, picture.row)
+        data = review_pictures.original(picture.workspace, picture.folder.path, picture.row)
     except NotShownError:
         raise HTTPException(404, "The original is in neither the input folder nor the archive") from None
     return Response(data, media_type="image/webp")
@@ -162,25 +164,26 @@ def original(picture: PictureDep, user: GetUserDep) -> Response:
 
 @router.get("/audit", dependencies=[seeing_originals])
 def audit(request: Request, site: SiteDep, user: GetUserDep) -> HTMLResponse:
-    """Who looked at which original, and who marked what, the newest first."""
+    """List who looked at an original, and who marked or withdrew a region, the newest first."""
     looks = newest_looks(site.state_root, LOOKS_SHOWN)
     return page(request, site, user, "audit.html", looks=looks)
 
 
-def tell(picture: OpenPicture, by: str, did: str, reason: str = "") -> None:
-    """Write down who did what with a picture: in the audit file, in Airflow's audit log and in the server's log.
+def record_access(picture: OpenPicture, by: str, did: str, reason: str = "") -> None:
+    """Record who did what with a picture, in the audit file, in Airflow's audit log and in the server's log.
 
-    The reason is in the audit file alone: what people write about a picture is for those who may see originals.
+    Only the audit file gets the reason: a reason may describe the picture, and only people who may see originals read
+    the audit file.
 
     Raises:
-        HTTPException: 503, when it cannot be written down; then it must not happen.
+        HTTPException: 503 if the audit file cannot be written; the caller must then not show or change anything.
     """
     try:
-        note_look(picture.of.site.state_root, by, did, picture.path, reason)
+        note_look(picture.folder.site.state_root, by, did, picture.path, reason)
     except ShareUnavailableError as error:
         logging.getLogger(__name__).error("the audit log cannot be written: %s", error)
         raise HTTPException(503, "The audit log cannot be written, so nothing is shown or changed") from None
-    name = one_line(picture.path)  # a name must not forge a line of the log, nor be one that the database refuses
+    name = one_line(picture.path)  # a name must not forge a log line, nor contain characters that the database refuses
     logging.getLogger(__name__).info("%s %s %s", one_line(by), did, name)
     with create_session() as session:
         session.add(Log(event=f"anonymisation: {did}", owner=by, extra=name, dag_id=DAG_ID))
@@ -188,9 +191,9 @@ def tell(picture: OpenPicture, by: str, did: str, reason: str = "") -> None:
 
 def _webp(picture: OpenPicture, size: Size, later: BackgroundTasks) -> Response:
     try:
-        data = review_pictures.thumbnail(picture.workspace, picture.folder, picture.row, size)
+        data = review_pictures.thumbnail(picture.workspace, picture.folder.path, picture.row, size)
     except (NotShownError, OSError):
         raise HTTPException(404, "There is no such picture") from None
-    if picture.of.site.sweeper.is_due():
-        later.add_task(picture.of.site.sweeper.sweep)
+    if picture.folder.site.sweeper.is_due():
+        later.add_task(picture.folder.site.sweeper.sweep)
     return Response(data, media_type="image/webp", headers={"Cache-Control": KEPT})

@@ -1,4 +1,4 @@
-"""The queue of pictures that a person should look at, and what the person says of them."""
+"""The review queue: the pictures that a person should look at, and the forms for the person's answer."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from anonymisation.review.index import edition, is_reviewed
 from anonymisation.review.model import NOTHING, Box, Review
 from anonymisation.review.rows import Row
 from anonymisation.review.store import MAX_REASON, add_box, known_folders, mark_ok, withdraw_box
-from anonymisation_airflow.operations.access import reviewing
-from anonymisation_airflow.operations.pages_nights import PageNumber
-from anonymisation_airflow.operations.pages_pictures import PICTURE, tell
-from anonymisation_airflow.operations.paging import Paging
-from anonymisation_airflow.operations.rendering import page
-from anonymisation_airflow.operations.site import OpenPicture, PictureDep, Site, SiteDep, folder_key
-from anonymisation_airflow.operations.stored_run import read_run
+from anonymisation_airflow.operations.pages.nights import PageNumber
+from anonymisation_airflow.operations.pages.paging import Paging
+from anonymisation_airflow.operations.pages.pictures import PICTURE, record_access
+from anonymisation_airflow.operations.runs.stored_run import read_run
+from anonymisation_airflow.operations.web.access import reviewing
+from anonymisation_airflow.operations.web.rendering import page
+from anonymisation_airflow.operations.web.site import OpenPicture, PictureDep, Site, SiteDep, folder_key
 
 router: Final = APIRouter()
 QUEUE_A_PAGE: Final = 30
@@ -33,7 +33,7 @@ QUEUE_LENGTH: Final = 500
 LATEST_FOLDERS: Final = 50
 Percent = Annotated[float, Form(ge=0, le=100, allow_inf_nan=False)]
 QueueForm = Annotated[str, Form(alias="queue")]
-ShownForm = Annotated[str, Form(alias="shown")]  # which edition of the picture the page showed
+ShownForm = Annotated[str, Form(alias="shown")]  # the edition of the picture that the page showed
 Answer = RedirectResponse
 
 
@@ -41,7 +41,7 @@ Answer = RedirectResponse
 def queue(
     request: Request, site: SiteDep, user: GetUserDep, run: str = "", folder: str = "", number: PageNumber = 1
 ) -> HTMLResponse:
-    """The least certain pictures of a folder, of a run, or of the folders that were worked on last."""
+    """Show the least certain pictures of a folder, of a run, or of the folders masked last."""
     waiting = least_certain(site, folders_in_question(site, run, folder))
     paging = Paging(number, QUEUE_A_PAGE, len(waiting))
     listed = waiting[paging.first : paging.last]
@@ -55,14 +55,14 @@ def queue(
 def call_ok(
     request: Request, picture: PictureDep, user: GetUserDep, shown: ShownForm = "", queue: QueueForm = ""
 ) -> Answer:
-    """Keep that nothing is missing on the picture, and go on to the next one of the queue.
+    """Record that no region is missing on the picture, and show the next picture of the queue.
 
-    Nothing is kept when the picture is not the one that the person saw any more: then it is shown again.
+    If the picture changed after the person opened the page, nothing is recorded and the page is shown again.
     """
     if shown != edition(picture.row, _review(picture)):
-        return _onwards(request, picture, queue, "changed", stay=True)
-    mark_ok(picture.of.site.state_root, picture.folder, picture.row.name, picture.row.version, user.get_name())
-    return _onwards(request, picture, queue, "ok")
+        return _redirect(request, picture, queue, "changed", stay=True)
+    mark_ok(picture.folder.site.state_root, picture.folder.path, picture.row.name, picture.row.version, user.get_name())
+    return _redirect(request, picture, queue, "ok")
 
 
 @router.post(f"{PICTURE}/boxes", dependencies=[*reviewing])
@@ -77,26 +77,26 @@ def mark_more(
     shown: ShownForm = "",
     queue: QueueForm = "",
 ) -> Answer:
-    """Keep a box, given in percent of the upright picture, and hide it at once unless its folder is worked on."""
-    from anonymisation.review.apply import remask_folder  # OpenCV; not before somebody marks something
+    """Store a box, given in percent of the upright picture, and hide its region at once unless the folder is locked."""
+    from anonymisation.review.apply import remask_folder  # imports OpenCV, which only this route needs
 
     box = _box(picture, top, left, bottom, right)
-    tell(picture, user.get_name(), "marked a region to hide")
-    # A box drawn on what is no longer there is hidden all the same, but does not say that a person saw what is.
+    record_access(picture, user.get_name(), "marked a region to hide")
+    # A box drawn on an older edition is hidden too, but does not count as a review of the current edition.
     seen = picture.row.version if shown == edition(picture.row, _review(picture)) else ""
     try:
-        add_box(picture.of.site.state_root, picture.folder, picture.row.name, box, user.get_name(), seen)
+        add_box(picture.folder.site.state_root, picture.folder.path, picture.row.name, box, user.get_name(), seen)
     except ValueError as error:
         raise HTTPException(422, str(error)) from None
     try:
-        done = picture.row.name in remask_folder(picture.workspace, picture.folder)
+        done = picture.row.name in remask_folder(picture.workspace, picture.folder.path)
     except FolderLockedError:
         done = False
     except (AnonymisationError, OSError) as error:
-        told = one_line(picture.path), one_line(str(error))
-        logging.getLogger(__name__).error("%s: the region is kept, but not hidden yet: %s", *told)
+        details = one_line(picture.path), one_line(str(error))
+        logging.getLogger(__name__).error("%s: the region is stored, but not hidden yet: %s", *details)
         done = False
-    return _onwards(request, picture, queue, "hidden" if done else "waiting", stay=True)
+    return _redirect(request, picture, queue, "hidden" if done else "waiting", stay=True)
 
 
 @router.post(f"{PICTURE}/boxes/{{number}}/withdraw", dependencies=[*reviewing])
@@ -108,24 +108,26 @@ def withdraw(
     reason: Annotated[str, Form(min_length=1, max_length=MAX_REASON)],
     queue: QueueForm = "",
 ) -> Answer:
-    """Keep that no later masking is to hide a box. Nothing is uncovered by this: what is hidden by now stays hidden."""
+    """Record that later maskings do not hide a box. Nothing is uncovered: a region that is hidden now stays hidden."""
     if not reason.strip():
-        raise HTTPException(422, "Say why the region is withdrawn")
+        raise HTTPException(422, "Give a reason for withdrawing the region")
     if number not in {added.number for added in _review(picture).active}:
-        raise HTTPException(409, "There is no such region, or it is withdrawn already")
-    tell(picture, user.get_name(), "withdrew a marked region", " ".join(reason.split()))
+        raise HTTPException(409, "There is no such region, or the region is already withdrawn")
+    record_access(picture, user.get_name(), "withdrew a marked region", " ".join(reason.split()))
     try:
-        withdraw_box(picture.of.site.state_root, picture.folder, picture.row.name, number, user.get_name(), reason)
-    except ValueError as error:  # someone else was faster
+        withdraw_box(
+            picture.folder.site.state_root, picture.folder.path, picture.row.name, number, user.get_name(), reason
+        )
+    except ValueError as error:  # another reviewer was faster
         raise HTTPException(409, str(error)) from None
-    return _onwards(request, picture, queue, "withdrawn", stay=True)
+    return _redirect(request, picture, queue, "withdrawn", stay=True)
 
 
 def folders_in_question(site: Site, run: str, key: str) -> list[str]:
-    """The folders whose queue is asked for.
+    """Return the folders whose queue the request selects.
 
     Raises:
-        HTTPException: 404, for a folder or run that does not exist.
+        HTTPException: 404 for a folder or run that does not exist.
     """
     if key:
         found = [folder for folder in known_folders(site.state_root) if folder_key(site, folder) == key]
@@ -141,7 +143,7 @@ def folders_in_question(site: Site, run: str, key: str) -> list[str]:
 
 
 def latest_folders(site: Site) -> list[str]:
-    """The folders whose state changed last."""
+    """Return the folders whose state changed last, the newest first."""
     changed = []
     for folder in known_folders(site.state_root):
         journal = site.state_root / "folders" / f"*-{folder_key(site, folder)}" / "pictures.jsonl"
@@ -151,8 +153,7 @@ def latest_folders(site: Site) -> list[str]:
 
 
 def least_certain(site: Site, folders: Iterable[str]) -> list[tuple[str, str, Row, Review]]:
-    """The pictures that no one has looked at yet, as (folder, its key, picture, what is known of it by people), the
-    least certain first."""
+    """Return the pictures that nobody has reviewed, the least certain first, as (folder, its key, row, review)."""
 
     def rows() -> Iterable[tuple[str, Row, Review]]:
         for folder in folders:
@@ -167,26 +168,26 @@ def least_certain(site: Site, folders: Iterable[str]) -> list[tuple[str, str, Ro
 
 
 def _review(picture: OpenPicture) -> Review:
-    return picture.of.site.cache.reviews(picture.folder)[1].get(picture.row.name, NOTHING)
+    return picture.folder.site.cache.reviews(picture.folder.path)[1].get(picture.row.name, NOTHING)
 
 
 def _box(picture: OpenPicture, top: float, left: float, bottom: float, right: float) -> Box:
     try:
-        orientation = review_pictures.orientation_of(picture.workspace, picture.folder, picture.row)
+        orientation = review_pictures.orientation_of(picture.workspace, picture.folder.path, picture.row)
         return review_pictures.stored(Box(top / 100, left / 100, bottom / 100, right / 100), orientation)
     except ValueError as error:
-        raise HTTPException(422, f"This is no box: {error}") from None
+        raise HTTPException(422, f"This is not a box: {error}") from None
     except (AnonymisationError, OSError):
-        raise HTTPException(409, "There is no masked picture to mark anything on") from None
+        raise HTTPException(409, "There is no masked picture to mark a region on") from None
 
 
-def _onwards(request: Request, picture: OpenPicture, queue: str, said: str, *, stay: bool = False) -> Answer:
-    """Back to the picture, or on to the next one of the queue that the person is working through."""
+def _redirect(request: Request, picture: OpenPicture, queue: str, said: str, *, stay: bool = False) -> Answer:
+    """Redirect to the picture, or to the next picture of the queue that the person is working through."""
     base = request.scope.get("root_path", "").rstrip("/")
-    key, row = picture.of.key, picture.row
+    key, row = picture.folder.key, picture.row
     if queue and not stay:
-        folders = [picture.folder] if queue == "folder" else latest_folders(picture.of.site)
-        following = next(iter(least_certain(picture.of.site, folders)), None)
+        folders = [picture.folder.path] if queue == "folder" else latest_folders(picture.folder.site)
+        following = next(iter(least_certain(picture.folder.site, folders)), None)
         if following is None:
             return RedirectResponse(f"{base}/review", 303)
         _, key, row, _ = following

@@ -1,6 +1,6 @@
-"""A run as the metadata database holds it, in the form in which `summary.run_report` asks a running task's context.
+"""Reads a run from the metadata database, in the form that `summary.run_report` expects of a task's context.
 
-So that the page tells of a run exactly what its summary and its mail tell, also while it is running.
+The page therefore shows the same facts as the run's summary and mail, also during the run.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from airflow.utils.session import create_session
 from sqlalchemy import func, select
 
 from anonymisation.reporting.run_report import RunReport
-from anonymisation_airflow.operations.access import DAG_ID
+from anonymisation_airflow.operations.web.access import DAG_ID
 from anonymisation_airflow.summary import run_report
 
 ENDED: Final = frozenset({"success", "failed"})
@@ -27,7 +27,7 @@ ENDED: Final = frozenset({"success", "failed"})
 
 @dataclass(frozen=True, slots=True)
 class Night:
-    """One run of the DAG; times are in UTC, None where that moment has not come."""
+    """One run of the DAG. Times are in UTC; a time is None until the run starts or ends."""
 
     run_id: str
     kind: str
@@ -37,13 +37,13 @@ class Night:
 
     @property
     def ended(self) -> bool:
-        """Whether it has come to its end."""
+        """Whether the run has ended."""
         return self.state in ENDED
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """One task instance: where it is in the run, its state, and the number of its try."""
+    """One task instance: its task, its map index (-1 for an unmapped task), and its state."""
 
     task_id: str
     map_index: int
@@ -52,7 +52,7 @@ class Task:
 
 @dataclass(frozen=True, slots=True)
 class StoredRun:
-    """A run with its tasks and XComs, read at one moment. Quacks like `ti` of a task's context."""
+    """A run with its tasks and XComs, read at one moment. Has the methods of `ti` in a task's context."""
 
     night: Night
     tasks: tuple[Task, ...]
@@ -66,29 +66,29 @@ class StoredRun:
         return self.night.run_id
 
     def xcom_pull(self, task_ids: str | Sequence[str], key: str = "return_value", **_: Any) -> Any:
-        """The value of one task; of tasks given as a list, every value in the order of the map indexes."""
+        """Return the value of one task; for a list of tasks, all their values in the order of the map indexes."""
         if isinstance(task_ids, str):
             values = self.xcoms.get((task_ids, key), {})
             return next(iter(values.values()), None)
         return [value for task in task_ids for _, value in sorted(self.xcoms.get((task, key), {}).items())]
 
     def get_task_states(self, **_: Any) -> dict[str, dict[str, str]]:
-        """The state of every task, by `task` or `task_index`."""
+        """Return the state of every task, under the key `task` or `task_index`."""
         return {self.run_id: {_label(task): task.state for task in self.tasks}}
 
     def report(self) -> RunReport:
-        """What the summary says, or would say now."""
+        """Return the report that the summary contains, or would contain now."""
         return run_report(cast(Context, {"ti": self, "dag_run": self.night}))
 
 
 def count_nights() -> int:
-    """How many runs the database knows."""
+    """Return the number of runs in the database."""
     with create_session() as session:
         return int(session.scalar(select(func.count()).select_from(DagRun).where(DagRun.dag_id == DAG_ID)) or 0)
 
 
 def nights(offset: int, limit: int) -> list[Night]:
-    """Runs from the newest on."""
+    """Return `limit` runs after the `offset` newest, the newest first."""
     newest = func.coalesce(DagRun.start_date, DagRun.queued_at, DagRun.run_after)
     query = select(DagRun).where(DagRun.dag_id == DAG_ID).order_by(newest.desc(), DagRun.id.desc())
     with create_session() as session:
@@ -96,7 +96,7 @@ def nights(offset: int, limit: int) -> list[Night]:
 
 
 def read_run(run_id: str) -> StoredRun | None:
-    """The run of that name, None where there is none."""
+    """Return the run, or None where no run has this name."""
     with create_session() as session:
         run = session.scalar(select(DagRun).where(DagRun.dag_id == DAG_ID, DagRun.run_id == run_id))
         if run is None:
@@ -109,14 +109,14 @@ def read_run(run_id: str) -> StoredRun | None:
         )
         xcoms: dict[tuple[str, str], dict[int, Any]] = {}
         for row in session.scalars(select(XComModel).where(XComModel.dag_id == DAG_ID, XComModel.run_id == run_id)):
-            # As tasks read it: what JSON does not know, as a tuple, was written with the name of its class.
+            # Tasks read values in the same way. Types that JSON lacks, such as tuples, carry the name of their class.
             value = deserialize(XComModel.deserialize_value(row))
             xcoms.setdefault((row.task_id, row.key), {})[row.map_index] = value
         return StoredRun(_night(run), tasks, xcoms)
 
 
 def tasks_by_unit(run: StoredRun) -> Iterator[tuple[int, list[Task]]]:
-    """The tasks of each mapped work unit."""
+    """Yield the map index and the tasks of each work unit."""
     units: dict[int, list[Task]] = {}
     for task in run.tasks:
         if task.map_index >= 0:
