@@ -193,7 +193,14 @@ class PictureWorker:
         review = self._reviewed.of(picture.file.name)
         hidden = with_boxes(stored, review.active)
         margin = self._settings.mask_dilation_pixels
-        redaction = redact(picture.frame.yield_pixels(), hidden, self._appearance, margin, in_place=True)
+        redaction = redact(
+            picture.frame.yield_pixels(),
+            hidden,
+            self._appearance,
+            margin,
+            in_place=True,
+            coded_unit=picture.frame.coded_unit,
+        )
         exif = self._published_exif(picture, objects)
         masked = encode_jpeg(
             redaction.pixels,

@@ -19,6 +19,8 @@ from anonymisation.masking.marked import copy_marked
 NEUTRAL: Final = 100
 """The gray level where nothing at all is shown: that of the original program's normalised blur."""
 
+_NO_COLOUR: Final = 128
+_AT_ONCE: Final = 1 << 14  # pixels: OpenCV's maps have at most 32767 columns
 _SAMPLES: Final = 4  # of a cell along each axis: more would not change its average by much
 _CELLS: Final = 80  # about so many cells along the longer side: a third of a percent of the picture, and soft
 
@@ -35,12 +37,26 @@ class Backdrop:
     @classmethod
     def of(cls, pixels: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> Self:
         """Make it for a picture (H, W, 3) uint8 RGB of which nothing may be used where `hidden` (H, W) is set."""
-        step = max(1, max(hidden.shape) // (_CELLS * _SAMPLES))
-        shown = ~hidden[::step, ::step]
+        step = _step(hidden.shape)
         luma = np.asarray(cv2.cvtColor(pixels[::step, ::step].copy(), cv2.COLOR_RGB2GRAY), np.uint8)
+        return cls._of_samples(luma, ~hidden[::step, ::step], step, NEUTRAL)
+
+    @classmethod
+    def of_channels(cls, pixels: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> tuple[Self, Self, Self]:
+        """The same for each channel of the picture as JFIF codes it: fields of Y, Cr and Cb."""
+        step = _step(hidden.shape)
+        coded = np.asarray(cv2.cvtColor(pixels[::step, ::step].copy(), cv2.COLOR_RGB2YCrCb), np.uint8)
+        shown = ~hidden[::step, ::step]
+        nothing = (NEUTRAL, _NO_COLOUR, _NO_COLOUR)
+        luma, red, blue = (cls._of_samples(coded[..., index], shown, step, nothing[index]) for index in range(3))
+        return luma, red, blue
+
+    @classmethod
+    def _of_samples(cls, samples: NDArray[np.uint8], shown: NDArray[np.bool_], step: int, nothing: int) -> Self:
+        """From every `step`-th pixel; `nothing` is the level where none is shown."""
         shares = _reduced(shown.astype(np.float32))
-        sums = _reduced(np.where(shown, luma, np.uint8(0)).astype(np.float32))
-        filled = _filled(sums, shares) if shown.any() else np.full_like(sums, NEUTRAL)
+        sums = _reduced(np.where(shown, samples, np.uint8(0)).astype(np.float32))
+        filled = _filled(sums, shares) if shown.any() else np.full_like(sums, nothing)
         return cls(np.rint(filled).clip(0, 255).astype(np.uint8), step * _SAMPLES)
 
     def cover(self, part: NDArray[np.uint8], hidden: NDArray[np.bool_], box: PixelBox) -> None:
@@ -58,11 +74,26 @@ class Backdrop:
         field = np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR), np.uint8)
         copy_marked(field[top : top + box.height, left : left + box.width], hidden, part)
 
+    def at(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.uint8]:
+        """The levels (n,) of single pixels, by their rows and columns (n,) in the picture."""
+        found = np.empty(len(rows), np.uint8)
+        for start in range(0, len(rows), _AT_ONCE):
+            part = slice(start, start + _AT_ONCE)
+            down, across = ((places[None, part] + 0.5) / self.cell - 0.5 for places in (rows, columns))
+            maps = (across.astype(np.float32), down.astype(np.float32))
+            found[part] = cv2.remap(self.levels, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
+        return found
+
     def _cells(self, low: int, high: int, axis: int) -> tuple[slice, int]:
         """The cells under the pixels low to high - 1 and their neighbours; where the first pixel lies in them."""
         first = max(0, low // self.cell - 1)
         last = min(self.levels.shape[axis], -(-high // self.cell) + 1)
         return slice(first, last), low - first * self.cell
+
+
+def _step(shape: tuple[int, ...]) -> int:
+    """Every so many pixels of a picture are looked at, along each axis."""
+    return max(1, max(shape) // (_CELLS * _SAMPLES))
 
 
 def _reduced(values: _Grid) -> _Grid:

@@ -21,6 +21,7 @@ from anonymisation.masking.backdrop import Backdrop
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS, RGB, colour_of
 from anonymisation.masking.marked import copy_marked, fill_marked
+from anonymisation.masking.shared_blocks import APART, replace_shared_blocks
 from anonymisation.masking.tones import Tones, regions
 
 _BLOCK_PIXELS: Final = 1024  # side of the squares worked on at once: bounds memory, and keeps the halo a small share
@@ -65,7 +66,7 @@ class Appearance:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Redaction:
-    """A picture with its detections hidden: `pixels` (H, W, 3) uint8, `mask` (H, W) bool where they may differ."""
+    """A picture with its detections hidden: `pixels` (H, W, 3) uint8, `mask` (H, W) bool where they are hidden."""
 
     pixels: NDArray[np.uint8]
     mask: NDArray[np.bool_]
@@ -82,6 +83,7 @@ def redact(
     dilation: int,
     *,
     in_place: bool = False,
+    coded_unit: tuple[int, int] = APART,
 ) -> Redaction:
     """Hide `detections` in a picture.
 
@@ -94,6 +96,8 @@ def redact(
         appearance: how.
         dilation: margin around every mask, in pixels.
         in_place: hide them in `pixels` itself, which must be writable, instead of in a copy.
+        coded_unit: rows and columns of pixels that are coded together in the picture's file (`Frame.coded_unit`).
+            Visible pixels that share a block with hidden ones change as well (see `shared_blocks`).
 
     Raises:
         ValueError: pixels of another shape or dtype.
@@ -103,18 +107,20 @@ def redact(
     height, width = pixels.shape[:2]
     mask = geometry.union(detections, height, width, dilation)
     redacted = pixels if in_place else pixels.copy()
+    boxes = _boxes(detections, height, width, dilation)
+    unusable = replace_shared_blocks(redacted, mask, boxes, coded_unit)
     side = appearance.blur_side(width)
     if side is None:
         _fill(redacted, detections, appearance, dilation)
         return Redaction(redacted, mask)
     content: Backdrop | Tones
     if appearance.normalised:
-        content = Backdrop.of(redacted, mask)
+        content = Backdrop.of(redacted, unusable)
     else:
         found = regions(detections, height, width, dilation)
         content = Tones.of(redacted, mask, found, gray=appearance.gray)
-    for box in _blocks(_boxes(detections, height, width, dilation)):
-        _soften(redacted, mask, box, content, side, appearance.gray)
+    for box in _blocks(boxes):
+        _soften(redacted, mask, unusable, box, content, side, appearance.gray)
     return Redaction(redacted, mask)
 
 
@@ -130,6 +136,7 @@ def _fill(redacted: NDArray[np.uint8], detections: Detections, appearance: Appea
 def _soften(
     pixels: NDArray[np.uint8],
     mask: NDArray[np.bool_],
+    unusable: NDArray[np.bool_],
     box: geometry.PixelBox,
     content: Backdrop | Tones,
     side: int,
@@ -143,6 +150,7 @@ def _soften(
     Args:
         pixels: (H, W, 3) uint8 RGB; written to.
         mask: (H, W), all that is hidden.
+        unusable: (H, W), all that is covered before the blur: the mask and more.
         box: where to hide it now.
         content: what takes the place of hidden pixels.
         side: of the blur's box, in pixels.
@@ -152,7 +160,7 @@ def _soften(
     part = pixels[outer.window]
     # OpenCV's weights are 0.299, 0.587, 0.114: the luma of ITU-R BT.601, which is also JFIF's Y.
     part = np.asarray(cv2.cvtColor(part, cv2.COLOR_RGB2GRAY), np.uint8) if gray else part.copy()
-    content.cover(part, mask[outer.window], outer)
+    content.cover(part, unusable[outer.window], outer)
     inner = np.asarray(cv2.blur(part, (side, side)) if side > 1 else part, np.uint8)[box.within(outer)]
     colours = np.asarray(cv2.cvtColor(inner, cv2.COLOR_GRAY2RGB), np.uint8) if gray else inner
     copy_marked(colours, mask[box.window], pixels[box.window])

@@ -148,7 +148,13 @@ def _hide(
         raise UnreadableImageError(f"{paths.masked} was not made from this picture; mask it again")
     frame = decode_jpeg(data, source=paths.relative)
     added = with_boxes(Detections.empty(), boxes)
-    redaction = redact(frame.pixels, added, Appearance.from_settings(settings), settings.mask_dilation_pixels)
+    redaction = redact(
+        frame.pixels,
+        added,
+        Appearance.from_settings(settings),
+        settings.mask_dilation_pixels,
+        coded_unit=frame.coded_unit,
+    )
     masked = encode_jpeg(
         redaction.pixels, frame, quality="keep", exif=_exif_of(data), mask=redaction.mask, source=paths.relative
     )

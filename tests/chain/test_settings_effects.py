@@ -33,27 +33,27 @@ _SEEN: set[str] = set()
 
 # Keys whose effect is seen where their room is tested.
 ELSEWHERE: Final = {
-    "datetime_format": "test_logs.py::test_the_log_file_is_named_as_configured",
-    "log_file_name": "test_logs.py::test_the_log_file_is_named_as_configured",
-    "log_level": "test_logs.py::test_the_level_decides_what_is_logged",
-    "uncaught_exception_email": "test_mail.py::test_each_kind_has_its_own_switch",
-    "processing_error_email": "test_mail.py::test_each_kind_has_its_own_switch",
-    "finished_email": "test_mail.py::test_each_kind_has_its_own_switch",
-    "email_attach_log_file": "test_mail.py::test_the_log_file_is_attached_only_when_asked_for",
-    "email_from_address": "test_mail.py::test_sent_mail_is_addressed_and_dated",
-    "email_to_addresses": "test_mail.py::test_sent_mail_is_addressed_and_dated",
-    "email_smtp_host": "test_mail.py::test_without_a_server_nothing_is_sent_and_it_is_told",
-    "email_smtp_port": "test_mail.py::test_a_server_that_is_away_stops_nothing",
-    "error_output_mode": "test_error_folder.py::test_only_those_who_are_to_see_originals_may_read_the_copies",
+    "datetime_format": "core/test_logs.py::test_the_log_file_is_named_as_configured",
+    "log_file_name": "core/test_logs.py::test_the_log_file_is_named_as_configured",
+    "log_level": "core/test_logs.py::test_the_level_decides_what_is_logged",
+    "uncaught_exception_email": "reporting/test_mail.py::test_each_kind_has_its_own_switch",
+    "processing_error_email": "reporting/test_mail.py::test_each_kind_has_its_own_switch",
+    "finished_email": "reporting/test_mail.py::test_each_kind_has_its_own_switch",
+    "email_attach_log_file": "reporting/test_mail.py::test_the_log_file_is_attached_only_when_asked_for",
+    "email_from_address": "reporting/test_mail.py::test_sent_mail_is_addressed_and_dated",
+    "email_to_addresses": "reporting/test_mail.py::test_sent_mail_is_addressed_and_dated",
+    "email_smtp_host": "reporting/test_mail.py::test_without_a_server_nothing_is_sent_and_it_is_told",
+    "email_smtp_port": "reporting/test_mail.py::test_a_server_that_is_away_stops_nothing",
+    "error_output_mode": "workspace/test_error_folder.py::test_only_those_who_are_to_see_originals_may_read_the_copies",
     "max_pictures_per_work_unit": "plugins/test_sharing.py::test_large_folders_are_split_into_parts_of_about_this_size",
-    "model_type": "masking/test_factory.py::test_a_relative_path_and_a_wrong_name",
-    "model_dir": "masking/test_factory.py::test_names_of_the_zoo_are_looked_for_in_the_models_folder",
-    "score_threshold": "masking/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
-    "max_num_pixels": "masking/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
-    "gpu_memory_growth": "masking/test_factory.py::test_memory_of_every_gpu_is_taken_as_configured",
-    "gpu_mixed_precision": "masking/test_factory.py::test_mixed_precision_and_xla_are_asked_for_as_configured",
-    "gpu_xla": "masking/test_factory.py::test_mixed_precision_and_xla_are_asked_for_as_configured",
-    "gpu_prefetch": "masking/test_factory.py::test_the_next_views_are_brought_to_the_device_ahead",
+    "model_type": "masking/models/test_factory.py::test_a_relative_path_and_a_wrong_name",
+    "model_dir": "masking/models/test_factory.py::test_names_of_the_zoo_are_looked_for_in_the_models_folder",
+    "score_threshold": "masking/models/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
+    "max_num_pixels": "masking/models/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
+    "gpu_memory_growth": "masking/models/test_factory.py::test_memory_of_every_gpu_is_taken_as_configured",
+    "gpu_mixed_precision": "masking/models/test_factory.py::test_mixed_precision_and_xla_are_asked_for_as_configured",
+    "gpu_xla": "masking/models/test_factory.py::test_mixed_precision_and_xla_are_asked_for_as_configured",
+    "gpu_prefetch": "masking/models/test_factory.py::test_the_next_views_are_brought_to_the_device_ahead",
 }
 
 
@@ -392,7 +392,7 @@ def test_only_so_many_rows_may_wait(site: Site) -> None:
 def test_every_key_has_a_test_that_sees_its_effect() -> None:
     keys = set(Settings.model_fields)
     assert keys == _SEEN | set(ELSEWHERE)
-    here = Path(__file__).parent
+    here = Path(__file__).parents[1]
     for key, place in ELSEWHERE.items():
         file, _, name = place.partition("::")
         text = (here / file).read_text()

@@ -89,7 +89,7 @@ def test_a_raster_cut_short_is_named(tmp_path: Path) -> None:
     assert "1.png cannot be read" in result.failures[0].reason
 
 
-@pytest.mark.parametrize(("names", "message"), [({"car": "car"}, "got car"), ({8: "unknown"}, "none that is to be")])
+@pytest.mark.parametrize(("names", "message"), [({"car": "car"}, "got car"), ({8: "unknown"}, "none to hide")])
 def test_names_that_do_not_fit(tmp_path: Path, names: dict[str | int, str], message: str) -> None:
     with pytest.raises(AnnotationsError, match=message):
         open_rasters(tmp_path, tmp_path, names)

@@ -76,7 +76,9 @@ def identify(
 
 def number_of_forms(candidates: Candidates, hide: Hide, dilation: int = DILATION) -> int:
     """In how many different ways the candidates are hidden, before noise and compression."""
-    return len({hide(picture, candidates.detections, dilation).pixels.tobytes() for picture in candidates.pictures})
+    return len(
+        {hide(picture, candidates.detections, dilation, (1, 1)).pixels.tobytes() for picture in candidates.pictures}
+    )
 
 
 def _taken(frames: list[Frame], candidates: Candidates, hide: Hide, dilation: int, random: np.random.Generator) -> int:

@@ -18,8 +18,8 @@ from anonymisation.masking.rendering import Appearance, Redaction, redact
 
 Pixels = NDArray[np.uint8]
 """A picture, (H, W, 3) uint8 RGB."""
-Hide = Callable[[Pixels, Detections, int], Redaction]
-"""Hides detections, dilated by so many pixels, in a picture."""
+Hide = Callable[[Pixels, Detections, int, tuple[int, int]], Redaction]
+"""Hides detections, dilated by so many pixels, in a picture whose pixels are coded in units of that size."""
 
 SURVEY_WIDTH: Final = 2692
 DILATION: Final = 4
@@ -44,9 +44,12 @@ class Product:
 
     appearance: Appearance
 
-    def __call__(self, pixels: Pixels, detections: Detections, dilation: int) -> Redaction:
+    def __call__(
+        self, pixels: Pixels, detections: Detections, dilation: int, coded_unit: tuple[int, int] = (1, 1)
+    ) -> Redaction:
         """Hide what was detected."""
-        return redact(pixels, detections, in_window(self.appearance, pixels.shape[1]), dilation)
+        appearance = in_window(self.appearance, pixels.shape[1])
+        return redact(pixels, detections, appearance, dilation, coded_unit=coded_unit)
 
 
 def in_window(appearance: Appearance, width: int) -> Appearance:
@@ -78,7 +81,7 @@ def camera_frame(picture: Pixels, quality: int) -> Frame:
 
 def publish(frame: Frame, detections: Detections, hide: Hide, dilation: int = DILATION) -> Published:
     """Hide what was detected in a picture; write it as production does, and read what was written."""
-    hidden = hide(frame.pixels, detections, dilation)
+    hidden = hide(frame.pixels, detections, dilation, frame.coded_unit)
     encoded = encode_jpeg(hidden.pixels, frame, quality="keep", exif=None, mask=hidden.mask)
     if encoded.anew is not None:
         raise RuntimeError(f"the blocks around the mask were not kept: {encoded.anew}")

@@ -70,7 +70,6 @@ def test_a_blur_gives_every_candidate_a_form_of_its_own() -> None:
         assert len({made.data for made in published_files(candidates, hide, random)}) == CANDIDATES
 
 
-@pytest.mark.xfail(strict=True, reason="the camera's file holds both in one coded block: see docs/privacy.md")
 @pytest.mark.parametrize("make", AT_THE_EDGE.values(), ids=AT_THE_EDGE)
 def test_what_is_shown_next_to_text_at_the_masks_edge_is_the_same_as_well(make: MakeCandidates) -> None:
     random = np.random.default_rng(7)

@@ -40,7 +40,9 @@ class WeakBlur:
     side: int
     kind: WeakKind
 
-    def __call__(self, pixels: NDArray[np.uint8], detections: Detections, dilation: int) -> Redaction:
+    def __call__(
+        self, pixels: NDArray[np.uint8], detections: Detections, dilation: int, coded_unit: tuple[int, int] = (1, 1)
+    ) -> Redaction:
         """Blur what is to be hidden, and leave the rest as it is."""
         height, width = pixels.shape[:2]
         mask = union(detections, height, width, dilation)

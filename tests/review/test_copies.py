@@ -123,7 +123,7 @@ def test_a_copy_that_cannot_be_kept_is_shown_all_the_same(
     place = next((site.state / "folders").iterdir()) / "thumbnails"
     place.write_bytes(b"in the way")
     show(workspace, "p000.jpg")
-    assert "not kept" in caplog.text
+    assert "not stored" in caplog.text
 
 
 def test_pictures_are_shown_while_copies_are_swept(site: Site, workspace: Workspace) -> None:

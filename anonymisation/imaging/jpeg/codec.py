@@ -36,6 +36,7 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 Colour = Literal["gray", "ycc", "rgb", "cmyk"]
 Sampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
+BLOCK_SIDE: Final = 8  # samples along each axis of a block (ITU-T T.81, A.1.3)
 _SAMPLINGS: Final[dict[tuple[int, int], Sampling]] = {(2, 1): "4:2:2", (2, 2): "4:2:0"}
 
 
@@ -61,6 +62,19 @@ class Frame:
         if self.pixels.ndim != 3 or self.pixels.shape[2] != 3 or self.pixels.dtype != np.uint8:
             raise ValueError(f"pixels: expected (H, W, 3) uint8, got {self.pixels.shape} {self.pixels.dtype}")
         self.pixels.setflags(write=False)
+
+    @property
+    def coded_unit(self) -> tuple[int, int]:
+        """Rows and columns of pixels that one block of some component stands for, at most; (1, 1) where the file is not
+        at hand."""
+        if self.coded is None:
+            return 1, 1
+        down, across = (
+            max(getattr(component, axis) for component in self.coded.components)
+            // min(getattr(component, axis) for component in self.coded.components)
+            for axis in ("vertical", "horizontal")
+        )
+        return BLOCK_SIDE * down, BLOCK_SIDE * across
 
     def yield_pixels(self) -> NDArray[np.uint8]:
         """The pixels, now writable, without a copy. For callers that do not need the original pixels any more."""

@@ -166,8 +166,8 @@ import cv2
 import numpy as np
 import skimage
 from PIL import Image
-from anonymisation.masking.factory import load_detector
-from anonymisation.settings import load_settings
+from anonymisation.masking.models.factory import load_detector
+from anonymisation.core.settings import load_settings
 detector = load_detector(load_settings(overrides={"score_threshold": 0.05}).settings, threads=int(sys.argv[1]))
 model = detector.inner.model
 astronaut = np.asarray(Image.open(Path(skimage.__file__).parent / "data" / "astronaut.png"))[..., :3]

@@ -26,8 +26,8 @@ AT_ONCE = RetryPolicy(attempts=3, first_wait_seconds=0, timeout_seconds=20)
 PULL = """
 import sys
 from pathlib import Path
-from anonymisation.masking.weights import pull
-from anonymisation.masking.zoo import ZooModel
+from anonymisation.masking.models.weights import pull
+from anonymisation.masking.models.zoo import ZooModel
 size, checksum = int(sys.argv[3]), sys.argv[4]
 print("ready", flush=True)
 pull(ZooModel("Tiny", "tf9/tiny.tar.gz", size, checksum, ""), Path(sys.argv[1]), base_url=sys.argv[2])

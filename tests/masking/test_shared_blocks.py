@@ -1,0 +1,66 @@
+"""Visible pixels that share a coded block with hidden ones keep no trace of those."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import simplejpeg
+from numpy.typing import NDArray
+
+from anonymisation.imaging.jpeg.codec import decode_jpeg, encode_jpeg
+from anonymisation.masking.detections import Detections
+from anonymisation.masking.rendering import Appearance, redact
+from tests.imaging.builders import jpeg, photograph
+
+UNIT = (16, 16)
+FOUND = Detections.of([[0.25, 0.27, 0.61, 0.55]], [0.9], [1])
+APPEARANCES = [
+    Appearance(15, None, gray=True, normalised=True),
+    Appearance(15, None, gray=False, normalised=False),
+    Appearance(None, (9, 9, 9), gray=False, normalised=False),
+]
+
+
+def touched(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
+    """All pixels of the squares of that side that hold a hidden one."""
+    found = np.zeros_like(mask)
+    for top in range(0, mask.shape[0], side):
+        for left in range(0, mask.shape[1], side):
+            square = np.s_[top : top + side, left : left + side]
+            found[square] = mask[square].any()
+    return found
+
+
+@pytest.mark.parametrize("appearance", APPEARANCES)
+def test_what_is_published_comes_from_pixels_that_were_coded_apart(appearance: Appearance) -> None:
+    pixels = photograph(150, 230)
+    made = redact(pixels, FOUND, appearance, 4, coded_unit=UNIT)
+    unit = touched(made.mask, 16)
+    assert 500 < (unit & ~made.mask).sum() < 5000
+    assert np.array_equal(made.pixels[~unit], pixels[~unit])
+    other = pixels.copy()
+    other[unit & ~made.mask] = 255 - other[unit & ~made.mask]
+    again = redact(other, FOUND, appearance, 4, coded_unit=UNIT)
+    assert np.array_equal(again.pixels[unit & ~made.mask], made.pixels[unit & ~made.mask])
+    if appearance.normalised:
+        assert np.array_equal(again.pixels, made.pixels)
+
+
+def test_brightness_stays_in_blocks_without_hidden_pixels() -> None:
+    frame = decode_jpeg(jpeg(photograph(150, 230), subsampling="4:2:0", quality=90))
+    made = redact(frame.pixels, FOUND, APPEARANCES[0], 4, coded_unit=frame.coded_unit)
+    published = encode_jpeg(made.pixels, frame, quality="keep", exif=None, mask=made.mask).data
+    assert frame.coded is not None
+    before, after = (simplejpeg.decode_jpeg(data, "GRAY")[..., 0] for data in (frame.coded.stream(), published))
+    blocks = touched(made.mask, 8)
+    assert np.array_equal(before[~blocks], after[~blocks])
+    assert (touched(made.mask, 16) & ~blocks).sum() > 500
+
+
+@pytest.mark.parametrize(
+    ("options", "cell"),
+    [({"subsampling": "4:2:0"}, (16, 16)), ({"subsampling": "4:2:2"}, (8, 16)), ({"subsampling": "4:4:4"}, (8, 8)),
+     ({"mode": "L"}, (8, 8))],
+)  # fmt: skip
+def test_the_cell_is_that_of_the_file(options: dict[str, str], cell: tuple[int, int]) -> None:
+    assert decode_jpeg(jpeg(photograph(64, 96), **options)).coded_unit == cell
