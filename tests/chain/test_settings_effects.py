@@ -32,6 +32,7 @@ ORANGE: Final = (230, 140, 20)
 _SEEN: set[str] = set()
 
 # Keys whose effect is seen where their room is tested.
+FACTORY: Final = "masking/models/test_factory.py"
 ELSEWHERE: Final = {
     "datetime_format": "core/test_logs.py::test_the_log_file_is_named_as_configured",
     "log_file_name": "core/test_logs.py::test_the_log_file_is_named_as_configured",
@@ -46,14 +47,14 @@ ELSEWHERE: Final = {
     "email_smtp_port": "reporting/test_mail.py::test_a_server_that_is_away_stops_nothing",
     "error_output_mode": "workspace/test_error_folder.py::test_only_those_who_are_to_see_originals_may_read_the_copies",
     "max_pictures_per_work_unit": "plugins/test_sharing.py::test_large_folders_are_split_into_parts_of_about_this_size",
-    "model_type": "masking/models/test_factory.py::test_a_relative_path_and_a_wrong_name",
-    "model_dir": "masking/models/test_factory.py::test_names_of_the_zoo_are_looked_for_in_the_models_folder",
-    "score_threshold": "masking/models/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
-    "max_num_pixels": "masking/models/test_factory.py::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
-    "gpu_memory_growth": "masking/models/test_factory.py::test_memory_of_every_gpu_is_taken_as_configured",
-    "gpu_mixed_precision": "masking/models/test_factory.py::test_mixed_precision_and_xla_are_asked_for_as_configured",
-    "gpu_xla": "masking/models/test_factory.py::test_mixed_precision_and_xla_are_asked_for_as_configured",
-    "gpu_prefetch": "masking/models/test_factory.py::test_the_next_views_are_brought_to_the_device_ahead",
+    "model_type": f"{FACTORY}::test_a_relative_path_and_a_wrong_name",
+    "model_dir": f"{FACTORY}::test_names_of_the_zoo_are_looked_for_in_the_models_folder",
+    "score_threshold": f"{FACTORY}::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
+    "max_num_pixels": f"{FACTORY}::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
+    "gpu_memory_growth": f"{FACTORY}::test_memory_of_every_gpu_is_taken_as_configured",
+    "gpu_mixed_precision": f"{FACTORY}::test_mixed_precision_and_xla_are_asked_for_as_configured",
+    "gpu_xla": f"{FACTORY}::test_mixed_precision_and_xla_are_asked_for_as_configured",
+    "gpu_prefetch": f"{FACTORY}::test_the_next_views_are_brought_to_the_device_ahead",
 }
 
 
