@@ -19,8 +19,6 @@ from anonymisation.masking.marked import copy_marked
 NEUTRAL: Final = 100
 """The gray level where nothing at all is shown: that of the original program's normalised blur."""
 
-_NO_COLOUR: Final = 128
-_AT_ONCE: Final = 1 << 14  # pixels: OpenCV's maps have at most 32767 columns
 _SAMPLES: Final = 4  # of a cell along each axis: more would not change its average by much
 _CELLS: Final = 80  # about so many cells along the longer side: a third of a percent of the picture, and soft
 
@@ -42,14 +40,12 @@ class Backdrop:
         return cls._of_samples(luma, ~hidden[::step, ::step], step, NEUTRAL)
 
     @classmethod
-    def of_channels(cls, pixels: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> tuple[Self, Self, Self]:
-        """The same for each channel of the picture as JFIF codes it: fields of Y, Cr and Cb."""
+    def of_colours(cls, pixels: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> Self:
+        """The same in colour, with levels (rows, columns, 3) RGB."""
         step = _step(hidden.shape)
-        coded = np.asarray(cv2.cvtColor(pixels[::step, ::step].copy(), cv2.COLOR_RGB2YCrCb), np.uint8)
         shown = ~hidden[::step, ::step]
-        nothing = (NEUTRAL, _NO_COLOUR, _NO_COLOUR)
-        luma, red, blue = (cls._of_samples(coded[..., index], shown, step, nothing[index]) for index in range(3))
-        return luma, red, blue
+        fields = [cls._of_samples(pixels[::step, ::step, channel], shown, step, NEUTRAL) for channel in range(3)]
+        return cls(np.stack([field.levels for field in fields], axis=-1), step * _SAMPLES)
 
     @classmethod
     def _of_samples(cls, samples: NDArray[np.uint8], shown: NDArray[np.bool_], step: int, nothing: int) -> Self:
@@ -63,7 +59,7 @@ class Backdrop:
         """Put the field in place of the hidden pixels of a part of the picture.
 
         Args:
-            part: (h, w) uint8, gray levels; written to.
+            part: (h, w) uint8 gray levels, or (h, w, 3) RGB for a field in colour; written to.
             hidden: (h, w).
             box: where the part lies in the picture.
         """
@@ -73,16 +69,6 @@ class Backdrop:
         size = (cells.shape[1] * self.cell, cells.shape[0] * self.cell)
         field = np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR), np.uint8)
         copy_marked(field[top : top + box.height, left : left + box.width], hidden, part)
-
-    def at(self, rows: NDArray[np.intp], columns: NDArray[np.intp]) -> NDArray[np.uint8]:
-        """The levels (n,) of single pixels, by their rows and columns (n,) in the picture."""
-        found = np.empty(len(rows), np.uint8)
-        for start in range(0, len(rows), _AT_ONCE):
-            part = slice(start, start + _AT_ONCE)
-            down, across = ((places[None, part] + 0.5) / self.cell - 0.5 for places in (rows, columns))
-            maps = (across.astype(np.float32), down.astype(np.float32))
-            found[part] = cv2.remap(self.levels, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)[0]
-        return found
 
     def _cells(self, low: int, high: int, axis: int) -> tuple[slice, int]:
         """The cells under the pixels low to high - 1 and their neighbours; where the first pixel lies in them."""

@@ -46,13 +46,13 @@ def replace_shared_blocks(
     shared = np.zeros(mask.shape, np.bool_)
     for box in whole:
         shared[box.window] |= _touched(mask[box.window], unit)
-    unusable = _with_neighbours(shared)
-    fields = Backdrop.of_channels(pixels, unusable)
+    unusable = shared.copy()
     for box in whole:
-        rows, columns = np.nonzero(shared[box.window] & ~mask[box.window])
-        if len(rows):
-            levels = np.stack([field.at(rows + box.top, columns + box.left) for field in fields], axis=-1)
-            pixels[box.window][rows, columns] = cv2.cvtColor(levels[None], cv2.COLOR_YCrCb2RGB)[0]
+        window = box.grown(1, *mask.shape).window
+        unusable[window] |= _with_neighbours(shared[window])
+    field = Backdrop.of_colours(pixels, unusable)
+    for box in whole:
+        field.cover(pixels[box.window], shared[box.window] & ~mask[box.window], box)
     return unusable
 
 
@@ -71,6 +71,12 @@ def _aligned(box: PixelBox, unit: tuple[int, int], shape: tuple[int, ...]) -> Pi
 def _touched(mask: NDArray[np.bool_], cell: tuple[int, int]) -> NDArray[np.bool_]:
     """(h, w): all pixels of the cells that hold a hidden one; the first pixel begins a cell."""
     (high, wide), (height, width) = cell, mask.shape
-    rows = np.logical_or.reduceat(mask, np.arange(0, height, high), axis=0)
-    cells = np.logical_or.reduceat(rows, np.arange(0, width, wide), axis=1)
-    return np.repeat(np.repeat(cells, high, axis=0)[:height], wide, axis=1)[:, :width]
+    rows, columns = -(-height // high), -(-width // wide)
+    whole = np.zeros((rows * high, columns * wide), np.bool_)
+    whole[:height, :width] = mask
+    bands = whole.reshape(rows, high, columns * wide).any(axis=1)  # along memory, which is fast
+    cells = np.asarray(bands.reshape(rows, columns, wide).any(axis=2), np.uint8)
+    size = (columns * wide, rows * high)
+    return np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_NEAREST), np.uint8).view(np.bool_)[
+        :height, :width
+    ]
