@@ -108,7 +108,7 @@ def redact(
     mask = geometry.union(detections, height, width, dilation)
     redacted = pixels if in_place else pixels.copy()
     boxes = _boxes(detections, height, width, dilation)
-    unusable = replace_shared_blocks(redacted, mask, boxes, coded_unit)
+    unusable = replace_shared_blocks(redacted, mask, boxes, coded_unit, dilation)
     side = appearance.blur_side(width)
     if side is None:
         _fill(redacted, detections, appearance, dilation)
