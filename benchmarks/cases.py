@@ -72,7 +72,7 @@ def stages(size: str, objects: int) -> Figures:
     with site() as workspace:
         settings = workspace.settings
         appearance = Appearance.from_settings(settings)
-        redaction = redact(frame.pixels, found, appearance, settings.mask_dilation_pixels)
+        redaction = redact(frame.pixels, found, appearance, settings.mask_dilation_pixels, coded_unit=frame.coded_unit)
         provenance = Provenance(sha256_of(data), "v", "m", {})
 
         def publish() -> bytes:
@@ -84,7 +84,9 @@ def stages(size: str, objects: int) -> Figures:
         steps: Mapping[str, Callable[[], object]] = {
             "checksum": lambda: sha256_of(data),
             "decode": lambda: decode_jpeg(data),
-            "redact": lambda: redact(frame.pixels, found, appearance, settings.mask_dilation_pixels),
+            "redact": lambda: redact(
+                frame.pixels, found, appearance, settings.mask_dilation_pixels, coded_unit=frame.coded_unit
+            ),
             "EXIF": lambda: (read_exif(data), publish()),
             "encode": lambda: encode_jpeg(redaction.pixels, frame, quality="keep", exif=published, mask=redaction.mask),
             "whole": lambda: encode_jpeg(redaction.pixels, frame, quality="keep", exif=published),

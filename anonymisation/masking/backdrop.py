@@ -1,4 +1,4 @@
-"""A smooth gray field that takes the place of hidden pixels, made from the pixels that are shown and from no others.
+"""A smooth field that takes the place of hidden pixels, made from the pixels that are shown and from no others.
 
 The averages of what is shown in the cells of a coarse grid are carried into the cells that are hidden, from coarser and
 coarser grids ("pull-push": Gortler et al. 1996, "The Lumigraph", section 3.6.2), and interpolated.
@@ -27,33 +27,35 @@ _Grid = NDArray[np.float32]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backdrop:
-    """The field: its gray levels (rows, columns) uint8, in cells of `cell` × `cell` pixels from the upper left."""
+    """The field: `levels` uint8 (rows, columns) gray or (rows, columns, 3) RGB, in cells of `cell` × `cell` pixels from
+    the upper left."""
 
     levels: NDArray[np.uint8]
     cell: int
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> Self:
-        """Make it for a picture (H, W, 3) uint8 RGB of which nothing may be used where `hidden` (H, W) is set."""
-        step = _step(hidden.shape)
-        luma = np.asarray(cv2.cvtColor(pixels[::step, ::step].copy(), cv2.COLOR_RGB2GRAY), np.uint8)
-        return cls._of_samples(luma, ~hidden[::step, ::step], step, NEUTRAL)
-
-    @classmethod
-    def of_colours(cls, pixels: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> Self:
-        """The same in colour, with levels (rows, columns, 3) RGB."""
-        step = _step(hidden.shape)
+        """Make it, in colour, for a picture (H, W, 3) uint8 RGB of which nothing may be used where `hidden` (H, W) is
+        set."""
+        step = max(1, max(hidden.shape) // (_CELLS * _SAMPLES))
         shown = ~hidden[::step, ::step]
-        fields = [cls._of_samples(pixels[::step, ::step, channel], shown, step, NEUTRAL) for channel in range(3)]
-        return cls(np.stack([field.levels for field in fields], axis=-1), step * _SAMPLES)
-
-    @classmethod
-    def _of_samples(cls, samples: NDArray[np.uint8], shown: NDArray[np.bool_], step: int, nothing: int) -> Self:
-        """From every `step`-th pixel; `nothing` is the level where none is shown."""
-        shares = _reduced(shown.astype(np.float32))
-        sums = _reduced(np.where(shown, samples, np.uint8(0)).astype(np.float32))
-        filled = _filled(sums, shares) if shown.any() else np.full_like(sums, nothing)
+        samples = cv2.copyTo(pixels[::step, ::step].copy(), shown.view(np.uint8))
+        sums, shares = (_reduced(np.asarray(values, np.float32)) for values in (samples, shown))
+        filled = _filled(sums, shares) if shown.any() else np.full_like(sums, NEUTRAL)
         return cls(np.rint(filled).clip(0, 255).astype(np.uint8), step * _SAMPLES)
+
+    def gray(self) -> Self:
+        """The same in gray, as ITU-R BT.601 weighs the colours."""
+        return type(self)(np.asarray(cv2.cvtColor(self.levels, cv2.COLOR_RGB2GRAY), np.uint8), self.cell)
+
+    def under(self, box: PixelBox) -> NDArray[np.uint8]:
+        """The field within a box of the picture, in pixels: (height, width) or (height, width, 3) uint8."""
+        rows, top = self._cells(box.top, box.bottom, 0)
+        columns, left = self._cells(box.left, box.right, 1)
+        cells = self.levels[rows, columns]
+        size = (cells.shape[1] * self.cell, cells.shape[0] * self.cell)
+        field = np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR), np.uint8)
+        return field[top : top + box.height, left : left + box.width]
 
     def cover(self, part: NDArray[np.uint8], hidden: NDArray[np.bool_], box: PixelBox) -> None:
         """Put the field in place of the hidden pixels of a part of the picture.
@@ -63,12 +65,7 @@ class Backdrop:
             hidden: (h, w).
             box: where the part lies in the picture.
         """
-        rows, top = self._cells(box.top, box.bottom, 0)
-        columns, left = self._cells(box.left, box.right, 1)
-        cells = self.levels[rows, columns]
-        size = (cells.shape[1] * self.cell, cells.shape[0] * self.cell)
-        field = np.asarray(cv2.resize(cells, size, interpolation=cv2.INTER_LINEAR), np.uint8)
-        copy_marked(field[top : top + box.height, left : left + box.width], hidden, part)
+        copy_marked(self.under(box), hidden, part)
 
     def _cells(self, low: int, high: int, axis: int) -> tuple[slice, int]:
         """The cells under the pixels low to high - 1 and their neighbours; where the first pixel lies in them."""
@@ -77,29 +74,26 @@ class Backdrop:
         return slice(first, last), low - first * self.cell
 
 
-def _step(shape: tuple[int, ...]) -> int:
-    """Every so many pixels of a picture are looked at, along each axis."""
-    return max(1, max(shape) // (_CELLS * _SAMPLES))
-
-
 def _reduced(values: _Grid) -> _Grid:
-    """Averages over the cells of _SAMPLES × _SAMPLES values; beyond the edges all is 0."""
-    rows, columns = (-(-side // _SAMPLES) for side in values.shape)
-    gaps = (rows * _SAMPLES - values.shape[0], columns * _SAMPLES - values.shape[1])
-    whole = np.pad(values, ((0, gaps[0]), (0, gaps[1])))
+    """Averages over the cells of _SAMPLES × _SAMPLES values of (h, w) or (h, w, 3); beyond the edges all is 0."""
+    height, width = values.shape[:2]
+    rows, columns = -(-height // _SAMPLES), -(-width // _SAMPLES)
+    whole = np.zeros((rows * _SAMPLES, columns * _SAMPLES, *values.shape[2:]), np.float32)
+    whole[:height, :width] = values
     return np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _filled(sums: _Grid, shares: _Grid) -> _Grid:
     """The average in each cell: of what is shown there, as far as anything is, else of what coarser cells show.
 
-    `sums` are averages of levels of which those hidden count as 0, `shares` how much of each cell is shown, 0 to 1.
+    `sums` (rows, columns, 3) are averages of levels of which those hidden count as 0, `shares` (rows, columns) how much
+    of each cell is shown, 0 to 1.
     """
-    means = sums / np.maximum(shares, np.float32(1e-6))
-    if sums.size == 1:
+    rows, columns = shares.shape
+    means = sums / np.maximum(shares, np.float32(1e-6))[..., None]
+    if shares.size == 1:
         return np.asarray(means, np.float32)
-    rows, columns = sums.shape
     half = (-(-columns // 2), -(-rows // 2))
     coarser = [np.asarray(cv2.resize(grid, half, interpolation=cv2.INTER_AREA), np.float32) for grid in (sums, shares)]
     around = cv2.resize(_filled(*coarser), (columns, rows), interpolation=cv2.INTER_LINEAR)
-    return np.asarray(shares * means + (1 - shares) * around, np.float32)
+    return np.asarray(around + shares[..., None] * (means - around), np.float32)

@@ -29,6 +29,7 @@ from anonymisation.masking.detections import Detections
 MASK_THRESHOLD: Final = 0.5  # of the original program: a pixel is marked where its mask sample exceeds this
 _ROUNDING: Final = 1e-6  # a few units in the last place of a float32 near 0.5, after two interpolations
 _STRIP_PIXELS: Final = 1 << 18  # pixels worked on at once: 1 MB of float32 samples
+_WHOLE_BOX: Final = np.ones((1, 1), np.float32)
 _KEPT_WEIGHTS: Final = 8  # at most 1 MB each for the widest of pictures
 
 Window = tuple[slice, slice]
@@ -142,8 +143,12 @@ def patches(
     # A strip needs `dilation` rows more on each side, so that low strips would be mostly repeated work.
     rows = max(_STRIP_PIXELS // outer.width, 2 * dilation, 1)
     mask = _collapsed(mask, inner)
+    if rows >= outer.height:
+        patch = _strip(mask, inner, outer, outer.top, outer.bottom, dilation)
+        yield patch if patch.marked.any() else _strip(_WHOLE_BOX, inner, outer, outer.top, outer.bottom, dilation)
+        return
     if not _marks_anything(mask, inner):
-        mask = np.ones((1, 1), np.float32)
+        mask = _WHOLE_BOX
     for top in range(outer.top, outer.bottom, rows):
         yield _strip(mask, inner, outer, top, min(top + rows, outer.bottom), dilation)
 

@@ -21,5 +21,6 @@ def copy_marked(pixels: NDArray[np.uint8], marked: NDArray[np.bool_], target: ND
 def fill_marked(levels: tuple[int, ...], marked: NDArray[np.bool_], target: NDArray[np.uint8]) -> None:
     """Set the levels, one per channel, in `target`, (h, w) or (h, w, 3), where `marked` (h, w) is set."""
     content = np.empty(target.shape, np.uint8)
-    content[...] = levels if target.ndim == 3 else levels[0]
+    content[0] = levels if target.ndim == 3 else levels[0]
+    content[1:] = content[0]  # whole rows at once, which is fast
     copy_marked(content, marked, target)

@@ -8,7 +8,7 @@ the replaced picture. It only softens the region's edges, as wide as the blur.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Final
 
 import cv2  # noqa: TID253 - one of the modules that use it
@@ -21,10 +21,11 @@ from anonymisation.masking.backdrop import Backdrop
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS, RGB, colour_of
 from anonymisation.masking.marked import copy_marked, fill_marked
-from anonymisation.masking.shared_blocks import APART, replace_shared_blocks
+from anonymisation.masking.shared_blocks import APART, SharedBlocks
 from anonymisation.masking.tones import Tones, regions
 
 _BLOCK_PIXELS: Final = 1024  # side of the squares worked on at once: bounds memory, and keeps the halo a small share
+_BOX_WORK: Final = 1 << 14  # pixels that could be hidden in the time that a further box takes
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,20 +108,24 @@ def redact(
     height, width = pixels.shape[:2]
     mask = geometry.union(detections, height, width, dilation)
     redacted = pixels if in_place else pixels.copy()
+    if not len(detections):
+        return Redaction(redacted, mask)
     boxes = _boxes(detections, height, width, dilation)
-    unusable = replace_shared_blocks(redacted, mask, boxes, coded_unit, dilation)
+    shared = SharedBlocks.of(mask, boxes, coded_unit, dilation)
+    field = Backdrop.of(redacted, shared.unusable)
+    shared.replace(redacted, field)
     side = appearance.blur_side(width)
     if side is None:
         _fill(redacted, detections, appearance, dilation)
         return Redaction(redacted, mask)
     content: Backdrop | Tones
     if appearance.normalised:
-        content = Backdrop.of(redacted, unusable)
+        content = field.gray()
     else:
         found = regions(detections, height, width, dilation)
         content = Tones.of(redacted, mask, found, gray=appearance.gray)
     for box in _blocks(boxes):
-        _soften(redacted, mask, unusable, box, content, side, appearance.gray)
+        _soften(redacted, mask, shared.unusable, box, content, side, appearance.gray)
     return Redaction(redacted, mask)
 
 
@@ -167,23 +172,30 @@ def _soften(
 
 
 def _boxes(detections: Detections, height: int, width: int, dilation: int) -> list[geometry.PixelBox]:
-    """The dilated boxes of the instances; those whose common hull is no larger than both together are made one.
+    """The dilated boxes of the instances. Two become one when the work on their common hull is no more than on both.
 
     So crowds of overlapping instances cost no more than the place they take, and few far apart only their own.
     """
-    boxes: list[geometry.PixelBox] = []
+    boxes = np.empty((len(detections), 4), np.int64)  # top, left, bottom, right; the first `count` of them
+    count = 0
     for corners in detections.boxes:
-        box = geometry.pixel_box(corners, height, width).grown(dilation, height, width)
-        while (found := next((other for other in boxes if _worth_joining(box, other)), None)) is not None:
-            boxes.remove(found)
-            box = box.hull(found)
-        boxes.append(box)
-    return boxes
+        box = np.array(astuple(geometry.pixel_box(corners, height, width).grown(dilation, height, width)))
+        while True:
+            hulls = np.hstack((np.minimum(boxes[:count, :2], box[:2]), np.maximum(boxes[:count, 2:], box[2:])))
+            joined = np.flatnonzero(_work(hulls) <= _work(boxes[:count]) + _work(box))
+            if not len(joined):
+                break
+            box, count = hulls[joined[0]], count - 1
+            boxes[joined[0]] = boxes[count]
+        boxes[count] = box
+        count += 1
+    return [geometry.PixelBox(*box) for box in boxes[:count].tolist()]
 
 
-def _worth_joining(one: geometry.PixelBox, other: geometry.PixelBox) -> bool:
-    hull = one.hull(other)
-    return hull.height * hull.width <= one.height * one.width + other.height * other.width
+def _work(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
+    """The work of hiding what is in boxes (..., 4), in pixels."""
+    height, width = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
+    return np.asarray(height * width + _BOX_WORK, np.int64)
 
 
 def _blocks(boxes: list[geometry.PixelBox]) -> Iterator[geometry.PixelBox]:
