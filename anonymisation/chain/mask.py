@@ -1,4 +1,4 @@
-"""The mask step: every picture of a capture folder from input to output, reading and writing while the model works."""
+"""The mask step: mask every picture of a capture folder, reading and writing files while the model works."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ from anonymisation.workspace.timing import Timing, keep_timing
 from anonymisation.workspace.workspace import Workspace
 
 T = TypeVar("T")
-_WRITTEN: Final = 8  # pictures whose files are on their way to the disk, which waits longer than it works
-# Stands where a failed picture's settings digest would, when the failure does not follow from bytes and settings alone.
+_WRITTEN: Final = 8  # pictures whose files are being written; writing is mostly waiting for the disk
+# Stored instead of a failed picture's settings digest when trying again with the same file and settings may succeed.
 _PASSING: Final = "passing"
 
 
 class UnusableNameError(ImageError):
-    """The file's name cannot be written down in a record or a database."""
+    """The file's name cannot be stored in a record or a database."""
 
     lasting = True
 
 
 class StemCollisionError(ImageError):
-    """Another picture of the folder has the same name but for its ending, so that their derived files would collide."""
+    """Another picture of the folder has the same stem, so their derived files would collide."""
 
 
 def mask_folder(
@@ -59,17 +59,17 @@ def mask_folder(
 ) -> MaskReport:
     """Mask every picture of `folder` (or of its `shard`) that is not done.
 
-    A picture that fails is an outcome and stops nothing.
+    A picture that fails is an outcome; the others are still masked.
 
-    `detector` is called only when there is something to mask. `run` names the run for `force_remask`: what this very
-    run has masked already is not masked again when it is repeated after a kill. `clean_up` removes leftovers of
-    interrupted writes while no one else works on the folder.
+    `detector` is called only when there is something to mask. `run` names the run for `force_remask`: a run that is
+    repeated after a kill does not mask its own pictures again. `clean_up` removes leftovers of interrupted writes when
+    no other process works on the folder.
 
     Raises:
         FolderLockedError: another run works on the folder.
-        ShareUnavailableError: a share is away.
-        ModelUnavailableError: the model cannot be loaded, or is given up as unusable. Pictures that failed before that
-            are kept as failed.
+        ShareUnavailableError: a share cannot be reached.
+        ModelUnavailableError: the model cannot be loaded or turns out to be unusable. Pictures that failed before that
+            are recorded as failed.
     """
     started = time.monotonic()
     workspace.require_shares()
@@ -81,7 +81,7 @@ def mask_folder(
 
     with open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
         step = _MaskStep(workspace, folder, shard, state, detector, run)
-        report = MaskReport.of(folder, _told(step.outcomes(), on_progress), 0.0)
+        report = MaskReport.of(folder, _reported(step.outcomes(), on_progress), 0.0)
         hide_waiting(workspace, folder, state)
     report = replace(report, seconds=time.monotonic() - started)
     if report.masked:
@@ -89,7 +89,7 @@ def mask_folder(
     return report
 
 
-def _told(
+def _reported(
     outcomes: Iterable[ImageOutcome], on_progress: Callable[[ImageOutcome], None] | None
 ) -> Iterator[ImageOutcome]:
     for outcome in outcomes:
@@ -99,7 +99,7 @@ def _told(
 
 
 class _MaskStep:
-    """One pass over a folder; pictures are begun, and reported, in the order of their names."""
+    """One pass over a folder. Pictures are started and reported in the order of their names."""
 
     def __init__(
         self,
@@ -124,14 +124,14 @@ class _MaskStep:
 
     @cached_property
     def _detector(self) -> Detector:
-        """The one of the whole step, so that it remembers how the first pictures went."""
+        """One detector for the whole step, because it counts failures over several pictures."""
         return self._load()
 
     def outcomes(self) -> Iterator[ImageOutcome]:
-        """What became of each picture."""
+        """The outcome of each picture."""
         files = list_pictures(self._workspace.shares.input / self._folder, self._shard)
         self._colliding = colliding_names([file.name for file in files], self._state.pictures, self._settings)
-        self._state.has_record("")  # reads the records' places before threads ask for them
+        self._state.has_record("")  # builds the index of records before the threads use it
         threads = self._settings.threads
         threaded = threads > 0
         with prompt_switching(), executor(threads) as pool, Writer(self._settings, threaded=threaded) as writer:
@@ -142,13 +142,13 @@ class _MaskStep:
                 yield self._settle(file, future)
 
     def _begin(self, file: PictureFile) -> ImageOutcome | FinishedPicture | PreparedPicture:
-        """Find out that there is nothing to do, adopt what stands on the output share, or read and decode."""
+        """The outcome if nothing is left to do, the output files found on the output share, or the decoded picture."""
         known = self._state.pictures.get(file.name)
         if file.name in self._colliding:
             return self._collision_outcome(file, known)
         remask = self._settings.force_remask and not (known and self._run and known.run == self._run)
         if not remask:
-            # Without its record a picture is not done: adopting it makes the record again.
+            # A picture without a record is not done: adopting its output files restores the record.
             if self._state.has_record(file.name) and is_done(self._workspace, self._folder, file, known):
                 self._restore_records(file, self._state.record(file.name))
                 return ImageOutcome(self._worker.paths(file).relative, Status.ALREADY_DONE)
@@ -164,13 +164,13 @@ class _MaskStep:
         return self._worker.prepare(file, data)
 
     def _restore_records(self, file: PictureFile, record: Mapping[str, Any] | None) -> None:
-        """Write the record of a picture that is done where it is wanted by now, or was lost."""
+        """Write the record of a finished picture to every place where the settings want one and none is."""
         missing = self._worker.missing_records(file)
         if missing and record is not None:
             self._worker.write_records(missing, dict(record))
 
     def _adopt(self, file: PictureFile, data: bytes, known: PictureState | None) -> FinishedPicture | None:
-        """What the output share holds, unless this deployment knows it better (then nothing needs to be adopted)."""
+        """The output files on the output share; the stored state wins if it describes the same input file."""
         found = self._worker.adopt(file, data) if self._settings.draw_mask else None
         if found is None or known is None or known.status != MASKED or known.sha256 != sha256_of(data):
             return found
@@ -181,24 +181,24 @@ class _MaskStep:
     def _detect(
         self, pool: Executor, writer: Writer, begun: Future[ImageOutcome | FinishedPicture | PreparedPicture]
     ) -> tuple[Future[Any], Future[ImageOutcome | FinishedPicture]]:
-        """Run the model on a prepared picture, and have its files made, and then written.
+        """Run the model on a prepared picture, then encode its files and write them.
 
-        The futures of both; anything else than a prepared picture is handed on as it is. What the model raises is in
-        them as well, and stops the folder, if it does, when the pictures before it are settled.
+        Returns the futures of the encoding and the writing, or `begun` twice if it holds no prepared picture. An error
+        of the model is stored in both futures, so it is raised only after the earlier pictures are settled.
         """
         if begun.exception() is not None or not isinstance(picture := begun.result(), PreparedPicture):
             return begun, begun  # type: ignore[return-value]  # no PreparedPicture: just looked
         detector = self._detector
         try:
             detections = detector.detect(picture.upright())
-        except Exception as error:  # noqa: BLE001 - whatever the model stumbles over is this picture's failure
+        except Exception as error:  # noqa: BLE001 - any error of the model is a failure of this picture
             return (failed(error),) * 2
         made = pool.submit(self._worker.make, picture, detections)
-        # Handed over there, not here: the thread that feeds the model should have nothing else to do.
+        # The writer gets the files from the encoding thread, so that this thread does nothing but feed the model.
         return made, writer.after(made, lambda ready: ready.files, self._worker.finished)
 
     def _settle(self, file: PictureFile, future: Future[ImageOutcome | FinishedPicture]) -> ImageOutcome:
-        """Wait for a picture and keep what became of it."""
+        """Wait for a picture and store its outcome."""
         paths = self._worker.paths(file)
         try:
             result = future.result()
@@ -213,13 +213,13 @@ class _MaskStep:
             return result
         adopted = result.detections is None
         if self._worker.has_boxes(file):
-            # First, since no kill must leave a box that counts as hidden and is not; what waits is hidden in the end.
+            # First, as a kill must never leave a box that counts as hidden and is not. Waiting boxes are hidden later.
             mark_hidden(self._workspace.shares.state, self._folder, file.name, result.boxes)
         self._state.put_masked(result.state, result.record, result.detections)
         forget_failure(paths, result.state.sha256)
         status = Status.ALREADY_DONE if adopted else Status.MASKED
-        anew = not adopted and result.state.encoded_anew is not None
-        return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects, encoded_anew=anew)
+        reencoded = not adopted and result.state.encoded_anew is not None
+        return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects, encoded_anew=reencoded)
 
     def _fail(self, file: PictureFile, reason: str, digest: str) -> ImageOutcome:
         paths = self._worker.paths(file)
@@ -250,13 +250,13 @@ class _MaskStep:
         if known is not None and is_known_collision(file, known):
             return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
         stem = PurePosixPath(file.name).stem
-        raise StemCollisionError(f"{other} has the files {stem}.json and {stem}.webp already; rename one of the two")
+        raise StemCollisionError(f"{other} already uses {stem}.json and {stem}.webp; rename one of the two")
 
 
 def _when_made(
     pictures: Iterator[tuple[PictureFile, Future[Any], Future[T]]],
 ) -> Iterator[tuple[PictureFile, Future[T]]]:
-    """The second future of each picture, handed on when the first is done: until then its pixels are in memory."""
+    """The second future of each picture, as soon as the first is done and its pixels are out of memory."""
     for file, made, written in pictures:
         wait([made])
         yield file, written

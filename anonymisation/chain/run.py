@@ -1,4 +1,4 @@
-"""The chain over one folder, and over all: mask → archive → load → check → release, each on what stands on disk."""
+"""The chain for one folder or for all: mask → archive → load → check → release. Each step reads its input from disk."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from anonymisation.chain.archive import archive_folder
@@ -38,12 +39,23 @@ def run_folder(
     *,
     clean_up: bool = True,
 ) -> FolderReport:
-    """Every step of the chain for one folder; a step that cannot run ends its way and is told in the report."""
+    """Run every step of the chain for one folder. A step that cannot run ends the chain; the report has its error."""
+    steps: list[tuple[str, Callable[[], Any]]] = [
+        ("mask", partial(mask_folder, workspace, folder, detector, on_progress, clean_up=clean_up)),
+        *((name, partial(step, workspace, folder)) for name, step in LATER_STEPS),
+    ]
+    return report_of(folder, steps)
+
+
+def report_of(folder: str, steps: Iterable[tuple[str, Callable[[], Any]]]) -> FolderReport:
+    """Do named steps for one folder, one after another, and report what they return.
+
+    The first that raises ends them: its error is logged and goes into the report, so that other folders go on.
+    """
     report = FolderReport(folder)
     try:
-        report = replace(report, mask=mask_folder(workspace, folder, detector, on_progress, clean_up=clean_up))
-        for name, step in LATER_STEPS:
-            report = replace(report, **{name: step(workspace, folder)})
+        for name, step in steps:
+            report = replace(report, **{name: step()})
     except AnonymisationError as error:
         logging.getLogger(__name__).error("%s: %s", folder, error)
         return replace(report, error=str(error), error_exit_code=error.exit_code)
@@ -64,13 +76,13 @@ def run_all(
     on_report: Callable[[FolderReport], None] | None = None,
     clean_up: bool = True,
 ) -> RunReport:
-    """The chain for every folder that has something left to do; one bad folder stops no other.
+    """Run the chain for every folder that has something left to do; a folder that fails does not stop the others.
 
-    With `lazy_paths` each folder is worked on as it is found, else all are found first. `on_found` is told whatever
-    discovery meets, `on_folder` each folder as its chain begins, `on_report` its report as it ends.
+    With `lazy_paths` each folder is processed as soon as it is found, otherwise all are found first. `on_found` gets
+    each folder or problem found, `on_folder` each folder before its chain starts, `on_report` the report after it ends.
 
     Raises:
-        ShareUnavailableError: the input folder, or the place of another, cannot be reached.
+        ShareUnavailableError: the input folder, or the parent of another share, cannot be reached.
         ModelUnavailableError: the model is not installed.
     """
     started = time.monotonic()
@@ -107,7 +119,7 @@ def _announced(found: Iterable[Finding], on_found: Callable[[Finding], None] | N
 
 
 def failed_pictures_error(report: FolderReport) -> PicturesFailedError | None:
-    """What the last task of a folder ends with when something in it failed anew; names the first of them."""
+    """The error that ends the last task of a folder if pictures failed in this run; it lists the first ones."""
     failures = report.failures
     if not report.failed_count:
         return None
