@@ -1,4 +1,4 @@
-"""The archive step: originals (and what the settings add) go to the archive share, verified by checksum."""
+"""The archive step: copy originals, and the files that the settings add, to the archive and verify checksums."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.workspace import Workspace
 
 T = TypeVar("T")
-# A share can take two names for one (a.jpg and A.jpg): copied at once, the second must find the first, not replace it.
+# Some shares ignore the case of names (a.jpg, A.jpg): of two copies at once, the second must find the first.
 _PUTTING: Final = threading.Lock()
 
 
 def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> ArchiveReport:
     """Archive the original of every masked picture of `folder` (or of its `shard`) that is still in the input.
 
-    A picture whose copy cannot be made, or whose name is taken by a different file, is a failure in the report.
+    A picture that cannot be copied, or whose name belongs to a different file, is a failure in the report.
 
     Raises:
         FolderLockedError: another run works on the folder.
-        ShareUnavailableError: a share is away.
+        ShareUnavailableError: a share cannot be reached.
     """
     if workspace.shares.archive is None:
         return ArchiveReport(folder)
@@ -64,7 +64,7 @@ def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> A
 
 
 def _archive_picture(workspace: Workspace, paths: ImagePaths, known: PictureState) -> bool:
-    """Whether the original was copied now; False when an equal copy was there."""
+    """Archive one picture: True if the original was copied, False if an equal copy was there already."""
     target = paths.archived
     if target is None:
         return False
@@ -75,16 +75,16 @@ def _archive_picture(workspace: Workspace, paths: ImagePaths, known: PictureStat
 
 
 def _ensure_copy(workspace: Workspace, source: Path, target: Path, sha256: str) -> bool:
-    """Copy `source` unless `target` is there with this checksum; what was written is read back before it is put there.
+    """Copy `source` unless `target` already has this checksum. A copy is read back before it is renamed to `target`.
 
     Raises:
-        ArchiveConflictError: `target` holds something else.
-        ImageError: the source is not the file that was masked, or it cannot be copied.
+        ArchiveConflictError: `target` is a different file.
+        ImageError: `source` has changed since it was masked, or it cannot be copied.
     """
 
     def put(part: Path, place: Path, copied: str) -> None:
         if copied != sha256:
-            raise ImageError(f"{source} has changed since it was masked; the next run takes it again")
+            raise ImageError(f"{source} has changed since it was masked; the next run masks it again")
         _read_back(part, place, sha256)
         with _PUTTING:
             if is_there(place):
@@ -94,7 +94,7 @@ def _ensure_copy(workspace: Workspace, source: Path, target: Path, sha256: str) 
     def copy() -> bool:
         if is_there(target):
             if sha256_of_plain(target) == sha256:
-                flush_folder(target.parent)  # it may have been put there by a try that ended just then
+                flush_folder(target.parent)  # an earlier attempt may have ended right after the rename
                 return False
             raise _conflict(target)
         copy_atomically(source, target, put=put)
@@ -110,7 +110,7 @@ def _conflict(target: Path) -> ArchiveConflictError:
 
 
 def _refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
-    """Bring a derived file (record, mask) to the archive; a newer one replaces an older one, being made from it."""
+    """Copy a derived file (record, mask) to the archive; a different one there is replaced."""
 
     def put(part: Path, place: Path, copied: str) -> None:
         _read_back(part, place, copied)
@@ -125,11 +125,11 @@ def _refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
 
 def _read_back(part: Path, target: Path, sha256: str) -> None:
     if sha256_of_plain(part) != sha256:
-        raise ImageError(f"the copy for {target} does not read back as it was written; check the archive share")
+        raise ImageError(f"the copy for {target} does not read back as written; check the archive share")
 
 
 def _with_archive(workspace: Workspace, source: Path, target: Path, action: Callable[[], T]) -> T:
-    """Wait for a share that is away; any other error of the file system is this picture's failure."""
+    """Run `action`. Wait if the share cannot be reached; any other OSError is a failure of this picture."""
     try:
         return with_access(workspace.settings, f"archiving {source}", action)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""The check step: input, output, archive and database compared, every gap named."""
+"""The check step: compare input, output, archive and database, and report every gap."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from anonymisation.workspace.workspace import Workspace
 
 
 def check_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> CheckReport:
-    """Look at everything that the settings want of every picture of `folder` (or of its `shard`).
+    """Check every file and row that the settings want for the pictures of `folder` (or of its `shard`).
 
     Pictures that failed are not gaps.
 
     Raises:
         FolderLockedError: another run works on the folder.
-        ShareUnavailableError: a share is away.
+        ShareUnavailableError: a share cannot be reached.
         DatabaseUnavailableError: the database cannot be reached.
     """
     workspace.require_shares()
@@ -42,7 +42,7 @@ def check_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> Che
 
 @dataclass(frozen=True, slots=True)
 class _Finding:
-    """One thing expected: where, and what is wrong with it (None: nothing)."""
+    """One expected file or row: where it should be, and what is wrong with it (None: nothing)."""
 
     picture: str
     place: str
@@ -61,7 +61,7 @@ class _FolderCheck:
         self._rows = rows_present(workspace, state, self._masked) if wants_rows else frozenset[str]()
 
     def findings(self) -> Iterator[_Finding]:
-        """Everything expected of the folder, with what is wrong with it."""
+        """Every expected file and row of the folder, each with its problem."""
         files, unread = list_named(self._workspace.shares.input / self._folder, self._shard)
         inputs = {file.name: file for file in files}
         for item in unread:
@@ -94,7 +94,7 @@ class _FolderCheck:
             yield _Finding(paths.relative, "database", problem)
 
     def _strangers(self) -> Iterator[_Finding]:
-        """Pictures in the output folder that no one is known to have masked: they could show anything."""
+        """Pictures in the output folder that are not known to be masked: they could show people."""
         files, unread = list_named(self._workspace.shares.output / self._folder, self._shard)
         for name in (*(file.name for file in files), *(item.path for item in unread)):
             if name not in self._masked:
@@ -109,5 +109,5 @@ def _stranger_problem(path: Path) -> str | None:
     try:
         unknown = read_provenance(read_plain(path)) is None
     except OSError as error:
-        return f"stands there and cannot be read ({error.strerror}); take it away"
-    return "stands there without being a masked picture; take it away" if unknown else None
+        return f"is in the output folder and cannot be read ({error.strerror}); remove it"
+    return "is in the output folder and is not a masked picture; remove it" if unknown else None

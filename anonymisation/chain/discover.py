@@ -1,4 +1,4 @@
-"""Capture folders that have something left to do: found by walking the input share and comparing with the state."""
+"""Discovery: walk the input share and compare it with the state to find capture folders with work left."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ from anonymisation.workspace.workspace import Workspace
 
 @dataclass(frozen=True, slots=True)
 class FoundFolder:
-    """A capture folder as discovery met it: its pictures, how many still need the chain, which are known to fail.
+    """A capture folder with its number of pictures: `pending` ones still need the chain, `known_failed` failed before.
 
-    `to_mask` of the pending ones still need the model; `pending_bytes` is the size of all pending ones together.
+    `to_mask` of the pending pictures still need the model; `pending_bytes` is the total size of the pending pictures.
     """
 
     folder: str
@@ -41,7 +41,7 @@ class FoundFolder:
     pending_bytes: int = 0
 
     def idle_report(self) -> MaskReport:
-        """The report of a folder that is left alone, so that what is known to fail in it stays in every summary."""
+        """The report of a folder without work left: it keeps the known failures in every summary."""
         return MaskReport(
             folder=self.folder,
             found=self.pictures,
@@ -55,14 +55,14 @@ class FoundFolder:
 
 @dataclass(frozen=True, slots=True)
 class Unsettled:
-    """A capture folder in which something changed too recently to be taken by a scheduled run."""
+    """A capture folder that changed too recently for a scheduled run."""
 
     folder: str
 
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """What discovery found: folders to take, reports of those that only hold known failures, folders still changing."""
+    """The result of discovery; `idle` are reports of folders with known failures and no work left."""
 
     folders: tuple[FoundFolder, ...]
     idle: tuple[MaskReport, ...] = ()
@@ -72,11 +72,10 @@ class Discovery:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """Which folders to take: all, those captured on a day or in a range of days (ends included, either may be open),
-    those matching a pattern; `settled_only` for nightly runs.
+    """Which folders to process, by default all of them; nightly runs set `settled_only`.
 
-    A pattern is a folder's path below the input folder (which takes the folders below it too), or a shell pattern
-    whose `*` also crosses `/`.
+    `capture_date` selects one day, `date_from` and `date_to` a range (both included, None: open). A pattern is a
+    folder's path below the input folder, which also selects its subfolders, or a shell pattern whose `*` matches `/`.
     """
 
     settled_only: bool = False
@@ -91,17 +90,17 @@ class Selection:
 
     @property
     def by_date(self) -> bool:
-        """Whether the day of capture counts."""
+        """Whether folders are selected by their capture date."""
         return (self.capture_date, self.date_from, self.date_to) != (None, None, None)
 
     def wants(self, day: date) -> bool:
-        """Whether the days want a folder captured then."""
+        """Whether a folder captured on `day` is selected."""
         if self.capture_date not in {None, day}:
             return False
         return (self.date_from or day) <= day <= (self.date_to or day)
 
     def matches(self, folder: str) -> bool:
-        """Whether the patterns want this folder (without patterns: every folder)."""
+        """Whether a pattern selects this folder; without patterns every folder is selected."""
         return not self.patterns or any(_matches(folder, pattern.strip("/")) for pattern in self.patterns)
 
 
@@ -110,7 +109,7 @@ Finding = FoundFolder | Problem | Unsettled
 
 
 def discover(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: bool = False) -> Discovery:
-    """Walk the input folder and list what is left to do, in the order of the paths; `look_only`: see `walk`.
+    """Walk the input folder and list the work that is left, sorted by path; for `look_only` see `walk`.
 
     Raises:
         ShareUnavailableError: the input folder cannot be reached.
@@ -133,10 +132,13 @@ def discover(workspace: Workspace, selection: Selection = EVERYTHING, *, look_on
 
 
 def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: bool = False) -> Iterator[Finding]:
-    """Yield every capture folder as it is met (also those with nothing pending), places not entered, unsettled folders.
+    """Yield every capture folder (also without pending pictures), unsettled folder and place that is not entered.
 
-    Links to folders are never followed: they could lead in a circle, or to the same pictures twice. With `look_only`
-    the base folders that are missing are not created.
+    Links to folders are never followed: they could form a loop, or lead to the same pictures twice. With `look_only`
+    missing base folders are not created.
+
+    Raises:
+        ShareUnavailableError: the input folder cannot be reached.
     """
     require = workspace.require_input if look_only else workspace.require_shares
     require()
@@ -147,7 +149,7 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
         folder = stack.pop()
         try:
             listing = list_folder(base / folder, folder)
-        except FileNotFoundError:  # gone since its parent was read; or the whole share is
+        except FileNotFoundError:  # removed since its parent was read, or the share is gone
             require()
             continue
         if isinstance(listing, Problem):
@@ -165,7 +167,7 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
 
 
 def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], table: str | None) -> FoundFolder:
-    """Compare the pictures with what is known of them; `table` is the key of the table that wants their rows."""
+    """Compare the pictures with their states; `table` is the key of the table that gets their rows."""
     states = read_pictures(workspace.shares.state, folder)
     settings = workspace.settings
     model, digest = workspace.model_identity(), settings.picture_digest()
@@ -186,7 +188,7 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
         elif not finished.is_up_to_date(picture, known):
             pending.append(picture)
             to_mask += not finished.is_done(picture, known)
-    # The row of a picture whose original is released already can still be missing.
+    # A released picture can still lack its row.
     row_missing = table is not None and any(s.status == MASKED and s.loaded != table for s in states.values())
     return FoundFolder(
         folder=folder,
@@ -200,8 +202,7 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
 
 
 def _is_left_behind(workspace: Workspace, folder: str, listing: Listing) -> bool:
-    """Whether a folder is still there only because its release was killed: all its pictures went, and nothing that
-    anyone else put there keeps it."""
+    """Whether a killed release left this folder: its pictures are gone, and it is empty or holds sidecars of ours."""
     if not workspace.settings.delete_input or folder == ".":
         return False
     states = read_pictures(workspace.shares.state, folder)
@@ -233,7 +234,7 @@ def _capture_date(workspace: Workspace, folder: str, first: PictureFile) -> date
     path = workspace.picture(folder, first.name).original
     try:
         exif = read_exif(read_plain(path))
-    except OSError:  # masking will say so
+    except OSError:  # the mask step reports it
         exif = None
     return date_of_capture(relative, exif, mtime)
 

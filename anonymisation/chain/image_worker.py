@@ -1,4 +1,4 @@
-"""One picture's way from bytes to masked files: read and decoded before the model, redacted and written after it."""
+"""The work on one picture: read and decode it before the model runs, redact and encode it afterwards."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ from anonymisation.workspace.workspace import Workspace
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PreparedPicture:
-    """A picture read once and decoded, ready for the model. `data` are the original's bytes."""
+    """A decoded picture, ready for the model. `data` holds the bytes of the original, which is read only once."""
 
     file: PictureFile
     data: bytes
@@ -54,9 +54,9 @@ class PreparedPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class FinishedPicture:
-    """A picture whose files are all written: its state, its record and what was detected (None: not known).
+    """A picture whose files are all written, with its state, record and detections (None: not known).
 
-    `boxes` are the numbers of the regions added by people that are hidden on it, as far as that is known.
+    `boxes` are the numbers of the regions that people added and that are known to be hidden on it.
     """
 
     state: PictureState
@@ -68,9 +68,9 @@ class FinishedPicture:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MadePicture:
-    """A picture whose files are made and not written yet: what is to stand where, the masked picture last.
+    """A picture whose files are encoded and not written yet: each path with its bytes, the masked picture last.
 
-    `state` lacks the masked picture's stamp; the rest is as in `FinishedPicture`. The pixels are not kept.
+    `state` lacks the stamp of the masked picture. The other fields are as in `FinishedPicture`. Holds no pixels.
     """
 
     state: PictureState
@@ -82,11 +82,11 @@ class MadePicture:
 
 
 class ArchivedNameError(ImageError):
-    """The archive keeps a different picture under this picture's name."""
+    """The archive holds a different picture with the same name."""
 
 
 class PictureWorker:
-    """Prepares and finishes the pictures of one folder; safe to call from several threads."""
+    """Prepares and finishes the pictures of one folder. Thread-safe."""
 
     def __init__(self, workspace: Workspace, folder: str, *, model: str, run: str | None) -> None:
         self._workspace = workspace
@@ -105,19 +105,19 @@ class PictureWorker:
         )
 
     def paths(self, file: PictureFile) -> ImagePaths:
-        """Every file of the picture."""
+        """The paths of all files of the picture."""
         return ImagePaths(self._workspace.shares, PurePosixPath(self._folder), file.name)
 
     def has_boxes(self, file: PictureFile) -> bool:
-        """Whether people have ever added regions to hide on it."""
+        """Whether people have ever added regions to hide on this picture."""
         return bool(self._reviewed.of(file.name).boxes)
 
     def read(self, file: PictureFile) -> bytes:
         """The original's bytes.
 
         Raises:
-            ShareUnavailableError: the share is away.
-            ImageError: the file itself cannot be read.
+            ShareUnavailableError: the share cannot be reached.
+            ImageError: the share can be reached, but this file cannot be read.
         """
         path = self.paths(file).original
         try:
@@ -126,10 +126,10 @@ class PictureWorker:
             self._workspace.require_shares()
             if not _can_be_listed(path.parent):
                 raise
-            # The share is there: it is this file alone that gives errors, and it must not keep the others waiting.
+            # The share works and only this file gives errors: it must not hold up the others.
             raise ImageError(f"cannot be read: {error.__cause__}") from error
         except OSError:
-            self._workspace.require_shares()  # a picture that is gone because its share is gone did not fail
+            self._workspace.require_shares()  # if the share is gone, the picture did not fail
         try:
             return read_plain(path)
         except OSError as error:
@@ -139,17 +139,18 @@ class PictureWorker:
         """Decode the original and read its metadata.
 
         Raises:
-            ImageError: it is not a sound JPEG.
+            ImageError: it is not a valid JPEG.
         """
         source = self.paths(file).relative
         exif = read_exif(data, source=source)
         return PreparedPicture(file, data, sha256_of(data), exif, decode_jpeg(data, source=source))
 
     def require_archive_place(self, file: PictureFile, data: bytes) -> None:
-        """Refuse a picture under whose name the archive keeps another one, before anything made from that is replaced.
+        """Refuse the picture if the archive holds a different one with its name, before any output file is replaced.
 
         Raises:
-            ArchivedNameError: it does.
+            ArchivedNameError: the archive holds a different picture with this name.
+            ImageError: the archive copy cannot be read.
         """
         archived = self.paths(file).archived
         if archived is None:
@@ -162,29 +163,31 @@ class PictureWorker:
             raise ImageError(f"the archive copy {archived} cannot be read: {error.strerror}") from error
         if taken:
             raise ArchivedNameError(
-                f"the archive holds a different picture as {archived}; neither that nor what was made from it is "
-                "overwritten: rename this picture, or move that one away with its masked picture"
+                f"the archive holds a different picture as {archived}; neither it nor its masked picture is "
+                "overwritten: rename this picture, or move the archived one and its masked picture away"
             )
 
     def missing_records(self, file: PictureFile) -> list[Path]:
-        """Where the settings want the record and it is not; a link in its place is replaced."""
+        """The paths where the settings want the record and there is none; a link counts as none."""
         return [path for path in self.paths(file).records(self._settings) if path.is_symlink() or not path.exists()]
 
     def write_records(self, places: Iterable[Path], record: Record) -> None:
-        """Write the record of a picture that is done to those places.
+        """Write the record of a finished picture to `places`.
 
         Raises:
             ImageError: it cannot be written.
+            ShareUnavailableError: the share did not come back in time.
         """
         write_one_by_one(self._settings, [(path, record_to_json(record)) for path in places])
 
     def make(self, picture: PreparedPicture, detections: Detections) -> MadePicture:
-        """Redact, encode and make all that the settings ask for; the masked picture last, so that it proves the rest.
+        """Redact the picture and encode every file that the settings ask for.
 
-        `detections` are those of the upright picture, whose pixels are used up.
+        The masked picture comes last: once it is written, so are the others. `detections` are in the coordinates of
+        the upright picture. The pixels of `picture` are used up.
 
         Raises:
-            ImageError: the metadata cannot be made safe, or a file cannot be made.
+            ImageError: the metadata cannot be made safe, or a file cannot be encoded.
         """
         paths = self.paths(picture.file)
         stored = detections.to_stored(picture.exif.orientation)
@@ -221,14 +224,14 @@ class PictureWorker:
         return MadePicture(state, tuple(files), record, stored.as_json(), objects, boxes)
 
     def finished(self, made: MadePicture) -> FinishedPicture:
-        """A picture whose files have been written."""
+        """The picture, now that its files are written."""
         state = replace(made.state, output=self._output(made.state.name))
         return FinishedPicture(state, made.record, made.detections, made.objects, made.boxes)
 
     def adopt(self, file: PictureFile, data: bytes) -> FinishedPicture | None:
-        """What the output share holds of this very picture when its state was lost; None if there is nothing to adopt.
+        """Restore the lost state of a picture from its files on the output share; None if they do not fit.
 
-        The masked picture's EXIF tells which bytes it was made from; it must decode whole and be of equal size.
+        The EXIF of the masked picture must hold the checksum of `data`. It must decode and have the original's size.
         """
         paths = self.paths(file)
         try:
@@ -247,7 +250,7 @@ class PictureWorker:
             return None
         state = replace(self._state(picture, provenance), output=self._output(file.name))
         record = self._known_record(paths) or self._rebuilt_record(paths, picture.exif, provenance)
-        # The file may come from before a box was hidden: of those that are to be, none is taken for hidden.
+        # The file may be older than a box that is still to be hidden: none of those counts as hidden.
         remaining = tuple(self._reviewed.of(file.name).remaining)
         return FinishedPicture(state, record, None, provenance.objects, remaining)
 
@@ -287,7 +290,7 @@ class PictureWorker:
                 record = record_from_json(read_plain(path))
             except (OSError, ImageMetadataError):
                 continue
-            if set(record) == set(RECORD_KEYS):  # anything else is someone else's file of that name
+            if set(record) == set(RECORD_KEYS):  # otherwise it is a foreign file with that name
                 return record
         return None
 

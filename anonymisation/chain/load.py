@@ -1,4 +1,4 @@
-"""The load step: the records of a folder's masked pictures become rows of the configured table."""
+"""The load step: write the records of a folder's masked pictures to the configured table."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from anonymisation.workspace.folder_state import MASKED, FolderState, open_state
 from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.workspace import Workspace
 
-_ASKED_AT_ONCE: Final = 5000  # rows of which the identifiers are in memory together
-_NO_RECORD: Final = "its record is not known any more; mask its folder again, which finds it on the output share"
+_ASKED_AT_ONCE: Final = 5000  # identifiers looked up together
+_NO_RECORD: Final = "its record is lost; mask the folder again, which restores it from the output share"
 
 
 def load_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> LoadSummary:
-    """Upsert the rows of the masked pictures of `folder` (or of its `shard`) whose row is not in the table yet.
+    """Upsert the missing rows of the masked pictures of `folder` (or of its `shard`).
 
-    Without `write_exif_to_db` nothing is done. Rows that the database refuses are failures in the report.
+    Does nothing without `write_exif_to_db`. Rows that the database refuses are failures in the report.
 
     Raises:
-        DatabaseUnavailableError: the database is away; the rows wait in the spool and nothing is lost.
-        LoadFailedError: too many rows were refused, or wait.
+        DatabaseUnavailableError: the database cannot be reached; the rows wait in the spool.
+        LoadFailedError: too many rows were refused or are waiting.
         FolderLockedError: another run works on the folder.
         ConfigurationError: the layout or the database address cannot be used.
     """
@@ -64,9 +64,9 @@ def load_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> Load
 
 
 def send_waiting_rows(workspace: Workspace) -> LoadReport | None:
-    """Send the rows that wait from earlier runs; None without `write_exif_to_db`.
+    """Send the rows that earlier runs left in the spool; None without `write_exif_to_db`.
 
-    Raises: as `load_folder`, but a database that is still away only leaves them waiting.
+    Raises: as `load_folder`; if the database still cannot be reached, the rows stay in the spool without an error.
     """
     if not workspace.settings.write_exif_to_db:
         return None
@@ -74,7 +74,7 @@ def send_waiting_rows(workspace: Workspace) -> LoadReport | None:
 
 
 def table_key(workspace: Workspace) -> str | None:
-    """The name under which the state notes that a row was loaded; None without `write_exif_to_db`.
+    """The key of the configured table in `PictureState.loaded`; None without `write_exif_to_db`.
 
     Raises:
         ConfigurationError: the layout or the database address cannot be used.
@@ -85,7 +85,7 @@ def table_key(workspace: Workspace) -> str | None:
 
 
 def rows_present(workspace: Workspace, state: FolderState, names: Iterable[str]) -> frozenset[str]:
-    """Which of the pictures `names` have their row in the configured table.
+    """The names among `names` whose picture has a row in the configured table.
 
     Raises:
         DatabaseUnavailableError: the database cannot be reached.

@@ -1,4 +1,4 @@
-"""The release step: originals leave the input folder, each only after everything made from it is proven to stand."""
+"""The release step: remove originals from the input folder, each after all files made from it are verified."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ from anonymisation.workspace.workspace import Workspace
 
 
 def release_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> ReleaseReport:
-    """With `delete_input`, remove each original whose archive copy, masked picture and record are verified now.
+    """With `delete_input`, verify and remove the originals of `folder` (or of its `shard`).
 
-    With a `shard`, of its pictures alone. Pictures that failed stay. The last picture of the folder, whichever shard it
-    is in, takes the derived files beside it, the marker file, and folders that became empty with it, never the base
-    input folder.
+    An original is removed if its archive copy, masked picture and record are verified. Pictures that failed stay. After
+    the last picture of the folder, in whichever shard, its sidecars, the marker file and empty folders are removed too,
+    but never the base input folder.
 
     Raises:
         FolderLockedError: another run works on the folder.
-        ShareUnavailableError: a share is away.
-        DatabaseUnavailableError: the record is only in the database, and that cannot be reached.
+        ShareUnavailableError: a share cannot be reached.
+        DatabaseUnavailableError: `write_exif_to_db` is on, and the database cannot be reached.
     """
     files = list_pictures(workspace.shares.input / folder, shard)
     if not workspace.settings.delete_input:
@@ -44,7 +44,7 @@ def release_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> R
             paths = workspace.picture(folder, file.name)
             problem = _obstacle(workspace, paths, known, has_row=file.name in in_database)
             if problem is None:
-                # Told before it is done: a kill in between must not leave the files beside it without an owner.
+                # Recorded first: after a kill in between, its sidecars must still be known as ours.
                 state.put(replace(known, released=True))
                 problem = _remove(paths.original)
             if problem is not None:
@@ -57,7 +57,7 @@ def release_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> R
 
 
 def sidecars(workspace: Workspace, folder: str, pictures: Mapping[str, PictureState]) -> Iterator[Path]:
-    """The derived files that this program wrote beside released pictures, and the marker file."""
+    """The marker file, and the derived files that this program wrote next to released originals."""
     settings = workspace.settings
     if settings.capture_marker_file:
         yield workspace.shares.input / folder / settings.capture_marker_file
@@ -67,7 +67,7 @@ def sidecars(workspace: Workspace, folder: str, pictures: Mapping[str, PictureSt
 
 
 def _remove(original: Path) -> str | None:
-    """Remove a verified original; None, or why it stays."""
+    """Remove a verified original; returns None, or the reason why it stays."""
     try:
         original.unlink(missing_ok=True)
     except OSError as error:
@@ -78,14 +78,14 @@ def _remove(original: Path) -> str | None:
 def _with_row(
     workspace: Workspace, state: FolderState, candidates: list[tuple[PictureFile, PictureState]]
 ) -> frozenset[str]:
-    """The names of the candidates whose row the database holds (none is looked up when nothing is loaded)."""
+    """The names of the candidates that have a row in the database; empty without `write_exif_to_db`."""
     if not workspace.settings.write_exif_to_db:
         return frozenset()
     return rows_present(workspace, state, [file.name for file, _ in candidates])
 
 
 def _obstacle(workspace: Workspace, paths: ImagePaths, known: PictureState, *, has_row: bool) -> str | None:
-    """Why the original must stay, or None: archive copy, masked picture, record, each looked at on its share now."""
+    """Why the original must stay, or None. Reads the archive copy, the masked picture and the record again."""
     settings = workspace.settings
     if paths.archived is None:
         return "there is no archive folder"
@@ -108,22 +108,23 @@ def _obstacle(workspace: Workspace, paths: ImagePaths, known: PictureState, *, h
 
 
 def _remove_emptied(workspace: Workspace, folder: str) -> bool:
-    """When no picture is left, nor what is named as one: remove what lay beside them, then folders that became empty.
+    """Remove the sidecars of a folder without pictures (or entries named like one), then the folders that are empty.
 
-    Several shards may find it empty at once; what one of them has removed already is well for the others.
+    Several shards may do this at the same time, so files that are already gone are no error. Returns whether the folder
+    is gone.
     """
     base = workspace.shares.input
     place = base / folder
     if any(list_named(place)) or not place.is_dir():
         return False
     settings = workspace.settings
-    # The whole folder's, those of other shards too; not read where nothing was written beside originals.
+    # The states of all shards; only needed if derived files were written next to originals.
     known = read_pictures(workspace.shares.state, folder) if settings.local_json or settings.local_mask else {}
     for path in sidecars(workspace, folder, known):
-        with suppress(OSError):  # what cannot be removed keeps the folder, and loses nothing
+        with suppress(OSError):  # a file that cannot be removed only keeps the folder
             path.unlink(missing_ok=True)
     for path in (place, *place.parents):
         if base in path.parents:
-            with suppress(OSError):  # not empty: something else lies there, and it is not ours to remove
+            with suppress(OSError):  # not empty: foreign files are not ours to remove
                 path.rmdir()
     return not place.exists()

@@ -1,4 +1,4 @@
-"""Pictures whose names differ only in their ending: their derived files (.json, .webp) would overwrite each other."""
+"""Stem collisions: pictures with the same stem, whose derived files (.json, .webp) would overwrite each other."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ from anonymisation.workspace.folder_state import MASKED, PictureState
 from anonymisation.workspace.listing import PictureFile
 from anonymisation.workspace.paths import stem_of
 
-# Stands where a failed picture's settings digest would: the failure lasts as long as the other picture is there.
+# Stored instead of a failed picture's settings digest: the failure lasts as long as the other picture exists.
 STEM_COLLISION: Final = "shadowed"
 
 
 def colliding_names(names: Iterable[str], known: Mapping[str, PictureState], settings: Settings) -> dict[str, str]:
-    """Pictures whose derived files would overwrite those of another picture: {name: the other's name}.
+    """Pictures whose derived files would overwrite those of another picture, as {name: name of the other}.
 
-    The derived files belong to a picture that was masked before, else to the first of the names.
+    The derived files belong to the picture that is masked already, otherwise to the first in `names`.
     """
     if not any((settings.local_json, settings.remote_json, settings.local_mask, settings.remote_mask)):
         return {}
@@ -26,5 +26,5 @@ def colliding_names(names: Iterable[str], known: Mapping[str, PictureState], set
 
 
 def is_known_collision(file: PictureFile, known: PictureState) -> bool:
-    """Whether this very file was reported as colliding before; it still is one only if `colliding_names` says so."""
+    """Whether this file was reported as a collision before; check with `colliding_names` whether it still is one."""
     return known.digest == STEM_COLLISION and known.source == file.stamp

@@ -1,4 +1,4 @@
-"""When a picture needs nothing more: discovery asks for a whole folder at once, the mask step picture by picture."""
+"""Whether a picture is up to date: discovery checks a whole folder at once, the mask step one picture at a time."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from anonymisation.workspace.workspace import Workspace
 
 
 def is_done(workspace: Workspace, folder: str, picture: PictureFile, known: PictureState | None) -> bool:
-    """Whether the masked output stands and was made from these input bytes, as far as sizes and times tell."""
+    """Whether the masked picture exists and was made from this input file, judged by their sizes and times."""
     if known is None or not _was_masked(picture, known):
         return False
     if not workspace.settings.draw_mask:
@@ -26,17 +26,17 @@ def is_done(workspace: Workspace, folder: str, picture: PictureFile, known: Pict
 
 
 def is_known_failed(picture: PictureFile, known: PictureState | None, model: str, digest: str) -> bool:
-    """Whether the picture failed before with the same bytes, model and configuration."""
+    """Whether the picture failed before with the same file, model and configuration."""
     if known is None or known.status != FAILED or known.source != picture.stamp:
         return False
     return known.model == model and known.digest == digest
 
 
 class UpToDatePictures:
-    """Tells for the pictures of one folder whether they need nothing more; looks at its output folder once, when made.
+    """Whether pictures of one folder are up to date; lists its output folder once, in the constructor.
 
-    A network share tells the names, sizes and times in a folder at once, in about the time of asking for one file.
-    `table` is the key of the table that wants the rows (None: none does).
+    A network share lists a folder with sizes and times in about the time that it takes for a single file.
+    `table` is the key of the table that gets the rows (None: no table).
     """
 
     def __init__(
@@ -58,27 +58,27 @@ class UpToDatePictures:
             self._look_at_outputs(masked)
 
     def is_done(self, picture: PictureFile, known: PictureState) -> bool:
-        """As the function of this name."""
+        """As the function `is_done`."""
         return _was_masked(picture, known) and (not self._settings.draw_mask or picture.name in self._standing)
 
     def is_up_to_date(self, picture: PictureFile, known: PictureState) -> bool:
-        """Whether the whole chain is through with a picture, not only the mask step."""
+        """Whether every step of the chain is done with the picture, not only the mask step."""
         if not self.is_done(picture, known):
             return False
         if self._settings.delete_input or (self._wants_archive and not known.archived):
-            return False  # with delete_input, a picture still in the input is not released yet
+            return False  # with delete_input, a picture in the input still waits for its release
         if self._table is not None and known.loaded != self._table:
             return False
-        # A record that is wanted among the outputs and is not there is written again by the mask step.
+        # The mask step writes a record that is missing on the output share again.
         return not self._settings.remote_json or self._has_record(stem_of(picture.name))
 
     def _has_record(self, stem: str) -> bool:
         return stem in self._records or _stamp(self._output / f"{stem}.json") is not None
 
     def _look_at_outputs(self, masked: dict[str, FileStamp]) -> None:
-        """Find the `masked` pictures that are still the files that were written, and the stems of records.
+        """Find the `masked` pictures whose files are unchanged since they were written, and the stems of records.
 
-        Where the folder cannot be read nothing counts as standing, so that the mask step meets what is wrong there.
+        If the folder cannot be read, nothing counts as present: the mask step then meets the problem and reports it.
         """
         try:
             with os.scandir(self._output) as entries:
@@ -93,23 +93,23 @@ class UpToDatePictures:
             self._standing.clear()
             self._records.clear()
             return
-        # Some shares list a name in another form than it was written in (letters apart from their accents).
+        # Some shares list a name in another Unicode normal form than it was written in (NFD, not NFC).
         self._standing.update(name for name, written in masked.items() if _stamp(self._output / name) == written)
 
 
 def _output_of(file: PictureFile, states: Mapping[str, PictureState]) -> FileStamp | None:
-    """The masked picture as it was written; None where none was made from these input bytes."""
+    """The stamp of the masked picture when it was written; None if none was made from this input file."""
     known = states.get(file.name)
     return known.output if known is not None and _was_masked(file, known) else None
 
 
 def _was_masked(picture: PictureFile, known: PictureState) -> bool:
-    """Whether it was masked from these input bytes."""
+    """Whether it was masked from this input file."""
     return known.status == MASKED and known.source == picture.stamp
 
 
 def _stamp(entry: os.DirEntry[str] | Path) -> FileStamp | None:
-    """That of a file; None where it is not there, or is a link."""
+    """The stamp of a file; None if it is missing or a link."""
     try:
         found = entry.stat(follow_symlinks=False)
     except OSError:

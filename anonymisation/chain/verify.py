@@ -1,6 +1,6 @@
-"""Looking at what stands on the shares: is this masked picture whole, is this record sound, is this copy equal?
+"""Checks of files on the shares: masked pictures, masks, records and archive copies.
 
-Each function returns None when all is well, else what is wrong, in words that follow "the file …".
+Each function returns None if the file is fine, otherwise a problem that completes the sentence "the file …".
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from anonymisation.workspace.paths import ImagePaths
 
 
 def masked_picture_problem(path: Path, known: PictureState) -> str | None:
-    """A masked picture must decode whole, have the original's size, and say that it was made from that original."""
+    """A masked picture must decode, have the original's size, and hold the original's checksum in its EXIF."""
     try:
         data = read_plain(path)
         height, width = decode_jpeg(data).pixels.shape[:2]
@@ -60,17 +60,17 @@ def record_problem(path: Path) -> str | None:
     except (ImageError, ValueError) as error:
         return f"is not a record: {error}"
     if different := set(record) ^ set(RECORD_KEYS):
-        return f"has not the keys of a record: {', '.join(sorted(different))}"
+        return f"does not have the keys of a record: {', '.join(sorted(different))}"
     return None
 
 
 def derived_problem(path: Path, known: PictureState) -> str | None:
-    """What is wrong with a record (.json) or a mask (.webp)."""
+    """The problem of a record (.json) or a mask (.webp)."""
     return record_problem(path) if path.suffix == ".json" else mask_problem(path, known)
 
 
 def derived_problems(paths: ImagePaths, known: PictureState, settings: Settings) -> Iterator[tuple[Path, str | None]]:
-    """The records and masks that the settings want on the output and archive shares, each with what is wrong."""
+    """Each record and mask that the settings want on the output and archive shares, with its problem."""
     wanted = [(".json", settings.remote_json), (".webp", settings.remote_mask)]
     places = [paths.masked.with_suffix(suffix) for suffix, on in wanted if on]
     for path in (*places, *(target for _, target in paths.archive_copies(settings))):

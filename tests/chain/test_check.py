@@ -124,12 +124,12 @@ def _stranger(site: Site) -> None:
         (_unmasked, "output", "does not say which original"),
         (_smaller, "output", "is 72x48, the original 144x96"),
         (_small_mask, "p001.webp", "is 72x48, the picture 144x96"),
-        (_other_keys, "p001.json", "has not the keys of a record: exif_tid, exif_time"),
+        (_other_keys, "p001.json", "does not have the keys of a record: exif_tid, exif_time"),
         (_other_copy, "archive", "differs from the original that was masked"),
         (_changed_input, "input", "has changed since it was masked"),
         (_new_input, "input", "is not masked yet"),
         (_no_row, "database", "has no row in PICTURES"),
-        (_stranger, "output", "without being a masked picture"),
+        (_stranger, "output", "is not a masked picture"),
     ],
 )
 def test_disagreement_is_named(

@@ -289,7 +289,7 @@ def test_a_stranger_in_the_output_that_is_a_link_is_named_and_not_read(site: Sit
     assert site.run(workspace).succeeded
     (site.output / FOLDER / "x.jpg").symlink_to(site.root / "real.jpg")
     (gap,) = check_folder(workspace, FOLDER).gaps
-    assert gap.problem == "stands there and cannot be read (is a link and is not followed); take it away"
+    assert gap.problem == "is in the output folder and cannot be read (is a link and is not followed); remove it"
 
 
 @pytest.mark.parametrize("to", ["original", "copy", "nowhere"])

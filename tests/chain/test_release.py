@@ -127,7 +127,7 @@ def _input_changed(site: Site) -> None:
         (_output_unmasked, "does not say which original"),
         (_output_of_other_bytes, "different original"),
         (_record_missing, "p001.json is missing"),
-        (_record_damaged, "p001.json has not the keys"),
+        (_record_damaged, "p001.json does not have the keys"),
         (_mask_missing, "p001.webp is missing"),
         (_archived_record_missing, "p001.json is missing"),
         (_archived_mask_damaged, "p001.webp does not decode"),
