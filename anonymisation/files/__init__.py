@@ -1,1 +1,1 @@
-"""Bytes and shares, never their meaning: atomic writes, access with retries, the writer."""
+"""Files and shares, without regard to their content: atomic writes, access with retries, the writer."""

@@ -1,4 +1,4 @@
-"""Reaching shares that may be away for a while: what counts as away, and how long to wait."""
+"""Access to shares that may be unreachable for a while: which errors mean that, and how long to wait."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from anonymisation.files.permissions import make_folders
 T = TypeVar("T")
 
 
-# What a network share answers while it is away, as opposed to what it answers about one particular file.
+# Errors of a network share that cannot be reached, as opposed to errors of a single file.
 _SHARE_ERRNOS: Final = frozenset(
     getattr(errno, name)
     for name in (
@@ -29,14 +29,14 @@ _SHARE_ERRNOS: Final = frozenset(
 
 
 def is_share_error(error: BaseException) -> bool:
-    """Whether `error` says that a share is away (worth waiting for), not that one file is missing or forbidden."""
+    """Whether `error` means that a share cannot be reached, and is not about a single file."""
     return isinstance(error, OSError) and error.errno in _SHARE_ERRNOS
 
 
 def with_access(settings: Settings, what: str, action: Callable[[], T]) -> T:
-    """Run `action`, trying again every `file_access_retry_seconds` up to `file_access_timeout_seconds`.
+    """Run `action`, retrying every `file_access_retry_seconds` for up to `file_access_timeout_seconds`.
 
-    Only errors of a share that is away are waited for; a file that is missing or forbidden is its own error at once.
+    Retries only errors that pass `is_share_error`; others, such as a missing file, are raised at once.
 
     Raises:
         ShareUnavailableError: the share did not come back in time.
@@ -65,7 +65,7 @@ def with_access(settings: Settings, what: str, action: Callable[[], T]) -> T:
 
 
 def make_folder(settings: Settings, path: Path, role: str, mode: int | None = None) -> None:
-    """Create a base folder (with `mode`: with these permissions), and those above it, where it is missing.
+    """Create a base folder and its parents if missing; with `mode`, the base folder gets these permissions.
 
     Raises:
         ShareUnavailableError: it cannot be created.
@@ -85,7 +85,7 @@ def make_folder(settings: Settings, path: Path, role: str, mode: int | None = No
 
 
 def require_folder(settings: Settings, path: Path, role: str) -> None:
-    """Wait for a base folder to be there; a share that is not mounted shows as a folder that does not exist.
+    """Wait until a base folder exists; if its share is not mounted, it does not.
 
     Raises:
         ShareUnavailableError: it did not appear in time.
@@ -93,15 +93,15 @@ def require_folder(settings: Settings, path: Path, role: str) -> None:
 
     missing = f"{role} folder {path} does not exist (mistyped, or its share is not mounted)"
     limit = settings.file_access_timeout_seconds
-    told = False
+    warned = False
 
     def look() -> None:
-        nonlocal told
+        nonlocal warned
         if path.is_dir():
             return
-        if not told:
+        if not warned:
             logging.getLogger(__name__).warning("%s; waiting up to %g s", missing, limit)
-            told = True
+            warned = True
         raise _MissingFolderError(errno.ENOTCONN, "is not there")
 
     try:
@@ -113,7 +113,7 @@ def require_folder(settings: Settings, path: Path, role: str) -> None:
 
 
 class _MissingFolderError(OSError):
-    """Waited for like a share that is away; no error number is shown, since no call of the system failed."""
+    """Retried like an error of a share; shown without an error number, since no system call failed."""
 
     def __str__(self) -> str:
         return str(self.strerror)

@@ -1,8 +1,8 @@
 """The append-only log: JSON Lines files that survive a kill at any moment.
 
 Every log of the software is one of these: the journals of a folder, the reviews, the audit, the spool, the registry of
-identifiers. A line that cannot be read costs only itself, with a warning: half a line of a killed process, bytes that a
-disk lost, or a line of another kind that another version of the software wrote.
+identifiers. A line that cannot be read is skipped with a warning: half a line of a killed process, bytes damaged on the
+disk, or a line of an unknown kind from another version of the software.
 """
 
 from __future__ import annotations
@@ -26,16 +26,16 @@ _NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeDecodeError)
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """The sound lines of a log from some byte on, and the byte behind the last whole line."""
+    """The valid lines of a log from some byte on; `end` is the offset in bytes after the last complete line."""
 
     values: list[dict[str, Any]]
     count: int
-    """Whole lines, damaged ones included."""
+    """The number of complete lines, damaged ones included."""
     end: int
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each sound line as (offset in bytes, values); none where there is no file."""
+    """Each valid line as (offset in bytes, values); nothing if there is no file."""
     for offset, line in _raw_lines(path):
         values = parse_line(line)
         if values is None:
@@ -45,7 +45,7 @@ def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
 
 
 def read_entries(path: Path, parse: Callable[[dict[str, Any]], T]) -> Iterator[T]:
-    """What `parse` makes of each sound line; one for which it raises KeyError, TypeError or ValueError is skipped."""
+    """The result of `parse` for each valid line; skips lines for which it raises KeyError, TypeError or ValueError."""
     for offset, values in read_lines(path):
         try:
             entry = parse(values)
@@ -57,10 +57,10 @@ def read_entries(path: Path, parse: Callable[[dict[str, Any]], T]) -> Iterator[T
 
 
 def read_as(path: Path, kind: type[T], *, warn: bool = True) -> Iterator[T]:
-    """Each line that has the form of `kind` (a struct of msgspec), in a tenth of the time of `read_lines`.
+    """Each line as a `kind` (a msgspec struct), in a tenth of the time of `read_lines`.
 
-    Lines of another form are skipped. Damaged ones are logged, unless `warn` is off: for a reader who looks on while
-    the log grows, half a line is no damage.
+    Lines that do not fit `kind` are skipped. Damaged lines are logged if `warn` is set; turn it off to read a log that
+    another process writes, where half a line is no damage.
     """
     decode = msgspec.json.Decoder(kind).decode
     for offset, line in _raw_lines(path):
@@ -80,7 +80,7 @@ def read_as(path: Path, kind: type[T], *, warn: bool = True) -> Iterator[T]:
 
 
 def read_from(path: Path, start: int) -> Lines:
-    """The lines from the byte `start` on, for a reader who follows a log; a torn last line is left for the next time.
+    """The lines from byte `start` on, to follow a growing log; an incomplete last line is left for the next call.
 
     Raises:
         OSError: the file cannot be read.
@@ -102,7 +102,7 @@ def read_from(path: Path, start: int) -> Lines:
 
 
 def read_tail(path: Path, most_bytes: int) -> list[dict[str, Any]]:
-    """The sound lines among the last bytes, newest first; none where there is no file."""
+    """The valid lines among the last `most_bytes` bytes, newest first; none if there is no file."""
     try:
         with path.open("rb") as stream:
             size = stream.seek(0, os.SEEK_END)
@@ -114,30 +114,30 @@ def read_tail(path: Path, most_bytes: int) -> list[dict[str, Any]]:
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
-    """The values of one line, or None when it is not whole."""
+    """The values of one line, or None if it is not a JSON object."""
     try:
         values = msgspec.json.decode(line)
     except _NOT_DECODED:
         try:
-            values = json.loads(line)  # a name that is not valid Unicode, which msgspec alone refuses
+            values = json.loads(line)  # a name that is not valid Unicode, which only msgspec refuses
         except ValueError:
             return None
     return values if isinstance(values, dict) else None
 
 
 def to_line(values: Mapping[str, Any]) -> bytes:
-    """One line; ASCII, so that even a name that is not valid Unicode comes back as it was."""
+    """One line; ASCII, so that even a name that is not valid Unicode survives the round trip."""
     return json.dumps(values, separators=(",", ":")).encode("ascii") + b"\n"
 
 
 class AppendLog:
-    """Appends lines to a log; a line is with the operating system when `append` returns, on disk after `close`.
+    """Appends lines to a log: the operating system has a line when `append` returns, the disk after `close`.
 
-    All methods raise ShareUnavailableError where they cannot write: work that cannot be remembered must not go on.
+    All methods raise ShareUnavailableError if they cannot write: work that cannot be recorded must not continue.
     """
 
     def __init__(self, path: Path, *, mode: int = 0o666, durable: bool = True) -> None:
-        """`mode` is that of a new file, less the umask; without `durable`, `close` does not wait for the disk."""
+        """A new file gets `mode` minus the umask; without `durable`, `close` does not wait for the disk."""
         self.path = path
         self._mode = mode
         self._durable = durable
@@ -158,11 +158,11 @@ class AppendLog:
 
     @property
     def used(self) -> bool:
-        """Whether something was appended since the last close."""
+        """Whether anything was appended since the last `close`."""
         return self._stream is not None
 
     def close(self) -> None:
-        """Flush what was appended to disk."""
+        """Flush the appended lines to the disk."""
         if self._stream is not None:
             with self._reported():
                 if self._durable:
@@ -176,7 +176,7 @@ class AppendLog:
             yield
         except OSError as error:
             raise ShareUnavailableError(
-                f"{self.path} cannot be written: {error.strerror}; check the share of the state folder, and its room"
+                f"{self.path} cannot be written: {error.strerror}; check the state folder's share and its free space"
             ) from error
 
     def _open(self) -> IO[bytes]:
@@ -185,7 +185,7 @@ class AppendLog:
             self._stream = open(self.path, "ab+", opener=lambda name, flags: os.open(name, flags, self._mode))  # noqa: SIM115
             size = self._stream.seek(0, os.SEEK_END)
             if size and (self._stream.seek(size - 1), self._stream.read(1))[1] != b"\n":
-                self._stream.write(b"\n")  # the line before was torn by a kill: close it off
+                self._stream.write(b"\n")  # a kill cut the last line short: end it
             self._stream.seek(0, os.SEEK_END)
         return self._stream
 

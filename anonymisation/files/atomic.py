@@ -23,10 +23,10 @@ _CHUNK_BYTES: Final = 1 << 20
 
 
 class Part:
-    """A file that is written beside its place, where it is put when it has been flushed."""
+    """A temporary file next to `path`, renamed to it once it is flushed."""
 
     def __init__(self, path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None) -> None:
-        """Write `data` (at once, or in pieces); with `mode` the file has these permissions, whatever the umask."""
+        """Write `data`; with `mode` the file has these permissions, whatever the umask."""
         self.path = path
         self._part = _part_path(path)
         self._stream: IO[bytes] | None = None
@@ -39,27 +39,27 @@ class Part:
             raise
 
     def flush(self) -> None:
-        """Bring it to the disk."""
+        """Flush it to the disk."""
         if self._stream is not None:
             with self._stream:
                 _flush(self._stream)
 
     def put(self) -> None:
-        """Let it take its place, which holds what it held before or all of it."""
+        """Rename it to `path`, which holds either its old content or all of the new."""
         self._part.replace(self.path)
 
     def discard(self) -> None:
-        """Remove it, unless it has taken its place."""
+        """Remove the temporary file, unless it has been renamed."""
         if self._stream is not None:
-            with contextlib.suppress(OSError):  # what it could not write goes anyway
+            with contextlib.suppress(OSError):  # unwritten data is dropped anyway
                 self._stream.close()
         self._part.unlink(missing_ok=True)
 
 
 def write_atomically(path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None) -> None:
-    """Write `data` (at once, or in pieces) so that `path` is either as it was or whole.
+    """Write `data` (bytes, or an iterable of pieces) so that `path` holds either its old content or all of `data`.
 
-    It goes to a flushed file in the same folder, which is then renamed. With `mode` the file has these permissions
+    Writes and flushes a temporary file in the same folder, then renames it. With `mode` the file has these permissions
     from its first byte on, whatever the umask.
     """
     part = Part(path, data, mode=mode)
@@ -81,12 +81,12 @@ def copy_atomically(
 ) -> str:
     """Copy `source` with its times to `target`, whole or not at all, and return the SHA-256 of the bytes copied.
 
-    `put` renames the flushed copy (of that checksum) to `target`, or raises why that must not be; it is removed then.
-    From its first byte on the copy has the permissions `mode`, whatever the umask; without `mode` at most those of
-    `source`, so that no one may read it who may not read that.
+    `put(copy, target, checksum)` renames the flushed copy to `target`, or raises an error, which removes the copy. From
+    its first byte on the copy has the permissions `mode`, whatever the umask; without `mode` at most those of `source`,
+    so that no one can read the copy who cannot read `source`.
 
     Raises:
-        OSError: it cannot be copied, or `source` is a link or no file.
+        OSError: `source` cannot be copied, or is a link or no regular file.
     """
     part = _part_path(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -110,12 +110,12 @@ def copy_atomically(
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file of this name is what an interrupted write left (or one that is going on)."""
+    """Whether a file with this name is a temporary file of an interrupted or running write."""
     return _PART_NAME.fullmatch(name) is not None
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Remove what interrupted writes left in `folder`; call it only while no one else can be writing there."""
+    """Remove leftovers of interrupted writes in `folder` and return their number, while no one writes there."""
     removed = 0
     with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(folder) as entries:
         for entry in entries:
@@ -135,9 +135,12 @@ def _flush(stream: IO[bytes]) -> None:
 
 
 def flush_folder(path: Path) -> None:
-    """Bring a rename to the disk: an original may be removed because of it.
+    """Flush a rename to the disk, since an original may be removed once its copy is renamed.
 
-    Not every network share can do this, and says so (mostly EINVAL); a share that is away, or full, did not do it.
+    Shares that cannot flush a folder answer with an error (mostly EINVAL), which is ignored.
+
+    Raises:
+        OSError: the share cannot be reached, or is full.
     """
     descriptor = os.open(path, os.O_RDONLY)
     try:

@@ -1,4 +1,4 @@
-"""What stands for bytes and names: SHA-256 checksums."""
+"""SHA-256 checksums of bytes, names and files."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ def sha256_of(data: bytes) -> str:
 
 
 def name_digest(name: str) -> str:
-    """What stands for a name in paths and addresses, whatever characters it is of: 16 hexadecimal digits."""
+    """The 16 hexadecimal digits that replace a name in paths and URLs, whatever characters it has."""
     return sha256_of(name.encode("utf-8", "surrogateescape"))[:16]
 
 
 def sha256_of_file(path: Path) -> str:
-    """The SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces; a link is followed."""
+    """The SHA-256 of a file's bytes as 64 hexadecimal digits, read in pieces; follows links."""
     with path.open("rb") as stream:
         return hashlib.file_digest(stream, "sha256").hexdigest()

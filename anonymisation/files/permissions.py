@@ -1,6 +1,6 @@
-"""Files and folders that have exactly the permissions they are to have, whatever the umask of the process.
+"""Create files and folders with exact permissions, whatever the umask of the process.
 
-A share that keeps no permissions of its own (SMB) shows those of its mount instead; these functions leave it at that.
+A share that stores no permissions (SMB) shows those of its mount instead, which these functions accept.
 """
 
 from __future__ import annotations
@@ -13,16 +13,16 @@ from typing import IO
 
 
 def new_file(path: Path, mode: int) -> IO[bytes]:
-    """Create a file for writing; it never has more permissions than `mode`, less what the umask takes.
+    """Create a file for writing with the permissions `mode` minus the umask.
 
     Raises:
-        OSError: it cannot be created, such as FileExistsError.
+        OSError: the file cannot be created, such as FileExistsError.
     """
     return open(path, "xb", opener=lambda name, flags: os.open(name, flags, mode))
 
 
 def new_file_exactly(path: Path, mode: int) -> IO[bytes]:
-    """Create a file for writing that has the permissions `mode` before its first byte is written.
+    """Create a file for writing with exactly the permissions `mode`, set before its first byte is written.
 
     Raises:
         OSError: as `new_file`.
@@ -33,10 +33,10 @@ def new_file_exactly(path: Path, mode: int) -> IO[bytes]:
 
 
 def make_folders(path: Path, mode: int) -> None:
-    """Create a folder, and those above it where they are missing, with the permissions `mode`.
+    """Create a folder and its missing parents with the permissions `mode`.
 
     Raises:
-        OSError: one cannot be created.
+        OSError: a folder cannot be created.
     """
     if path.is_dir():
         return
@@ -44,15 +44,15 @@ def make_folders(path: Path, mode: int) -> None:
     try:
         path.mkdir(mode=mode)
     except FileExistsError:
-        if not path.is_dir():  # else another process made it just now
+        if not path.is_dir():  # otherwise another process has just created it
             raise
     else:
         _add(path, mode)
 
 
 def _add(place: Path | int, mode: int) -> None:
-    """Add what the umask took; rights that the folder above hands down, such as its group, stay."""
+    """Add the permissions that the umask removed; bits inherited from the parent folder, such as set-group-ID, stay."""
     now = stat.S_IMODE(os.stat(place).st_mode)  # noqa: PTH116 - of a path or a descriptor
     if now | mode != now:
-        with contextlib.suppress(OSError):  # less than asked for lets no one in
+        with contextlib.suppress(OSError):  # fewer permissions than asked for are safe
             os.chmod(place, now | mode)  # noqa: PTH101 - as above

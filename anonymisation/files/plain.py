@@ -1,6 +1,6 @@
-"""Reading files that are files: a name that leads elsewhere is not followed.
+"""Read regular files only, without following links.
 
-Whoever may lay a link into a share could otherwise have any file read, and copied, that this program may read.
+Otherwise a person who can create a link on a share could make this program read and copy any file that it can read.
 """
 
 from __future__ import annotations
@@ -19,10 +19,10 @@ _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def open_plain(path: Path) -> BufferedReader:
-    """Open a file for reading. Only its own name is looked at: folders above it may be links, see `link_within`.
+    """Open a regular file for reading. Only the last part of `path` may be no link; for its parents see `link_within`.
 
     Raises:
-        OSError: it cannot be opened; `strerror` is LINK or NO_FILE where the name is a link, or no file's.
+        OSError: it cannot be opened; `strerror` is LINK for a link and NO_FILE for anything else but a regular file.
     """
     descriptor = _open(path)
     try:
@@ -56,12 +56,12 @@ def sha256_of_plain(path: Path) -> str:
 
 
 def is_there(path: Path) -> bool:
-    """Whether there is anything of this name, be it a link that leads nowhere."""
+    """Whether anything has this name, even a broken link."""
     return path.is_symlink() or path.exists()
 
 
 def link_within(base: Path, folder: str) -> Path | None:
-    """The first link on the way from `base`, which may be one itself, to `folder` (a path below it, with `/`)."""
+    """The first link among the parts of `folder` (a path below `base`, with `/`), or None; `base` may be a link."""
     place = base
     for part in PurePosixPath(folder).parts:
         place /= part
@@ -72,12 +72,12 @@ def link_within(base: Path, folder: str) -> Path | None:
 
 def _open(path: Path) -> int:
     try:
-        return os.open(path, _FLAGS | os.O_NONBLOCK)  # without it, opening a pipe waits for someone who writes
+        return os.open(path, _FLAGS | os.O_NONBLOCK)  # otherwise opening a pipe waits for a writer
     except BlockingIOError:
-        return os.open(path, _FLAGS)  # a file server holds a lease on the file, and is asked to give it back
+        return os.open(path, _FLAGS)  # a file server holds a lease on the file: wait until it is released
     except OSError as error:
         if error.errno == errno.ELOOP and path.is_symlink():
             raise OSError(errno.ELOOP, LINK, str(path)) from None
-        if error.errno == errno.ENXIO and path.is_socket():  # not what a share that is away answers
+        if error.errno == errno.ENXIO and path.is_socket():  # ENXIO alone would look like an unreachable share
             raise OSError(errno.EINVAL, NO_FILE, str(path)) from None
         raise

@@ -1,7 +1,7 @@
-"""The files of pictures brought to the disk during the work on the next ones, those of several pictures together.
+"""Write the files of several pictures together, in a thread, while the next pictures are processed.
 
-Until a flush returns takes milliseconds, nearly whatever it brings to the disk, and on a busy disk tens of them. So the
-files that wait are flushed one behind the other, and each folder once for all of them.
+A flush takes milliseconds, and tens of them on a busy disk, nearly regardless of the amount of data. So the waiting
+files are flushed one after another, and each folder only once for all of them.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FIRST, _LAST = slice(None, -1), slice(-1, None)
 
 
 def write_one_by_one(settings: Settings, files: PictureFiles) -> None:
-    """Write a picture's files in their order; where one cannot be written, none stays that was not there before.
+    """Write a picture's files in order; if one cannot be written, remove the files that did not exist before.
 
     Raises:
         ImageError: one cannot be written.
@@ -48,7 +48,7 @@ def write_one_by_one(settings: Settings, files: PictureFiles) -> None:
 
 def _remove(paths: Sequence[Path]) -> None:
     for path in paths:
-        with contextlib.suppress(OSError):  # that something went wrong is told already
+        with contextlib.suppress(OSError):  # the failure is raised already
             path.unlink(missing_ok=True)
 
 
@@ -60,10 +60,10 @@ def _write(settings: Settings, path: Path, data: bytes) -> None:
 
 
 def write_together(pictures: Sequence[PictureFiles]) -> list[OSError | None]:
-    """Write the files of several pictures; of each picture, what went wrong.
+    """Write the files of several pictures and return the error of each (None: written).
 
-    The last file of each appears when all of the others have been brought to the disk. Of a picture that goes wrong no
-    file stays that was not there before.
+    The last file of a picture appears once the others are on the disk. If a picture fails, its files that did not exist
+    before are removed.
     """
     group = [_Picture(files) for files in pictures]
     steps = (
@@ -92,7 +92,7 @@ def _folders_once(which: slice) -> Callable[[_Picture], None]:
 
 
 class _Picture:
-    """The files of one picture on their way."""
+    """The files of one picture while they are written."""
 
     def __init__(self, files: PictureFiles) -> None:
         self._files = files
@@ -101,7 +101,7 @@ class _Picture:
         self.error: OSError | None = None
 
     def attempt(self, step: Callable[[_Picture], None]) -> None:
-        """Take a step, unless one went wrong before."""
+        """Run `step`, unless an earlier one failed."""
         if self.error is None:
             try:
                 step(self)
@@ -124,7 +124,7 @@ class _Picture:
 
     def _undo(self) -> None:
         for part in self.parts:
-            with contextlib.suppress(OSError):  # what stays of it goes with the leftovers
+            with contextlib.suppress(OSError):  # `remove_leftovers` removes the rest
                 part.discard()
         _remove(self._new)
 
@@ -137,14 +137,14 @@ class _Job:
 
 
 class Writer:
-    """Writes the files of pictures: `threaded`, in a thread of its own and all that wait together; else at once."""
+    """Writes the files of pictures: in its own thread and in groups if `threaded`, otherwise at once."""
 
     def __init__(self, settings: Settings, *, threaded: bool) -> None:
         self._settings = settings
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True) if threaded else None
         self.given_up = False
-        """Whether an error ended the work."""
+        """Whether an error ended the `with` block."""
         self._away: ShareUnavailableError | None = None
 
     def __enter__(self) -> Self:
@@ -155,30 +155,30 @@ class Writer:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Wait for what is on its way; after an error, what has not begun is given up."""
+        """Wait for the writes in progress; after an error, cancel those that have not started."""
         self.given_up = kind is not None
         if self._thread is not None:
             self._jobs.put(None)
             self._thread.join()
 
     def write(self, files: PictureFiles, then: Callable[[], T]) -> Future[T]:
-        """Write a picture's files, the last one when the others are on the disk; a future of what `then` says of them.
+        """Write a picture's files, the last one once the others are on the disk, and return the future of `then`.
 
-        The future raises ImageError where a file cannot be written, ShareUnavailableError where a share is away.
+        The future raises ImageError if a file cannot be written, ShareUnavailableError if a share cannot be reached.
         """
         job = _Job(files, then, Future())
         self._take(job)
         return job.future
 
     def after(self, made: Future[M], files: Callable[[M], PictureFiles], then: Callable[[M], T]) -> Future[T]:
-        """As `write`, as soon as `made` is there; what that raises is raised."""
+        """As `write`, once `made` is done; an error of `made` is passed on."""
         written: Future[T] = Future()
 
         def go_on(_: Future[M]) -> None:
             try:
                 result = made.result()
                 self._take(_Job(files(result), lambda: then(result), written))
-            except Exception as error:  # noqa: BLE001 - handed on by the future
+            except Exception as error:  # noqa: BLE001 - raised by the future
                 written.set_exception(error)
 
         made.add_done_callback(go_on)
@@ -207,21 +207,21 @@ class Writer:
             return
         try:
             errors: Sequence[BaseException | None] = write_together([job.files for job in jobs])
-        except Exception as unexpected:  # noqa: BLE001 - met again, and handed on, where each is written alone
+        except Exception as unexpected:  # noqa: BLE001 - raised again when each picture is written alone
             errors = [unexpected] * len(jobs)
         for job, error in zip(jobs, errors, strict=True):
             self._end(job, again=error is not None)
 
     def _end(self, job: _Job, *, again: bool) -> None:
-        """Settle the future; with `again` the files are written now, waiting for a share that is away.
+        """Settle the future; with `again`, write the files now and wait if a share cannot be reached.
 
-        It is waited for once: that it did not come back holds for all that come behind.
+        Waits only once: if the share does not come back, all later pictures fail at once.
         """
         try:
             if again:
                 self._write_alone(job.files)
             job.future.set_result(job.then())
-        except Exception as error:  # noqa: BLE001 - handed on by the future
+        except Exception as error:  # noqa: BLE001 - raised by the future
             job.future.set_exception(error)
 
     def _write_alone(self, files: PictureFiles) -> None:
