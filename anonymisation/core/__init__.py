@@ -1,1 +1,1 @@
-"""What every room uses and that uses no room: errors, settings, text, concurrency."""
+"""Shared basics without dependencies on other packages: errors, settings, text, concurrency."""

@@ -1,4 +1,4 @@
-"""Work on several things at once without losing their order: a window of futures, and an executor without threads."""
+"""Concurrent work with results in order: a window of futures, and an executor without threads."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 
 def in_flight(items: Iterable[T], number: int) -> Iterator[T]:
-    """Hand on `items` in their order, having drawn up to `number` more of them than were handed on.
+    """Yield `items` in order, reading up to `number` items ahead.
 
-    Where drawing an item submits work, that much work is under way while the oldest item is waited for.
+    If reading an item submits work, that much work runs while the caller waits for the oldest item.
     """
     drawn: deque[T] = deque()
     for item in items:
@@ -29,7 +29,7 @@ def in_flight(items: Iterable[T], number: int) -> Iterator[T]:
 
 
 def one_ahead(items: Iterable[T]) -> Iterator[T]:
-    """Hand on `items` in their order, each drawn, in a thread of its own, while the one before is used."""
+    """Yield `items` in order; a thread reads the next item while the caller uses the current one."""
     drawn = iter(items)
     with ThreadPoolExecutor(1, thread_name_prefix="ahead") as pool:
         coming = pool.submit(lambda: [*islice(drawn, 1)])
@@ -39,29 +39,29 @@ def one_ahead(items: Iterable[T]) -> Iterator[T]:
 
 
 def executor(threads: int) -> Executor:
-    """A pool of so many threads; with 0, work is done at once where it is submitted."""
+    """A pool of `threads` threads; with 0, submitted work runs at once in the calling thread."""
     return ThreadPoolExecutor(threads, thread_name_prefix="picture") if threads else InlineExecutor()
 
 
 class InlineExecutor(Executor):
-    """Does submitted work at once, in the calling thread."""
+    """Runs submitted work at once, in the calling thread."""
 
     def submit(self, fn: Callable[P, T], /, *args: P.args, **kwargs: P.kwargs) -> Future[T]:
         """Run `fn` and return its finished future."""
         future: Future[T] = Future()
         try:
             future.set_result(fn(*args, **kwargs))
-        except Exception as error:  # noqa: BLE001 - it is handed on by the future, as by any executor
+        except Exception as error:  # noqa: BLE001 - raised by the future, as with any executor
             future.set_exception(error)
         return future
 
 
 @contextmanager
 def prompt_switching() -> Iterator[None]:
-    """Let the thread that feeds the model go on soon after the model has answered, beside threads that compute.
+    """Switch threads more often, so that the thread that feeds the model runs soon after the model returns.
 
-    Python leaves the interpreter to a computing thread for 5 ms at a time; a tenth of that costs nothing that can be
-    measured, and the model waits less. In force for the whole process while inside.
+    By default Python lets a computing thread run for 5 ms at a time. A tenth of that costs nothing measurable, and the
+    model waits less. Applies to the whole process inside the `with` block.
     """
     before = sys.getswitchinterval()
     sys.setswitchinterval(_SWITCH_SECONDS)

@@ -1,26 +1,26 @@
-"""Everything that can go wrong, and the exit code each kind ends a command with.
+"""All errors of this package, with the exit code of a command that ends with each.
 
-    AnonymisationError                 1   anything below
+    AnonymisationError                 1   the base class
     ├── ImageError                     1   one picture cannot be processed (caught per picture, becomes an outcome)
-    │   ├── UnreadableImageError           its bytes are not a whole, sound JPEG
+    │   ├── UnreadableImageError           its bytes are not a complete, valid JPEG
     │   ├── ImageMetadataError             its metadata cannot be read or cannot be made safe to publish
-    │   ├── ImageWriteError                one of its files cannot be made from it
+    │   ├── ImageWriteError                one of its files cannot be encoded
     │   └── ModelFailedError               the model fails on it
-    │       └── ImplausibleOutputError         what the model gives for it cannot be true
-    ├── WorkFailedError                1   the work ran, and something in it failed
+    │       └── ImplausibleOutputError         the output of the model cannot be true
+    ├── WorkFailedError                1   the work ran to its end, and something in it failed
     │   ├── PicturesFailedError            pictures of a folder failed; the others are done
     │   ├── ArchiveConflictError           the archive holds a different file of that name
     │   ├── LoadFailedError                rows were refused, or too many wait for the database
-    │   └── CheckFailedError               something expected is missing or does not agree
-    ├── ConfigurationError             2   settings, layouts or arguments that cannot be used
-    ├── AnnotationsError               2   annotations that a model cannot be measured by
-    └── UnavailableError               3   something around the program is not there
+    │   └── CheckFailedError               an expected file or row is missing or wrong
+    ├── ConfigurationError             2   settings, layouts or arguments cannot be used
+    ├── AnnotationsError               2   annotations cannot be used to evaluate a model
+    └── UnavailableError               3   the environment prevents the work
         ├── ShareUnavailableError          a file share cannot be reached (worth a retry)
         ├── ModelUnavailableError          the masking model is missing or unusable
         ├── DatabaseUnavailableError       the database cannot be reached (worth a retry)
         └── FolderLockedError              another run is working on the folder (worth a retry)
 
-`retryable` tells an orchestrator whether doing the same again later can succeed.
+If `retryable` is set, an orchestrator can try again later.
 """
 
 from __future__ import annotations
@@ -31,23 +31,23 @@ from typing import ClassVar
 
 
 class AnonymisationError(Exception):
-    """The root of all errors that this package raises on purpose."""
+    """The base class of all errors that this package raises on purpose."""
 
     exit_code: ClassVar[int] = 1
     retryable: ClassVar[bool] = False
 
 
 class ImageError(AnonymisationError):
-    """One picture cannot be processed; its folder goes on without it.
+    """One picture cannot be processed; the other pictures of its folder still are.
 
-    A `lasting` failure comes again as long as the picture's bytes, the model and the configuration stay the same.
+    A `lasting` failure recurs as long as the picture's bytes, the model and the configuration stay the same.
     """
 
     lasting: ClassVar[bool] = False
 
 
 class UnreadableImageError(ImageError):
-    """The bytes are not a whole, sound JPEG picture."""
+    """The bytes are not a complete, valid JPEG."""
 
     lasting = True
 
@@ -59,17 +59,17 @@ class ImageMetadataError(ImageError):
 
 
 class ImageWriteError(ImageError):
-    """One of the files cannot be made from this picture, such as a mask beyond what WebP holds."""
+    """One of the picture's files cannot be encoded, such as a mask larger than WebP allows."""
 
     lasting = True
 
 
 class ModelFailedError(ImageError):
-    """The model fails on the picture. Not lasting: a night with a bad model is red, however often it comes."""
+    """The model fails on the picture. Not lasting, so that every run with a bad model is reported as failed."""
 
 
 class ImplausibleOutputError(ModelFailedError):
-    """What the model gives for the picture cannot be true, such as a box in pixels or a score of 90."""
+    """The output of the model cannot be true, such as a box in pixels or a score of 90."""
 
 
 class WorkFailedError(AnonymisationError):
@@ -77,26 +77,26 @@ class WorkFailedError(AnonymisationError):
 
 
 class PicturesFailedError(WorkFailedError):
-    """Pictures of a folder failed; every other picture of it went through every step."""
+    """Pictures of a folder failed; its other pictures went through every step."""
 
 
 class ArchiveConflictError(WorkFailedError):
-    """The archive already holds a different file under that name."""
+    """The archive already holds a different file with that name."""
 
 
 class LoadFailedError(WorkFailedError):
-    """Rows were refused by the database, or too many rows wait for it."""
+    """The database refused rows, or too many rows wait for it."""
 
 
 class CheckFailedError(WorkFailedError):
-    """Something that should be there is missing, or two places do not agree."""
+    """An expected file or row is missing or wrong."""
 
 
 @dataclass(frozen=True, slots=True)
 class ConfigProblem:
-    """One mistake in a configuration: the file (or command-line flag) it came from, its key, and what is wrong.
+    """One mistake in a configuration: its source (a file, or the command line), its key, and a message.
 
-    The key is empty where the mistake is the whole file's.
+    The key is empty if the mistake concerns the whole file.
     """
 
     source: str
@@ -108,7 +108,7 @@ class ConfigProblem:
 
 
 class ConfigurationError(AnonymisationError):
-    """Settings, table layouts or arguments that cannot be used; carries every problem, not only the first."""
+    """Settings, table layouts or arguments cannot be used; `problems` holds all of them, not only the first."""
 
     exit_code = 2
 
@@ -119,13 +119,13 @@ class ConfigurationError(AnonymisationError):
 
 
 class AnnotationsError(AnonymisationError):
-    """Annotations of pictures that cannot be read, contradict themselves, or are of other pictures."""
+    """Annotations cannot be read, contradict each other, or belong to other pictures."""
 
     exit_code = 2
 
 
 class UnavailableError(AnonymisationError):
-    """Something around the program (share, model, database, another run) prevents the work."""
+    """The environment (share, model, database, another run) prevents the work."""
 
     exit_code = 3
 
@@ -137,11 +137,11 @@ class ShareUnavailableError(UnavailableError):
 
 
 class ModelUnavailableError(UnavailableError):
-    """The masking model is missing, damaged, or not of the expected form."""
+    """The masking model is missing, damaged or unusable."""
 
 
 class DatabaseUnavailableError(UnavailableError):
-    """The database cannot be reached, or stopped answering."""
+    """The database cannot be reached or stopped responding."""
 
     retryable = True
 

@@ -1,4 +1,4 @@
-"""Logging of the command line: to the terminal and, where a folder is given, to a file; never a credential in it."""
+"""Logging of the command line to the terminal and, if a folder is given, to a file, without credentials."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.core.settings import Settings
 from anonymisation.core.text import hide_credentials, one_line
 
-FILE_ONLY: Final[dict[str, bool]] = {"file_only": True}  # `extra=` of a line that the terminal does not show
+FILE_ONLY: Final[dict[str, bool]] = {"file_only": True}  # `extra=` of a message that is not shown on the terminal
 PACKAGE: Final = "anonymisation"
 _FORMAT: Final = "%(asctime)s %(levelname)-8s %(message)s"
-# What Windows forbids in file names, where the shares of many deployments live; Linux forbids only the slash.
+# Characters that Windows forbids in file names, as many deployments use Windows shares; Linux forbids only the slash.
 _ILLEGAL: Final = re.compile(r'[<>:"/\\|?*\x00-\x1f]')
 
 
 class CredentialFreeFormatter(logging.Formatter):
-    """Formats a line, traceback included, without passwords; further lines of it are indented.
+    """Formats a message and its traceback without passwords, and indents every line but the first.
 
-    The indentation tells a message of several lines, or a file name with a line break, from the next message.
+    The indentation separates a message of several lines, or a file name with a line break, from the next message.
     """
 
     def __init__(self, fmt: str, datefmt: str | None = None, secrets: tuple[str, ...] = ()) -> None:
@@ -45,13 +45,13 @@ class CredentialFreeFormatter(logging.Formatter):
 
 @dataclass(frozen=True, slots=True)
 class Logging:
-    """What was set up: the file that is written, if any."""
+    """The logging that was set up: the path of the log file, or None."""
 
     file: Path | None
 
 
 def log_file_name(settings: Settings, now: datetime, host: str) -> str:
-    """`log_file_name` filled in, with characters that file names cannot hold replaced by `-`."""
+    """The setting `log_file_name`, filled in; characters that file names cannot hold become `-`."""
     name = settings.log_file_name.format(datetime=now.strftime(settings.datetime_format), hostname=host)
     return _ILLEGAL.sub("-", name).strip() or "anonymise.log"
 
@@ -62,7 +62,7 @@ def logging_to(
 ) -> Iterator[Logging]:
     """Log to `console` and to a file in `log_dir` until the end of the block.
 
-    Our own lines are taken from `log_level` on, those of libraries from WARNING on.
+    Logs messages of this package from `log_level` on, those of libraries from WARNING on.
 
     Raises:
         ShareUnavailableError: the log file cannot be written.
@@ -91,7 +91,7 @@ def logging_to(
 
 
 def silence_tensorflow() -> None:
-    """Keep TensorFlow's greetings off the terminal; call it before anything imports TensorFlow."""
+    """Keep TensorFlow's start-up messages off the terminal; call it before anything imports TensorFlow."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     for name in ("tensorflow", "absl", "h5py"):
@@ -99,7 +99,7 @@ def silence_tensorflow() -> None:
 
 
 def _terminal_handler(console: Console, secrets: tuple[str, ...]) -> logging.Handler:
-    """Coloured and friendly with a progress bar on a terminal; plain lines elsewhere, which no width cuts."""
+    """Coloured output that works with a progress bar on a terminal; elsewhere plain lines that are not wrapped."""
     handler: logging.Handler
     if console.is_terminal:
         handler = RichHandler(
@@ -114,7 +114,7 @@ def _terminal_handler(console: Console, secrets: tuple[str, ...]) -> logging.Han
 
 
 class _ConsoleHandler(logging.Handler):
-    """Writes to the console's stream as it is at that moment."""
+    """Looks up the console's stream for each message, since it can be replaced."""
 
     def __init__(self, console: Console) -> None:
         super().__init__()

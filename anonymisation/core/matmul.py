@@ -1,4 +1,4 @@
-"""Products of matrices on the calling thread alone."""
+"""Matrix products that run on the calling thread only."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-# Multiplications at once: from 2¹⁸ on OpenBLAS wakes further threads, which would only spin.
+# Multiplications in one piece: from 2¹⁸ on OpenBLAS starts more threads, which would only spin.
 _AT_ONCE: Final = 3 << 16
 
 
 def product_in_pieces(rows: NDArray[np.float32], matrix: NDArray[np.float32]) -> NDArray[np.float32]:
-    """`rows` (n, k) @ `matrix` (k, m), in pieces so small that OpenBLAS starts no threads for them."""
+    """`rows` (n, k) @ `matrix` (k, m), computed in pieces so small that OpenBLAS starts no threads."""
     number, width = rows.shape
     rows_at_once = max(1, _AT_ONCE // matrix.size)
     whole = number - number % rows_at_once

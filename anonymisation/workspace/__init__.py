@@ -1,1 +1,1 @@
-"""Where things are and what is known of them, never what a step does."""
+"""Paths, folder listings, state and locks of capture folders, without the logic of the steps."""

@@ -1,6 +1,6 @@
-"""The error folder: a copy of every picture that failed, with the reason beside it, for a person to look at.
+"""The error folder: a copy of every picture that failed, with the reason next to it, for a person to look at.
 
-The copies are unmasked, so that only those may read them whom `error_output_mode` lets.
+The copies are not masked, so `error_output_mode` limits who can read them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from anonymisation.workspace.paths import ImagePaths
 
 
 def keep_failure(paths: ImagePaths, reason: str) -> None:
-    """Copy the original to the error folder with a note; where that is impossible the failure itself still counts."""
+    """Copy the original to the error folder with a note; an error there is only logged."""
     note = f"{paths.original}\n\n{reason}\n".encode("utf-8", "backslashreplace")
     folder_mode = paths.shares.error_mode
     file_mode = folder_mode & 0o666
@@ -24,15 +24,15 @@ def keep_failure(paths: ImagePaths, reason: str) -> None:
         copy_atomically(paths.original, paths.failed_copy, mode=file_mode)
     except OSError as error:
         log = logging.getLogger(__name__)
-        log.warning("%s: no copy could be kept in the error folder: %s", paths.relative, error)
+        log.warning("%s: cannot be copied to the error folder: %s", paths.relative, error)
 
 
 def forget_failure(paths: ImagePaths, sha256: str) -> None:
-    """Remove the copy of a picture that is masked now; a copy of other bytes under that name stays."""
+    """Remove the copy of a picture that is masked now; a copy with another checksum stays."""
     try:
         if paths.failed_copy.is_file() and sha256_of_plain(paths.failed_copy) == sha256:
             paths.failed_copy.unlink()
             paths.failure_note.unlink(missing_ok=True)
     except OSError as error:
         log = logging.getLogger(__name__)
-        log.warning("%s: its copy in the error folder could not be removed: %s", paths.relative, error)
+        log.warning("%s: its copy in the error folder cannot be removed: %s", paths.relative, error)

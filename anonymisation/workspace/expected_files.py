@@ -1,4 +1,4 @@
-"""Which files of every picture should be where by the configuration, and which are: found by their names alone."""
+"""Compare the files that the configuration expects of every picture with those that exist, by their names only."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ KINDS: Final = (PICTURE, *SUFFIXES)
 
 
 class FileStatus(StrEnum):
-    """What is to be said of one file: expected or not, there or not."""
+    """The status of one file: expected or not, present or not."""
 
     OK = "OK"
     MISSING = "Missing"
-    LEFT = "Left"  # there, and the configuration says that it must be gone
-    NONE = "None"  # not asked for, and not there
-    EXTRA = "Extra"  # not asked for, and there all the same: from another configuration, say
+    LEFT = "Left"  # present, and the configuration says that it must be gone
+    NONE = "None"  # not expected, and not present
+    EXTRA = "Extra"  # not expected, but present, perhaps from another configuration
 
 
 PROBLEMS: Final = frozenset((FileStatus.MISSING, FileStatus.LEFT))
@@ -43,19 +43,19 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Bases:
-    """The base folders that are compared; without `archive`, nothing is expected in one."""
+    """The base folders to compare; without `archive`, no archived files are expected."""
 
     input: Path
     output: Path
     archive: Path | None = None
 
     def roles(self) -> dict[str, Path]:
-        """Each folder by the name that the table gives it."""
+        """Each folder by its name in the table."""
         roles = {"input": self.input, "output": self.output}
         return roles if self.archive is None else {**roles, "archive": self.archive}
 
     def places(self) -> list[Place]:
-        """Everything that is looked for of a picture."""
+        """Every place where a picture may have a file."""
         return [Place(share, kind) for share in self.roles() for kind in KINDS]
 
 
@@ -68,14 +68,14 @@ class PictureFiles:
 
     @property
     def complete(self) -> bool:
-        """Nothing is missing, and nothing is left that must be gone."""
+        """Whether no file is missing and none is left that must be gone."""
         return not PROBLEMS.intersection(self.statuses.values())
 
 
 def expected_places(settings: Settings, bases: Bases) -> dict[Place, bool]:
-    """{place: True when the file must be there, False when it must not}; for places not named, either is well.
+    """{place: True if the file must exist, False if it must not}; other places may hold a file or not.
 
-    Beside a released original nothing is expected: the derived files there go with the last picture of a folder.
+    Nothing is expected next to a released original: its sidecars are removed with the last picture of the folder.
     """
     expected = {
         Place("input", PICTURE): not settings.delete_input,
@@ -88,7 +88,7 @@ def expected_places(settings: Settings, bases: Bases) -> dict[Place, bool]:
         Place("input", "json"): settings.local_json and not settings.delete_input,
         Place("input", "webp"): settings.local_mask and not settings.delete_input,
     }
-    # What must not be there is a picture: an unreleased original, or an unasked picture in the output.
+    # Only pictures must not exist: an unreleased original, or a picture in the output without draw_mask.
     pictures = {Place("input", PICTURE), Place("output", PICTURE)}
     shares = bases.roles()
     return {place: must for place, must in expected.items() if place.share in shares and (must or place in pictures)}
@@ -97,11 +97,11 @@ def expected_places(settings: Settings, bases: Bases) -> dict[Place, bool]:
 def compare_folder(
     bases: Bases, folder: str, names: Mapping[str, frozenset[str]], expected: Mapping[Place, bool] | None
 ) -> Iterator[PictureFiles]:
-    """Every picture of one folder, in the order of the names; without `expected` only what is there is told.
+    """The files of every picture of one folder, sorted by name; without `expected`, only which files exist.
 
     Args:
-        folder: the folder's path below the base folders, "." for those themselves.
-        names: for each share by its role, the names of all files that it holds in that folder.
+        folder: the path below the base folders; "." for the base folders themselves.
+        names: the names of all files in that folder, for each share by its role.
     """
     pictures = sorted({name for files in names.values() for name in files if is_picture_name(name)})
     for picture in pictures:

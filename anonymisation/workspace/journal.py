@@ -1,4 +1,4 @@
-"""Journals: append-only logs with one line per change of something that has a `name`, of which the last line counts."""
+"""Journals: append-only logs with one line per change of an entry; the last line of each `name` counts."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Final
 from anonymisation.files.append_log import AppendLog, read_lines
 from anonymisation.files.atomic import write_atomically
 
-GROWTH_BYTES: Final = 1_000_000  # a journal below this is never worth rewriting before its time
+GROWTH_BYTES: Final = 1_000_000  # smaller journals are not worth an early rewrite
 
 
 def compact(path: Path) -> None:
-    """Keep the last line of each `name`, in the order of the names, reading one line at a time."""
+    """Keep only the last line of each `name`, sorted by name, with one line in memory at a time."""
     offsets = {str(values.get("name")): offset for offset, values in read_lines(path)}
 
     def lines() -> Iterator[bytes]:
@@ -27,9 +27,9 @@ def compact(path: Path) -> None:
 
 
 def compact_overgrown(path: Path) -> None:
-    """Compact a journal that has doubled since that was done last: all together, that costs but a few passes over it.
+    """Compact a journal that has doubled since it was last compacted, so that the total cost stays a few passes.
 
-    A note next to it says how large it was then; a note that is lost costs one more pass.
+    A note next to the journal holds its size at that time; a lost note costs one more pass.
     """
     note = path.with_name(f"{path.name}.compacted")
     try:
@@ -46,9 +46,9 @@ def compact_overgrown(path: Path) -> None:
 
 
 def merge(source: Path, target: Path) -> None:
-    """Append the sound lines of one journal to another, and remove it.
+    """Append the valid lines of `source` to `target` and remove `source`.
 
-    Killed before the removal, it is done once more the next time; that changes nothing, since the last line counts.
+    A kill before the removal makes the next run append them again, which is harmless since the last line counts.
     """
     with closing(AppendLog(target)) as log:
         for _, values in read_lines(source):

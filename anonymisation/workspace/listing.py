@@ -1,4 +1,4 @@
-"""What one directory of the input share holds: pictures, folders, and places that are not entered."""
+"""List a directory of the input share: pictures, folders, and entries that are not read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from anonymisation.workspace.shards import WHOLE, Shard
 
 
 class PictureFile(msgspec.Struct, frozen=True, gc=False):
-    """A picture in the input folder, as the directory shows it."""
+    """A picture in the input folder, with its size and modification time."""
 
     name: str
     stamp: FileStamp
@@ -27,7 +27,7 @@ class PictureFile(msgspec.Struct, frozen=True, gc=False):
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """A place that discovery did not enter; with `hides_pictures`, pictures may be there, so the run is not whole."""
+    """An entry that was not read; with `hides_pictures` it may hold pictures, so the run is incomplete."""
 
     path: str
     reason: str
@@ -39,7 +39,7 @@ class Problem:
 
 @dataclass(slots=True)
 class Listing:
-    """One directory: pictures sorted by name, sub-folders, places not entered, newest change (s), other files."""
+    """One directory: pictures sorted by name, subfolders, entries not read, newest change (s), other files."""
 
     pictures: list[PictureFile]
     folders: list[str]
@@ -49,10 +49,10 @@ class Listing:
 
 
 def list_folder(path: Path, folder: str) -> Listing | Problem:
-    """What the directory `path` holds; `folder` is how problems name it.
+    """List the directory `path`; `folder` is its name in problems.
 
     Raises:
-        FileNotFoundError: it is not there.
+        FileNotFoundError: the directory does not exist.
     """
     try:
         return _read_folder(path, folder)
@@ -63,13 +63,13 @@ def list_folder(path: Path, folder: str) -> Listing | Problem:
 
 
 def listings(base: Path) -> Iterator[tuple[str, Listing | Problem]]:
-    """Every directory below `base`, itself included, as ("." or its path with `/`, what it holds), sorted; no links."""
+    """Every directory from `base` down, sorted, as (path below `base` with `/`, or ".", listing); follows no links."""
     stack = ["."]
     while stack:
         folder = stack.pop()
         try:
             listing = list_folder(base / folder, folder)
-        except FileNotFoundError:  # gone since its parent was read
+        except FileNotFoundError:  # removed since its parent was read
             continue
         yield folder, listing
         if isinstance(listing, Listing):
@@ -97,7 +97,7 @@ def _sort_entry(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
         _add_picture(entry, folder, listing)
     else:
         listing.other_names.add(entry.name)
-        with contextlib.suppress(OSError):  # gone since the folder was read
+        with contextlib.suppress(OSError):  # removed since the folder was read
             listing.newest = max(listing.newest, entry.stat(follow_symlinks=False).st_ctime)
 
 
@@ -106,7 +106,7 @@ def _sort_folder(entry: os.DirEntry[str], folder: str, listing: Listing) -> None
     if not _is_unicode(name):
         reason = "its name is not valid UTF-8; rename it, its pictures are not masked"
         listing.problems.append(Problem(join(folder, _printable(name)), reason, hides_pictures=True))
-    elif name.startswith("."):  # snapshots and waste bins of file servers: copies, never deliveries
+    elif name.startswith("."):  # snapshots and recycle bins of file servers, never deliveries
         listing.problems.append(Problem(join(folder, name), "is hidden and is not entered", hides_pictures=False))
     else:
         listing.folders.append(name)
@@ -119,7 +119,7 @@ def _add_picture(entry: os.DirEntry[str], folder: str, listing: Listing) -> None
         reason = f"cannot be read ({error.strerror}); it is not masked"
         listing.problems.append(Problem(join(folder, _printable(entry.name)), reason, hides_pictures=True))
         return
-    if not stat.S_ISREG(found.st_mode):  # reading a pipe would wait for ever
+    if not stat.S_ISREG(found.st_mode):  # reading a pipe would block
         reason = f"{LINK if stat.S_ISLNK(found.st_mode) else NO_FILE}; it is not masked"
         listing.problems.append(Problem(join(folder, _printable(entry.name)), reason, hides_pictures=True))
         return
@@ -128,18 +128,18 @@ def _add_picture(entry: os.DirEntry[str], folder: str, listing: Listing) -> None
 
 
 def list_pictures(path: Path, shard: Shard = WHOLE) -> list[PictureFile]:
-    """The pictures (of the shard) directly in a folder, sorted by name; empty when the folder is not there.
+    """The pictures (of the shard) directly in a folder, sorted by name; empty if the folder does not exist.
 
-    What is named as a picture and is none, such as a link, is left out: see `list_named`.
+    Leaves out other entries with the name of a picture, such as links: see `list_named`.
 
     Raises:
-        ShareUnavailableError: the folder is there and cannot be read: nothing may be concluded from it.
+        ShareUnavailableError: the folder exists and cannot be read, so its pictures are unknown.
     """
     return list_named(path, shard)[0]
 
 
 def list_named(path: Path, shard: Shard = WHOLE) -> tuple[list[PictureFile], list[Problem]]:
-    """As `list_pictures`, and what is named as a picture and is not read: a link, a pipe; its path is its name alone.
+    """As `list_pictures`, with the other entries named like pictures, such as links; their `path` is the name only.
 
     Raises:
         ShareUnavailableError: as `list_pictures`.

@@ -1,14 +1,14 @@
-"""Who works on which pictures of a capture folder: several shards at once, or one on the whole folder.
+"""Locks of a capture folder: one process works on the whole folder, or several on different shards.
 
     <state of the folder>/
-        gate                  held while it is decided who may work, and while a shard's journals are folded in
-        lock, holder.json     of whoever works on the whole folder
-        shard-2-of-5/         of whoever works on that shard: lock, holder.json, and meanwhile the journals
+        gate                  mutex for taking locks and for merging the journals of a shard
+        lock, holder.json     of the process that works on the whole folder
+        shard-2-of-5/         of the process that works on this shard: lock, holder.json, journals
 
-A shard writes journals of its own, so that no two processes ever write one file. When it ends they are folded into the
-folder's; those of a killed shard are folded by the next one that comes, before it may begin. Of shards that can hold
-the same picture (also of different sizes) one works at a time. So the folder's journals tell of every picture in the
-order of what happened, whatever the size of the shards was.
+Each shard writes its own journals, so that no two processes write to the same file. They are merged into the folder's
+journals when the shard ends; after a kill, the next process merges them before it starts. Shards that can hold the same
+picture, also with different counts, exclude each other. So the lines of each picture in the folder's journals are in
+order of time, whatever the size of the shards.
 """
 
 from __future__ import annotations
@@ -35,15 +35,15 @@ from anonymisation.workspace.shards import Shard
 PICTURES: Final = "pictures.jsonl"
 RECORDS: Final = "records.jsonl"
 DETECTIONS: Final = "detections.jsonl"
-# What is known of a picture counts only with its record and detections: they come first.
+# The state of a picture counts only with its record and detections, so those are merged first.
 JOURNALS: Final = (RECORDS, DETECTIONS, PICTURES)
-MUTEX_SECONDS: Final = 120.0  # folding the journals of 100 000 pictures takes some seconds
+MUTEX_SECONDS: Final = 120.0  # merging the journals of 100 000 pictures takes some seconds
 
 _SHARD_FOLDER: Final = re.compile(r"shard-(?P<number>[0-9]+)-of-(?P<count>[0-9]+)")
 
 
 def shard_folders(place: Path) -> dict[Path, Shard]:
-    """The folders of shards that are worked on, or whose process was killed, below a folder's state."""
+    """The folders of running and killed shards in the state folder `place`."""
     try:
         with os.scandir(place) as entries:
             named = [(Path(entry.path), _SHARD_FOLDER.fullmatch(entry.name)) for entry in entries]
@@ -54,13 +54,13 @@ def shard_folders(place: Path) -> dict[Path, Shard]:
 
 @contextmanager
 def holding(place: Path, folder: str, shard: Shard, tidy: Callable[[], None]) -> Iterator[Path]:
-    """Be the only one who works on these pictures; yields where their journals are written.
+    """Lock the pictures of the folder (or shard) and yield the folder for their journals.
 
-    The locks are the operating system's: they go with the process that held them, however that one ended. `tidy` is
-    called while no one else works on any picture of the folder: at the start, else at the end, if such a moment comes.
+    The operating system releases the locks when the process ends, even after a kill. `tidy` is called at the start, or
+    otherwise at the end, if no other process works on the folder then.
 
     Raises:
-        FolderLockedError: another run works on them.
+        FolderLockedError: another run works on these pictures.
     """
     place.mkdir(parents=True, exist_ok=True)
     own = place if shard.is_whole else place / f"shard-{shard.number}-of-{shard.count}"
@@ -89,10 +89,10 @@ def holding(place: Path, folder: str, shard: Shard, tidy: Callable[[], None]) ->
 
 
 def _require_free(place: Path, folder: str, shard: Shard) -> bool:
-    """Whether no one else works on any picture of the folder; the gate is held.
+    """Whether no other process works on the folder. Call it while holding the mutex.
 
     Raises:
-        FolderLockedError: someone works on pictures of this shard.
+        FolderLockedError: another process works on pictures of this shard.
     """
     alone = True
     for other, held in {place: Shard(), **shard_folders(place)}.items():
@@ -117,12 +117,12 @@ def _is_held(path: Path) -> bool:
 
 
 def _merge_dead(place: Path, own: Path) -> None:
-    """Fold in what killed shards left, this one's last life too: whatever follows must come behind it."""
+    """Merge the journals of killed shards, an earlier run of this one included, before new lines are written."""
     for path in shard_folders(place):
         if path == own:
             _merge_shard(place, path)
         elif not _is_held(path / "lock"):
-            logging.getLogger(__name__).info("%s: folding in what an interrupted run left", path)
+            logging.getLogger(__name__).info("%s: merging the journals of an interrupted run", path)
             _merge_shard(place, path)
             _remove(path)
 
@@ -133,7 +133,7 @@ def _merge_shard(place: Path, own: Path) -> None:
 
 
 def _leave(place: Path, folder: str, own: Path, tidy: Callable[[], None] | None) -> None:
-    """Fold the shard's journals in and remove its folder. What cannot be folded now stays, and the next one does it."""
+    """Merge the shard's journals and remove its folder. If the mutex is held too long, the next run does it."""
     try:
         with _mutex(place, folder):
             _merge_shard(place, own)
@@ -141,7 +141,7 @@ def _leave(place: Path, folder: str, own: Path, tidy: Callable[[], None] | None)
             if tidy is not None and not any(_is_held(path / "lock") for path in (place, *shard_folders(place))):
                 _tidy_up(place, tidy)
     except FolderLockedError as error:
-        logging.getLogger(__name__).warning("%s: its journals are folded in by the next run: %s", own, error)
+        logging.getLogger(__name__).warning("%s: the next run merges its journals: %s", own, error)
 
 
 def _tidy_up(place: Path, tidy: Callable[[], None]) -> None:
@@ -155,7 +155,7 @@ def _remove(own: Path) -> None:
     remove_leftovers(own)
     for name in ("holder.json", "lock"):
         (own / name).unlink(missing_ok=True)
-    with suppress(OSError):  # a folder that is not empty now is looked at by the next one
+    with suppress(OSError):  # a folder that is not empty stays for the next run
         own.rmdir()
 
 

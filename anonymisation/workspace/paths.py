@@ -1,4 +1,4 @@
-"""Where things are: the five base folders of a run, and every file derived from one picture."""
+"""Paths: the five base folders of a run, and every file derived from one picture."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ _NO_ARCHIVE: Final = "needs an archive folder (-a, or ANONYMISATION_ARCHIVE)"
 
 
 def is_picture_name(name: str) -> bool:
-    """Whether a file of this name is taken for a picture (.jpg or .jpeg in any case, not hidden)."""
+    """Whether a file with this name counts as a picture (.jpg or .jpeg in any case, not hidden)."""
     return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
-    """The base folders of a run, all absolute; `archive` is None when originals are not archived.
+    """The base folders of a run, all absolute; `archive` is None if originals are not archived.
 
-    `error_mode` are the permissions of the error folder, and of the folders below it, where they are made.
+    The error folder and its subfolders are created with the permissions `error_mode`.
     """
 
     input: Path
@@ -49,7 +49,7 @@ class Shares:
         )
 
     def roles(self) -> Iterator[tuple[str, Path]]:
-        """Each folder with the name that messages give it."""
+        """Each folder with its name in messages."""
         yield "input", self.input
         yield "output", self.output
         if self.archive is not None:
@@ -58,9 +58,9 @@ class Shares:
         yield "state", self.state
 
     def problems(self, values: Mapping[str, object], sources: Mapping[str, str]) -> list[ConfigProblem]:
-        """Folders that are equal or nested (also through links), and settings that need a folder that is not given.
+        """Equal or nested folders (also through links), and settings that need a missing archive folder.
 
-        `sources` says for each key where its value came from.
+        `sources` holds the source of each key's value.
         """
         problems = []
         real = [(role, path, Path(path).resolve()) for role, path in self.roles()]
@@ -108,22 +108,22 @@ class ImagePaths:
         return self.failed_copy.with_name(f"{PurePosixPath(self.name).stem}_error.txt")
 
     def masks(self, settings: Settings) -> list[Path]:
-        """Where the settings want the mask (.webp), the archive's copy aside."""
+        """The paths where the settings want the mask (.webp), without the archive copy."""
         return self._derived(".webp", local=settings.local_mask, remote=settings.remote_mask)
 
     def records(self, settings: Settings) -> list[Path]:
-        """Where the settings want the record (.json), the archive's copy aside."""
+        """The paths where the settings want the record (.json), without the archive copy."""
         return self._derived(".json", local=settings.local_json, remote=settings.remote_json)
 
     def archive_copies(self, settings: Settings) -> list[tuple[Path, Path]]:
-        """What goes to the archive beside the original, as (source in the output folder, target)."""
+        """The derived files that go to the archive, as (source in the output folder, target)."""
         if self.archived is None:
             return []
         wanted = [(".json", settings.archive_json), (".webp", settings.archive_mask)]
         return [(self.masked.with_suffix(s), self.archived.with_suffix(s)) for s, on in wanted if on]
 
     def local_files(self, settings: Settings) -> list[Path]:
-        """The derived files that the settings want beside the original."""
+        """The derived files that the settings want next to the original."""
         wanted = [(".json", settings.local_json), (".webp", settings.local_mask)]
         return [self.original.with_suffix(suffix) for suffix, on in wanted if on]
 
@@ -133,7 +133,7 @@ class ImagePaths:
 
 
 def _absolute(path: Path) -> Path:
-    # Not resolve(): the path a person typed is the path they read in messages.
+    # Not resolve(): messages show the path that the user typed.
     return Path(path).expanduser().absolute()
 
 
@@ -142,6 +142,6 @@ def _configured(setting: object, output: Path, suffix: str) -> Path:
 
 
 def stem_of(name: str) -> str:
-    """The name without its ending, as `pathlib` tells it of a file's name, in a tenth of the time."""
+    """The name without its suffix, as `PurePath.stem`, in a tenth of the time."""
     dot = name.rfind(".")
     return name[:dot] if 0 < dot < len(name) - 1 else name

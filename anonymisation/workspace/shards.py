@@ -1,4 +1,4 @@
-"""Work units: a capture folder, or a stable part (shard) of a large one's pictures."""
+"""Work units: a capture folder, or a shard, which is a fixed part of the pictures of a large one."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ from anonymisation.workspace.paths import stem_of
 class Shard:
     """Part `number` (from 1) of `count` parts of a folder's pictures; part 1 of 1 is the whole folder.
 
-    A picture's part follows from its name alone, so that pictures which arrive late change no other's part. Names that
-    differ only in their ending, or in case, share their derived files on some share: they are in one part.
+    The part depends only on the picture's name, so that late pictures do not move others. Names that differ only in
+    suffix or case are in the same part, since they have the same derived files on some shares.
     """
 
     number: int = 1
@@ -28,18 +28,18 @@ class Shard:
 
     @property
     def is_whole(self) -> bool:
-        """Whether it holds every picture."""
+        """Whether the shard holds every picture."""
         return self.count == 1
 
     def holds(self, name: str) -> bool:
-        """Whether the picture of this file name is in it."""
+        """Whether the picture with this file name is in the shard."""
         if self.is_whole:
             return True
         stem = stem_of(name).casefold().encode("utf-8", "surrogateescape")
         return int.from_bytes(hashlib.sha256(stem).digest()[:8]) % self.count == self.number - 1
 
     def meets(self, other: Shard) -> bool:
-        """Whether a picture can be in both: the remainders by which pictures are parted agree for some number."""
+        """Whether a picture can be in both shards: some hash has both remainders."""
         return (self.number - other.number) % math.gcd(self.count, other.count) == 0
 
     def __str__(self) -> str:
@@ -51,14 +51,14 @@ WHOLE: Final = Shard()
 
 @dataclass(frozen=True, slots=True, order=True)
 class WorkUnit:
-    """What one chain of tasks works on: a folder (its path below the input folder, with `/`) or one shard of it."""
+    """The unit of one chain of tasks: a folder (its path below the input folder, with `/`) or a shard of it."""
 
     folder: str
     shard: Shard = WHOLE
 
     @property
     def label(self) -> str:
-        """How a person reads it, as in `2021/EV6 [2/5]`."""
+        """The unit as text, such as `2021/EV6 [2/5]`."""
         return self.folder if self.shard.is_whole else f"{self.folder} [{self.shard}]"
 
     def to_value(self) -> dict[str, Any]:
@@ -67,18 +67,18 @@ class WorkUnit:
 
     @classmethod
     def from_value(cls, value: Mapping[str, Any] | str) -> WorkUnit:
-        """The unit that `to_value` was called on; the name of a folder alone is the whole folder."""
+        """The inverse of `to_value`; a string is the name of a whole folder."""
         if isinstance(value, str):
             return cls(value)
         return cls(value["folder"], Shard(value.get("shard", 1), value.get("shards", 1)))
 
 
 def units_of(folder: str, pictures: int, largest: int, most: int) -> tuple[WorkUnit, ...]:
-    """The units of a folder with so many pictures.
+    """Split a folder with `pictures` pictures into units.
 
     Args:
-        largest: pictures that a unit holds, about (the parts are equal by chance only); 0: never split.
-        most: units that a folder may have at all, whatever its size.
+        largest: the approximate number of pictures in a unit (a hash assigns them); 0: never split.
+        most: the maximum number of units.
     """
     count = 1 if largest == 0 else max(1, min(math.ceil(pictures / largest), most))
     return tuple(WorkUnit(folder, Shard(number, count)) for number in range(1, count + 1))

@@ -1,4 +1,4 @@
-"""How long masking took when it was done last, so that a person can be told how long a run will take."""
+"""The duration of earlier masking, to estimate the duration of a run."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from anonymisation.files.atomic import write_atomically
 from anonymisation.workspace.folder_state import state_folder
 
 FILE_NAME: Final = "timing.json"
-RECENT: Final = 20  # folders that are asked, those masked last
+RECENT: Final = 20  # the number of folders in an estimate, those masked last
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """So many pictures were masked with this model in so many seconds, by one process, model loaded and all."""
+    """How long one process took to mask `pictures` pictures with `model`, loading of the model included."""
 
     model: str
     pictures: int
@@ -31,7 +31,7 @@ class Timing:
 
 
 def keep_timing(state_root: Path, folder: str, timing: Timing) -> None:
-    """Keep it with what is known of the folder; one that cannot be kept is told in the log and stops nothing."""
+    """Write `timing` to the state of the folder; an error is only logged."""
     path = state_folder(state_root, folder) / FILE_NAME
     try:
         write_atomically(path, to_line(asdict(timing)))
@@ -40,7 +40,7 @@ def keep_timing(state_root: Path, folder: str, timing: Timing) -> None:
 
 
 def seconds_per_picture(state_root: Path, model: str) -> float | None:
-    """What a picture took with this model in the folders masked last; None where nothing is known.
+    """The mean seconds per picture with this model in the folders masked last; None if unknown.
 
     Raises:
         ShareUnavailableError: the state folder cannot be read.
@@ -62,5 +62,5 @@ def seconds_per_picture(state_root: Path, model: str) -> float | None:
 def _read(path: Path) -> Timing | None:
     try:
         return Timing(**json.loads(path.read_bytes()))
-    except (OSError, ValueError, TypeError):  # half a file there is none; one of another version tells nothing
+    except (OSError, ValueError, TypeError):  # removed, or written by another version; never half-written
         return None

@@ -205,7 +205,7 @@ def test_what_cannot_be_folded_now_is_folded_by_the_next(
             gate.acquire()
 
     mask_folder(workspace, FOLDER, CountingDetector(before=hold_gate), shard=HALVES[0])
-    assert "its journals are folded in by the next run" in caplog.text
+    assert "the next run merges its journals" in caplog.text
     known = set(read_pictures(site.state, FOLDER))
     assert known == {name for n in range(PICTURES) if HALVES[0].holds(name := f"p{n:03d}.jpg")}
     with pytest.raises(FolderLockedError, match="was held for"), open_state(site.state, FOLDER):
