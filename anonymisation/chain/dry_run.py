@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from anonymisation.chain.discover import EVERYTHING, Discovery, FoundFolder, Selection, discover
-from anonymisation.core.text import one_line
-from anonymisation.reporting.summary import duration
+from anonymisation.core.text import duration, one_line
 from anonymisation.workspace.timing import seconds_per_picture
 from anonymisation.workspace.workspace import Workspace
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import click
@@ -13,12 +12,12 @@ from rich.table import Table
 from rich.text import Text
 
 from anonymisation.chain.discover import FoundFolder
+from anonymisation.chain.run import report_of
 from anonymisation.cli.folders import all_folders
 from anonymisation.cli.session import Session
 from anonymisation.cli.tables import print_table
-from anonymisation.core.errors import AnonymisationError
 from anonymisation.core.text import one_line
-from anonymisation.reporting.run_report import FolderReport, RunReport
+from anonymisation.reporting.run_report import RunReport
 from anonymisation.reporting.summary import render_problems, verdict
 
 StepCall = Callable[[FoundFolder], Any]
@@ -47,7 +46,7 @@ def run_step(
     if on_found is not None:
         for folder in folders.found:
             on_found(folder)
-    reports = tuple(_one(step, call, folder) for folder in folders.found)
+    reports = tuple(report_of(folder.folder, [(step, partial(call, folder))]) for folder in folders.found)
     hidden = [str(problem) for problem in folders.problems if problem.hides_pictures]
     return RunReport(
         folders=reports,
@@ -67,17 +66,6 @@ def finish(session: Session, report: RunReport, step: str, columns: Sequence[Col
     totals = ", ".join(f"{heading} {report.total(step, count)}" for heading, count in columns)
     session.log("\n".join([f"{step}: {len(report.folders)} folders, {totals}", verdict(report), *problems]))
     click.get_current_context().exit(report.exit_code)
-
-
-def _one(step: str, call: StepCall, folder: FoundFolder) -> FolderReport:
-    report = FolderReport(folder.folder)
-    try:
-        return replace(report, **{step: call(folder)})
-    except AnonymisationError as error:
-        return replace(report, error=str(error), error_exit_code=error.exit_code)
-    except Exception as error:  # an error in one folder must not stop the others
-        logging.getLogger(__name__).exception("%s: unexpected error", folder.folder)
-        return replace(report, error=f"{type(error).__name__}: {error}", error_exit_code=1)
 
 
 def _table(report: RunReport, step: str, columns: Sequence[Column]) -> Table:

@@ -201,10 +201,11 @@ def config_dir() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class MergedValues:
-    """The raw values of all layers, unchecked, and where each came from."""
+    """The raw values of all layers, unchecked, and the source of each; `path` is the file that names the version."""
 
     values: Mapping[str, Any]
     sources: Mapping[str, str]
+    path: Path
 
 
 def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> MergedValues:
@@ -213,7 +214,8 @@ def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None =
     Raises:
         ConfigurationError: a file cannot be read or is not YAML.
     """
-    values = _read_yaml(config_dir() / DEFAULT_CONFIG_NAME)
+    default = config_dir() / DEFAULT_CONFIG_NAME
+    values = _read_yaml(default)
     sources = dict.fromkeys(values, "default")
     layers: list[tuple[str, Mapping[str, Any]]] = []
     if path is not None:
@@ -224,16 +226,24 @@ def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None =
             name = ALIASES.get(key, key)
             values[name] = value
             sources[name] = source
-    return MergedValues(values, sources)
+    return MergedValues(values, sources, path or default)
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> LoadedSettings:
-    """The settings in force, checked.
+    """Merge all layers and check them.
+
+    Raises:
+        ConfigurationError: see `merge_values` and `check_values`.
+    """
+    return check_values(merge_values(path, overrides))
+
+
+def check_values(layers: MergedValues) -> LoadedSettings:
+    """Check merged values.
 
     Raises:
         ConfigurationError: with every unknown key, wrong type and impossible combination, each with its file and key.
     """
-    layers = merge_values(path, overrides)
     problems = _combination_problems(layers)
     try:
         settings = Settings.model_validate(dict(layers.values))
@@ -241,7 +251,7 @@ def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None 
         raise ConfigurationError([*_field_problems(error, layers), *problems]) from None
     if problems:
         raise ConfigurationError(problems)
-    return LoadedSettings(settings, layers.sources, _version_tag(settings, path or config_dir() / DEFAULT_CONFIG_NAME))
+    return LoadedSettings(settings, layers.sources, _version_tag(settings, layers.path))
 
 
 def _version_tag(settings: Settings, path: Path) -> str:

@@ -32,6 +32,15 @@ def one_line(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
+def duration(seconds: float) -> str:
+    """Format seconds in the units that a person would use: `1 h 02 min`, `3 min 09 s` or `12 s`."""
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes:02d} min"
+    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+
+
 def encodable(text: str) -> str:
     """`text` with lone surrogates (bytes of a file name that are no UTF-8) written out, so that it can be encoded."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING, Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from anonymisation.core.text import encodable, hide_credentials, one_line
+from anonymisation.core.text import duration, encodable, hide_credentials, one_line
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import Failure
 from anonymisation.reporting.summary import (
     collisions,
     describe_objects,
     describe_suspicion,
-    duration,
     known_failures,
     unlisted,
     verdict,

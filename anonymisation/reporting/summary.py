@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from datetime import timedelta
 from typing import Final
 
-from anonymisation.core.text import hide_credentials, one_line
+from anonymisation.core.text import duration, hide_credentials, one_line
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import Failure
 
@@ -134,11 +133,6 @@ def known_failures(folders: Iterable[FolderReport]) -> Iterable[Failure]:
     """Pictures that failed in an earlier run and have not changed since."""
     masks = (folder.mask for folder in folders if folder.mask is not None)
     return (failure for mask in masks for failure in mask.failures if failure.known)
-
-
-def duration(seconds: float) -> str:
-    """Hours, minutes and seconds."""
-    return str(timedelta(seconds=round(seconds)))
 
 
 def collisions(folders: Iterable[FolderReport]) -> Iterable[str]:

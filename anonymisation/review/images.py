@@ -12,15 +12,16 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
-from anonymisation.core.errors import AnonymisationError, ImageError
+from anonymisation.core.errors import AnonymisationError, ImageError, UnreadableImageError
 from anonymisation.files.digests import sha256_of
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.provenance import read_provenance
 from anonymisation.imaging.exif.read import read_exif
 from anonymisation.imaging.jpeg.codec import to_upright
 from anonymisation.imaging.mask_file import decode_mask
+from anonymisation.imaging.thumbnail import thumbnail as reduced
 from anonymisation.masking.detections import Detections
 from anonymisation.review.copies import copy_path, keep_copy, read_copy
 from anonymisation.review.model import Box
@@ -32,7 +33,6 @@ _OVERLAY: Final = (255, 0, 200, 120)  # red, green, blue, opacity; a colour that
 _QUALITY: Final = 80
 # From stored to upright instead of from upright to stored: 6 and 8 swap, the others are their own inverses.
 _INVERSE: Final = {6: 8, 8: 6}
-_BROKEN: Final = (OSError, ValueError, SyntaxError, Image.DecompressionBombError)
 
 
 class Size(Enum):
@@ -163,17 +163,12 @@ def _masked(path: Path, row: Row) -> bytes:
 
 def _reduced(data: bytes, size: Size) -> bytes:
     try:
-        with Image.open(io.BytesIO(data), formats=("JPEG",)) as picture:
-            picture.draft("RGB", (size.value, size.value))  # decodes at a smaller size where possible
-            turned = ImageOps.exif_transpose(picture).convert("RGB")
-    except _BROKEN as error:
-        raise NotShownError(f"the picture cannot be decoded: {error}") from None
-    turned.thumbnail((size.value, size.value))
-    return _webp(turned)
+        return _webp(reduced(data, size.value))
+    except UnreadableImageError as error:
+        raise NotShownError(f"the picture {error}") from None
 
 
 def _webp(picture: Image.Image) -> bytes:
-    picture.info.clear()  # drops the file's EXIF and colour profile
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=_QUALITY, method=2)
     return buffer.getvalue()

@@ -7,16 +7,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import Final
 
 import msgspec
 
 from anonymisation.files.append_log import read_as
 from anonymisation.files.digests import name_digest
-from anonymisation.workspace.folder_state import FAILED, FileStamp
-from anonymisation.workspace.locks import DETECTIONS, PICTURES, shard_folders
+from anonymisation.workspace.folder_state import FAILED, FileStamp, journal_lines
+from anonymisation.workspace.locks import DETECTIONS, PICTURES
 
-T = TypeVar("T")
 LOW_SCORE: Final = 0.5
 LARGE_SHARE: Final = 0.25  # of the picture
 
@@ -123,22 +122,12 @@ def read_rows(place: Path) -> Iterator[Row]:
     """Every picture that the state in `place` knows, running shards included. Takes no lock."""
     labels: dict[frozenset[str], frozenset[str]] = {}
     found: dict[str, _Found] = {}
-    for line in _newest(place, DETECTIONS, _Detections):
+    for line in journal_lines(place, lambda own: read_as(own / DETECTIONS, _Detections, warn=False)):
         summed = _summed(line.detections, labels)
         found[line.name] = summed
-    pictures = {picture.name: picture for picture in _newest(place, PICTURES, _Picture)}
-    for name, picture in pictures.items():
+    lines = journal_lines(place, lambda own: read_as(own / PICTURES, _Picture, warn=False))
+    for name, picture in {picture.name: picture for picture in lines}.items():
         yield _row(picture, found.get(name, _NOTHING_FOUND))
-
-
-def _newest(place: Path, journal: str, kind: type[T]) -> Iterator[T]:
-    """The lines of the folder's journal, then those of its shards, which replace them.
-
-    The shards' lines are read first, so that no line is missed while a shard is merged into the folder's journal.
-    """
-    fresh = [line for shard in shard_folders(place) for line in read_as(shard / journal, kind, warn=False)]
-    yield from read_as(place / journal, kind, warn=False)
-    yield from fresh
 
 
 def _summed(objects: list[Seen], labels: dict[frozenset[str], frozenset[str]]) -> _Found:

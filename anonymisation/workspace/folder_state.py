@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sys import intern
@@ -104,30 +104,27 @@ def state_folder(state_root: Path, folder: str) -> Path:
 def read_pictures(state_root: Path, folder: str, shard: Shard = WHOLE) -> dict[str, PictureState]:
     """The last known state of each picture (of the shard) by name; empty when nothing is known. Takes no lock."""
 
-    def read(place: Path) -> dict[str, PictureState]:
-        pictures = read_as(place / PICTURES, PictureState)
-        return {picture.name: picture for picture in pictures if shard.holds(picture.name)}
+    def read(place: Path) -> Iterator[PictureState]:
+        return (picture for picture in read_as(place / PICTURES, PictureState) if shard.holds(picture.name))
 
-    return _newest(state_folder(state_root, folder), read)
+    return {picture.name: picture for picture in journal_lines(state_folder(state_root, folder), read)}
 
 
 def read_detections(state_root: Path, folder: str) -> dict[str, dict[str, Any]]:
     """What was detected on each picture, by name: {"width", "height", "model", "detections": […]}. Takes no lock."""
-
-    def read(place: Path) -> dict[str, dict[str, Any]]:
-        return {str(values["name"]): values for _, values in read_lines(place / DETECTIONS) if "name" in values}
-
-    return _newest(state_folder(state_root, folder), read)
+    found = journal_lines(state_folder(state_root, folder), lambda own: read_lines(own / DETECTIONS))
+    return {str(values["name"]): values for _, values in found if "name" in values}
 
 
-def _newest(place: Path, read: Callable[[Path], dict[str, T]]) -> dict[str, T]:
-    """The last line of each picture. The shards' own journals are read before the folder's, so that nothing is missed
-    while one is folded in, and count more: what is in them happened later."""
-    fresh = [read(path) for path in shard_folders(place)]
-    newest = read(place)
-    for lines in fresh:
-        newest.update(lines)
-    return newest
+def journal_lines(place: Path, read: Callable[[Path], Iterable[T]]) -> Iterator[T]:
+    """The lines of a folder's journal, then those of its running shards, which are newer.
+
+    `read` yields the lines of the journal in a folder: `place`, or that of a shard. The shards are read first, so that
+    no line is missed while their journals are merged into the folder's.
+    """
+    newer = [line for shard in shard_folders(place) for line in read(shard)]
+    yield from read(place)
+    yield from newer
 
 
 class FolderState:

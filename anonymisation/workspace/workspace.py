@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import URL
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
-from anonymisation.core.settings import MergedValues, Settings, load_settings, merge_values
+from anonymisation.core.settings import MergedValues, Settings, check_values, merge_values
 from anonymisation.database.connections import ConnectionStore, is_url
 from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.layouts.user_formatters import load_formatters
@@ -126,7 +126,7 @@ def open_workspace(
     layers = merge_values(config, overrides)
     shares = Shares.resolve(input_dir, output_dir, archive_dir, layers.values)
     problems: list[ConfigProblem] = []
-    loaded = _attempt(problems, lambda: load_settings(config, overrides))
+    loaded = _attempt(problems, lambda: check_values(layers))
     refused = {problem.key for problem in problems}
     problems += shares.problems(layers.values, layers.sources)
     database = _Database(database_url or layers.values["database"] or embedded_url(shares.state), database_schema)

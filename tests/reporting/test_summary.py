@@ -47,7 +47,7 @@ def test_counts_are_sums_over_the_folders() -> None:
     assert (told["rows inserted"], told["rows updated"], told["rows failed"]) == ("2", "1", "0")
     assert (told["originals archived"], told["originals released"]) == ("3", "3")
     assert told["hidden"] == "3 car, 1 person"
-    assert told["time spent"] == "1:02:05"
+    assert told["time spent"] == "1 h 02 min"
 
 
 def test_everything_that_went_wrong_is_named() -> None:

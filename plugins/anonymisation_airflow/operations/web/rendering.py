@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
-from anonymisation.core.text import encodable
+from anonymisation.core import text
 from anonymisation.review.index import LABELS, edition
 from anonymisation_airflow.operations.web.access import form_token, originals_allowed, reviews_allowed
 from anonymisation_airflow.operations.web.site import Site
@@ -51,7 +51,7 @@ def page(request: Request, site: Site, user: BaseUser, template: str, **values: 
         "site": site,
         "labels": LABELS,
     }
-    return HTMLResponse(encodable(_environment.get_template(template).render(context)))
+    return HTMLResponse(text.encodable(_environment.get_template(template).render(context)))
 
 
 def airflow_root() -> str:
@@ -76,14 +76,8 @@ def size(number: float) -> str:
 
 
 def duration(seconds: float | None) -> str:
-    """Format seconds as hours, minutes and seconds."""
-    if seconds is None:
-        return _NOTHING
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes:02d} min"
-    return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
+    """Format a time span (see `core.text`)."""
+    return _NOTHING if seconds is None else text.duration(seconds)
 
 
 def pace(number: float | None) -> str:
