@@ -5,15 +5,15 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from concurrent.futures import Executor, Future, wait
+from concurrent.futures import Executor, Future
 from dataclasses import replace
 from functools import cached_property
 from pathlib import PurePosixPath
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 
-from anonymisation.chain.image_worker import FinishedPicture, PictureWorker, PreparedPicture
+from anonymisation.chain.image_worker import FinishedPicture, MadePicture, PictureWorker, PreparedPicture
 from anonymisation.chain.stem_collisions import STEM_COLLISION, colliding_names, is_known_collision
 from anonymisation.chain.up_to_date import is_done, is_known_failed
 from anonymisation.core.concurrency import executor, failed, in_flight, prompt_switching
@@ -27,11 +27,16 @@ from anonymisation.review.store import mark_hidden
 from anonymisation.workspace.error_folder import forget_failure, keep_failure
 from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.workspace.listing import PictureFile, list_pictures
+from anonymisation.workspace.paths import Sidecar
 from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.timing import Timing, keep_timing
 from anonymisation.workspace.workspace import Workspace
 
-T = TypeVar("T")
+# What the stages hand on: a picture on its way, or the outcome of one that leaves it there.
+_Prepared = ImageOutcome | FinishedPicture | PreparedPicture
+_Made = ImageOutcome | FinishedPicture | MadePicture
+_Written = ImageOutcome | FinishedPicture
+
 _WRITTEN: Final = 8  # pictures whose files are being written; writing is mostly waiting for the disk
 # Stored instead of a failed picture's settings digest when trying again with the same file and settings may succeed.
 _PASSING: Final = "passing"
@@ -131,17 +136,16 @@ class _MaskStep:
         """The outcome of each picture."""
         files = list_pictures(self._workspace.shares.input / self._folder, self._shard)
         self._colliding = colliding_names([file.name for file in files], self._state.pictures, self._settings)
-        self._state.has_record("")  # builds the index of records before the threads use it
         threads = self._settings.threads
         threaded = threads > 0
         with prompt_switching(), executor(threads) as pool, Writer(self._settings, threaded=threaded) as writer:
-            begun = in_flight(((file, pool.submit(self._begin, file)) for file in files), threads)
-            made = in_flight(((file, *self._detect(pool, writer, future)) for file, future in begun), threads)
-            written = in_flight(_when_made(made), _WRITTEN * threaded)
+            prepared = in_flight(((file, pool.submit(self._prepare, file)) for file in files), threads)
+            made = in_flight(((file, self._detect(pool, future)) for file, future in prepared), threads)
+            written = in_flight(((file, self._write(writer, future)) for file, future in made), _WRITTEN * threaded)
             for file, future in written:
                 yield self._settle(file, future)
 
-    def _begin(self, file: PictureFile) -> ImageOutcome | FinishedPicture | PreparedPicture:
+    def _prepare(self, file: PictureFile) -> _Prepared:
         """The outcome if nothing is left to do, the output files found on the output share, or the decoded picture."""
         known = self._state.pictures.get(file.name)
         if file.name in self._colliding:
@@ -178,26 +182,30 @@ class _MaskStep:
         state = msgspec.structs.replace(known, source=file.stamp, output=found.state.output)
         return replace(found, state=state, record=record or found.record)
 
-    def _detect(
-        self, pool: Executor, writer: Writer, begun: Future[ImageOutcome | FinishedPicture | PreparedPicture]
-    ) -> tuple[Future[Any], Future[ImageOutcome | FinishedPicture]]:
-        """Run the model on a prepared picture, then encode its files and write them.
+    def _detect(self, pool: Executor, prepared: Future[_Prepared]) -> Future[_Made]:
+        """Run the model on a prepared picture and have its files made; anything else is passed on.
 
-        Returns the futures of the encoding and the writing, or `begun` twice if it holds no prepared picture. An error
-        of the model is stored in both futures, so it is raised only after the earlier pictures are settled.
+        An error of the model is in the future, so that the pictures before this one are settled first.
         """
-        if begun.exception() is not None or not isinstance(picture := begun.result(), PreparedPicture):
-            return begun, begun  # type: ignore[return-value]  # no PreparedPicture: just looked
+        if prepared.exception() is not None or not isinstance(picture := prepared.result(), PreparedPicture):
+            return prepared  # type: ignore[return-value]  # no PreparedPicture, as just checked
         detector = self._detector
         try:
             detections = detector.detect(picture.upright())
         except Exception as error:  # noqa: BLE001 - any error of the model is a failure of this picture
-            return (failed(error),) * 2
-        made = pool.submit(self._worker.make, picture, detections)
-        # The writer gets the files from the encoding thread, so that this thread does nothing but feed the model.
-        return made, writer.after(made, lambda ready: ready.files, self._worker.finished)
+            return failed(error)
+        return pool.submit(self._worker.make, picture, detections)
 
-    def _settle(self, file: PictureFile, future: Future[ImageOutcome | FinishedPicture]) -> ImageOutcome:
+    def _write(self, writer: Writer, made: Future[_Made]) -> Future[_Written]:
+        """Wait until a picture's files are made and have them written; anything else is passed on.
+
+        The wait bounds memory: until its files are made, a picture's pixels are kept.
+        """
+        if made.exception() is not None or not isinstance(picture := made.result(), MadePicture):
+            return made  # type: ignore[return-value]  # no MadePicture, as just checked
+        return writer.write(picture.files, lambda: self._worker.finished(picture))
+
+    def _settle(self, file: PictureFile, future: Future[_Written]) -> ImageOutcome:
         """Wait for a picture and store its outcome."""
         paths = self._worker.paths(file)
         try:
@@ -250,16 +258,9 @@ class _MaskStep:
         if known is not None and is_known_collision(file, known):
             return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
         stem = PurePosixPath(file.name).stem
-        raise StemCollisionError(f"{other} already uses {stem}.json and {stem}.webp; rename one of the two")
-
-
-def _when_made(
-    pictures: Iterator[tuple[PictureFile, Future[Any], Future[T]]],
-) -> Iterator[tuple[PictureFile, Future[T]]]:
-    """The second future of each picture, as soon as the first is done and its pixels are out of memory."""
-    for file, made, written in pictures:
-        wait([made])
-        yield file, written
+        raise StemCollisionError(
+            f"{other} already uses {stem}{Sidecar.RECORD} and {stem}{Sidecar.MASK}; rename one of the two"
+        )
 
 
 def _require_unicode(name: str) -> None:

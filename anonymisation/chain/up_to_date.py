@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anonymisation.workspace.folder_state import FAILED, MASKED, FileStamp, PictureState
 from anonymisation.workspace.listing import PictureFile
-from anonymisation.workspace.paths import stem_of
+from anonymisation.workspace.paths import Sidecar, stem_of
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -73,7 +73,7 @@ class UpToDatePictures:
         return not self._settings.remote_json or self._has_record(stem_of(picture.name))
 
     def _has_record(self, stem: str) -> bool:
-        return stem in self._records or _stamp(self._output / f"{stem}.json") is not None
+        return stem in self._records or _stamp(self._output / f"{stem}{Sidecar.RECORD}") is not None
 
     def _look_at_outputs(self, masked: dict[str, FileStamp]) -> None:
         """Find the `masked` pictures whose files are unchanged since they were written, and the stems of records.
@@ -84,9 +84,9 @@ class UpToDatePictures:
             with os.scandir(self._output) as entries:
                 for entry in entries:
                     name = entry.name
-                    if name.endswith(".json"):
+                    if name.endswith(Sidecar.RECORD):
                         if not entry.is_symlink():
-                            self._records.add(name.removesuffix(".json"))
+                            self._records.add(name.removesuffix(Sidecar.RECORD))
                     elif (written := masked.pop(name, None)) is not None and _stamp(entry) == written:
                         self._standing.add(name)
         except OSError:

@@ -16,7 +16,7 @@ from anonymisation.imaging.jpeg.codec import decode_jpeg
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.metadata.record import RECORD_KEYS, record_from_json
 from anonymisation.workspace.folder_state import PictureState
-from anonymisation.workspace.paths import ImagePaths
+from anonymisation.workspace.paths import ImagePaths, Sidecar
 
 
 def masked_picture_problem(path: Path, known: PictureState) -> str | None:
@@ -66,14 +66,12 @@ def record_problem(path: Path) -> str | None:
 
 def derived_problem(path: Path, known: PictureState) -> str | None:
     """The problem of a record (.json) or a mask (.webp)."""
-    return record_problem(path) if path.suffix == ".json" else mask_problem(path, known)
+    return record_problem(path) if path.suffix == Sidecar.RECORD else mask_problem(path, known)
 
 
 def derived_problems(paths: ImagePaths, known: PictureState, settings: Settings) -> Iterator[tuple[Path, str | None]]:
     """Each record and mask that the settings want on the output and archive shares, with its problem."""
-    wanted = [(".json", settings.remote_json), (".webp", settings.remote_mask)]
-    places = [paths.masked.with_suffix(suffix) for suffix, on in wanted if on]
-    for path in (*places, *(target for _, target in paths.archive_copies(settings))):
+    for path in (*paths.published_files(settings), *(target for _, target in paths.archive_copies(settings))):
         yield path, derived_problem(path, known)
 
 

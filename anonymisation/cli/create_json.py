@@ -22,6 +22,7 @@ from anonymisation.imaging.exif.read import read_exif
 from anonymisation.imaging.jpeg.codec import jpeg_size
 from anonymisation.metadata.record import RecordContext, build_record, record_from_json, record_to_json
 from anonymisation.workspace.listing import Problem, join, listings
+from anonymisation.workspace.paths import Sidecar
 
 
 @dataclass(slots=True)
@@ -96,7 +97,7 @@ class _Writer:
             ImageError: the picture cannot be read, or its record cannot be written.
         """
         path = self._base / picture
-        target = (self._target / picture).with_suffix(".json")
+        target = Sidecar.RECORD.of(self._target / picture)
         owner = self._owners.setdefault(target, picture)
         if owner != picture:
             raise ImageError(f"{target} is the record of {owner} already; rename one of the two")

@@ -21,7 +21,6 @@ from anonymisation.core.settings import Settings
 from anonymisation.files.access import with_access
 from anonymisation.files.atomic import Part, flush_folder, write_atomically
 
-M = TypeVar("M")
 T = TypeVar("T")
 PictureFiles = Sequence[tuple[Path, bytes]]
 _MOST_TOGETHER: Final = 16
@@ -169,20 +168,6 @@ class Writer:
         job = _Job(files, then, Future())
         self._take(job)
         return job.future
-
-    def after(self, made: Future[M], files: Callable[[M], PictureFiles], then: Callable[[M], T]) -> Future[T]:
-        """As `write`, once `made` is done; an error of `made` is passed on."""
-        written: Future[T] = Future()
-
-        def go_on(_: Future[M]) -> None:
-            try:
-                result = made.result()
-                self._take(_Job(files(result), lambda: then(result), written))
-            except Exception as error:  # noqa: BLE001 - raised by the future
-                written.set_exception(error)
-
-        made.add_done_callback(go_on)
-        return written
 
     def _take(self, job: _Job) -> None:
         if self._thread is None:

@@ -31,7 +31,7 @@ from anonymisation.review.copies import forget_copies
 from anonymisation.review.model import AddedBox, Review
 from anonymisation.review.store import ReviewedBoxes, known_folders, mark_hidden, with_boxes
 from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState, open_state
-from anonymisation.workspace.paths import ImagePaths
+from anonymisation.workspace.paths import ImagePaths, Sidecar
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -169,7 +169,7 @@ def _add_to_masks(workspace: Workspace, paths: ImagePaths, added: NDArray[np.boo
         UnreadableImageError: a mask file is damaged, or has another size.
         ShareUnavailableError: a share is not available.
     """
-    copies = [target for _, target in paths.archive_copies(workspace.settings) if target.suffix == ".webp"]
+    copies = [target for _, target in paths.archive_copies(workspace.settings) if target.suffix == Sidecar.MASK]
     for place in (*paths.masks(workspace.settings), *copies):
         try:
             data = with_access(workspace.settings, f"reading {place}", partial(read_plain, place))

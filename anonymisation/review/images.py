@@ -27,6 +27,7 @@ from anonymisation.review.copies import copy_path, keep_copy, read_copy
 from anonymisation.review.model import Box
 from anonymisation.review.rows import Row
 from anonymisation.workspace.folder_state import FileStamp
+from anonymisation.workspace.paths import Sidecar
 from anonymisation.workspace.workspace import Workspace
 
 _OVERLAY: Final = (255, 0, 200, 120)  # red, green, blue, opacity; a colour that is rare on roads
@@ -93,7 +94,7 @@ def overlay(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
         NotShownError: there is no mask file (see the setting `remote_mask`), or it cannot be read.
     """
     masked = _masked_path(workspace, folder, row)
-    path = inside(workspace.shares.output, masked.with_suffix(".webp"))
+    path = inside(workspace.shares.output, Sidecar.MASK.of(masked))
     try:
         mask = decode_mask(read_plain(path))
     except ImageError as error:

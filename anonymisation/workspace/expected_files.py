@@ -10,10 +10,10 @@ from typing import Final
 
 from anonymisation.core.settings import Settings
 from anonymisation.workspace.listing import join
-from anonymisation.workspace.paths import is_picture_name
+from anonymisation.workspace.paths import Sidecar, is_picture_name
 
 PICTURE: Final = "picture"
-SUFFIXES: Final[Mapping[str, str]] = {"json": ".json", "webp": ".webp"}
+SUFFIXES: Final[Mapping[str, str]] = {"json": Sidecar.RECORD, "webp": Sidecar.MASK}
 KINDS: Final = (PICTURE, *SUFFIXES)
 
 

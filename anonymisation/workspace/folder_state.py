@@ -19,6 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from sys import intern
+from threading import Lock
 from typing import Any, Final, Self, TypeVar
 
 import msgspec
@@ -139,6 +140,7 @@ class FolderState:
         self._journals = (self._records_journal, self._detections_journal, self._pictures_journal)
         self._known_records = place / RECORDS
         self._record_places: dict[str, tuple[Path, int]] | None = None
+        self._indexing = Lock()  # several threads ask for records
 
     @property
     def pictures(self) -> Mapping[str, PictureState]:
@@ -155,8 +157,9 @@ class FolderState:
     ) -> None:
         """Keep a masked picture with its record and detections (None: not known); they are written before its state."""
         offset = self._records_journal.append({"name": picture.name, "record": record})
-        if self._record_places is not None:
-            self._record_places[picture.name] = (self._records_journal.path, offset)
+        with self._indexing:
+            if self._record_places is not None:
+                self._record_places[picture.name] = (self._records_journal.path, offset)
         if detections is not None:
             line = {"name": picture.name, "width": picture.width, "height": picture.height, "model": picture.model}
             self._detections_journal.append({**line, "detections": list(detections)})
@@ -178,14 +181,15 @@ class FolderState:
         return name in self._places()
 
     def _places(self) -> dict[str, tuple[Path, int]]:
-        if self._record_places is None:
-            self._record_places = {}
-            # Other shards append to the folder's journal meanwhile, and no one rewrites it: offsets stay good.
-            for path in dict.fromkeys((self._known_records, self._records_journal.path)):
-                for offset, values in read_lines(path):
-                    if self._shard.holds(name := str(values.get("name"))):
-                        self._record_places[name] = (path, offset)
-        return self._record_places
+        with self._indexing:
+            if self._record_places is None:
+                self._record_places = {}
+                # Other shards append to the folder's journal meanwhile, and no one rewrites it: offsets stay good.
+                for path in dict.fromkeys((self._known_records, self._records_journal.path)):
+                    for offset, values in read_lines(path):
+                        if self._shard.holds(name := str(values.get("name"))):
+                            self._record_places[name] = (path, offset)
+            return self._record_places
 
     def close(self) -> None:
         """Flush the journals. Those of a whole folder that grew are rewritten with one line per picture, in the order

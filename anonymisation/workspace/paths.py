@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from itertools import combinations
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -13,6 +14,17 @@ from anonymisation.core.settings import Settings
 
 PICTURE_SUFFIXES: Final = (".jpg", ".jpeg")
 _NO_ARCHIVE: Final = "needs an archive folder (-a, or ANONYMISATION_ARCHIVE)"
+
+
+class Sidecar(StrEnum):
+    """A file made from a picture, named as the picture with this suffix in place of its own."""
+
+    RECORD = ".json"
+    MASK = ".webp"
+
+    def of(self, picture: Path) -> Path:
+        """The sidecar of the picture at that path, or of one that differs in its suffix alone."""
+        return picture.with_suffix(self)
 
 
 def is_picture_name(name: str) -> bool:
@@ -109,27 +121,32 @@ class ImagePaths:
 
     def masks(self, settings: Settings) -> list[Path]:
         """The paths where the settings want the mask (.webp), without the archive copy."""
-        return self._derived(".webp", local=settings.local_mask, remote=settings.remote_mask)
+        return self._sidecars(Sidecar.MASK, local=settings.local_mask, remote=settings.remote_mask)
 
     def records(self, settings: Settings) -> list[Path]:
         """The paths where the settings want the record (.json), without the archive copy."""
-        return self._derived(".json", local=settings.local_json, remote=settings.remote_json)
+        return self._sidecars(Sidecar.RECORD, local=settings.local_json, remote=settings.remote_json)
 
     def archive_copies(self, settings: Settings) -> list[tuple[Path, Path]]:
         """The derived files that go to the archive, as (source in the output folder, target)."""
         if self.archived is None:
             return []
-        wanted = [(".json", settings.archive_json), (".webp", settings.archive_mask)]
-        return [(self.masked.with_suffix(s), self.archived.with_suffix(s)) for s, on in wanted if on]
+        wanted = [(Sidecar.RECORD, settings.archive_json), (Sidecar.MASK, settings.archive_mask)]
+        return [(sidecar.of(self.masked), sidecar.of(self.archived)) for sidecar, on in wanted if on]
 
     def local_files(self, settings: Settings) -> list[Path]:
         """The derived files that the settings want next to the original."""
-        wanted = [(".json", settings.local_json), (".webp", settings.local_mask)]
-        return [self.original.with_suffix(suffix) for suffix, on in wanted if on]
+        wanted = [(Sidecar.RECORD, settings.local_json), (Sidecar.MASK, settings.local_mask)]
+        return [sidecar.of(self.original) for sidecar, on in wanted if on]
 
-    def _derived(self, suffix: str, *, local: bool, remote: bool) -> list[Path]:
+    def published_files(self, settings: Settings) -> list[Path]:
+        """The derived files that the settings want in the output folder."""
+        wanted = [(Sidecar.RECORD, settings.remote_json), (Sidecar.MASK, settings.remote_mask)]
+        return [sidecar.of(self.masked) for sidecar, on in wanted if on]
+
+    def _sidecars(self, sidecar: Sidecar, *, local: bool, remote: bool) -> list[Path]:
         places = [(self.original, local), (self.masked, remote)]
-        return [path.with_suffix(suffix) for path, wanted in places if wanted]
+        return [sidecar.of(path) for path, wanted in places if wanted]
 
 
 def _absolute(path: Path) -> Path:

@@ -1,11 +1,10 @@
-"""Files of several pictures on their way to the disk: whole, in their order, and each picture's errors its own."""
+"""Files of several pictures are written completely and in order, and errors affect only their own picture."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Iterator
-from concurrent.futures import Future
 from pathlib import Path
 
 import pytest
@@ -31,14 +30,14 @@ def contents(root: Path) -> dict[str, bytes]:
     return {path.relative_to(root).as_posix(): path.read_bytes() for path in sorted(root.rglob("*")) if path.is_file()}
 
 
-def test_all_files_of_all_pictures_appear_whole(tmp_path: Path) -> None:
+def test_all_files_of_all_pictures_are_complete(tmp_path: Path) -> None:
     pictures = [files_of(tmp_path / folder, stem) for folder in ("a", "b/c") for stem in ("one", "two")]
     assert write_together(pictures) == [None] * 4
     expected = {path.relative_to(tmp_path).as_posix(): data for files in pictures for path, data in files}
     assert contents(tmp_path) == expected
 
 
-def test_the_last_file_appears_when_the_others_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_last_file_appears_once_the_others_are_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     there: list[list[str]] = []
 
     def note(folder: Path) -> None:
@@ -47,7 +46,7 @@ def test_the_last_file_appears_when_the_others_are_on_the_disk(tmp_path: Path, m
 
     monkeypatch.setattr(writing, "flush_folder", note)
     assert write_together([files_of(tmp_path, "a"), files_of(tmp_path, "b")]) == [None, None]
-    # One flush for the files of both; in between, the parts of the last ones wait under names of their own.
+    # One flush for the files of both; until the second, the last files have temporary names.
     assert [[name for name in names if name[0] != "."] for names in there] == [
         ["a.json", "a.webp", "b.json", "b.webp"],
         ["a.jpg", "a.json", "a.webp", "b.jpg", "b.json", "b.webp"],
@@ -55,7 +54,7 @@ def test_the_last_file_appears_when_the_others_are_on_the_disk(tmp_path: Path, m
 
 
 @pytest.mark.parametrize("blocked", ["b.json", "b.webp", "b.jpg"])
-def test_a_picture_that_goes_wrong_leaves_nothing_new_and_the_others_alone(tmp_path: Path, blocked: str) -> None:
+def test_a_failed_picture_leaves_no_new_file_and_does_not_affect_others(tmp_path: Path, blocked: str) -> None:
     (tmp_path / blocked / "inside").mkdir(parents=True)  # a folder that no file can replace
     if blocked != "b.webp":
         (tmp_path / "b.webp").write_bytes(b"before")
@@ -67,7 +66,7 @@ def test_a_picture_that_goes_wrong_leaves_nothing_new_and_the_others_alone(tmp_p
     assert {name for name in found if name[0] not in "ac"} <= {"b.webp"}
 
 
-def test_a_folder_that_cannot_be_made_is_the_picture_s_own_error(tmp_path: Path, settings: Settings) -> None:
+def test_a_folder_that_cannot_be_created_fails_only_its_picture(tmp_path: Path, settings: Settings) -> None:
     (tmp_path / "file").write_bytes(b"")
     bad = files_of(tmp_path / "file" / "below", "a")
     errors = write_together([bad, files_of(tmp_path / "good", "a")])
@@ -78,7 +77,7 @@ def test_a_folder_that_cannot_be_made_is_the_picture_s_own_error(tmp_path: Path,
 
 
 @pytest.mark.parametrize("threaded", [True, False])
-def test_a_writer_says_what_became_of_each_picture(tmp_path: Path, settings: Settings, threaded: bool) -> None:
+def test_each_picture_has_its_own_result(tmp_path: Path, settings: Settings, threaded: bool) -> None:
     (tmp_path / "b.jpg" / "inside").mkdir(parents=True)
     with Writer(settings, threaded=threaded) as writer:
         futures = {
@@ -93,23 +92,7 @@ def test_a_writer_says_what_became_of_each_picture(tmp_path: Path, settings: Set
     assert not [thread for thread in threading.enumerate() if thread.name == "writer"]
 
 
-@pytest.mark.parametrize("threaded", [True, False])
-def test_files_are_written_as_soon_as_they_are_made(tmp_path: Path, settings: Settings, threaded: bool) -> None:
-    made: Future[str] = Future()
-    broken: Future[str] = Future()
-    with Writer(settings, threaded=threaded) as writer:
-        written = writer.after(made, lambda stem: files_of(tmp_path, stem), lambda stem: f"{stem} stands")
-        failed = writer.after(broken, lambda stem: files_of(tmp_path, stem), lambda stem: f"{stem} stands")
-        assert not written.done()
-        made.set_result("a")
-        broken.set_exception(ImageError("no files"))
-        assert written.result(60) == "a stands"
-        with pytest.raises(ImageError, match="no files"):
-            failed.result(60)
-    assert sorted(contents(tmp_path)) == ["a.jpg", "a.json", "a.webp"]
-
-
-def test_those_that_wait_are_written_together(
+def test_waiting_pictures_are_written_together(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun, go_on, groups = threading.Event(), threading.Event(), []
@@ -131,7 +114,7 @@ def test_those_that_wait_are_written_together(
     assert groups == [1, 3]
 
 
-def test_after_an_error_what_waits_is_given_up(
+def test_after_an_error_waiting_pictures_are_cancelled(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun = threading.Event()
@@ -160,7 +143,7 @@ def test_after_an_error_what_waits_is_given_up(
     assert sorted(contents(tmp_path)) == ["a.jpg", "a.json", "a.webp"]
 
 
-def test_a_share_that_is_away_is_told_as_such(
+def test_an_unreachable_share_is_its_own_error(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object, **__: object) -> Iterator[bytes]:
@@ -174,10 +157,10 @@ def test_a_share_that_is_away_is_told_as_such(
     assert contents(tmp_path) == {}
 
 
-def test_a_share_that_stays_away_is_waited_for_once(
+def test_an_unreachable_share_is_waited_for_only_once(
     tmp_path: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Pictures written together, and those behind them, must not each wait as long again before the step can end."""
+    """Later pictures must not each wait for the timeout again before the step can end."""
     waits: list[writing.PictureFiles] = []
     begun, go_on = threading.Event(), threading.Event()
 

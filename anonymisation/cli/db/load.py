@@ -25,7 +25,7 @@ from anonymisation.files.access import require_folder, with_access
 from anonymisation.files.plain import read_plain
 from anonymisation.metadata.record import Record, record_from_json
 from anonymisation.workspace.listing import Problem, join, listings
-from anonymisation.workspace.paths import is_picture_name
+from anonymisation.workspace.paths import Sidecar, is_picture_name
 
 _LISTED: Final = 100  # failures of a kind that are printed; the log file has all
 
@@ -198,7 +198,7 @@ def _record_files(base: Path, problems: list[str]) -> Iterator[_RecordFile]:
         pictures = {PurePosixPath(item.name).stem: item.name for item in reversed(listing.pictures)}
         for name in sorted(listing.other_names):
             path = PurePosixPath(name)
-            if path.suffix.lower() == ".json" and not name.startswith("."):
+            if path.suffix.lower() == Sidecar.RECORD and not name.startswith("."):
                 picture = pictures.get(path.stem)
                 yield _RecordFile(join(folder, name), None if picture is None else join(folder, picture))
 
