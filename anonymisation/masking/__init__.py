@@ -1,1 +1,1 @@
-"""Finding what must be hidden, and hiding it: models, detections, mask geometry and rendering."""
+"""Detect persons and vehicles, and hide them: models, detections, mask geometry and rendering."""

@@ -1,7 +1,7 @@
-"""A smooth field that takes the place of hidden pixels, made from the pixels that are shown and from no others.
+"""A smooth field that replaces hidden pixels, computed from the visible pixels only.
 
-The averages of what is shown in the cells of a coarse grid are carried into the cells that are hidden, from coarser and
-coarser grids ("pull-push": Gortler et al. 1996, "The Lumigraph", section 3.6.2), and interpolated.
+Visible pixels are averaged in the cells of a coarse grid. Hidden cells are filled from coarser and coarser grids
+("pull-push": Gortler et al. 1996, "The Lumigraph", section 3.6.2), and the grid is interpolated.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from anonymisation.masking.geometry import PixelBox
 from anonymisation.masking.marked import copy_marked
 
 NEUTRAL: Final = 100
-"""The gray level where nothing at all is shown: that of the original program's normalised blur."""
+"""The gray level of a picture without visible pixels, as in the original program's normalised blur."""
 
-_SAMPLES: Final = 4  # of a cell along each axis: more would not change its average by much
-_CELLS: Final = 80  # about so many cells along the longer side: a third of a percent of the picture, and soft
+_SAMPLES: Final = 4  # samples of a cell along each axis: more would not change its average by much
+_CELLS: Final = 80  # approximate number of cells along the longer side: few enough for a smooth field
 
 _Grid = NDArray[np.float32]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Backdrop:
-    """The field: `levels` uint8 (rows, columns) gray or (rows, columns, 3) RGB, in cells of `cell` × `cell` pixels from
-    the upper left."""
+    """The field: `levels` uint8 (rows, columns) gray or (rows, columns, 3) RGB, for cells of `cell` × `cell` pixels
+    from the upper left corner."""
 
     levels: NDArray[np.uint8]
     cell: int
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8], hidden: NDArray[np.bool_]) -> Self:
-        """Make it, in colour, for a picture (H, W, 3) uint8 RGB of which nothing may be used where `hidden` (H, W) is
-        set."""
+        """The field in colour, computed from the pixels (H, W, 3) uint8 RGB of a picture that `hidden` (H, W) does not
+        mark."""
         step = max(1, max(hidden.shape) // (_CELLS * _SAMPLES))
         shown = ~hidden[::step, ::step]
         samples = cv2.copyTo(pixels[::step, ::step].copy(), shown.view(np.uint8))
@@ -45,7 +45,7 @@ class Backdrop:
         return cls(np.rint(filled).clip(0, 255).astype(np.uint8), step * _SAMPLES)
 
     def gray(self) -> Self:
-        """The same in gray, as ITU-R BT.601 weighs the colours."""
+        """The field in gray, with the colour weights of ITU-R BT.601."""
         return type(self)(np.asarray(cv2.cvtColor(self.levels, cv2.COLOR_RGB2GRAY), np.uint8), self.cell)
 
     def under(self, box: PixelBox) -> NDArray[np.uint8]:
@@ -58,24 +58,24 @@ class Backdrop:
         return field[top : top + box.height, left : left + box.width]
 
     def cover(self, part: NDArray[np.uint8], hidden: NDArray[np.bool_], box: PixelBox) -> None:
-        """Put the field in place of the hidden pixels of a part of the picture.
+        """Replace the hidden pixels of a part of the picture by the field.
 
         Args:
             part: (h, w) uint8 gray levels, or (h, w, 3) RGB for a field in colour; written to.
-            hidden: (h, w).
-            box: where the part lies in the picture.
+            hidden: (h, w), the pixels to replace.
+            box: the position of the part in the picture.
         """
         copy_marked(self.under(box), hidden, part)
 
     def _cells(self, low: int, high: int, axis: int) -> tuple[slice, int]:
-        """The cells under the pixels low to high - 1 and their neighbours; where the first pixel lies in them."""
+        """The cells of the pixels low to high - 1 and their neighbours, and the offset of the first pixel in them."""
         first = max(0, low // self.cell - 1)
         last = min(self.levels.shape[axis], -(-high // self.cell) + 1)
         return slice(first, last), low - first * self.cell
 
 
 def _reduced(values: _Grid) -> _Grid:
-    """Averages over the cells of _SAMPLES × _SAMPLES values of (h, w) or (h, w, 3); beyond the edges all is 0."""
+    """Averages of (h, w) or (h, w, 3) over cells of _SAMPLES × _SAMPLES values; beyond the edges, values are 0."""
     height, width = values.shape[:2]
     rows, columns = -(-height // _SAMPLES), -(-width // _SAMPLES)
     whole = np.zeros((rows * _SAMPLES, columns * _SAMPLES, *values.shape[2:]), np.float32)
@@ -84,10 +84,10 @@ def _reduced(values: _Grid) -> _Grid:
 
 
 def _filled(sums: _Grid, shares: _Grid) -> _Grid:
-    """The average in each cell: of what is shown there, as far as anything is, else of what coarser cells show.
+    """The average of the visible pixels of each cell, blended with coarser cells the more of the cell is hidden.
 
-    `sums` (rows, columns, 3) are averages of levels of which those hidden count as 0, `shares` (rows, columns) how much
-    of each cell is shown, 0 to 1.
+    `sums` (rows, columns, 3) are averages of levels, where hidden pixels count as 0; `shares` (rows, columns) is the
+    visible fraction of each cell, 0 to 1.
     """
     rows, columns = shares.shape
     means = sums / np.maximum(shares, np.float32(1e-6))[..., None]

@@ -1,4 +1,4 @@
-"""What a model found in one picture, as one frozen value that refuses nonsense when made."""
+"""The detections in one picture, as a frozen value that is validated on creation."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ class _Turn:
     mirror_x: bool = False
 
 
-# The inverse of each EXIF orientation (Exif 2.32, tag 0x0112), which says how the stored picture becomes upright:
-# 6 turns it 90° clockwise, so that the way back is 90° counterclockwise, that is swap, then mirror along y.
+# The inverse of each EXIF orientation (Exif 2.32, tag 0x0112), which says how to turn the stored picture upright: 6 is
+# 90° clockwise, so the inverse is 90° counterclockwise, that is swap, then mirror along y.
 _TO_STORED: Final[Mapping[int, _Turn]] = {
     1: _Turn(),
     2: _Turn(mirror_x=True),
@@ -45,15 +45,15 @@ class Detections:
     """N detected instances; the arrays are read-only.
 
     Attributes:
-        boxes: (N, 4) float32, ymin, xmin, ymax, xmax as shares of the picture's height and width, 0 to 1.
+        boxes: (N, 4) float32, ymin, xmin, ymax, xmax as fractions of the picture's height and width, 0 to 1.
         scores: (N,) float32, 0 to 1.
         classes: (N,) int32, COCO ids of the six kept classes.
         masks: (N, h, w) float32, 0 to 1, relative to the box; the corner samples lie on the box's corner pixels.
-        objects: (N,) int32, not negative. Instances of one object (seen in several tiles) share a number and a class.
-            The numbers serve counting; every instance is hidden, whatever its number.
+        objects: (N,) int32, not negative. Instances of one object (detected in several tiles) share a number and a
+            class. The numbers are for counting only; every instance is hidden, whatever its number.
 
     Raises:
-        ValueError: on making, for a wrong dtype, shape or range.
+        ValueError: on creation, for a wrong dtype, shape or range.
     """
 
     boxes: NDArray[np.float32]
@@ -86,7 +86,7 @@ class Detections:
     def _check_ranges(self) -> None:
         for name in ("boxes", "scores", "masks"):
             array = getattr(self, name)
-            # NaN fails the comparison as well.
+            # NaN fails this comparison too.
             if array.size and not (array.min() >= 0 and array.max() <= 1):
                 raise ValueError(f"{name}: expected values from 0 to 1, got {array.min()} to {array.max()}")
         if np.any(self.boxes[:, :2] > self.boxes[:, 2:]):
@@ -111,9 +111,9 @@ class Detections:
         masks: ArrayLike | None = None,
         objects: ArrayLike | None = None,
     ) -> Detections:
-        """Make detections from anything array-like, with the dtypes set.
+        """Create detections from array-likes, converted to the right dtypes.
 
-        Without `masks` the whole of every box is marked; without `objects` every instance is an object of its own.
+        Without `masks`, every box is completely marked; without `objects`, every instance is a separate object.
         """
         ids = np.asarray(classes, np.int32).reshape(-1)
         return cls(
@@ -126,7 +126,7 @@ class Detections:
 
     @classmethod
     def empty(cls) -> Detections:
-        """No detection at all."""
+        """No detections."""
         return cls.of([], [], [])
 
     @classmethod

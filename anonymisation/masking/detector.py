@@ -11,7 +11,7 @@ from anonymisation.masking.detections import Detections
 
 
 class Detector(Protocol):
-    """Finds everything to hide in one picture of any size."""
+    """Detects everything to hide in one picture of any size."""
 
     @property
     def identity(self) -> str:
@@ -21,12 +21,12 @@ class Detector(Protocol):
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
         """Detections in an upright picture, (H, W, 3) uint8 RGB; the same picture gives the same detections.
 
-        The pixels stay as they are until it returns, and not longer.
+        The caller may change the pixels as soon as the method returns, but not before.
 
         Raises:
-            ModelFailedError: the model fails on this picture, or gives numbers that cannot be true.
+            ModelFailedError: the model fails on this picture, or its output is implausible.
             ImageError: the picture cannot be processed for another reason, such as too little memory.
-            ModelUnavailableError: the model gives something else than detections.
+            ModelUnavailableError: the model's outputs are not detections.
         """
         ...
 
@@ -36,12 +36,13 @@ class BatchModel(Protocol):
 
     @property
     def max_batch(self) -> int:
-        """How many pictures one call of `predict` may carry, at least 1."""
+        """The most pictures that one call of `predict` accepts, at least 1."""
         ...
 
     @property
     def max_detections(self) -> int | None:
-        """How many detections one picture can have (None: not known); what has as many may hold more."""
+        """The most detections that the model returns for one picture (None: unknown); at this number, it may have
+        missed some."""
         ...
 
     def predict(self, batch: NDArray[np.uint8]) -> list[Detections]:

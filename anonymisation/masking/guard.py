@@ -1,4 +1,4 @@
-"""A model that fails on its first pictures fails on all: a guard stops the work early."""
+"""Stop early if a model fails on its first pictures, since it will fail on all of them."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector
 
 FIRST_PICTURES: Final = 3
-"""A single picture can be at fault, and even two of a kind; a third says that the model is."""
+"""One picture can be at fault, or two similar ones; after a third failure, the model is."""
 
 
 class GuardedDetector:
     """A detector that rejects its model when the model fails on FIRST_PICTURES pictures in a row.
 
-    After the first picture with a find, a failure counts only for its picture. A picture without a find only resets the
-    count: a model whose finds are all nonsense succeeds there, too. Errors that are not the model's fault, such as too
-    little memory, do not count. Thread-safe.
+    After the first picture with detections, a failure affects only its picture. A picture without detections only
+    resets the count: a model with implausible detections succeeds there, too. Errors that are not the model's fault,
+    such as too little memory, do not count. Thread-safe.
     """
 
     def __init__(self, inner: Detector) -> None:
@@ -41,7 +41,7 @@ class GuardedDetector:
 
         Raises:
             ImageError: the model cannot process this picture.
-            ModelUnavailableError: the model is given up, now or before, or gives something else than detections.
+            ModelUnavailableError: the model is rejected, now or before, or its outputs are not detections.
         """
         if self._given_up is not None:
             raise ModelUnavailableError(self._given_up)

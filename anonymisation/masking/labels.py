@@ -1,4 +1,4 @@
-"""The kinds of object that are hidden: their COCO ids, labels and colours."""
+"""The classes of object that are hidden: their COCO ids, labels and colours."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ RGB = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class ObjectClass:
-    """One kind of object: its id in COCO (1-based, as the TensorFlow detection zoo numbers them), label and fill."""
+    """A class of object: its COCO id (1-based, as in the TensorFlow detection zoo), label and fill colour."""
 
     coco_id: int
     label: str

@@ -1,7 +1,7 @@
-"""Writing to the marked pixels of part of a picture, in place, with OpenCV.
+"""Write to the marked pixels of a part of a picture, in place, with OpenCV.
 
-OpenCV writes into a view where it can. Should it ever work on a copy instead, nothing may stay as it was: the result is
-put there all the same.
+OpenCV writes into a view where it can. If it ever returns a copy instead, the copy is written to the view, so that no
+pixel stays visible.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which detections of overlapping crops are one object. For counting only: nothing here removes an instance."""
+"""Decide which detections of overlapping crops show the same object. For counting only: no instance is removed."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-# Two boxes of one object, seen twice: the usual threshold for "found" (PASCAL VOC; the loosest of COCO's).
+# Two boxes of one object, detected twice: the usual threshold for a match (PASCAL VOC; the loosest of COCO's).
 SAME_IOU: Final = 0.5
-# A crop's edge may cut an object so that only part of it is found there. Such a piece lies almost wholly inside the
-# object's other box; not 1, since the two boxes are estimates.
+# A crop's edge may cut an object, so that only a part of it is detected there. That part lies almost completely inside
+# the object's other box; not 1, since both boxes are estimates.
 PIECE_INSIDE: Final = 0.8
-# A box that ends this close to a crop's edge (as a share of the crop's side) is taken as cut by it.
+# A box that ends this close to a crop's edge (as a fraction of the crop's side) counts as cut by it.
 _CUT_MARGIN: Final = 0.02
 
 Boxes = NDArray[np.float64]
@@ -23,15 +23,16 @@ def same_objects(
 ) -> NDArray[np.int32]:
     """Number the objects that N detections show, from 0 in the order of their first detection.
 
-    Two detections are one object when they are of one class, from different crops (within a crop the model has already
-    separated objects), and agree in the area that both crops see: there their boxes overlap by an IoU of SAME_IOU, or
-    one of them, cut by its crop's edge, lies inside the other by PIECE_INSIDE. Looking only where both crops see makes
-    the two ends of a long lorry, found in neighbouring tiles, one object. Agreement is passed on (A with B, B with C).
+    Two detections are the same object if they have the same class, come from different crops (within a crop the model
+    has already separated objects), and agree in the overlap of the crops: there the IoU of their boxes is at least
+    SAME_IOU, or one of them, cut by its crop's edge, has a fraction PIECE_INSIDE of its area inside the other. Because
+    only the overlap is compared, the two ends of a long lorry in neighbouring tiles are one object. Agreement is
+    transitive.
 
     Args:
-        boxes: (N, 4) ymin, xmin, ymax, xmax as shares of the picture.
+        boxes: (N, 4) ymin, xmin, ymax, xmax as fractions of the picture.
         classes: (N,) COCO ids.
-        crops: (N, 4) the crop that each detection was found in, in the same coordinates.
+        crops: (N, 4) the crop of each detection, in the same coordinates.
         sources: (N,) the number of that crop.
     """
     count = len(boxes)
@@ -58,7 +59,7 @@ def same_objects(
 def _agree(
     box: Boxes, crop: Boxes, is_cut: bool, boxes: Boxes, crops: Boxes, cut: NDArray[np.bool_]
 ) -> NDArray[np.bool_]:
-    """Whether one detection agrees with each of several in the area that both crops see."""
+    """Whether one detection agrees with each of several in the overlap of their crops."""
     shared = _intersection(crop, crops)
     mine, theirs = _intersection(box, shared), _intersection(boxes, shared)
     common = _area(_intersection(mine, theirs))

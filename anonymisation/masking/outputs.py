@@ -1,4 +1,4 @@
-"""From the raw outputs of an Object Detection API model to detections; nonsense is refused, not dropped."""
+"""Convert the raw outputs of an Object Detection API model to detections; implausible outputs raise an error."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ OPTIONAL_OUTPUT: Final = "detection_masks"
 _AXES: Final = {"num_detections": 1, "detection_boxes": 3, "detection_classes": 2, "detection_scores": 2} | {
     OPTIONAL_OUTPUT: 4
 }
-_KINDS: Final = {"num_detections": "fiu", "detection_classes": "fiu"}  # of numpy's dtypes; of all else "f"
+_KINDS: Final = {"num_detections": "fiu", "detection_classes": "fiu"}  # kinds of numpy dtype; "f" for other outputs
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -27,19 +27,19 @@ Arrays = Mapping[str, NDArray[Any]]
 def read_outputs(outputs: Arrays, batch: int, score_threshold: float, plausibility: Plausibility) -> list[Detections]:
     """Detections of the six kept classes with a score of at least `score_threshold`, per picture of a batch.
 
-    A box that reaches beyond the picture is clipped.
+    Boxes that extend beyond the picture are clipped.
 
     Args:
         outputs: `num_detections` (B,), `detection_boxes` (B, N, 4), `detection_classes` (B, N), 1-based COCO ids,
             `detection_scores` (B, N) and optionally `detection_masks` (B, N, h, w); the first `num_detections` rows of
-            each picture count. Without masks the whole of every box is marked.
+            each picture count. Without masks, every box is completely marked.
         batch: B.
-        score_threshold: 0 to 1. A score of 0 is that of a row that fills the table up, and says nothing.
-        plausibility: what is believed of that; names the model.
+        score_threshold: 0 to 1. Rows with a score of 0 are padding and always ignored.
+        plausibility: checks the outputs, and holds the model's name for messages.
 
     Raises:
-        ModelUnavailableError: shapes or dtypes of another kind of model.
-        ImplausibleOutputError: numbers that cannot be true; dropping them could leave an object readable.
+        ModelUnavailableError: the shapes or dtypes are those of another kind of model.
+        ImplausibleOutputError: the numbers are implausible; dropping them could leave an object readable.
     """
     _check_shapes(outputs, batch, plausibility.model)
     return [
@@ -81,13 +81,13 @@ def _read_picture(picture: Arrays, score_threshold: float, plausibility: Plausib
 
 
 def _inside(boxes: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Whether any of a box lies on the picture: of a box clipped to the edge, or rounded, nothing may be left."""
+    """Whether any part of a box lies on the picture; after clipping or rounding by the model, none may."""
     low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
     return np.asarray(np.all((low < 1) & (high > 0), axis=1), np.bool_)
 
 
 def _clipped(boxes: NDArray[np.float64], masks: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float32]]:
-    """Boxes within the picture. A mask whose box was another one no longer fits: the whole box is marked instead."""
+    """Boxes clipped to the picture. The mask of a changed box no longer fits, so the whole box is marked instead."""
     ordered = np.concatenate([np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])], axis=1)
     clipped = np.clip(ordered, 0, 1)
     changed = np.any(np.abs(clipped - boxes) > ROUNDING, axis=1)

@@ -1,12 +1,11 @@
-"""Checks that a model's outputs are plausible. Other outputs fail the picture, since their meaning is unknown.
+"""Check that a model's outputs are plausible. Other outputs fail the picture, since their meaning is unknown.
 
-- Of the rows that the model counts, every number is finite, and scores are 0 to 1.
-- Rows that are acted on (with a score from the threshold on) can be true, whatever their class: the label map knows the
-  class, and the box lies on the picture and is larger than a pixel. Rows below are not looked at that closely: some
-  exports count their padding.
+- In the first `num_detections` rows, every number is finite, and scores are 0 to 1.
+- In rows with a score of at least the threshold, the class is in the label map, and the box overlaps the picture and is
+  larger than a pixel. Rows below the threshold are exempt: some exports count their padding.
 - Masks that are used are 0 to 1.
 
-A box may reach beyond the picture. One that reaches further than the picture is long is in pixels, or in another unit.
+A box may extend beyond the picture. If it extends by more than the picture's side, it is in pixels or another unit.
 """
 
 from __future__ import annotations
@@ -20,39 +19,39 @@ from numpy.typing import NDArray
 from anonymisation.core.errors import ImplausibleOutputError
 
 ROUNDING: Final = 1e-3
-"""Sigmoids end within 0 and 1, and classes are whole numbers, give or take this; logits and percentages are not."""
+"""Tolerance for sigmoids (0 to 1) and for classes (whole numbers); logits and percentages exceed it."""
 LABEL_MAP: Final = (1, 90)
-"""The first and the last id of the TensorFlow detection zoo's label map (mscoco_label_map.pbtxt)."""
+"""The first and last id in the label map of the TensorFlow detection zoo (mscoco_label_map.pbtxt)."""
 BEYOND: Final = 1.0
-"""So far beyond the picture a box may reach, in sides of the picture."""
+"""How far a box may extend beyond the picture, in multiples of the picture's side."""
 
 Values = NDArray[np.float64]
 
 
 @dataclass(frozen=True, slots=True)
 class Plausibility:
-    """Judges the outputs for one picture. `model` names the model in messages; `height` and `width` are the pixels of
-    what it was shown."""
+    """Checks the outputs for one picture. `model` names the model in messages; `height` and `width` are the size of its
+    input in pixels."""
 
     model: str
     height: int
     width: int
 
     def count(self, given: float, rows: int) -> int:
-        """The number of rows that count.
+        """The number of detections, from the output `given` of a model with `rows` rows.
 
         Raises:
-            ImplausibleOutputError: it is no whole number from 0 to `rows`.
+            ImplausibleOutputError: it is not a whole number from 0 to `rows`.
         """
         if not (_whole(np.float64(given)) and 0 <= round(given) <= rows):  # NaN and infinity are not whole either
             self._refuse("num_detections", _number(given), f"a whole number from 0 to {rows}")
         return round(given)
 
     def require_numbers(self, boxes: Values, scores: Values, classes: Values) -> None:
-        """Look at every row that counts.
+        """Check the numbers of every detection.
 
         Args:
-            boxes: (N, 4) ymin, xmin, ymax, xmax as shares of the picture.
+            boxes: (N, 4) ymin, xmin, ymax, xmax as fractions of the picture.
             scores: (N,).
             classes: (N,).
 
@@ -64,25 +63,25 @@ class Plausibility:
         self._rows("detection_classes", classes, ~np.isfinite(classes), "finite numbers")
 
     def require_objects(self, boxes: Values, classes: Values, acted_on: NDArray[np.bool_]) -> None:
-        """Look at the rows that are acted on, out of those that count; all numbers are finite.
+        """Check the classes and boxes of the detections that `acted_on` (N,) marks; all numbers must be finite.
 
         Raises:
-            ImplausibleOutputError: no object has such a class or such a box.
+            ImplausibleOutputError: no object can have such a class or box.
         """
         first, last = LABEL_MAP
         unknown = ~_whole(classes) | (np.rint(classes) < first) | (np.rint(classes) > last)
         form = f"a whole number from {first} to {last}, as in the label map of COCO"
         self._rows("detection_classes", classes, acted_on & unknown, form)
         for wrong, form in (
-            (_far_off(boxes), "ymin, xmin, ymax, xmax as shares of the picture, from -1 to 2"),
+            (_far_off(boxes), "ymin, xmin, ymax, xmax as fractions of the picture, from -1 to 2"),
             (_swapped(boxes), "ymin, xmin, ymax, xmax with ymin <= ymax and xmin <= xmax"),
-            (_outside(boxes), "a box of which a part lies on the picture, 0 to 1"),
-            (self._tiny(boxes), f"a box of a pixel or more, of the {self.width} x {self.height} that it was shown"),
+            (_outside(boxes), "a box that overlaps the picture, 0 to 1"),
+            (self._tiny(boxes), f"a box of at least one pixel in an input of {self.width} x {self.height}"),
         ):
             self._rows("detection_boxes", boxes, acted_on & wrong, form)
 
     def require_masks(self, masks: NDArray[np.floating], rows: NDArray[np.intp]) -> None:
-        """Look at the masks (n, h, w) of the rows that are hidden; h and w are at least 1.
+        """Check the masks (n, h, w) of the hidden `rows` (n,); h and w are at least 1.
 
         Raises:
             ImplausibleOutputError: a value is not 0 to 1.
@@ -93,7 +92,7 @@ class Plausibility:
             self._refuse("detection_masks", values, "0 to 1", int(rows[row]))
 
     def _tiny(self, boxes: Values) -> NDArray[np.bool_]:
-        """Less than a pixel both ways: all zeros, or shares of shares. A sliver that the border left over is longer."""
+        """Less than a pixel both ways: zeros, or divided twice by the size. A box clipped to a sliver is longer."""
         pixels = (boxes[:, 2:] - boxes[:, :2]) * [self.height, self.width]
         return np.asarray(np.all(pixels < 1 - ROUNDING, axis=1), np.bool_)
 
@@ -113,13 +112,13 @@ def _number(value: float) -> str:
 
 
 def _whole(values: Values | np.float64) -> NDArray[np.bool_]:
-    """Whether a number is one, up to rounding."""
-    with np.errstate(invalid="ignore"):  # infinity less infinity
+    """Whether each number is whole, up to rounding."""
+    with np.errstate(invalid="ignore"):  # infinity minus infinity
         return np.asarray(np.abs(values - np.rint(values)) <= ROUNDING, np.bool_)
 
 
 def _no_shares(low: Values, high: Values) -> NDArray[np.bool_]:
-    """Whether what reaches from `low` to `high` leaves 0 to 1; NaN does."""
+    """Whether the range from `low` to `high` is not within 0 to 1, up to rounding; true for NaN."""
     return np.asarray(~((low >= -ROUNDING) & (high <= 1 + ROUNDING)), np.bool_)
 
 
@@ -133,7 +132,7 @@ def _swapped(boxes: Values) -> NDArray[np.bool_]:
 
 
 def _outside(boxes: Values) -> NDArray[np.bool_]:
-    """Wholly beyond an edge, and not merely a sliver on it, as is left of a box that was clipped."""
+    """Whether a box lies completely beyond an edge, and is not a sliver on it, as after clipping."""
     low, high = np.minimum(boxes[:, :2], boxes[:, 2:]), np.maximum(boxes[:, :2], boxes[:, 2:])
     before = (high <= 0) & (low < -ROUNDING)
     behind = (low >= 1) & (high > 1 + ROUNDING)

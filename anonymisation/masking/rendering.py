@@ -1,8 +1,8 @@
-"""Hides detections by a soft tone or a fill inside the union of all masks; all other pixels stay as they are.
+"""Hide detections by a soft tone or a fill inside the union of all masks; all other pixels stay unchanged.
 
-A blur alone hides nothing: a blur can be undone, or applied to every candidate and compared. So each region is first
-replaced by a tone that reveals almost nothing, or by a field that reveals nothing (see `tones`). The blur is applied to
-the replaced picture. It only softens the region's edges, as wide as the blur.
+A blur alone hides nothing: it can be undone, or applied to every candidate and compared. So each region is first
+replaced by a tone that reveals almost nothing, or by a field that reveals nothing (see `tones`). The blur then runs on
+the replaced picture and only softens the region's edges.
 """
 
 from __future__ import annotations
@@ -24,17 +24,17 @@ from anonymisation.masking.marked import copy_marked, fill_marked
 from anonymisation.masking.shared_blocks import APART, SharedBlocks
 from anonymisation.masking.tones import Tones, regions
 
-_BLOCK_PIXELS: Final = 1024  # side of the squares worked on at once: bounds memory, and keeps the halo a small share
-_BOX_WORK: Final = 1 << 14  # pixels that could be hidden in the time that a further box takes
+_BLOCK_PIXELS: Final = 1024  # side of the squares processed at once: bounds memory, and keeps the halo relatively small
+_BOX_WORK: Final = 1 << 14  # the overhead of one box, as the number of pixels that could be hidden in that time
 
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
     """What hidden pixels look like.
 
-    `blur` set: the region's tone, with edges softened by a box blur whose side is so many thousandths of the picture's
-    width. `gray` takes the colour from tone and edges, and `normalised` also the tone's own level: the gray of the
-    surroundings takes its place (needs `gray`). Otherwise `colour` as one fill, otherwise one per class.
+    With `blur`: the region's tone, with edges softened by a box blur whose side is `blur` thousandths of the picture's
+    width. `gray` makes tone and edges gray; `normalised` (needs `gray`) also replaces the tone by the gray level of the
+    surroundings. Without `blur`: the fill `colour`; if that is None too, one colour per class.
     """
 
     blur: float | None
@@ -52,22 +52,22 @@ class Appearance:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Appearance:
-        """The appearance that the settings ask for; `normalized_gray_blur` without `gray_blur` has no effect."""
+        """The appearance for these settings; `normalized_gray_blur` without `gray_blur` has no effect."""
         normalised = settings.gray_blur and settings.normalized_gray_blur
         return cls(settings.blur, settings.mask_color, settings.gray_blur, normalised)
 
     def fill_of(self, coco_id: int) -> RGB:
-        """The fill of an object of that class, where there is no blur."""
+        """The fill colour of a class, for an appearance without blur."""
         return self.colour if self.colour is not None else colour_of(coco_id)
 
     def blur_side(self, width: int) -> int | None:
-        """Side of the blur's box on a picture of that width, in pixels (1: no blur, the tone alone); None for fills."""
+        """Side of the box blur in pixels, for a picture of this width (1: no blur, the tone only); None for fills."""
         return None if self.blur is None else max(1, int(self.blur / 1000 * width))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Redaction:
-    """A picture with its detections hidden: `pixels` (H, W, 3) uint8, `mask` (H, W) bool where they are hidden."""
+    """A picture with its detections hidden: `pixels` (H, W, 3) uint8, `mask` (H, W) bool marks the hidden pixels."""
 
     pixels: NDArray[np.uint8]
     mask: NDArray[np.bool_]
@@ -88,20 +88,20 @@ def redact(
 ) -> Redaction:
     """Hide `detections` in a picture.
 
-    With a blur, the hidden pixels are a function of the pixels outside of the mask and of one tone per region, where
-    the appearance has tones. Where fills of different classes overlap, the class with the lower COCO id is on top.
+    With a blur, the hidden pixels depend only on the pixels outside the mask and, if the appearance has tones, on one
+    tone per region. Where fills of different classes overlap, the class with the lower COCO id is on top.
 
     Args:
-        pixels: (H, W, 3) uint8 RGB, oriented as the detections are; not changed unless `in_place`.
+        pixels: (H, W, 3) uint8 RGB, in the orientation of the detections; not changed unless `in_place`.
         detections: what to hide.
-        appearance: how.
+        appearance: how the hidden pixels look.
         dilation: margin around every mask, in pixels.
         in_place: hide them in `pixels` itself, which must be writable, instead of in a copy.
         coded_unit: rows and columns of pixels that are coded together in the picture's file (`Frame.coded_unit`).
-            Visible pixels that share a block with hidden ones change as well (see `shared_blocks`).
+            Visible pixels that share a block with hidden ones change too (see `shared_blocks`).
 
     Raises:
-        ValueError: pixels of another shape or dtype.
+        ValueError: `pixels` has another shape or dtype.
     """
     if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3:
         raise ValueError(f"pixels: expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
@@ -130,7 +130,7 @@ def redact(
 
 
 def _fill(redacted: NDArray[np.uint8], detections: Detections, appearance: Appearance, dilation: int) -> None:
-    """Put each instance's colour where its mask is, by class from the highest id, each in the order of detection."""
+    """Fill each mask with its colour, from the highest class id to the lowest; within a class in the given order."""
     height, width = redacted.shape[:2]
     for index in sorted(range(len(detections)), key=lambda index: -KEPT_IDS.index(int(detections.classes[index]))):
         colour = appearance.fill_of(int(detections.classes[index]))
@@ -147,19 +147,18 @@ def _soften(
     side: int,
     gray: bool,
 ) -> None:
-    """Hide what is marked in a box, as if the whole picture had been covered with `content` where `mask` is set, and
-    blurred.
+    """Hide the masked pixels in a box, as if the whole picture had been covered with `content` and blurred.
 
-    No hidden pixel is looked at, and so it does not matter which of several boxes that overlap comes first.
+    No hidden pixel is read, so the order of overlapping boxes does not matter.
 
     Args:
         pixels: (H, W, 3) uint8 RGB; written to.
-        mask: (H, W), all that is hidden.
-        unusable: (H, W), all that is covered before the blur: the mask and more.
-        box: where to hide it now.
-        content: what takes the place of hidden pixels.
-        side: of the blur's box, in pixels.
-        gray: take the colour away.
+        mask: (H, W), all hidden pixels.
+        unusable: (H, W), all pixels that are covered before the blur: the mask and more.
+        box: the part of the picture to process.
+        content: replaces the covered pixels.
+        side: side of the box blur, in pixels.
+        gray: remove the colour.
     """
     outer = box.grown(side // 2 + 1, *mask.shape)
     part = pixels[outer.window]
@@ -172,9 +171,9 @@ def _soften(
 
 
 def _boxes(detections: Detections, height: int, width: int, dilation: int) -> list[geometry.PixelBox]:
-    """The dilated boxes of the instances. Two become one when the work on their common hull is no more than on both.
+    """The dilated boxes of the instances. Two boxes are merged if their hull is no more work than the two boxes.
 
-    So crowds of overlapping instances cost no more than the place they take, and few far apart only their own.
+    So a crowd of overlapping instances costs no more than its area, and distant instances are not joined.
     """
     boxes = np.empty((len(detections), 4), np.int64)  # top, left, bottom, right; the first `count` of them
     count = 0
@@ -193,13 +192,13 @@ def _boxes(detections: Detections, height: int, width: int, dilation: int) -> li
 
 
 def _work(boxes: NDArray[np.int64]) -> NDArray[np.int64]:
-    """The work of hiding what is in boxes (..., 4), in pixels."""
+    """The work to hide the content of boxes (..., 4), as a number of pixels."""
     height, width = boxes[..., 2] - boxes[..., 0], boxes[..., 3] - boxes[..., 1]
     return np.asarray(height * width + _BOX_WORK, np.int64)
 
 
 def _blocks(boxes: list[geometry.PixelBox]) -> Iterator[geometry.PixelBox]:
-    """The boxes in parts of at most _BLOCK_PIXELS a side."""
+    """The boxes, split into parts with sides of at most _BLOCK_PIXELS."""
     for box in boxes:
         for top in range(box.top, box.bottom, _BLOCK_PIXELS):
             for left in range(box.left, box.right, _BLOCK_PIXELS):

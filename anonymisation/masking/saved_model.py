@@ -1,4 +1,4 @@
-"""Any SavedModel with the signature of TensorFlow's Object Detection API, as a batch model. Imports TensorFlow."""
+"""A batch model for any SavedModel with the signature of TensorFlow's Object Detection API. Imports TensorFlow."""
 
 from __future__ import annotations
 
@@ -22,19 +22,19 @@ from anonymisation.masking.tiling import MAX_BATCH
 from anonymisation.masking.views import InputForm
 
 SIGNATURE: Final = "serving_default"
-# Where a model may say at what size it sees, as in {"side": 416, "multiple": 32, "most_pixels": 4194304}.
+# An optional file with the model's input size, as in {"side": 416, "multiple": 32, "most_pixels": 4194304}.
 FORM_FILE: Final = "assets.extra/view.json"
-# A model may bring a segmentation network for a second look: its signature, and how it is used (`SecondLook`).
+# A model may include a segmentation network for a second look: its signature, and its parameters (`SecondLook`).
 SECOND_SIGNATURE: Final = "segmentation"
 SECOND_INPUT: Final = "input_tensor"
 SECOND_OUTPUT: Final = "log_odds"
 SECOND_LOOK_FILE: Final = "assets.extra/second_look.json"
-# Log odds beyond this are no log odds: those of the smallest 32-bit share are -87. Networks end some tens from 0.
+# Larger values are implausible: the log odds of the smallest 32-bit probability are -87, and networks give a few tens.
 MOST_ODDS: Final = 10_000
 
 _Form = TypeVar("_Form", InputForm, SecondLook)
 
-# What TensorFlow raises for damaged files, depending on which of them it is and where the damage lies.
+# The errors that TensorFlow raises for damaged files, depending on the file and the place of the damage.
 _LOADING_ERRORS: Final = (
     OSError, ValueError, LookupError, TypeError, AttributeError, RuntimeError, tf.errors.OpError,
 )  # fmt: skip
@@ -42,14 +42,15 @@ _LOADING_ERRORS: Final = (
 
 @dataclass(frozen=True, slots=True)
 class Devices:
-    """How TensorFlow uses the processors. All but `threads` is about GPUs, and changes nothing without one.
+    """How TensorFlow uses the processors. All options but `threads` are for GPUs and have no effect without one.
 
     Attributes:
-        threads: of one operation (None: as many as there are cores); only before TensorFlow runs for the first time.
-        memory_growth: take a GPU's memory as it is needed, so that two processes can share it; also only before that.
-        mixed_precision: let operations that bear it work with 16 bits (TensorFlow's graph rewrite). It stays off for a
-            model with a second look: a network that calculates with whole numbers would no longer be exact.
-        xla: compile the parts of the graph that XLA can (TensorFlow's automatic clustering).
+        threads: threads of one operation (None: one per core); has no effect once TensorFlow has run.
+        memory_growth: allocate a GPU's memory as needed, so that two processes can share it; has no effect once
+            TensorFlow has run.
+        mixed_precision: run suitable operations with 16 bits (TensorFlow's graph rewrite). It stays off for a model
+            with a second look: the integer arithmetic of its network would no longer be exact.
+        xla: compile the graph with XLA where possible (TensorFlow's automatic clustering).
     """
 
     threads: int | None = None
@@ -61,21 +62,21 @@ class Devices:
 class SavedModel:
     """A loaded network of the TF1 form (input `inputs`, any batch) or TF2 form (`input_tensor`, mostly one picture).
 
-    A model without `detection_masks` is taken, and the whole of every box it gives is hidden.
+    A model without `detection_masks` is accepted; its boxes are hidden completely.
     """
 
     def __init__(self, folder: Path, *, score_threshold: float, devices: Devices | None = None) -> None:
         """Load the SavedModel in `folder`; detections with a score below `score_threshold` are ignored.
 
-        `devices` holds for the whole process (None: as `Devices` has them).
+        `devices` applies to the whole process (None: the defaults of `Devices`).
 
         Raises:
-            ModelUnavailableError: there is no such model, it cannot be read, or its signature is another.
+            ModelUnavailableError: the model does not exist, cannot be read, or has another signature.
         """
         self.form = _read(folder / FORM_FILE, InputForm)
-        """The size at which the model sees; None where it does not say (it takes any, and scales inside)."""
+        """The model's input size; None if the model has no such file: it takes any size, and scales internally."""
         self.second_look = _read(folder / SECOND_LOOK_FILE, SecondLook)
-        """How `segment` is to be used; None where the model brings no segmentation network."""
+        """The parameters for `segment`; None if the model has no segmentation network."""
         devices = devices or Devices()
         if devices.mixed_precision and self.second_look is not None:
             message = "gpu_mixed_precision stays off for the model in %s: its second look is not exact in 16 bits"
@@ -84,7 +85,7 @@ class SavedModel:
         _prepare_devices(devices)
         self._folder = folder
         self._score_threshold = score_threshold
-        self._model = _load(folder)  # holds the variables that the signature uses
+        self._model = _load(folder)  # keeps the variables of the signature alive
         self._signature = _signature_of(self._model, folder)
         self._input = _input_of(self._signature, folder)
         self._max_batch = 1 if self._input.shape.rank and self._input.shape[0] == 1 else MAX_BATCH
@@ -109,14 +110,14 @@ class SavedModel:
 
     @property
     def max_batch(self) -> int:
-        """How many pictures one call of `predict` may carry."""
+        """The most pictures that one call of `predict` accepts."""
         return self._max_batch
 
     @property
     def max_detections(self) -> int | None:
-        """How many detections one picture can have; None where the model does not say.
+        """The most detections that the model returns for one picture; None if its signature does not say.
 
-        Of a model with more classes than are kept here, rows of other classes count as well: it is full before this.
+        Detections of classes that are not kept count too: such a model may be full with fewer kept detections.
         """
         rows = self._signature.structured_outputs["detection_scores"].shape
         return rows[1] if rows.rank == 2 else None
@@ -124,10 +125,10 @@ class SavedModel:
     def predict(self, batch: NDArray[np.uint8]) -> list[Detections]:
         """Detections per picture of a batch (B, H, W, 3) uint8 RGB, B from 1 to `max_batch`.
 
-        A batch that does not fit into the device's memory is halved.
+        A batch that does not fit into the device's memory is split in halves.
 
         Raises:
-            ModelFailedError: the model fails on these pictures, or gives numbers that cannot be true.
+            ModelFailedError: the model fails on these pictures, or its output is implausible.
             ImageError: there is too little memory for one picture.
             ModelUnavailableError: the outputs have other shapes or dtypes than the signature promises.
         """
@@ -146,13 +147,13 @@ class SavedModel:
         return read_outputs(outputs, len(batch), self._score_threshold, plausibility)
 
     def segment(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Log odds (rows, columns, groups) of what is there in a picture (H, W, 3) uint8 RGB, of the sides that
-        `second_look` gives; samples lie evenly from edge to edge.
+        """Log odds (rows, columns, groups) of each group of classes in a picture (H, W, 3) uint8 RGB, scaled to
+        `second_look.shown`; the samples are evenly spaced from edge to edge.
 
         Raises:
-            ModelFailedError: the model fails on this picture, or gives numbers that cannot be true.
-            ImageError: there is too little memory for it.
-            ModelUnavailableError: it gives something else.
+            ModelFailedError: the model fails on this picture, or its output is implausible.
+            ImageError: there is too little memory for the picture.
+            ModelUnavailableError: the output has another shape.
         """
         try:
             outputs = self._run(
@@ -164,13 +165,13 @@ class SavedModel:
         if odds.ndim != 4 or len(odds) != 1 or 0 in odds.shape:
             form = f"expected {SECOND_OUTPUT} [1, rows, columns, groups], got {odds.shape}"
             raise ModelUnavailableError(f"the second look of the model in {self._folder}: {form}")
-        if not (odds.min() >= -MOST_ODDS and odds.max() <= MOST_ODDS):  # NaN as well
+        if not (odds.min() >= -MOST_ODDS and odds.max() <= MOST_ODDS):  # also catches NaN
             form = f"{SECOND_OUTPUT} from {odds.min():.6g} to {odds.max():.6g}, expected -{MOST_ODDS} to {MOST_ODDS}"
             raise ImplausibleOutputError(f"the second look of the model in {self._folder} gives {form}")
         return np.asarray(odds[0], np.float32)
 
     def _run(self, signature: Any, inputs: dict[str, Any], names: Sequence[str]) -> dict[str, NDArray[Any]]:
-        """The outputs of that name, as far as there are such. What is short of memory is the caller's to try again."""
+        """The outputs `names`, as far as the model has them. The caller handles ResourceExhaustedError."""
         try:
             raw = signature(**{name: tf.convert_to_tensor(value) for name, value in inputs.items()})
             return {name: raw[name].numpy() for name in names if name in raw}
@@ -180,15 +181,15 @@ class SavedModel:
             raise ModelFailedError(f"the model in {self._folder} fails on this picture: {_gist(error)}") from error
 
     def place(self, batch: NDArray[np.uint8]) -> Any:
-        """The batch as `predict` takes it as well, brought to the device ahead of time."""
+        """The batch on the device, as another input for `predict`."""
         return tf.constant(batch)
 
 
 def _read(path: Path, form: type[_Form]) -> _Form | None:
-    """What the file says, all of its fields and nothing else; None where there is no file.
+    """The values of the file, which must have exactly the fields of `form`; None if there is no file.
 
     Raises:
-        ModelUnavailableError: it says something else.
+        ModelUnavailableError: the file has other content.
     """
     names = [field.name for field in fields(form)]
     try:
@@ -204,7 +205,7 @@ def _read(path: Path, form: type[_Form]) -> _Form | None:
 
 
 def _gist(error: Exception) -> str:
-    """The line of TensorFlow's report that says what happened, without the stack of the graph's making around it."""
+    """The line of TensorFlow's error message that names the cause, without the stack traces around it."""
     around = ("File ", "Graph execution error", "Detected at node", "<stack traces")
     lines = [line.strip() for line in str(getattr(error, "message", error)).splitlines()]
     return next((line for line in lines if line and not line.startswith(around)), type(error).__name__)
@@ -223,8 +224,8 @@ def _prepare_devices(devices: Devices) -> None:
         logging.getLogger(__name__).warning("TensorFlow is already running; its devices stay as they are: %s", error)
         return
     if gpus:
-        # On a GPU the fastest algorithm is picked by timing, and sums run in any order, unless this is asked for. On a
-        # CPU results repeat by themselves, and the switch would forbid unseeded random numbers to the whole process.
+        # Without this, a GPU picks the fastest algorithm by timing, and sums run in any order. On a CPU, results are
+        # deterministic anyway, and the switch would forbid unseeded random numbers in the whole process.
         tf.config.experimental.enable_op_determinism()
 
 

@@ -1,13 +1,13 @@
-"""A second opinion on large finds in a picture, from a segmentation network.
+"""A second opinion on the large detections in a picture, from a segmentation network.
 
-A small detector takes close-ups of an animal, a telephone or asphalt for a person or a car, and these mistakes hide
-half a picture each; its masks of what is large are coarse. A segmentation network that comes with a model sees the
-whole picture once more where something large was found, and
+A small detector mistakes close-ups of an animal, a telephone or asphalt for a person or a car. Each such mistake hides
+half a picture, and the masks of large objects are coarse. If something large is detected, the segmentation network of
+the model runs on the whole picture, and
 
-- finds of doubtful score are left out where it sees nothing of the kind at all;
-- masks follow its outlines where it sees the thing as well, and most of what was marked before.
+- detections with a doubtful score are dropped if the network sees no such object;
+- masks follow the network's outlines if it sees the object too, and most of what the mask marked.
 
-What is small, and all between the two, is hidden as it was found.
+Small detections, and cases between the two, stay as detected.
 """
 
 from __future__ import annotations
@@ -25,42 +25,42 @@ from anonymisation.masking.detections import Detections
 from anonymisation.masking.geometry import MASK_THRESHOLD
 
 Segment = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-"""From a picture (H, W, 3) uint8 RGB to log odds (rows, columns, groups) of what is there, samples evenly from edge to
-edge. In a SavedModel: a signature `segmentation` from `input_tensor` uint8 [1, H, W, 3] to `log_odds` float32 [1, rows,
-columns, groups], next to a `serving_default` that gives `detection_masks`."""
+"""From a picture (H, W, 3) uint8 RGB to log odds (rows, columns, groups) of each group of classes, evenly spaced from
+edge to edge. In a SavedModel: a signature `segmentation` from `input_tensor` uint8 [1, H, W, 3] to `log_odds` float32
+[1, rows, columns, groups]; its `serving_default` must have `detection_masks`."""
 
 Box = NDArray[np.float32]
 Mask = NDArray[np.float32]
 _WHOLE: Final = np.array([0, 0, 1, 1], np.float32)
-_MOST_PIXELS: Final = 1 << 24  # a whole survey picture; beyond it only memory grows
-_CLEAR: Final = 30.0  # log odds beyond these mean 0 or 1
-# An outline that gives up more than half of what was marked is not believed. Of the finds outlined on pictures that
-# were not trained on, none kept less than 0.6.
+_MOST_PIXELS: Final = 1 << 24  # more than a whole survey picture; larger inputs only need more memory
+_CLEAR: Final = 30.0  # larger log odds mean a probability of 1 in float32
+# An outline that drops more than half of the marked pixels is not used. On pictures that were not trained on, every
+# outline kept at least 0.6.
 _LEAST_KEPT: Final = 0.5
-_CERTAIN: Final = 1e-6  # what is nearer to 0 or 1 than this counts as so near
+_CERTAIN: Final = 1e-6  # probabilities are kept at least this far from 0 and 1
 
 
 @dataclass(frozen=True, slots=True)
 class SecondLook:
-    """How the segmentation network is shown a picture, and how far it is believed.
+    """The input size of the segmentation network, and the rules for using its output.
 
     Attributes:
-        pixels: about so many the picture is scaled to.
-        step: the sides of what it is shown are multiples of this and one pixel more.
-        least_side: finds are looked at from this side on: the square root of their box's area, in pixels of what it is
-            shown.
-        judged_share: a find is judged by the log odds (of whichever group has more) that this share of what its mask
-            marks, 0 to 1, reaches.
-        least_odds: a find is left out if these and the log odds of its score add up to less: two opinions, each formed
-            without the other.
-        sure_score: but from this score on, 0 to 1, it never is.
-        seen_odds: the mask of a find judged this high or higher is drawn again, from the sum of its own log odds and
-            those of the network.
-        mask_weight: of the first of these.
-        odds_weight: of the second.
-        odds_bias: added to the sum; the higher, the more is hidden.
-        reach: so far around its box such a mask goes, as a share of the box's sides.
-        outside_odds: the mask's own log odds there; the lower, the surer must the network be.
+        pixels: the picture is scaled to about this number of pixels.
+        step: each side of the input is a multiple of this plus one pixel.
+        least_side: only detections of at least this size are checked: the square root of the box's area, in pixels of
+            the input.
+        judged_share: a detection is judged by the log odds (the highest of all groups) that this fraction, 0 to 1, of
+            its marked pixels reaches.
+        least_odds: a detection is dropped if these log odds plus the log odds of its score (two independent opinions)
+            are lower than this.
+        sure_score: detections with at least this score, 0 to 1, are never dropped.
+        seen_odds: if the log odds are at least this, the mask is drawn again, from the weighted sum of its own log odds
+            and the network's.
+        mask_weight: weight of the mask's own log odds.
+        odds_weight: weight of the network's log odds.
+        odds_bias: added to the sum; higher values hide more.
+        reach: how far such a mask may extend beyond its box, as a fraction of the box's sides.
+        outside_odds: the mask's own log odds beyond its box; with lower values, the network must be surer.
     """
 
     pixels: int
@@ -88,15 +88,15 @@ class SecondLook:
             raise ValueError(f"expected a reach and weights of 0 or more, got {self}")
 
     def shown(self, height: int, width: int) -> tuple[int, int]:
-        """(height, width) at which a picture of that size is shown: in its own aspect, but for extremely long ones."""
+        """(height, width) of the input for a picture of this size, with its aspect unless it is extremely long."""
         scale = math.sqrt(self.pixels / (height * width))
-        most = self.pixels // self.step**2  # a strip of one step is not longer than has that many pixels
+        most = self.pixels // self.step**2  # so that even a strip one step high has no more than `pixels` pixels
         steps = (min(max(1, round(length * scale / self.step)), most) for length in (height, width))
         rows, columns = (count * self.step + 1 for count in steps)
         return rows, columns
 
     def large(self, found: Detections, height: int, width: int) -> NDArray[np.intp]:
-        """Rows of the finds that are worth it, in a picture of that size; a mask of one sample knows no outline."""
+        """Rows of the detections to check, in a picture of this size; none if masks have a single sample."""
         if min(found.masks.shape[1:]) < 2:
             return np.zeros(0, np.intp)
         scale = math.sqrt(self.pixels / (height * width))
@@ -104,7 +104,7 @@ class SecondLook:
         return np.flatnonzero(np.sqrt(sides.prod(axis=1)) >= self.least_side)
 
     def at(self, pixels: NDArray[np.uint8], found: Detections, segment: Segment) -> Detections:
-        """What remains of the finds in an upright picture (H, W, 3), and their masks; raises what `segment` raises."""
+        """The remaining detections of an upright picture (H, W, 3), with new masks; raises the errors of `segment`."""
         height, width = pixels.shape[:2]
         rows = self.large(found, height, width)
         if not len(rows):
@@ -115,7 +115,7 @@ class SecondLook:
         return self.judged(found, rows, odds)
 
     def judged(self, found: Detections, rows: NDArray[np.intp], odds: NDArray[np.float32]) -> Detections:
-        """The finds with `rows` of them judged by the log odds (h, w) of any group in the whole picture."""
+        """The remaining detections, after checking `rows` of them with the picture's log odds (h, w), for any group."""
         boxes, masks = found.boxes.copy(), found.masks.copy()
         keep = np.ones(len(found), np.bool_)
         for row in rows:
@@ -131,14 +131,14 @@ class SecondLook:
         return Detections(boxes[keep], found.scores[keep], found.classes[keep], masks[keep], found.objects[keep])
 
     def _still_marked(self, mask: Mask, odds: NDArray[np.float32], marked: NDArray[np.bool_]) -> float:
-        """The share of what a mask marks that would still be marked; 0 where it marks nothing."""
+        """The fraction of a mask's marked pixels that the new mask would still mark; 0 if it marks none."""
         return float(np.mean(self._total(_log_odds(mask), odds)[marked] > 0)) if marked.any() else 0.0
 
     def _total(self, own: NDArray[np.float32], odds: NDArray[np.float32]) -> NDArray[np.float32]:
         return np.asarray(self.mask_weight * own + self.odds_weight * odds + self.odds_bias, np.float32)
 
     def _outlined(self, box: Box, mask: Mask, odds: NDArray[np.float32]) -> tuple[Box, Mask]:
-        """The new mask, and the box around it."""
+        """The box around the new mask, and the mask."""
         margin = (box[2:] - box[:2]) * np.float32(self.reach)
         wide = np.clip(np.concatenate([box[:2] - margin, box[2:] + margin]), 0, 1).astype(np.float32)
         own = _log_odds(mask)
@@ -149,14 +149,14 @@ class SecondLook:
             return _filled(np.asarray(1 / (1 + np.exp(-np.clip(total, -_CLEAR, _CLEAR))), np.float32))
 
         marked = drawn(wide) > MASK_THRESHOLD
-        if not marked.any():  # too little to be met by the samples of the wider box
+        if not marked.any():  # the object falls between the samples of the wider box
             return box, mask
         tight = _around(wide, marked)
         return tight, drawn(tight)
 
 
 def _around(box: Box, marked: NDArray[np.bool_]) -> Box:
-    """The part of a box from the last row and column before what is marked to the first behind it."""
+    """The part of a box that contains the marked samples and one unmarked row or column on each side."""
     ends = np.empty(4, np.float32)
     for axis in (0, 1):
         lines = np.flatnonzero(marked.any(axis=1 - axis))
@@ -167,7 +167,7 @@ def _around(box: Box, marked: NDArray[np.bool_]) -> Box:
 
 
 def _filled(mask: Mask) -> Mask:
-    """The mask (h, w) without holes: what it surrounds is hidden too."""
+    """The mask (h, w) with its holes filled."""
     left_open = np.pad((mask <= MASK_THRESHOLD).astype(np.uint8), 1, constant_values=1)
     _, parts = cv2.connectedComponents(left_open, connectivity=4)
     outside = parts == parts[0, 0]
@@ -182,8 +182,8 @@ def _log_odds(values: NDArray[np.float32] | np.float32) -> NDArray[np.float32]:
 def _sampled(
     values: NDArray[np.float32], box: Box, shape: tuple[int, ...], extent: Box = _WHOLE, beyond: float = 0.0
 ) -> NDArray[np.float32]:
-    """(rows, columns) as in `shape`: samples evenly from edge to edge of `box`, of values (h, w) that lie evenly from
-    edge to edge of `extent`; both are shares of the picture. What lies outside of that has the value `beyond`."""
+    """Interpolate values (h, w), evenly spaced from edge to edge of `extent`, at points evenly spaced from edge to edge
+    of `box`, (rows, columns) as in `shape`. Both boxes are fractions of the picture; outside `extent` is `beyond`."""
     places = []
     for axis, count in enumerate(shape):
         steps = (values.shape[axis] - 1) / max(float(extent[axis + 2] - extent[axis]), 1e-6)

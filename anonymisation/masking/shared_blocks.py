@@ -1,11 +1,11 @@
-"""Visible pixels that a JPEG file codes together with an object are not used, and not published as they are.
+"""Replace visible pixels that a JPEG file codes in the same block as an object.
 
-A block of 8 × 8 samples is coded as a whole: the rounding of its coefficients spreads traces of every pixel over all of
-them. A block of brightness stands for 8 × 8 pixels, one of colour for up to 16 × 16. An attack on text at a mask's edge
-identified it by these traces. So where visible pixels share a block with pixels of an object, their brightness, or
-their colour, is replaced by a smooth field. It is made from pixels that share no block with any.
+A block of 8 × 8 samples is coded as a whole: the rounding of its coefficients spreads traces of every pixel over the
+block. A luma block covers 8 × 8 pixels, a chroma block up to 16 × 16. An attack on text at a mask's edge identified the
+text by these traces. So the luma or chroma of visible pixels that share a block with an object is replaced by a smooth
+field, computed from pixels that share no block with an object.
 
-The margin by which masks are dilated shows surroundings: blocks that hold nothing but margin and surroundings stay.
+The margin added by dilation shows surroundings: blocks with only margin and surroundings stay unchanged.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ from anonymisation.masking.backdrop import Backdrop
 from anonymisation.masking.geometry import PixelBox, Window
 
 APART: Final = (1, 1)
-"""The unit of a picture in which every pixel is coded by itself."""
-_BLOCK: Final = 8  # pixels along each side of what a block of brightness stands for
+"""The coded unit of a picture in which every pixel is coded separately."""
+_BLOCK: Final = 8  # side of a luma block, in pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _SharedPixels:
     """Visible pixels within `box` that share a block with pixels of an object.
 
-    `where` (n,) are their indices in the box, row by row; `lit` (n,) says which share no block of brightness.
+    `where` (n,) are their indices in the box, row by row; `lit` (n,) marks those that share no luma block.
     """
 
     box: PixelBox
@@ -39,7 +39,7 @@ class _SharedPixels:
 
     @classmethod
     def of(cls, box: PixelBox, around: NDArray[np.bool_], blocks: NDArray[np.bool_]) -> Self:
-        """Those that `around` (height, width) marks, where `blocks` says which blocks hold pixels of an object."""
+        """The pixels that `around` (height, width) marks; `blocks` marks the luma blocks with pixels of an object."""
         where = np.flatnonzero(around)
         rows, columns = np.divmod(where, box.width)
         return cls(box, where, ~blocks[rows // _BLOCK, columns // _BLOCK])
@@ -57,10 +57,10 @@ class _SharedPixels:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SharedBlocks:
-    """What a picture's blocks hold of both objects and surroundings.
+    """The blocks of a picture that contain both objects and surroundings.
 
-    `unusable` (H, W): the pixels of which nothing may be used to make others: those of the mask, those that share a
-    block, and their neighbours.
+    `unusable` (H, W) marks the pixels that must not affect the published picture: the mask, the pixels that share a
+    block with an object, and their neighbours.
     """
 
     unusable: NDArray[np.bool_]
@@ -68,12 +68,12 @@ class SharedBlocks:
 
     @classmethod
     def of(cls, mask: NDArray[np.bool_], boxes: Iterable[PixelBox], unit: tuple[int, int], margin: int) -> Self:
-        """Find them.
+        """Find the shared blocks of a picture.
 
         Args:
-            mask: (H, W), what is hidden: objects, and a margin around each.
-            boxes: around all pixels of the mask.
-            unit: rows and columns of pixels that a block stands for, at most, from the upper left of the picture.
+            mask: (H, W), the hidden pixels: objects, and a margin around each.
+            boxes: boxes that together contain all pixels of the mask.
+            unit: rows and columns of pixels that the largest block covers, counted from the upper left corner.
             margin: pixels by which the masks of objects were dilated.
         """
         if unit == APART:
@@ -92,29 +92,29 @@ class SharedBlocks:
         return cls(unusable, tuple(shared))
 
     def replace(self, pixels: NDArray[np.uint8], field: Backdrop) -> None:
-        """Replace what visible pixels share with an object.
+        """Replace the luma or chroma that visible pixels share with an object.
 
         Args:
             pixels: (H, W, 3) uint8 RGB; written to.
-            field: made from the usable ones of these pixels.
+            field: computed from the pixels that are not `unusable`.
         """
         for part in self._shared:
             part.replace(pixels, field)
 
 
 def _without_margin(mask: NDArray[np.bool_], margin: int) -> NDArray[np.bool_]:
-    """The mask eroded by the margin: all that was marked before it was dilated, and no pixel less."""
+    """The mask eroded by the margin: it contains every pixel that was marked before the dilation."""
     side = 2 * margin + 1
     return np.asarray(cv2.erode(mask.view(np.uint8), np.ones((side, side), np.uint8)), np.uint8).view(np.bool_)
 
 
 def _with_neighbours(shared: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The pixels and those next to them: decoders smooth colours over one pixel across the edge of a block."""
+    """The pixels and their neighbours: decoders smooth chroma by one pixel across the edge of a block."""
     return np.asarray(cv2.dilate(shared.view(np.uint8), np.ones((3, 3), np.uint8)), np.uint8).view(np.bool_)
 
 
 def _aligned(box: PixelBox, unit: tuple[int, int], shape: tuple[int, ...]) -> PixelBox:
-    """The box, grown to whole units within the picture."""
+    """The box, grown to whole units and clipped to the picture."""
     (high, wide), (height, width) = unit, shape
     top, left = box.top // high * high, box.left // wide * wide
     return PixelBox(top, left, min(height, -(-box.bottom // high) * high), min(width, -(-box.right // wide) * wide))
@@ -126,17 +126,17 @@ def _units(box: PixelBox, unit: tuple[int, int]) -> Window:
 
 
 def _blocks(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(rows, columns) of the blocks of 8 × 8 pixels: which hold a marked one. The first pixel begins a block."""
+    """(rows, columns): which blocks of 8 × 8 pixels, from the first pixel on, contain a marked pixel."""
     height, width = marked.shape
     rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
     whole = np.zeros((rows * _BLOCK, columns * _BLOCK), np.bool_)
     whole[:height, :width] = marked
-    eights = whole.view(np.uint64).reshape(rows, _BLOCK, columns)  # a row of a block in one number
+    eights = whole.view(np.uint64).reshape(rows, _BLOCK, columns)  # one number for each row of a block
     return np.asarray(np.bitwise_or.reduce(eights, axis=1) != 0, np.bool_)
 
 
 def _merged(blocks: NDArray[np.bool_], unit: tuple[int, int]) -> NDArray[np.bool_]:
-    """(rows, columns) of the units: which hold a block that is set."""
+    """(rows, columns): which units contain a block that is set."""
     for axis, side in enumerate(unit):
         starts = np.arange(0, blocks.shape[axis], side // _BLOCK)
         blocks = np.logical_or.reduceat(blocks, starts, axis=axis)
@@ -144,7 +144,7 @@ def _merged(blocks: NDArray[np.bool_], unit: tuple[int, int]) -> NDArray[np.bool
 
 
 def _pixels(cells: NDArray[np.bool_], unit: tuple[int, int], box: PixelBox) -> NDArray[np.bool_]:
-    """(height, width) of the box: the pixels of the units that are set."""
+    """(height, width): the pixels of the box that lie in a unit that is set."""
     rows, columns = cells.shape
     size = (columns * unit[1], rows * unit[0])
     found = np.asarray(cv2.resize(cells.view(np.uint8), size, interpolation=cv2.INTER_NEAREST), np.uint8)

@@ -1,4 +1,4 @@
-"""One picture shown to a model in several views, so that small things in large pictures are found too."""
+"""Run a model on several views of a picture, so that small objects in large pictures are detected too."""
 
 from __future__ import annotations
 
@@ -19,13 +19,12 @@ from anonymisation.masking.detector import BatchModel
 from anonymisation.masking.merging import same_objects
 from anonymisation.masking.views import MOST_VIEW_PIXELS, InputForm, Tiles, View, canvases, views_of
 
-# Views given to the model at once: beyond a few the throughput no longer grows, while the memory for the network's
-# intermediate results does.
+# Most views in a batch: larger batches need more memory for intermediate results, but are not faster.
 MAX_BATCH: Final = 8
 
 
 def scaled_down(pixels: NDArray[np.uint8], max_num_pixels: int) -> NDArray[np.uint8]:
-    """The picture in the same aspect with at most `max_num_pixels` pixels; as it is where it has no more."""
+    """The picture, scaled down to at most `max_num_pixels` pixels with its aspect kept; unchanged if it has no more."""
     height, width = pixels.shape[:2]
     if height * width <= max_num_pixels:
         return pixels
@@ -36,14 +35,19 @@ def scaled_down(pixels: NDArray[np.uint8], max_num_pixels: int) -> NDArray[np.ui
 
 @dataclass(frozen=True, slots=True)
 class TilingDetector:
-    """A detector that shows a model the whole picture and, with `tiles`, closer views, and puts the results together.
+    """A detector that runs a model on the whole picture and, with `tiles`, on closer views, and merges the results.
 
-    Every instance found in a view that is meant to find it is kept; instances of one object share a number. A view in
-    which the model finds as many as it can give is looked at again in halves.
-    `max_num_pixels` bounds what the model is shown; detections are in shares of the picture, so that they fit the
-    picture as it was. `form` is the size at which the model sees, where it says so. With `place`, which brings a batch
-    to the device, the next batch is made and brought there while the model looks at this one. `second_look`, given the
-    picture and all that was found in it, says what remains of that.
+    Every instance is kept, except those too long for their view; instances of one object share a number. A view for
+    which the model returns as many detections as it can is processed again in halves.
+
+    Attributes:
+        model: the model to run.
+        identity: the model's name and checksum, as `Detector.identity`.
+        max_num_pixels: larger pictures are scaled down; detections are relative to the picture, so they fit any size.
+        tiles: size of the closer views; None for none.
+        form: the model's input size, if it has one.
+        place: copies a batch to the device; the next batch is prepared while the model runs on the current one.
+        second_look: filters and refines the detections of a picture.
     """
 
     model: BatchModel
@@ -58,7 +62,7 @@ class TilingDetector:
         """Detections in an upright picture, (H, W, 3) uint8 RGB.
 
         Raises:
-            ImplausibleOutputError: masks are of several sizes. And what the model raises.
+            ImplausibleOutputError: the model returns masks of several sizes. Also raises the errors of the model.
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
             raise ValueError(f"pixels: expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
@@ -70,7 +74,7 @@ class TilingDetector:
             crowded: list[View] = []
             for view, part in self._seen(views, pixels):
                 found.append((view, view.within_crop(part)))
-                # The model's output is full, so detections may be missing: look at the halves of the view.
+                # The model's output is full, so detections may be missing: process the halves of the view too.
                 if self.model.max_detections is not None and len(part) >= self.model.max_detections:
                     crowded.extend(view.halves(self.form))
             views = tuple(crowded)
@@ -79,7 +83,7 @@ class TilingDetector:
         return joined if self.second_look is None else self.second_look(pixels, joined)
 
     def _seen(self, views: Sequence[View], pixels: NDArray[np.uint8]) -> Iterator[tuple[View, Detections]]:
-        """Each view and what the model finds on its canvas."""
+        """Each view with the model's detections on its canvas."""
         shown = canvases(views, pixels)
         batches = [*self._batches(views)]
         made: Iterable[Any] = (np.stack(list(islice(shown, len(batch)))) for batch in batches)
@@ -96,11 +100,11 @@ class TilingDetector:
             raise ImplausibleOutputError(f"the model {self.identity} gives {form}")
 
     def _batches(self, views: Sequence[View]) -> Iterator[Sequence[View]]:
-        """Views of one size that follow each other, as many at once as model and memory bear."""
+        """Batches of consecutive views of one size, as large as model and memory allow."""
         for (height, width), group in groupby(views, lambda view: view.shape):
             same = tuple(group)
             size = min(self.model.max_batch, MAX_BATCH)
-            if self.form is not None:  # it is not scaled down inside the model
+            if self.form is not None:  # the model does not scale them down
                 size = min(size, max(1, MOST_VIEW_PIXELS // (height * width)))
             for start in range(0, len(same), size):
                 yield same[start : start + size]

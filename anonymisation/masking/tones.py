@@ -1,20 +1,20 @@
-"""What a hidden region keeps of what it hides: one tone of a few, or nothing.
+"""Replace a hidden region by one of a few tones, so that it reveals almost nothing of its content.
 
-Every hidden pixel is replaced by what this module gives. Whatever is done after that, such as a blur that lets the
-surroundings flow in, works on pixels that are published anyway and on that tone; it cannot bring back more than that
-tone says. So the published pixels of a region are a function of the pixels around it and of one of so many tones:
+Later steps, such as a blur that mixes in the surroundings, work only on that tone and on pixels that are published
+anyway; they cannot restore more than the tone contains. So the published pixels of a region depend only on the pixels
+around it and on the choice of one tone:
 
-| appearance | tones | what a region keeps at most |
+| appearance | tones | what a region reveals at most |
 |---|---|---|
 | normalised gray blur | 1 | nothing |
 | gray blur | 4 | 2 bits |
 | colour blur | 4 · 5 · 5 | 6.7 bits |
 | one colour, or one per class | 1 | nothing |
 
-By the data processing inequality (Cover and Thomas, "Elements of Information Theory", section 2.8) nothing more
-can be recovered: of N equally likely candidates, the right one is picked with a probability of at most tones / N. Text
-or a face that moves the average of its region by a small part of a step is picked at about 1 / N. docs/privacy.md has
-the argument and the attacks that test it.
+By the data processing inequality (Cover and Thomas, "Elements of Information Theory", section 2.8) nothing more can be
+recovered: the right one of N equally likely candidates is found with a probability of at most tones / N, and of about
+1 / N for text or a face that changes the region's average by a small part of a step. docs/privacy.md has the argument
+and the attacks that test it.
 """
 
 from __future__ import annotations
@@ -32,25 +32,25 @@ from anonymisation.masking.geometry import PixelBox, pixel_box
 from anonymisation.masking.labels import RGB
 from anonymisation.masking.marked import fill_marked
 
-# Steps so wide that the text of a number plate hardly ever moves a region's average across one: text on a plate that
-# takes up half of a cut-off car moves it by some 3 of 255 levels.
+# Steps so wide that the text of a number plate rarely moves a region's average across one: text on a plate that takes
+# up half of a cut-off car moves it by about 3 of 255 levels.
 _LUMA_STEP: Final = 64
 _CHROMA_STEP: Final = 48
 _CHROMA_LIMIT: Final = 2 * _CHROMA_STEP
-_SAMPLES: Final = 1 << 14  # pixels that an average is taken of
-_CENTRE: Final = 128  # of the chroma axes: no colour
-_LUMA_WEIGHTS: Final = np.array([0.299, 0.587, 0.114])  # of ITU-R BT.601, which JFIF uses
+_SAMPLES: Final = 1 << 14  # approximate number of pixels in an average
+_CENTRE: Final = 128  # centre of the chroma axes: no colour
+_LUMA_WEIGHTS: Final = np.array([0.299, 0.587, 0.114])  # from ITU-R BT.601, which JFIF uses
 _BLUE_TO_CB: Final = 0.5 / (1 - 0.114)  # JFIF 1.02: Cb = 128 + this · (B - Y)
 _RED_TO_CR: Final = 0.5 / (1 - 0.299)
 
 
 def regions(detections: Detections, height: int, width: int, dilation: int) -> list[PixelBox]:
-    """Boxes of the regions that detections make in a picture of that size, with masks dilated by so many pixels.
+    """Boxes of the hidden regions in a picture of `height` × `width` pixels, with masks dilated by `dilation` pixels.
 
-    All that is hidden within a box is one region and shares one tone; no two of the boxes overlap.
+    All hidden pixels within a box are one region and share one tone; the boxes do not overlap.
 
-    Objects are one region when their boxes touch, or nearly do: when boxes grown by half of their shorter side on each
-    side overlap. Otherwise a model that sees one object as many small ones would keep a tone of each.
+    Objects whose boxes touch or nearly touch form one region: boxes are compared after growing by half of their shorter
+    side on each side. Otherwise a model that detects one object as many small ones would reveal many tones of it.
     """
     merged: list[tuple[PixelBox, PixelBox]] = []
     for corners in detections.object_boxes().values():
@@ -66,29 +66,29 @@ def regions(detections: Detections, height: int, width: int, dilation: int) -> l
 
 @dataclass(frozen=True, slots=True)
 class Tones:
-    """The regions of a picture, each with its tone."""
+    """The hidden regions of a picture, each with its tone."""
 
     found: tuple[tuple[PixelBox, RGB], ...]
 
     @classmethod
     def of(cls, pixels: NDArray[np.uint8], hidden: NDArray[np.bool_], boxes: list[PixelBox], *, gray: bool) -> Self:
-        """Find the tones of a picture's regions.
+        """Compute the tones of a picture's regions.
 
         Args:
-            pixels: (H, W, 3) uint8 RGB, as they are before anything is hidden.
-            hidden: (H, W), which of them are.
-            boxes: of the regions.
+            pixels: (H, W, 3) uint8 RGB, before anything is hidden.
+            hidden: (H, W), the hidden pixels.
+            boxes: the boxes of the regions.
             gray: gray tones; otherwise colours.
         """
         return cls(tuple((box, tone_of(pixels[box.window], hidden[box.window], gray=gray)) for box in boxes))
 
     def cover(self, part: NDArray[np.uint8], hidden: NDArray[np.bool_], box: PixelBox) -> None:
-        """Put the tones in place of the hidden pixels of a part of the picture.
+        """Replace the hidden pixels of a part of the picture by the tones.
 
         Args:
             part: (h, w) uint8 gray levels, or (h, w, 3) RGB; written to.
-            hidden: (h, w).
-            box: where the part lies in the picture.
+            hidden: (h, w), the pixels to replace.
+            box: the position of the part in the picture.
         """
         for region, tone in self.found:
             common = region.common(box)
@@ -98,11 +98,11 @@ class Tones:
 
 
 def tone_of(pixels: NDArray[np.uint8], hidden: NDArray[np.bool_], *, gray: bool) -> RGB:
-    """The tone of a region: the average of its hidden pixels, or of a sample of them, quantised.
+    """The tone of a region: the quantised average of its hidden pixels, or of a sample of them.
 
     Args:
-        pixels: (h, w, 3) uint8 RGB, as they are before anything is hidden.
-        hidden: (h, w), at least one of them.
+        pixels: (h, w, 3) uint8 RGB, before anything is hidden.
+        hidden: (h, w), the hidden pixels, at least one.
         gray: one of 4 gray levels, without colour; otherwise one of 4 · 5 · 5 colours.
     """
     step = max(1, math.isqrt(hidden.size // _SAMPLES))

@@ -1,8 +1,8 @@
-"""The views of a picture for a model: part, scale, and the way from finds in a view back to the picture.
+"""The views of a picture for a model: crop, scale, and the mapping of detections back to the picture.
 
-A model without a fixed size gets the whole picture and squares of it. A model with an `InputForm` gets the picture at
-several sizes (a pyramid): the network is convolutional, so one large view costs less than the overlapping squares that
-it replaces, and cuts no object in two.
+A model without a fixed size gets the whole picture and square tiles of it. A model with an `InputForm` gets the picture
+at several sizes (a pyramid): the network is convolutional, so one large view costs less than the overlapping tiles that
+it replaces, and does not cut objects.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ from numpy.typing import NDArray
 
 from anonymisation.masking.detections import Detections
 
-# Gray around the picture where a view is larger: what YOLOX is trained with.
+# Gray level of the padding around the picture, as in the training of YOLOX.
 PADDING: Final = 114
-# Boxes longer than this share of the model's side are taken from the coarsest view alone: where they fill more, the
-# network sees too little around them, and takes bare asphalt for cars.
+# Boxes longer than this fraction of the model's side are taken only from the coarsest view: when an object fills more
+# of a view, the network sees too little context, and detects bare asphalt as cars.
 LARGEST_SHARE: Final = 0.5
-# A view's scale is at most so many times that of the next coarser one, so that what is too long for the one is still
-# long enough for the other: an object of LARGEST_SHARE of 416 pixels has 69 there. On training pictures held out, all
-# objects of that length and more were found at steps of 2 and 3, and one in 14 of the shortest missed at 4.
+# Largest ratio between the scales of consecutive views, so that an object too long for one view is still long enough in
+# the next coarser one: LARGEST_SHARE of 416 pixels becomes 69 pixels there. On held-out training pictures, all objects
+# of that length or longer were detected at ratios of 2 and 3; at 4, one in 14 of the shortest was missed.
 MOST_STEP: Final = 3.1
-# The coarsest view of a wide or tall picture has as many pixels as that of one of this aspect, which is as long as the
-# model's side: what fills such a picture is as long as its shorter side, and would be small in a narrow strip.
+# The coarsest view of a wide or tall picture has as many pixels as for a picture of this aspect scaled to the model's
+# side: objects that fill such a picture are as long as its shorter side, and would be small in a narrow strip.
 USUAL_ASPECT: Final = 4 / 3
-# Small pictures are enlarged by this, unless that makes them longer than so many sides of the model. On training
-# pictures of 640 pixels held out, 704 pixels found more of what is small than 512 to 640, and than 832.
+# Small pictures are enlarged by this factor, up to ENLARGED_SIDES times the model's side. On held-out training pictures
+# of 640 pixels, a size of 704 found more small objects than 512 to 640, and than 832.
 ENLARGED: Final = 1.35
 ENLARGED_SIDES: Final = 1.7
-# A finer view than this times the coarsest is worth its time.
+# A finer view is worth its time if its scale is at least this times the coarsest.
 _LEAST_STEP: Final = 1.1
-# Pixels of a view: a level that has more is cut into parts. Beyond it only memory grows (about 150 bytes a pixel).
+# Most pixels of a view: a larger level is split into parts. Larger views only need more memory (150 bytes per pixel).
 MOST_VIEW_PIXELS: Final = 1 << 21
-# From this scale on a picture is sampled between neighbours: every pixel still counts, at a seventh of the time.
+# From this scale on, bilinear interpolation still uses every pixel, in a seventh of the time.
 _SAMPLED_FROM: Final = 0.6
-# A view shrinks by up to this share where that saves it half a row of blocks of padding.
+# A view may shrink by this fraction if that saves half a row of blocks of padding.
 _SHRINK: Final = 1 / 32
-# Halves of a view overlap by a fifth of it; a view whose longer side is less is not halved.
+# The "halves" of a view are this long, so that they overlap by a fifth; views with shorter sides are not halved.
 _HALF: Final = 0.6
 _LEAST_HALVED: Final = 128
 
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """Squares of `side` pixels that overlap by at least the share `overlap` (0 to 0.9) of their side."""
+    """Squares of `side` pixels that overlap by at least the fraction `overlap` (0 to 0.9) of their side."""
 
     side: int
     overlap: float
@@ -62,8 +62,8 @@ class Tiles:
 
 @dataclass(frozen=True, slots=True)
 class InputForm:
-    """The size at which a model sees: it knows pictures whose longer side is `side`, and takes, as they are, those
-    whose sides are multiples of `multiple` and that have at most `most_pixels` pixels."""
+    """The input size of a model: it was trained on pictures whose longer side is `side`, and accepts without scaling
+    those whose sides are multiples of `multiple` and that have at most `most_pixels` pixels."""
 
     side: int
     multiple: int
@@ -94,7 +94,7 @@ class Crop:
 class View:
     """A part of a picture, scaled to `rows` × `columns` in the upper left corner of a canvas of `height` × `width`.
 
-    What is found there with a longer side of more than `largest` pixels of the canvas is left to a coarser view.
+    Detections with a side longer than `largest` pixels of the canvas are ignored; a coarser view detects them.
     """
 
     crop: Crop
@@ -106,7 +106,7 @@ class View:
 
     @classmethod
     def as_is(cls, crop: Crop) -> View:
-        """The part in its own size."""
+        """The part at its original size."""
         return cls(crop, crop.height, crop.width, crop.height, crop.width)
 
     @property
@@ -115,7 +115,7 @@ class View:
         return self.height, self.width
 
     def halves(self, form: InputForm | None) -> tuple[View, ...]:
-        """Two views of its halves, at the same scale; none where it is too small to halve."""
+        """Two views of the halves of this view, at the same scale; none if it is too small to halve."""
         crop = self.crop
         half = math.ceil(max(crop.height, crop.width) * _HALF)
         if max(self.rows, self.columns) < _LEAST_HALVED:
@@ -134,10 +134,10 @@ class View:
         return self.canvas(self.crop.of(pixels))
 
     def canvas(self, part: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The canvas for the part that the view shows, given in any size, (h, w, 3) uint8."""
+        """The canvas for the view's part of the picture, given at any size, (h, w, 3) uint8."""
         if (self.rows, self.columns) != part.shape[:2]:
             shrunk = math.sqrt(self.rows * self.columns / (part.shape[0] * part.shape[1]))
-            # Averaged over areas where something small could fall between the samples of two neighbours each.
+            # Average over areas if bilinear interpolation would skip pixels.
             method = cv2.INTER_AREA if shrunk < _SAMPLED_FROM else cv2.INTER_LINEAR
             part = np.asarray(cv2.resize(part, (self.columns, self.rows), interpolation=method), np.uint8)
         if part.shape[:2] == self.shape:
@@ -147,10 +147,9 @@ class View:
         return canvas
 
     def within_crop(self, found: Detections) -> Detections:
-        """What was found on the canvas (boxes as shares of it), with boxes as shares of the part.
+        """Convert detections on the canvas to the part of the picture (boxes as fractions of each).
 
-        Boxes end at the part's edges, and masks with them; what lies on the padding alone, or is longer than
-        `largest`, is left out.
+        Boxes and masks are clipped to the part; detections on the padding only, or longer than `largest`, are dropped.
         """
         if not len(found) or (self.shape == (self.rows, self.columns) and self.largest == math.inf):
             return found
@@ -169,8 +168,8 @@ class View:
 
 
 def _first_part(masks: NDArray[np.float32], shares: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """(N, h, w) masks of the boxes that end after that share (0 to 1) of the old ones along an axis; the first and last
-    samples lie on the edges. Each sample is the highest value as far as its neighbours, so that nothing is hidden less.
+    """(N, h, w) masks of boxes shortened to a fraction `shares` (N,), 0 to 1, along an axis; the first and last samples
+    lie on the edges. Each sample is the maximum up to its neighbours, so that no less is hidden.
     """
     count = masks.shape[axis]
     step = shares[:, None]
@@ -182,7 +181,7 @@ def _first_part(masks: NDArray[np.float32], shares: NDArray[np.float32], axis: i
 
 
 def _values(masks: NDArray[np.float32], places: NDArray[np.float32], axis: int) -> NDArray[np.float32]:
-    """Masks at (N, count) places between the samples of an axis, which has count of them."""
+    """Masks interpolated at (N, count) places along an axis of `count` samples."""
     low = np.floor(places).astype(np.intp)
     shape = (len(masks), -1, 1) if axis == 1 else (len(masks), 1, -1)
     before, weight = low.reshape(shape), (places - low).reshape(shape)
@@ -192,10 +191,10 @@ def _values(masks: NDArray[np.float32], places: NDArray[np.float32], axis: int) 
 
 
 def crops(height: int, width: int, tiles: Tiles) -> tuple[Crop, ...]:
-    """Equal crops that cover a picture, row by row from the top left; none when one would be the whole picture.
+    """Equal crops that cover a picture, row by row from the top left; none if one crop would be the whole picture.
 
-    They are spread evenly, so that the last ones end at the picture's edges. A picture that is smaller than the side in
-    one direction gives crops of its own size there.
+    The crops are evenly spaced, and the last ones end at the picture's edges. If the picture is smaller than a tile in
+    one direction, the crops have the picture's size in that direction.
     """
     crop_height, crop_width = min(tiles.side, height), min(tiles.side, width)
     if (crop_height, crop_width) == (height, width):
@@ -214,12 +213,12 @@ def _spread(length: int, side: int, count: int) -> list[int]:
 
 
 def views_of(height: int, width: int, tiles: Tiles | None, form: InputForm | None) -> tuple[View, ...]:
-    """Views of a picture of height × width pixels, the coarsest of the whole of it first.
+    """Views of a picture of `height` × `width` pixels, first the coarsest one of the whole picture.
 
-    Without `form` they are the picture as it is and its `tiles`. With it, the picture is scaled to the model's side,
-    and with `tiles` also to finer scales, up to that at which a tile would fill the model's side; a small picture is
-    enlarged. A level of more pixels than memory bears is cut into parts that overlap by more than the longest box
-    taken from it.
+    Without `form` they are the picture at its original size and its `tiles`. With `form` the picture is scaled to the
+    model's side, and with `tiles` also to finer scales, up to the scale at which a tile has the model's side; small
+    pictures are enlarged. A level with too many pixels is split into parts that overlap by at least the longest box
+    taken from them.
     """
     whole = Crop(0, 0, height, width)
     if form is None:
@@ -230,8 +229,8 @@ def views_of(height: int, width: int, tiles: Tiles | None, form: InputForm | Non
 
 
 def canvases(views: Sequence[View], pixels: NDArray[np.uint8]) -> Iterator[NDArray[np.uint8]]:
-    """The canvas of each view, in order. Those of the whole picture are made one from the next finer one, where both
-    are smaller than it: averages of averages cost a third."""
+    """The canvas of each view, in order. Views of the whole picture that shrink it are made from the next finer one,
+    which takes a third of the time."""
     made: dict[View, NDArray[np.uint8]] = {}
     source = pixels
     for view in reversed([view for view in views if (view.crop.height, view.crop.width) == pixels.shape[:2]]):
@@ -247,7 +246,7 @@ def _coarsest_scale(height: int, width: int, form: InputForm) -> float:
 
 
 def _finer_scales(longer: int, coarse: float, form: InputForm, tiles: Tiles) -> tuple[float, ...]:
-    """The scales of all levels but the coarsest, rising in equal steps."""
+    """The scales of all levels but the coarsest, increasing by a constant factor."""
     finest = max(form.side / tiles.side, min(ENLARGED, ENLARGED_SIDES * form.side / longer))
     if finest < _LEAST_STEP * coarse:
         return ()
@@ -256,7 +255,7 @@ def _finer_scales(longer: int, coarse: float, form: InputForm, tiles: Tiles) -> 
 
 
 def _level(whole: Crop, scale: float, form: InputForm) -> Iterator[View]:
-    """The whole picture at a scale, in parts where it would be too large."""
+    """Views of the whole picture at a scale: one, or several parts if one would be too large."""
     largest = LARGEST_SHARE * form.side
     single = _fitted(whole, scale, form, largest)
     limit = min(form.most_pixels, MOST_VIEW_PIXELS)
@@ -270,7 +269,7 @@ def _level(whole: Crop, scale: float, form: InputForm) -> Iterator[View]:
 
 
 def _parts(length: int, most: float, overlap: float) -> list[tuple[int, int]]:
-    """As few equal parts (start, length) as cover a length, none longer than `most`, overlapping by `overlap`."""
+    """The fewest equal parts (start, length) that cover a length, no longer than `most`, overlapping by `overlap`."""
     if length <= most:
         return [(0, length)]
     count = math.ceil((length - overlap) / (most - overlap))
@@ -279,7 +278,7 @@ def _parts(length: int, most: float, overlap: float) -> list[tuple[int, int]]:
 
 
 def _fitted(crop: Crop, scale: float, form: InputForm, largest: float = math.inf) -> View:
-    """The crop at about that scale on the smallest canvas that the model takes as it is."""
+    """A view of the crop at about this scale, on the smallest canvas that the model accepts without scaling."""
     height, width = (_canvas_side(length * scale, form.multiple) for length in (crop.height, crop.width))
     fitting = min(scale, height / crop.height, width / crop.width)
     rows = min(max(1, round(crop.height * fitting)), height)
@@ -289,7 +288,7 @@ def _fitted(crop: Crop, scale: float, form: InputForm, largest: float = math.inf
 
 
 def _canvas_side(length: float, multiple: int) -> int:
-    """The nearest multiple where no more than _SHRINK is given up for it, else the one above."""
+    """The nearest multiple, or the next larger one if the nearest would shrink the length by more than _SHRINK."""
     below = math.floor(length / multiple) * multiple
     nearest = length - below <= min(multiple / 2, length * _SHRINK)
     return below if below and nearest else math.ceil(length / multiple) * multiple
