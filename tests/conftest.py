@@ -9,6 +9,9 @@ import pytest
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
+SLOW_GROUPS = ("dags", "multi_machine", "browser", "docker")
+"""Folders whose tests wait for deployments most of the time."""
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-db", action="store_true", help="run the database tests on a real Oracle as well")
@@ -26,12 +29,21 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    for item in items:
+        item.add_marker(pytest.mark.xdist_group(_group(item)))
+    items.sort(key=lambda item: _group(item) not in SLOW_GROUPS)  # first, so that processes finish together
     reasons = {"db": "needs an Oracle: see docker/oracle/README.md, then --run-db", "slow": "needs --run-slow"}
     for marker, reason in reasons.items():
         if not config.getoption(f"--run-{marker}"):
             for item in items:
                 if item.get_closest_marker(marker):
                     item.add_marker(pytest.mark.skip(reason=reason))
+
+
+def _group(item: pytest.Item) -> str:
+    """What one process of pytest-xdist runs: a file, or a folder whose tests share a deployment."""
+    place = item.path.relative_to(REPOSITORY / "tests")
+    return place.parts[0] if place.parts[0] in SLOW_GROUPS else place.as_posix()
 
 
 @pytest.fixture(scope="session")

@@ -84,15 +84,15 @@ class RunName:
     run_id: str
 
     @property
-    def page(self) -> str:
-        """The address of the run in the UI, with its logs."""
-        base = conf.get("api", "base_url").rstrip("/")
-        return f"{base}/dags/{quote(self.dag_id, safe='')}/runs/{quote(self.run_id, safe='')}"
+    def page(self) -> str | None:
+        """The address of the run in the UI, with its logs; None where this process does not know the UI's address."""
+        base = conf.get("api", "base_url", fallback="").rstrip("/")
+        return f"{base}/dags/{quote(self.dag_id, safe='')}/runs/{quote(self.run_id, safe='')}" if base else None
 
     @property
-    def operations_page(self) -> str:
-        """The address of the run's tab with the operations page."""
-        return f"{self.page}/plugin/anonymisation"
+    def operations_page(self) -> str | None:
+        """The address of the run's tab with the operations page, likewise."""
+        return f"{self.page}/plugin/anonymisation" if self.page else None
 
 
 def run_of(context: Context) -> RunName:
@@ -138,7 +138,10 @@ def _mail(run: RunName, switches: Sequence[str], build: Callable[[MailContext], 
 def _mail_context(run: RunName, deployment: Deployment, settings: Settings, secrets: tuple[str, ...]) -> MailContext:
     from anonymisation.reporting.mail_context import Link, MailContext
 
-    links = (Link("Run and logs", run.page), Link("Operations page", run.operations_page))
+    pages = {"Run and logs": run.page, "Operations page": run.operations_page}
+    links = tuple(Link(label, address) for label, address in pages.items() if address is not None)
+    if not links:
+        logging.getLogger(__name__).warning("the mail has no links: set AIRFLOW__API__BASE_URL to the UI's address")
     return replace(
         MailContext.here(settings, run.page, secrets),
         attach_log=False,  # the UI shows the logs; there is no file to attach

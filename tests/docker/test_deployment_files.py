@@ -89,7 +89,7 @@ def test_secrets_are_files_and_never_in_the_environment(compose: dict[str, Any])
         assert used <= set(service.get("secrets", [])), name
         for variable, value in service.get("environment", {}).items():
             if re.search("PASSWORD|SECRET|FERNET|BROKER_URL|RESULT_BACKEND|SQL_ALCHEMY_CONN|AIRFLOW_CONN", variable):
-                assert "/run/secrets/" in value or variable in {
+                assert re.search("/run/(secrets|connections)/", value) or variable in {
                     "AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE",
                     "AIRFLOW__SECRETS__BACKEND",
                 }, f"{name}: {variable}"
@@ -99,7 +99,7 @@ def test_secrets_are_files_and_never_in_the_environment(compose: dict[str, Any])
 def test_workers_hold_no_key_to_the_metadata_database(compose: dict[str, Any]) -> None:
     for name in WORKERS:
         service = compose["services"][name]
-        assert set(service["secrets"]) == {"api_secret_key", "redis_password", "connections.yaml"}, name
+        assert set(service["secrets"]) == {"api_secret_key", "redis_password"}, name
         assert not any("SQL_ALCHEMY" in variable for variable in service["environment"]), name
 
 
@@ -110,13 +110,34 @@ def test_the_script_makes_every_secret_once(compose: dict[str, Any], tmp_path: P
     subprocess.run(script, check=True, capture_output=True)
     made = tmp_path / "made/secrets"
     assert {path.name for path in made.iterdir()} == set(compose["secrets"])
-    contents = {path: path.read_text(encoding="utf-8") for path in made.iterdir()}
+    contents = {path: path.read_text(encoding="utf-8") for path in (tmp_path / "made").glob("*/*")}
     Fernet(contents[made / "fernet_key"])
-    assert all(len(text) >= 44 and "\n" not in text for path, text in contents.items() if path.suffix != ".yaml")
-    assert (made.stat().st_mode & 0o777, (tmp_path / "made/passwords.json").stat().st_mode & 0o777) == (0o700, 0o600)
-    assert list(json.loads((tmp_path / "made/passwords.json").read_text(encoding="utf-8"))) == ["admin"]
+    assert all(len(text) >= 44 and "\n" not in text for path, text in contents.items() if path.parent == made)
+    modes = {path.name: path.stat().st_mode & 0o777 for path in (tmp_path / "made").iterdir()}
+    assert modes == {"secrets": 0o700, "connections": 0o750, "users": 0o700, "config": 0o755}
+    passwords = tmp_path / "made/users/passwords.json"
+    assert (passwords.stat().st_uid, passwords.stat().st_mode & 0o777) == (50000, 0o600)
+    assert list(json.loads(contents[passwords])) == ["admin"]
     assert subprocess.run(script, check=True, capture_output=True).stdout == b""
-    assert {path: path.read_text(encoding="utf-8") for path in made.iterdir()} == contents
+    assert {path: path.read_text(encoding="utf-8") for path in (tmp_path / "made").glob("*/*")} == contents
+
+
+def test_what_people_edit_is_mounted_as_a_folder_that_the_script_makes(compose: dict[str, Any]) -> None:
+    """A file that is mounted by itself stays the old one when an editor puts a new one in its place."""
+    folder = example_values()["SETTINGS_FOLDER"]
+    script = (DOCKER / "make_secrets.sh").read_text(encoding="utf-8")
+    for name, service in compose["services"].items():
+        for target, (source, _) in _volumes(service).items():
+            if source.startswith(f"{folder}/"):
+                part = source.removeprefix(f"{folder}/")
+                assert "/" not in part, f"{name}: {target}"
+                assert re.search(rf'^mkdir .*"\$folder/{part}"', script, re.MULTILINE), part
+    for name in _airflow_services(compose):
+        environment = compose["services"][name]["environment"]
+        mounted = set(_volumes(compose["services"][name]))
+        connections = json.loads(environment["AIRFLOW__SECRETS__BACKEND_KWARGS"])["connections_file_path"]
+        for path in (environment["ANONYMISATION_CONFIG"], connections):
+            assert str(Path(path).parent) in mounted, f"{name}: {path}"
 
 
 def test_the_example_of_connections_is_what_airflow_reads(tmp_path: Path) -> None:
@@ -138,8 +159,7 @@ def test_the_example_of_connections_is_what_airflow_reads(tmp_path: Path) -> Non
 def test_airflow_can_write_to_the_file_of_passwords(compose: dict[str, Any]) -> None:
     service = compose["services"]["api-server"]
     path = service["environment"]["AIRFLOW__CORE__SIMPLE_AUTH_MANAGER_PASSWORDS_FILE"]
-    assert not path.startswith("/run/secrets")
-    assert _volumes(service)[path] == (example_values()["PASSWORDS_FILE"], "rw")
+    assert _volumes(service)[str(Path(path).parent)] == (f"{example_values()['SETTINGS_FOLDER']}/users", "rw")
 
 
 def test_every_folder_that_a_task_or_the_page_writes_to_is_mounted_writable(compose: dict[str, Any]) -> None:
@@ -189,7 +209,7 @@ def test_the_command_that_fetches_a_model_is_one_of_ours(compose: dict[str, Any]
     assert after[0] == "anonymise"
     assert after[1] in _airflow_services(compose)
     config = after[after.index("-k") + 1]
-    assert config in _volumes(compose["services"][after[1]])
+    assert str(Path(config).parent) in _volumes(compose["services"][after[1]])
     parsed = pull_command.make_context("pull", after[4 : after.index("-k")])
     assert after[2:4] == ["models", "pull"]
     assert set(parsed.params["names"]) <= set(ZOO)

@@ -1,7 +1,7 @@
 """The deployment of `docker/compose.yml` as processes of this machine: PostgreSQL, Redis, Airflow, workers on queues.
 
-Environment and commands are those of the compose file; only addresses, ports and paths are this machine's. Each service
-and each worker has an AIRFLOW_HOME and a session of its own: a machine for our purposes.
+Environment and commands are exactly those of the compose file; only addresses, ports and paths are this machine's. Each
+service and each worker has an AIRFLOW_HOME and a session of its own: a machine for our purposes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -27,8 +27,10 @@ from scripts.airflow_stack import NEEDED, ROOT, free_port
 from tests.database.postgres_cluster import PostgresCluster
 from tests.docker.compose_file import example_values, read_compose
 
+PATH: Final = "/roads"  # below which the UI is served
 START_SECONDS: Final = 600.0
 STOP_SECONDS: Final = 20.0
+PLAIN_SMTP: Final = {"disable_ssl": True, "disable_tls": True}
 # As in the compose file, but sooner: what is shown is that the killed is noticed, not how long that takes.
 SOONER: Final = {
     "AIRFLOW__SCHEDULER__TASK_INSTANCE_HEARTBEAT_TIMEOUT": "40",
@@ -45,17 +47,18 @@ class CeleryStack:
     `root` holds everything; no space may stand in its path, as Airflow splits the commands that read secrets.
     """
 
-    def __init__(self, root: Path, cluster: PostgresCluster, extra: Mapping[str, str]) -> None:
+    def __init__(self, root: Path, cluster: PostgresCluster, smtp_port: int) -> None:
         self.root = root
         self._cluster = cluster
-        self._extra = extra
+        self._smtp_port = smtp_port
         self._ports = {"8080": free_port(), "6379": free_port()}
         url = f"http://127.0.0.1:{self._ports['8080']}"
-        here = {"API_HOST": "127.0.0.1", "REDIS_HOST": "127.0.0.1", "AIRFLOW_URL": url, "SCHEDULE": "none"}
+        here = {"API_HOST": "127.0.0.1", "REDIS_HOST": "127.0.0.1", "SCHEDULE": "none"}
+        here |= {"AIRFLOW_URL": url, "AIRFLOW_PATH": PATH}
         self._services = read_compose({**example_values(), **here})["services"]
         self._processes: dict[str, subprocess.Popen[bytes]] = {}
         self._redis_password = secrets.token_hex(16)
-        self.api = AirflowApi(url, "admin", secrets.token_hex(8))
+        self.api = AirflowApi(url + PATH, "admin", secrets.token_hex(8))
 
     @property
     def captures(self) -> Path:
@@ -69,7 +72,10 @@ class CeleryStack:
 
     def start(self, dag_id: str) -> None:
         """Everything but the workers, until the DAG can be triggered."""
-        for folder in (self.captures, *(self.root / name for name in ("secrets", "redis", "log", "machines"))):
+        for folder in (
+            self.captures,
+            *(self.root / name for name in ("secrets", "connections", "users", "redis", "log", "machines")),
+        ):
             folder.mkdir(parents=True)
         self._write_secrets()
         with self._cluster.connect() as connection:
@@ -142,7 +148,6 @@ class CeleryStack:
         return {
             **{name: self._local(value) for name, value in given.items()},
             "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ.get("PATH", os.defpath)]),
-            "PYTHONPATH": str(ROOT),
             "AIRFLOW_HOME": str(self._home(machine)),
             "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
             "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
@@ -153,14 +158,14 @@ class CeleryStack:
             "AIRFLOW__LOGGING__WORKER_LOG_SERVER_PORT": str(free_port()),
             "AIRFLOW__SCHEDULER__SCHEDULER_HEALTH_CHECK_SERVER_PORT": str(free_port()),
             "NO_COLOR": "1",
-            "TF_CPP_MIN_LOG_LEVEL": "3",
             **SOONER,
-            **self._extra,
         }
 
     def _local(self, text: str) -> str:
         for place, here in (
             ("/run/secrets/", f"{self.root}/secrets/"),
+            ("/run/connections/", f"{self.root}/connections/"),
+            ("/etc/anonymisation/", f"{self.root}/config/"),
             ("/shares/", f"{self.root}/shares/"),
             ("/opt/airflow/", f"{self.root}/"),
             ("@postgres/airflow", f"@/airflow?host={self._cluster.url.query['host']}"),
@@ -177,10 +182,12 @@ class CeleryStack:
         database = {"conn_type": "postgres", "host": self._cluster.url.query["host"], "login": "postgres"}
         content["redis_password"] = self._redis_password
         content["fernet_key"] = Fernet.generate_key().decode()
-        content["connections.yaml"] = yaml.safe_dump({"anonymisation_db": {**database, "schema": "pictures"}})
         for name, text in content.items():
             (self.root / "secrets" / name).write_text(text, encoding="utf-8")
-        (self.root / "passwords.json").write_text(json.dumps({"admin": self.api.password}), encoding="utf-8")
+        mail = {"conn_type": "smtp", "host": "127.0.0.1", "port": self._smtp_port, "extra": json.dumps(PLAIN_SMTP)}
+        connections = {"anonymisation_db": {**database, "schema": "pictures"}, "smtp_default": mail}
+        (self.root / "connections/connections.yaml").write_text(yaml.safe_dump(connections), encoding="utf-8")
+        (self.root / "users/passwords.json").write_text(json.dumps({"admin": self.api.password}), encoding="utf-8")
 
     def _wait(self, what: str, ready: Callable[[], bool]) -> None:
         deadline = time.monotonic() + START_SECONDS

@@ -6,19 +6,28 @@ import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from email.message import EmailMessage
 
 import pytest
 import yaml
+from aiosmtpd.controller import Controller
 
 from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.schema import create_table
 from anonymisation.database.target import open_target
+from scripts.airflow_stack import free_port
 from tests.captures import capture, require_whole_files
 from tests.database.postgres_cluster import NotInstalledError, PostgresCluster, running_cluster
 from tests.masking.scripted_models import save_one_car
 from tests.multi_machine.celery_stack import CeleryStack
+from tests.smtp_catcher import Catcher
 
 DAG_ID = "anonymise_captures"
+CONFIGURATION = {
+    "tiles": False, "remote_json": True, "write_exif_to_db": True,
+    "finished_email": True, "processing_error_email": True, "uncaught_exception_email": True,
+    "email_from_address": "airflow@roads.example", "email_to_addresses": ["operator@roads.example"],
+}  # fmt: skip
 RUN_SECONDS = 1800.0  # a busy machine; a quiet one needs a tenth
 
 
@@ -28,6 +37,7 @@ class Deployment:
 
     stack: CeleryStack
     cluster: PostgresCluster
+    mails: list[EmailMessage]
 
     def put(self, folder: str, count: int) -> list[str]:
         """Lay so many pictures into a capture folder; their names."""
@@ -46,6 +56,11 @@ class Deployment:
     def trigger(self, run_id: str) -> None:
         """Start a run that takes the folders below the folder of its own name."""
         self.stack.api.trigger(DAG_ID, run_id, {"folders": [run_id]})
+
+    def mails_of(self, run_id: str) -> list[str]:
+        """The text of each mail that names the run's page, in the order of arrival."""
+        texts = [str(part.get_content()) for mail in self.mails if (part := mail.get_body(("plain",))) is not None]
+        return [text for text in texts if f"/runs/{run_id}" in text]
 
     def tries(self, run_id: str, task: str) -> list[int]:
         """How often each of the tasks of that name was tried."""
@@ -68,7 +83,7 @@ class Deployment:
             row = table[folder]
             assert (row["found"], row["masked"] + row["already_done"]) == (len(names), len(names))
             assert (row["failed"], row["error"]) == (0, None)
-        assert not list((shares / "masked_error").rglob("*.jpg"))
+            assert not list((shares / "masked_error" / folder).rglob("*.jpg"))
 
     def rows(self, names: list[str]) -> list[str]:
         """The file names of these pictures as often as they stand in the database, sorted."""
@@ -96,25 +111,29 @@ def celery(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployment]:
     if not shutil.which("redis-server"):
         pytest.skip("needs redis-server: run scripts/install_test_services.sh as root (Debian: redis-server)")
     root = tmp_path_factory.mktemp("machines") / "stack"
-    config = root.parent / "config.yml"
-    model = save_one_car(root.parent / "model")
-    content = {"model_type": str(model), "tiles": False, "remote_json": True, "write_exif_to_db": True}
-    config.write_text(yaml.safe_dump(content), encoding="utf-8")
+    (root / "config").mkdir(parents=True)
+    content = {**CONFIGURATION, "model_type": str(save_one_car(root.parent / "model"))}
+    (root / "config/config.yml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    catcher = Catcher()
+    server = Controller(catcher, hostname="127.0.0.1", port=free_port())
+    server.start()
     try:
         with running_cluster() as cluster:
             _allow_connections(cluster)
             create_table(open_target(cluster.url, load_layout("PICTURES")))
-            stack = CeleryStack(root, cluster, {"ANONYMISATION_CONFIG": str(config)})
+            stack = CeleryStack(root, cluster, server.port)
             try:
                 stack.start(DAG_ID)
                 stack.api.unpause(DAG_ID)
                 stack.start_worker("gpu-worker", "gpu-1")
                 stack.start_worker("worker", "default-1")
-                yield Deployment(stack, cluster)
+                yield Deployment(stack, cluster, catcher.mails)
             finally:
                 stack.stop()
     except NotInstalledError as error:
         pytest.skip(str(error))
+    finally:
+        server.stop()
 
 
 def _allow_connections(cluster: PostgresCluster) -> None:

@@ -145,3 +145,18 @@ def test_a_connection_that_is_missing_stops_nothing(
     with caplog.at_level(logging.INFO):
         mail_summary(context(), RunReport(()))
     assert "this Airflow has no Connection smtp_default" in caplog.text
+
+
+def test_a_mail_without_the_address_of_the_ui_is_sent_all_the_same(
+    mails: list[EmailMessage], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    from anonymisation_airflow.notifier import mail_summary
+
+    monkeypatch.delenv("AIRFLOW__API__BASE_URL")
+    mail_summary(context(), RunReport(()))
+    (mail,) = mails
+    assert "Log file: none\n" in text_of(mail)
+    html = mail.get_body(("html",))
+    assert html is not None
+    assert "<a " not in html.get_content()
+    assert "set AIRFLOW__API__BASE_URL" in caplog.text
