@@ -1,7 +1,7 @@
-"""Attack what is published, at length: `python -m tests.privacy.attack` (`make attack`, ATTACK="--quick").
+"""Attack published pictures, at length: `python -m tests.privacy.attack` (`make attack`, ATTACK="--quick").
 
-Prints what each attack got from the product, what guessing gets, and what the same attack gets from a mere blur. Ends
-with 1 where the product gives more than guessing does, or where an attack fails on a mere blur and so proves nothing.
+Prints the result of each attack on the product, the result of guessing, and the result of the same attack on a plain
+blur. Exits with 1 if an attack on the product does better than guessing, or fails on a plain blur and proves nothing.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import time
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from typing import Final
 
-import cv2  # noqa: TID253 - each process is to use one core
+import cv2  # noqa: TID253 - limits each process to one core
 from rich.console import Console
 from rich.table import Table
 
@@ -32,7 +32,7 @@ def _run(case: Case) -> list[Row]:
 
 
 def attack(todo: list[Case], jobs: int, console: Console) -> list[Row]:
-    """Run the cases in so many processes; their rows in the order of the cases."""
+    """Run the cases in `jobs` processes; returns their rows in the order of the cases."""
     started = time.monotonic()
     found: dict[int, list[Row]] = {}
     with ProcessPoolExecutor(jobs, multiprocessing.get_context("spawn")) as pool:
@@ -46,14 +46,14 @@ def attack(todo: list[Case], jobs: int, console: Console) -> list[Row]:
 
 
 def verdict(row: Row) -> str:
-    """In words, for the table."""
+    """The verdict in words, for the table."""
     if row.control:
-        return "broken, as it must be" if row.above else "NOT BROKEN: the attack is too weak"
+        return "broken, as expected" if row.above else "NOT BROKEN: the attack is too weak"
     return "ABOVE CHANCE" if row.above else "at chance"
 
 
 def table_of(rows: list[Row]) -> Table:
-    """The rows as a table; controls are dimmed, and what is not as it must be stands out."""
+    """The rows as a table; controls are dimmed, and unexpected results are highlighted."""
     table = Table("case", "hidden by", "result", "chance", "p", "verdict")
     for row in rows:
         style = "bold red" if not row.as_it_must_be else "dim" if row.control else ""
@@ -76,7 +76,7 @@ def main() -> None:
     rows = attack(cases(trials, quick=options.quick), options.jobs, console)
     console.print(table_of(rows))
     wrong = [row for row in rows if not row.as_it_must_be]
-    console.print(f"{len(rows) - len(wrong)} of {len(rows)} rows as they must be (level {LEVEL})")
+    console.print(f"{len(rows) - len(wrong)} of {len(rows)} rows as expected (level {LEVEL})")
     sys.exit(1 if wrong else 0)
 
 

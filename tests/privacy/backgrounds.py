@@ -1,4 +1,4 @@
-"""What is around the objects: real survey pictures, or a drawn road where there are none."""
+"""The surroundings of the objects: real survey pictures, or a drawn road if there are none."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _DRAWN: Final = 3
 
 @functools.cache
 def survey_pictures() -> tuple[Pixels, ...]:
-    """The seven real pictures, 2692 × 1032; none where they are not next to the checkout."""
+    """The seven real pictures, 2692 × 1032; none if they are not next to the checkout."""
     paths = sorted(_FOLDER.glob("**/F[12]_2018_06_21/*.jpg"))
     return tuple(np.asarray(Image.open(path).convert("RGB")) for path in paths)
 
@@ -46,12 +46,12 @@ def drawn_road(seed: int) -> Pixels:
 
 
 def backgrounds() -> tuple[Pixels, ...]:
-    """The survey pictures, or drawn ones in their place."""
+    """The survey pictures, or drawn ones instead."""
     return survey_pictures() or tuple(drawn_road(seed) for seed in range(_DRAWN))
 
 
 def window(random: np.random.Generator, height: int, width: int) -> Pixels:
-    """A part of that size of any of the pictures, mostly of their lower half with the traffic; may be written to."""
+    """A writable part of this size of a random picture, mostly from the lower half with the traffic."""
     found = backgrounds()
     picture = found[random.integers(len(found))]
     top = int(random.integers((picture.shape[0] - height) // 2, picture.shape[0] - height + 1))

@@ -1,4 +1,4 @@
-"""What no attack can get around: how many different files there are, whatever is hidden."""
+"""A bound for every attack: the number of different published files over all hidden contents."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _COLOURS = 24
 def published_files(
     candidates: Candidates, hide: Hide, random: np.random.Generator, quality: int = QUALITY, dilation: int = DILATION
 ) -> list[Published]:
-    """What is published of each candidate, where noise differs only in what is hidden."""
+    """The published file of each candidate, with noise that differs only in the hidden regions."""
     first = photographed(candidates.pictures[0], random)
     changing = np.any([picture != candidates.pictures[0] for picture in candidates.pictures], axis=(0, 3))
     made = []
@@ -27,7 +27,7 @@ def published_files(
 
 
 def with_extremes(candidates: Candidates, random: np.random.Generator) -> Candidates:
-    """The same scene with contents that move averages as far as anything can: plain colours, halves, and noise."""
+    """The same scene with contents that change averages the most: plain colours, halves, and noise."""
     first = candidates.pictures[0]
     changing = np.any([picture != first for picture in candidates.pictures], axis=(0, 3))
     pictures = []

@@ -1,4 +1,4 @@
-"""The cases of the long attack, each a value that can run by itself and says how it went."""
+"""The cases of the long attack, each a value that can run independently and returns its results."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.privacy.scenes import CarCandidates
 from tests.privacy.stats import LEVEL, at_least, at_least_of
 from tests.privacy.weak_blurs import WeakBlur, WeakKind
 
-BLUR: Final = 15.0  # the shipped one
+BLUR: Final = 15.0  # the default
 _CARS: Final = (440, 380, 300)
 _SIZES: Final = ((440, 33), (200, 100), (200, 15))
 _BLURS: Final = (1.0, 5.0, 30.0, 100.0)
@@ -30,12 +30,12 @@ class Row:
     """A line of the table.
 
     Attributes:
-        case: what was attacked.
+        case: the attacked case.
         hidden_by: the settings, or the blur of a control.
-        result: what the attacker got.
-        chance: what guessing gets.
-        level: how often guessing does as well.
-        control: whether the attack had to succeed.
+        result: the attacker's result.
+        chance: the result of guessing.
+        level: the probability that guessing does as well.
+        control: whether the attack must succeed.
     """
 
     case: str
@@ -47,12 +47,12 @@ class Row:
 
     @property
     def above(self) -> bool:
-        """Whether guessing hardly ever does as well."""
+        """Whether the attack is significantly better than guessing."""
         return self.level < LEVEL
 
     @property
     def as_it_must_be(self) -> bool:
-        """Whether a control was broken, or the product was not."""
+        """Whether the result is as expected: a control is broken, or the product is not."""
         return self.above == self.control
 
 
@@ -67,11 +67,11 @@ class Hiding:
 
     @property
     def side(self) -> int:
-        """Of the blur's box on a survey picture, in pixels."""
+        """Side of the box blur on a survey picture, in pixels."""
         return int(self.blur / 1000 * SURVEY_WIDTH)
 
     def hide(self) -> Hide:
-        """What hides that way."""
+        """The function that hides this way."""
         if self.control:
             return WeakBlur(self.side, self.kind)
         return product(self.blur, gray=self.kind != "colour", normalised=self.kind == "normalised")
@@ -89,7 +89,7 @@ def _controls(*kinds: WeakKind, blur: float = BLUR) -> list[Hiding]:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Attack (a) on every picture there is."""
+    """Attack (a) on every available picture."""
 
     car: int
     quality: int
@@ -117,7 +117,7 @@ class Reading:
 
 @dataclass(frozen=True, slots=True)
 class Identification:
-    """Attack (b). With `tones`, a guess may use that candidates have different tones, as it is promised."""
+    """Attack (b). With `tones`, a guess may use that candidates have different tones, as documented."""
 
     name: str
     make: MakeCandidates
@@ -129,7 +129,7 @@ class Identification:
     def run(self) -> list[Row]:
         """Attack each way of hiding on the same pictures."""
         hides = {hiding.name: hiding.hide() for hiding in self.hidings}
-        seed = zlib.crc32(" ".join([self.name, *hides]).encode())  # luck is not to be the same in all cases
+        seed = zlib.crc32(" ".join([self.name, *hides]).encode())  # a different seed for each case
         outcomes = identify(self.make, hides, self.trials, seed, self.camera)
         rows = []
         for hiding in self.hidings:
@@ -143,7 +143,7 @@ class Identification:
 
 @dataclass(frozen=True, slots=True)
 class Correlation:
-    """Attack (c), in all channels, in pixels and coefficients; the level is that of the most telling one of the six."""
+    """Attack (c), in all channels, in pixels and coefficients; the level is that of the most significant of the six."""
 
     hiding: Hiding
     quality: int
@@ -166,7 +166,7 @@ Case = Reading | Identification | Correlation
 
 
 def cases(trials: int, *, quick: bool) -> list[Case]:
-    """All of them, the longest first; the quick ones are a selection."""
+    """All cases, the longest first; with `quick`, a selection."""
     return [*_identifications(trials), *_readings(quick), *_correlations()]
 
 

@@ -1,8 +1,8 @@
-"""Attack (c): is what is published where something is hidden anything like what was there?
+"""Attack (c): does a published hidden region resemble its original content?
 
-Pictures with a random content in the hidden region, which has nothing to do with what is around it, are published.
-Each published region is compared with each original one, in pixels and in the coefficients of 8 × 8 blocks, for each
-channel. Where the right pairs are more alike than pairs made at random, something of the content came through.
+Pictures with random content in the hidden region, unrelated to its surroundings, are published. Each published region
+is compared with each original one, in pixels and in the coefficients of 8 × 8 blocks, for each channel. If the right
+pairs are more similar than random pairs, some of the content leaked.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-import cv2  # noqa: TID253 - it converts colours, and has the cosine transform
+import cv2  # noqa: TID253 - converts colours, and has the cosine transform
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,7 +21,7 @@ from tests.privacy.scenes import MARGIN, detections_of
 from tests.privacy.stats import shuffled_at_least
 
 Vectors = NDArray[np.float64]
-"""(pictures, L): what is compared of each."""
+"""(pictures, L): the compared values of each picture."""
 
 CHANNELS: Final = ("Y", "Cb", "Cr")
 MEASURES: Final = tuple(f"{channel}, {domain}" for channel in CHANNELS for domain in ("pixels", "coefficients"))
@@ -33,7 +33,8 @@ _STRENGTH: Final = 34.0  # standard deviation of each scale, in gray levels
 
 
 def likeness_levels(hide: Hide, seed: int, quality: int = QUALITY) -> dict[str, float]:
-    """For each channel, in pixels and in coefficients: how often chance makes pairs as alike as the right ones are."""
+    """For each channel, in pixels and in coefficients: the probability that random pairs are as similar as the right
+    ones."""
     random = np.random.default_rng(seed)
     original, published, box = _pictures(hide, random, quality)
     levels = {}
@@ -45,7 +46,7 @@ def likeness_levels(hide: Hide, seed: int, quality: int = QUALITY) -> dict[str, 
 
 
 def _pictures(hide: Hide, random: np.random.Generator, quality: int) -> tuple[list[Pixels], list[Pixels], PixelBox]:
-    """What was hidden, what is published, both as YCrCb; and where, as a box."""
+    """The original and the published pictures, both as YCrCb, and the box of the hidden region."""
     ground = window(random, _SIZE[0] + 2 * MARGIN, _SIZE[1] + 2 * MARGIN)
     found = detections_of([(MARGIN, MARGIN, MARGIN + _SIZE[0], MARGIN + _SIZE[1])], ground.shape)
     box = pixel_box(found.boxes[0], *ground.shape[:2])
@@ -64,7 +65,7 @@ def _luma_and_colour(pixels: Pixels) -> Pixels:
 
 
 def _content(random: np.random.Generator, height: int, width: int) -> NDArray[np.uint8]:
-    """Random colours in cells of several sizes, each scale with an average of 0 around the same gray."""
+    """Random colours in cells of several sizes around the same gray; each scale has an average of 0."""
     content = np.full((height, width, 3), 128, np.float32)
     for cells in _SCALES:
         coarse = random.standard_normal((max(3, cells * height // width), cells, 3), np.float32)
@@ -82,7 +83,7 @@ def _pixel_vectors(pictures: list[Pixels], index: int, box: PixelBox) -> Vectors
 
 
 def _coefficient_vectors(pictures: list[Pixels], index: int, box: PixelBox) -> Vectors:
-    """The coefficients but the first of all blocks within the box, each on the scale of its own spread."""
+    """The AC coefficients of all blocks within the box, each divided by its standard deviation."""
     coded = np.array([[cv2.dct(block)[1:] for block in _blocks(_channel(picture, index), box)] for picture in pictures])
     spread = coded.std(axis=(0, 1), keepdims=True)
     vectors: Vectors = (coded / np.maximum(spread, 1e-6)).reshape(len(pictures), -1)
@@ -90,14 +91,14 @@ def _coefficient_vectors(pictures: list[Pixels], index: int, box: PixelBox) -> V
 
 
 def _blocks(plane: NDArray[np.float32], box: PixelBox) -> Iterator[NDArray[np.float32]]:
-    """The blocks of the file that lie in the box."""
+    """The file's blocks within the box."""
     for top in range(-(-box.top // _BLOCK) * _BLOCK, box.bottom - _BLOCK + 1, _BLOCK):
         for left in range(-(-box.left // _BLOCK) * _BLOCK, box.right - _BLOCK + 1, _BLOCK):
             yield np.ascontiguousarray(plane[top : top + _BLOCK, left : left + _BLOCK])
 
 
 def _correlations(before: Vectors, after: Vectors) -> Vectors:
-    """(n, n): of each original with each published region; 0 for one without any structure."""
+    """(n, n): correlation of each original with each published region; 0 for a region without structure."""
     parts = []
     for vectors in (before, after):
         centred = vectors - vectors.mean(axis=1, keepdims=True)

@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import Final
 
-import cv2  # noqa: TID253 - it scales
+import cv2  # noqa: TID253 - scales faces
 import numpy as np
 from numpy.typing import NDArray
 from skimage import data
@@ -33,7 +33,7 @@ class FaceCandidates:
 
     Attributes:
         face: side of the face, in pixels.
-        head_only: a face that fills most of what is hidden, as of a driver; else a small one on a whole body.
+        head_only: a face that fills most of the hidden region, like a driver's; otherwise a small one on a whole body.
     """
 
     face: int
@@ -60,7 +60,7 @@ class FaceCandidates:
 
     @property
     def _size(self) -> tuple[int, int]:
-        """Height and width of what is hidden."""
+        """Height and width of the hidden region."""
         if self.head_only:
             return self.face * 5 // 4, self.face * 5 // 4
         return self.face * 7, self.face * 5 // 2

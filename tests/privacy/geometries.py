@@ -1,4 +1,4 @@
-"""What is awkward to hide: plates at the edge of a mask or a picture, objects that meet, crowds, whole pictures."""
+"""Difficult geometries: plates at the edge of a mask or a picture, touching objects, crowds, whole pictures."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from tests.privacy.vehicles import draw_car, draw_person
 
 _CAR: Final = 220
 _PLATE: Final = 40
-_TILES: Final = (7, 9)  # of a crowd, down and across
-_GAP: Final = 8  # pixels between the tiles of a loose one: as much as dilation closes
+_TILES: Final = (7, 9)  # rows and columns of a crowd
+_GAP: Final = 8  # pixels between the tiles of a loose crowd: as wide as dilation can close
 _TEXT: Final = plate_width(_PLATE)
 _WIDTH: Final = car_width(_CAR, _PLATE)
 
@@ -31,12 +31,12 @@ def _ground(random: np.random.Generator, height: int = _CAR, width: int = _WIDTH
 
 @dataclass(frozen=True, slots=True)
 class TextAtTheEdge:
-    """The mask ends where the text does, on its left and below: coded blocks hold both text and what is shown."""
+    """The mask ends with the text, on the left and below: coded blocks contain both text and visible pixels."""
 
     coloured: bool
 
     def __call__(self, random: np.random.Generator, number: int) -> Candidates:
-        """A car at a random place of the grid of blocks."""
+        """A car at a random offset to the grid of blocks."""
         ground = _ground(random)
         draw_car(ground, MARGIN, MARGIN, _CAR, _WIDTH, random)
         top, left = (int(random.integers(side, side + 16)) for side in (MARGIN + 120, MARGIN + 30))
@@ -47,7 +47,7 @@ class TextAtTheEdge:
 
 
 def cut_by_the_border(random: np.random.Generator, number: int) -> Candidates:
-    """Half of the car lies beyond the corner of the picture; the plate lies against its lower edge."""
+    """Half of the car is beyond the corner of the picture; the plate touches the lower edge."""
     ground = window(random, _CAR + MARGIN, _WIDTH + MARGIN)
     height, width = ground.shape[:2]
     top, left = height - 170, width - _TEXT - 80
@@ -58,7 +58,7 @@ def cut_by_the_border(random: np.random.Generator, number: int) -> Candidates:
 
 
 def fills_the_picture(random: np.random.Generator, number: int) -> Candidates:
-    """A vehicle right in front of the camera: nothing of the picture is shown."""
+    """A vehicle right in front of the camera: no pixel is visible."""
     ground = window(random, _CAR + MARGIN, _WIDTH + MARGIN)
     draw_car(ground, -10, -10, len(ground) + 40, ground.shape[1] + 20, random)
     pictures = with_plates(ground, (len(ground) // 2, 60), _PLATE, random, number)
@@ -66,7 +66,7 @@ def fills_the_picture(random: np.random.Generator, number: int) -> Candidates:
 
 
 def objects_that_overlap(random: np.random.Generator, number: int) -> Candidates:
-    """Two cars and a person, one in front of the other; the plate lies in all three of their boxes."""
+    """Two cars and a person, one in front of the other; the plate is inside all three boxes."""
     ground = _ground(random, _CAR, 2 * _WIDTH)
     middle = MARGIN + _WIDTH - 40
     draw_car(ground, MARGIN, MARGIN, _CAR - 30, _WIDTH, random)
@@ -83,7 +83,7 @@ def objects_that_overlap(random: np.random.Generator, number: int) -> Candidates
 
 
 def crowd_on_one_car(random: np.random.Generator, number: int) -> Candidates:
-    """The model takes one car for dozens of small objects next to each other: each must not keep a tone of its own."""
+    """The model detects one car as dozens of small objects next to each other: they must not have separate tones."""
     ground = _ground(random)
     draw_car(ground, MARGIN, MARGIN, _CAR, _WIDTH, random)
     pictures = with_plates(ground, (MARGIN + 140, MARGIN + 40), _PLATE, random, number)
@@ -117,7 +117,7 @@ INSIDE: Final[Mapping[str, MakeCandidates]] = {
     "crowd on one car": crowd_on_one_car,
     "loose crowd on one car": loose_crowd_on_one_car,
 }
-"""The text is far enough inside of the mask not to share a coded block with what is shown."""
+"""The text is far enough inside the mask not to share a coded block with visible pixels."""
 
 AT_THE_EDGE: Final[Mapping[str, MakeCandidates]] = {
     "text at the mask's edge": TextAtTheEdge(coloured=False),

@@ -1,4 +1,4 @@
-"""Number plates with text in two fonts, and what an attacker scores by guessing."""
+"""Number plates with text in two fonts, and an attacker's score by guessing."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import functools
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import cv2  # noqa: TID253 - it has the second font
+import cv2  # noqa: TID253 - has the second font
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
@@ -18,16 +18,16 @@ Levels = NDArray[np.float32]
 LETTERS: Final = "ABCDEFGHIJKLMNOPQRSTUVWXYZ"
 DIGITS: Final = "0123456789"
 ALPHABETS: Final = (LETTERS, LETTERS, DIGITS, DIGITS, DIGITS, DIGITS, DIGITS)
-"""The characters that each place of a plate may hold: Norwegian plates have two letters and five digits."""
+"""The possible characters at each position of a plate: Norwegian plates have two letters and five digits."""
 GUESSING: Final = tuple(1 / len(alphabet) for alphabet in ALPHABETS)
-"""For each place of a plate, the probability that a random guess is right: 0.58 of 7 characters are."""
+"""For each position of a plate, the probability that a random guess is right: 0.58 of 7 characters on average."""
 
 _WHITE, _BLACK = 235.0, 25.0
 _YELLOW, _BLUE = np.array([240, 225, 40], np.float32), np.array([20, 30, 190], np.float32)
-_ASPECT: Final = 520 / 110  # of Norwegian plates, in mm
+_ASPECT: Final = 520 / 110  # Norwegian plates, in mm
 _DRAWN: Final = 96  # pixels: glyphs are drawn this large, and scaled down
-_GAP: Final = 0.6  # of a character's width, between letters and digits
-_MARGIN: Final = 0.06  # of the plate's width, on each side
+_GAP: Final = 0.6  # between letters and digits, as a fraction of a character's width
+_MARGIN: Final = 0.06  # on each side, as a fraction of the plate's width
 
 
 def random_text(random: np.random.Generator) -> str:
@@ -36,13 +36,13 @@ def random_text(random: np.random.Generator) -> str:
 
 
 def plate_width(height: int) -> int:
-    """Of a plate that is so many pixels high."""
+    """Width of a plate of this height, in pixels."""
     return round(_ASPECT * height)
 
 
 @dataclass(frozen=True, slots=True)
 class Slots:
-    """Where the characters of a plate of that height lie: top, their height and width, and the left of each."""
+    """Positions of a plate's characters in pixels: top, height and width of all, and the left edge of each."""
 
     top: int
     height: int
@@ -51,7 +51,7 @@ class Slots:
 
     @classmethod
     def of(cls, height: int) -> Slots:
-        """The places of the seven characters."""
+        """The positions of the seven characters on a plate of this height."""
         whole = plate_width(height)
         pitch = whole * (1 - 2 * _MARGIN) / (len(ALPHABETS) + _GAP)
         steps = [place + (_GAP if place >= 2 else 0) for place in range(len(ALPHABETS))]
@@ -70,7 +70,7 @@ def blank_plate(height: int) -> Levels:
 
 
 def ink(character: str, place: int, height: int, font: Font) -> Levels:
-    """What a character in that place adds to the levels of a blank plate: negative where it is black."""
+    """The levels that a character at this position adds to a blank plate: negative where it is black."""
     slots = Slots.of(height)
     added = np.zeros((height, plate_width(height)), np.float32)
     window = np.s_[slots.top : slots.top + slots.height, slots.lefts[place] : slots.lefts[place] + slots.width]
@@ -87,14 +87,14 @@ def plate(text: str, height: int, font: Font = "pillow") -> Levels:
 
 
 def blue_on_yellow(levels: Levels) -> NDArray[np.float32]:
-    """A black and white plate (h, w) in colours (h, w, 3) that are far apart in all channels."""
+    """A black and white plate (h, w) in colours (h, w, 3) that differ strongly in all channels."""
     white = ((levels - _BLACK) / (_WHITE - _BLACK))[..., None]
     return np.asarray(white * _YELLOW + (1 - white) * _BLUE, np.float32)
 
 
 @functools.lru_cache(4096)
 def _glyph(character: str, font: Font, height: int, width: int) -> Levels:
-    """(height, width), 0 to 1: how much of each pixel the character covers; narrow ones stand in the middle."""
+    """(height, width), 0 to 1: the fraction of each pixel that the character covers; narrow ones are centred."""
     drawn = _in_pillow(character) if font == "pillow" else _in_opencv(character)
     rows, columns = np.flatnonzero(drawn.any(axis=1)), np.flatnonzero(drawn.any(axis=0))
     drawn = drawn[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1]
@@ -107,7 +107,7 @@ def _glyph(character: str, font: Font, height: int, width: int) -> Levels:
 
 
 def _in_pillow(character: str) -> Levels:
-    """In the font that Pillow brings."""
+    """The character in Pillow's font."""
     picture = Image.new("L", (2 * _DRAWN, 2 * _DRAWN))
     font = ImageFont.load_default(size=_DRAWN)
     ImageDraw.Draw(picture).text((_DRAWN // 2, _DRAWN // 4), character, fill=255, font=font, stroke_width=2)
@@ -115,7 +115,7 @@ def _in_pillow(character: str) -> Levels:
 
 
 def _in_opencv(character: str) -> Levels:
-    """In the font that OpenCV brings."""
+    """The character in OpenCV's font."""
     picture = np.zeros((2 * _DRAWN, 2 * _DRAWN), np.uint8)
     scale = cv2.getFontScaleFromHeight(cv2.FONT_HERSHEY_SIMPLEX, _DRAWN)
     cv2.putText(picture, character, (20, _DRAWN + 40), cv2.FONT_HERSHEY_SIMPLEX, scale, 255, 9, cv2.LINE_AA)

@@ -1,9 +1,9 @@
-"""Attack (a): read a number plate from a published picture, character by character, without any list of candidates.
+"""Attack (a): read a number plate from a published picture, character by character, without a list of candidates.
 
-A blur is linear: what is published is the sum of what each character contributes. The attacker knows the blur, the
-font, the size of the plate and, to ±10 pixels, its place; and nothing of the car. Horizontal derivatives of the
-published pixels are compared with those of a blurred drawing (normalised correlation), and one character after the
-other is changed for the one that fits best, until nothing fits better.
+A blur is linear: the published pixels are the sum of the contributions of each character. The attacker knows the blur,
+the font, the size of the plate and, to ±10 pixels, its position, but nothing about the car. Horizontal derivatives of
+the published pixels are compared with those of a blurred drawing (normalised correlation). Each character in turn is
+replaced by the one that fits best, until the fit no longer improves.
 """
 
 from __future__ import annotations
@@ -21,23 +21,23 @@ from tests.privacy.scenes import car_in_picture
 from tests.privacy.weak_blurs import WeakKind, weakly_blurred
 
 UNSURE: Final = 10
-"""The attacker knows the place of the plate to so many pixels, in each direction."""
+"""The attacker knows the position of the plate to this many pixels, in each direction."""
 PLATE_SHARE: Final = 33 / 440
-"""The height of a plate as a share of its car's."""
+"""The height of a plate as a fraction of its car's."""
 _SWEEPS: Final = 8
-_ROWS: Final = 5  # compared: after a blur wider than a plate, rows hardly differ
-_STEPS: Final = (2, 1)  # pixels between the places tried, first coarse and then fine
+_ROWS: Final = 5  # number of compared rows: after a blur wider than a plate, rows hardly differ
+_STEPS: Final = (2, 1)  # pixels between the tried positions, first coarse and then fine
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """What the attacker knows, as templates made once for all pictures of one size of plate.
+    """The attacker's knowledge, as templates made once for all pictures with plates of one size.
 
     Attributes:
-        margin: pixels around the plate that are compared as well.
-        shape: of the part of the picture that is compared.
-        known: (n, L), orthonormal: what the plate contributes without text, and constants. Taken out of everything.
-        templates: for each place its characters' contributions, (characters, L).
+        margin: pixels around the plate that are compared too.
+        shape: shape of the compared part of the picture.
+        known: (n, L), orthonormal: the contribution of the plate without text, and constants. Removed from all data.
+        templates: for each position, the contributions of its possible characters, (characters, L).
     """
 
     margin: int
@@ -47,7 +47,7 @@ class Reader:
 
     @classmethod
     def of(cls, plate_height: int, font: Font, side: int, kind: WeakKind) -> Reader:
-        """For a blur of that kind whose box has that side, in pixels."""
+        """The reader for a blur of this kind, whose box has this side in pixels."""
         margin = side // 2 + 2
         blank = blank_plate(plate_height)
 
@@ -64,7 +64,7 @@ class Reader:
         return cls(margin, (blank.shape[0] + 2 * margin, blank.shape[1] + 2 * margin), known, tuple(templates))
 
     def read(self, published: Pixels, place: tuple[int, int]) -> str:
-        """The text that fits best, of a plate whose upper left corner is about there."""
+        """The text that fits best, for a plate with its upper left corner near `place`."""
         luma = np.asarray(published @ np.array([0.299, 0.587, 0.114], np.float32), np.float32)
         best = max(self._tries(luma, place, _STEPS[0], UNSURE))
         return max(self._tries(luma, (best[2], best[3]), _STEPS[1], _STEPS[0] - 1))[1]
@@ -72,7 +72,7 @@ class Reader:
     def _tries(
         self, luma: NDArray[np.float32], place: tuple[int, int], step: int, reach: int
     ) -> list[tuple[float, str, int, int]]:
-        """How well the best text fits at each of the places around, with that text and place."""
+        """For each position around, the fit of the best text, the text and the position."""
         shifts = range(-reach, reach + 1, step)
         tops = sorted({place[0] + shift for shift in shifts})
         lefts = [place[1] + shift for shift in shifts]
@@ -90,7 +90,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True)
 class Readings:
-    """How much was read: single characters, and whole plates."""
+    """The number of characters and of whole plates that were read."""
 
     characters: int
     whole: int
@@ -107,9 +107,9 @@ def read_plates(
     quality: int = QUALITY,
     font: Font = "pillow",
 ) -> Readings:
-    """Publish a car of that height in each of the pictures, with a text of its own, and read its plate.
+    """Publish a car of this height in each of the pictures, with a new text each, and read its plate.
 
-    `font` and the blur, `kind` and `side` in pixels, are what the attacker takes for true.
+    The attacker assumes `font` and the blur (`kind`, and `side` in pixels).
     """
     plate_height = round(PLATE_SHARE * car)
     reader = Reader.of(plate_height, font, side, kind)

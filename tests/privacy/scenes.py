@@ -1,4 +1,4 @@
-"""Scenes with something to hide: what is around it stays the same, and only what identifies it changes."""
+"""Scenes with something to hide: only the identifying content changes, the surroundings stay the same."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ Paint = Callable[[np.random.Generator], list[Pixels]]
 
 CAR: Final = 3
 PERSON: Final = 1
-MARGIN: Final = 32  # pixels of a window around what is hidden in it
+MARGIN: Final = 32  # pixels around the hidden object in a window
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """Pictures that differ in nothing but what is to be hidden.
+    """Pictures that differ only in the pixels to hide.
 
     Attributes:
         pictures: one for each text or face, without noise.
-        detections: what the model finds; the same in all of them.
+        detections: the detections, the same for all pictures.
     """
 
     pictures: list[Pixels]
@@ -45,7 +45,7 @@ class CarScene:
         picture: (H, W, 3), without noise.
         detections: the car, by its box.
         place: top and left of the plate.
-        text: what is on it.
+        text: the text of the plate.
     """
 
     picture: Pixels
@@ -55,25 +55,25 @@ class CarScene:
 
 
 def detections_of(boxes: list[Box], shape: tuple[int, ...], kind: int = CAR) -> Detections:
-    """Detections with these boxes, each an object of its own, in a picture of that shape."""
+    """Detections with these boxes, each a separate object, in a picture of this shape."""
     height, width = shape[:2]
     shares = [[top / height, left / width, bottom / height, right / width] for top, left, bottom, right in boxes]
     return Detections.of(np.array(shares).clip(0, 1), [0.9] * len(boxes), [kind] * len(boxes))
 
 
 def car_width(height: int, plate_height: int) -> int:
-    """Of a car of that height; a plate as large as in the drawings of a cut-off car makes it wider."""
+    """Width of a car of this height; a plate as large as in the drawings of a cut-off car makes it wider."""
     return max(round(1.25 * height), round(1.15 * plate_width(plate_height)))
 
 
 def plate_place(height: int, plate_height: int) -> tuple[int, int]:
-    """Top and left of the plate, from the upper left of the car."""
+    """Top and left of the plate, relative to the upper left corner of the car."""
     top = min(round(0.72 * height), height - plate_height - max(14, round(0.05 * height)))
     return top, (car_width(height, plate_height) - plate_width(plate_height)) // 2
 
 
 def put(picture: Pixels, top: int, left: int, levels: NDArray[np.float32]) -> None:
-    """Put gray levels (h, w) or colours (h, w, 3) into a picture there, as far as they lie in it."""
+    """Write gray levels (h, w) or colours (h, w, 3) into a picture at this position, clipped to the picture."""
     first, start = max(0, top), max(0, left)
     bottom, right = min(picture.shape[0], top + levels.shape[0]), min(picture.shape[1], left + levels.shape[1])
     part = levels[first - top : bottom - top, start - left : right - left]
@@ -102,8 +102,8 @@ class CarCandidates:
     """Candidates that are one car with different plates; called with a generator and a number of candidates.
 
     Attributes:
-        height: of the car, in pixels.
-        plate_height: in pixels.
+        height: height of the car, in pixels.
+        plate_height: height of the plate, in pixels.
     """
 
     height: int
@@ -129,7 +129,7 @@ def with_plates(
     *,
     coloured: bool = False,
 ) -> list[Pixels]:
-    """Copies of a picture, each with a plate of its own at that place (top, left)."""
+    """Copies of a picture, each with another plate at this position (top, left)."""
     pictures = []
     for text in different_texts(random, number):
         picture = ground.copy()
@@ -140,7 +140,7 @@ def with_plates(
 
 
 def different_texts(random: np.random.Generator, number: int) -> list[str]:
-    """So many texts, no two alike."""
+    """`number` different texts."""
     texts: dict[str, None] = {}
     while len(texts) < number:
         texts[random_text(random)] = None

@@ -1,4 +1,4 @@
-"""What is published of a hidden region is one of few forms, whatever the region holds: by default one alone."""
+"""A published hidden region has one of a few forms for any content; by default, only one."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ ALL_SCENES = {**SCENES, **AT_THE_EDGE}
 
 @pytest.mark.parametrize("quality", [90, 75])
 @pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
-def test_by_default_whole_files_are_the_same_whatever_is_hidden(make: MakeCandidates, quality: int) -> None:
-    """Down to the last bit: hidden blocks, those that the mask's edge cuts, their neighbours, and all chroma."""
+def test_by_default_whole_files_are_the_same_for_any_hidden_content(make: MakeCandidates, quality: int) -> None:
+    """Down to the last bit: hidden blocks, blocks cut by the mask's edge, their neighbours, and all chroma."""
     random = np.random.default_rng(1)
     candidates = make(random, 4)
     assert len({made.data for made in published_files(candidates, DEFAULT, random, quality)}) == 1
 
 
 @pytest.mark.parametrize("blur", [1, 5, 30, 100])
-def test_no_blur_changes_that(blur: float) -> None:
+def test_the_files_are_the_same_for_any_blur(blur: float) -> None:
     random = np.random.default_rng(2)
     candidates = CarCandidates(200, 100)(random, 4)
     assert len({made.data for made in published_files(candidates, product(blur), random)}) == 1
@@ -40,7 +40,7 @@ def test_no_blur_changes_that(blur: float) -> None:
 @pytest.mark.parametrize("make", ALL_SCENES.values(), ids=ALL_SCENES)
 @pytest.mark.parametrize(("hide", "most"), [(DEFAULT, 1), (GRAY, 4), (COLOUR, 100)], ids=["default", "gray", "colour"])
 def test_extremes_give_no_more_forms_than_promised(make: MakeCandidates, hide: Hide, most: int) -> None:
-    """However many objects the model makes of one: a bound for each of them would be none."""
+    """Also if the model detects one object as many: a bound for each of them would not bound the whole."""
     random = np.random.default_rng(3)
     candidates = with_extremes(make(random, 4), random)
     assert number_of_forms(candidates, hide) <= most
@@ -48,10 +48,10 @@ def test_extremes_give_no_more_forms_than_promised(make: MakeCandidates, hide: H
 
 @pytest.mark.parametrize("make", SCENES.values(), ids=SCENES)
 @pytest.mark.parametrize("hide", [GRAY, COLOUR], ids=["gray", "colour"])
-def test_texts_seldom_give_more_than_one_form(make: MakeCandidates, hide: Hide) -> None:
+def test_texts_rarely_give_more_than_one_form(make: MakeCandidates, hide: Hide) -> None:
     random = np.random.default_rng(4)
     forms = [number_of_forms(make(random, CANDIDATES), hide) for _ in range(4)]
-    assert np.mean(forms) <= 1.5  # two where an average lies next to the border between two tones
+    assert np.mean(forms) <= 1.5  # two if an average is close to the limit between two tones
 
 
 @pytest.mark.parametrize("make", [FaceCandidates(120, head_only=True), FaceCandidates(40, head_only=False)])
@@ -59,10 +59,10 @@ def test_a_hundred_faces_give_few_forms(make: FaceCandidates) -> None:
     candidates = make.showing(list(photographs()), np.random.default_rng(5))
     assert number_of_forms(candidates, DEFAULT) == 1
     assert number_of_forms(candidates, GRAY) <= 4
-    assert number_of_forms(candidates, COLOUR) <= 8  # their colours are much alike
+    assert number_of_forms(candidates, COLOUR) <= 8  # their colours are similar
 
 
-def test_a_blur_gives_every_candidate_a_form_of_its_own() -> None:
+def test_a_blur_gives_every_candidate_a_different_form() -> None:
     random = np.random.default_rng(6)
     candidates = CarCandidates(440, 33)(random, CANDIDATES)
     for hide in (WeakBlur(40, "gray"), WeakBlur(40, "normalised")):
@@ -71,7 +71,7 @@ def test_a_blur_gives_every_candidate_a_form_of_its_own() -> None:
 
 
 @pytest.mark.parametrize("make", AT_THE_EDGE.values(), ids=AT_THE_EDGE)
-def test_what_is_shown_next_to_text_at_the_masks_edge_is_the_same_as_well(make: MakeCandidates) -> None:
+def test_visible_pixels_next_to_text_at_the_masks_edge_are_the_same_too(make: MakeCandidates) -> None:
     random = np.random.default_rng(7)
     files = published_files(make(random, 4), DEFAULT, random, quality=75)
     assert len({made.data for made in files}) == 1

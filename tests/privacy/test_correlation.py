@@ -1,4 +1,4 @@
-"""Hidden regions are no more like what they hide than like anything else, in pixels and coefficients of any channel."""
+"""Hidden regions do not correlate with their content, in pixels and coefficients of all channels."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ HIDES = {
 
 
 @pytest.mark.parametrize("hide", HIDES.values(), ids=HIDES)
-def test_nothing_of_the_content_comes_through(hide: Hide) -> None:
+def test_no_content_leaks(hide: Hide) -> None:
     levels = likeness_levels(hide, seed=1)
     assert set(levels) == set(MEASURES)
     assert min(levels.values()) > LEVEL / len(MEASURES), levels
 
 
 @pytest.mark.parametrize(("kind", "channels"), [("colour", {"Y", "Cb", "Cr"}), ("gray", {"Y"}), ("normalised", {"Y"})])
-def test_the_comparison_sees_through_a_mere_blur(kind: WeakKind, channels: set[str]) -> None:
+def test_the_attack_detects_the_content_behind_a_plain_blur(kind: WeakKind, channels: set[str]) -> None:
     levels = likeness_levels(WeakBlur(40, kind), seed=2)
     seen = {name.partition(",")[0] for name, level in levels.items() if level < LEVEL / len(MEASURES)}
     assert seen == channels

@@ -1,4 +1,4 @@
-"""Who tries every candidate on the product finds the right one as often as by guessing, and on a mere blur always."""
+"""Trying every candidate is no better than guessing against the product, and always succeeds against a plain blur."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from tests.privacy.stats import LEVEL, at_least
 from tests.privacy.weak_blurs import WeakBlur
 
 TRIALS = 10
-MOST = 3  # right ones of 10 at default settings; guessing gives more in 1.3 % of all cases
+MOST = 3  # right ones of 10 with default settings; guessing gives more in 1.3 % of all cases
 CASES = [(15, 440, 33), (15, 200, 100), (15, 200, 15), (1, 440, 33)]
 FACES = {"close up": FaceCandidates(120, head_only=True), "far away": FaceCandidates(40, head_only=False)}
 
@@ -33,7 +33,7 @@ def test_plates(blur: float, car: int, plate: int) -> None:
 
 @pytest.mark.parametrize("face", FACES.values(), ids=FACES)
 def test_faces(face: FaceCandidates) -> None:
-    """Where a region keeps a tone, that is all that tells them apart."""
+    """With tones, faces differ only by the tone of their region."""
     hides = {
         "default": product(),
         "gray": product(normalised=False),
@@ -46,19 +46,19 @@ def test_faces(face: FaceCandidates) -> None:
 
 
 @pytest.mark.parametrize(("side", "car", "plate", "trials"), [(2, 440, 33, 4), (40, 440, 33, 4), (40, 200, 15, 8)])
-def test_the_attack_finds_plates_behind_a_mere_blur(side: int, car: int, plate: int, trials: int) -> None:
+def test_the_attack_identifies_plates_behind_a_plain_blur(side: int, car: int, plate: int, trials: int) -> None:
     outcome = identify(CarCandidates(car, plate), {"blur": WeakBlur(side, "normalised")}, trials, seed=3)["blur"]
     assert at_least(outcome.right, trials, 1 / CANDIDATES) < LEVEL, outcome
 
 
 @pytest.mark.parametrize("face", FACES.values(), ids=FACES)
-def test_the_attack_finds_faces_behind_a_mere_blur(face: FaceCandidates) -> None:
+def test_the_attack_identifies_faces_behind_a_plain_blur(face: FaceCandidates) -> None:
     hides = {"colour": WeakBlur(40, "colour"), "normalised": WeakBlur(40, "normalised")}
     outcomes = identify(face, hides, 4, seed=4)
     assert {outcome.right for outcome in outcomes.values()} == {4}
 
 
-def test_among_equals_any_may_be_taken() -> None:
+def test_any_of_several_equal_candidates_may_be_picked() -> None:
     random = np.random.default_rng(5)
     same, other = np.full((4, 4, 3), 100, np.uint8), np.full((4, 4, 3), 200, np.uint8)
     everywhere = np.ones((4, 4), np.uint8)

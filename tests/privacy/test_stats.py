@@ -14,7 +14,7 @@ def test_binomial_tails() -> None:
     assert at_least(1, 3, 1) == 1
 
 
-def test_tails_of_unequal_chances_agree_with_those_of_equal_ones() -> None:
+def test_tails_for_different_chances_agree_with_binomial_tails() -> None:
     assert at_least_of(4, [0.1] * 10) == pytest.approx(at_least(4, 10, 0.1))
     assert at_least_of(2, [0.5, 0.2]) == pytest.approx(0.1)
 
@@ -24,7 +24,7 @@ def test_guessing_reads_four_of_forty_nine() -> None:
     assert 7 * sum(GUESSING) == pytest.approx(4.04, abs=0.01)
 
 
-def test_pairs_are_told_from_unrelated_ones() -> None:
+def test_right_pairs_are_distinguished_from_random_ones() -> None:
     random = np.random.default_rng(1)
     noise = random.standard_normal((12, 12))
     assert shuffled_at_least(noise, random) > 0.01

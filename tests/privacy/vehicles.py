@@ -1,10 +1,10 @@
-"""Drawn cars, seen from behind: body, windows, lights, wheels, with shading and grain so that nothing is flat."""
+"""Drawings of cars from behind: body, windows, lights, wheels, with shading and grain so that nothing is flat."""
 
 from __future__ import annotations
 
 from typing import Final
 
-import cv2  # noqa: TID253 - it draws
+import cv2  # noqa: TID253 - draws
 import numpy as np
 
 from tests.privacy.publishing import Pixels
@@ -16,7 +16,7 @@ _GRAIN: Final = 4.0  # gray levels
 
 
 def draw_car(picture: Pixels, top: int, left: int, height: int, width: int, random: np.random.Generator) -> None:
-    """Draw a car of a random colour into a picture, as far as it lies in it; around it the picture stays."""
+    """Draw a car of a random colour into a picture, clipped to it; the surroundings stay unchanged."""
     body = random.integers(30, 225, 3).astype(np.float32)
     car = np.zeros((height, width, 3), np.float32)
     cover = np.zeros((height, width), np.uint8)

@@ -1,8 +1,8 @@
 """Blurs that do not hide: the controls of the attacks.
 
-This is what was published before regions got tones: a box blur of the hidden pixels themselves, and its normalised
-form, the difference of two box blurs, as the original program has it. An attack that cannot undo them proves nothing
-when it fails on the product.
+These blurs were published before regions got tones: a box blur of the hidden pixels themselves, and its normalised
+form, the difference of two box blurs, as in the original program. An attack that cannot undo them proves nothing when
+it fails on the product.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final, Literal
 
-import cv2  # noqa: TID253 - its blur is what production uses
+import cv2  # noqa: TID253 - the same blur as in production
 import numpy as np
 from numpy.typing import NDArray
 
@@ -20,12 +20,12 @@ from anonymisation.masking.rendering import Redaction
 
 WeakKind = Literal["colour", "gray", "normalised"]
 
-_WIDER: Final = 1.2  # the second box of the normalised blur
-_LEVEL: Final = 100.0  # of the normalised blur, where both boxes agree
+_WIDER: Final = 1.2  # size of the second box of the normalised blur, relative to the first
+_LEVEL: Final = 100.0  # level of the normalised blur where both boxes agree
 
 
 def weakly_blurred(pixels: NDArray[np.float32], side: int, kind: WeakKind) -> NDArray[np.float32]:
-    """(H, W) or (H, W, C) float32 after a box blur with that side in pixels; not yet rounded, so that it is linear."""
+    """(H, W) or (H, W, C) float32 after a box blur with this side in pixels; not rounded, so that it is linear."""
     narrow = np.asarray(cv2.blur(pixels, (side, side)), np.float32)
     if kind != "normalised":
         return narrow
@@ -35,7 +35,7 @@ def weakly_blurred(pixels: NDArray[np.float32], side: int, kind: WeakKind) -> ND
 
 @dataclass(frozen=True, slots=True)
 class WeakBlur:
-    """Hides nothing well: called as the product's `redact` is, with the side of its box in pixels."""
+    """A weak way of hiding, called like the product's `redact`, with the side of its box in pixels."""
 
     side: int
     kind: WeakKind
@@ -43,7 +43,7 @@ class WeakBlur:
     def __call__(
         self, pixels: NDArray[np.uint8], detections: Detections, dilation: int, coded_unit: tuple[int, int] = (1, 1)
     ) -> Redaction:
-        """Blur what is to be hidden, and leave the rest as it is."""
+        """Blur the pixels to hide, and leave the rest unchanged."""
         height, width = pixels.shape[:2]
         mask = union(detections, height, width, dilation)
         if self.kind == "colour":
