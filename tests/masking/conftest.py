@@ -1,4 +1,4 @@
-"""What the tests of masking share."""
+"""Fixtures for the tests of masking."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from anonymisation.core.settings import Settings, load_settings
 
 @pytest.fixture
 def settings_with() -> Callable[..., Settings]:
-    """The shipped settings with some changed."""
+    """The default settings with some changes."""
 
     def make(**changes: Any) -> Settings:
         return load_settings(overrides=changes).settings
@@ -23,7 +23,7 @@ def settings_with() -> Callable[..., Settings]:
 
 @pytest.fixture(scope="session")
 def tf1_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A SavedModel of the TF1 form that takes coloured squares for people, cars and trucks."""
+    """A SavedModel of the TF1 form that detects coloured squares as persons, cars and trucks."""
     from tests.masking.scripted_models import save_tf1
 
     return save_tf1(tmp_path_factory.mktemp("models") / "tf1")
@@ -31,7 +31,7 @@ def tf1_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def tf2_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The same in the TF2 form: a batch of one, more outputs."""
+    """The same model in the TF2 form: a batch of one, more outputs."""
     from tests.masking.scripted_models import save_tf2
 
     return save_tf2(tmp_path_factory.mktemp("models") / "tf2")

@@ -1,4 +1,4 @@
-"""A real HTTP server in a thread that serves archives, and misbehaves when told to."""
+"""A real HTTP server in a thread that serves archives, and misbehaves on request."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from typing import Any
 
 @dataclass
 class Site:
-    """What is served, how, and what was asked."""
+    """The served files, the server's behaviour, and the requests it received."""
 
     files: dict[str, bytes] = field(default_factory=dict)
     ranges: bool = True
     etag: str | None = '"one"'
-    drop_after: list[int] = field(default_factory=list)  # body bytes after which the next answers break off
+    drop_after: list[int] = field(default_factory=list)  # body bytes after which the next answers are cut off
     stall_after: int | None = None  # body bytes after which an answer waits for `released`
-    statuses: list[int] = field(default_factory=list)  # answered first, one a request
+    statuses: list[int] = field(default_factory=list)  # answered first, one per request
     requests: list[tuple[str, str | None]] = field(default_factory=list)  # path, Range header
     released: threading.Event = field(default_factory=threading.Event)
     stalled: threading.Event = field(default_factory=threading.Event)
@@ -77,7 +77,7 @@ class _Handler(BaseHTTPRequestHandler):
             start += site.stall_after
         self.wfile.write(body[start:end])
 
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name of the method that it replaces
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the name in the base class
         """Keep the test's output clean."""
 
 
@@ -86,7 +86,7 @@ def serving(site: Site) -> Iterator[Site]:
     """Serve `site` on a free port of this machine while the block runs."""
     handler = type("Handler", (_Handler,), {"site": site})
     server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a client that was killed is part of the test
+    server.handle_error = lambda *_: None  # type: ignore[method-assign]  # a killed client is part of the test
     thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     site.base_url = f"http://127.0.0.1:{server.server_port}/"
@@ -100,7 +100,7 @@ def serving(site: Site) -> Iterator[Site]:
 
 
 def tar_gz(members: Mapping[str, bytes | tarfile.TarInfo]) -> bytes:
-    """An archive of files (bytes) and of members as they are (TarInfo)."""
+    """An archive of files (bytes) and special members (TarInfo)."""
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for name, content in members.items():

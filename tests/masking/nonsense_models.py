@@ -1,4 +1,4 @@
-"""Tiny real SavedModels that load, run, and give what cannot be true; all but one find a car as far as they know."""
+"""Tiny real SavedModels that load and run, but have implausible outputs; all but one detect a car."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ NAN, INF = float("nan"), float("inf")
 
 @dataclass(frozen=True)
 class Nonsense:
-    """What differs from a model that finds the car of `tests.captures`, and what the message names."""
+    """Changed outputs of a model that detects the car of `tests.captures`, and a part of the expected message."""
 
     changes: Mapping[str, Any]
     told: str
 
 
-def _box(*sides: float, told: str = "") -> Nonsense:
+def _box(*sides: float, expected: str = "") -> Nonsense:
     value = ", ".join(f"{side:.6g}" for side in sides)
-    return Nonsense({"detection_boxes": sides}, f"detection_boxes [{value}] in row 0, expected {told}")
+    return Nonsense({"detection_boxes": sides}, f"detection_boxes [{value}] in row 0, expected {expected}")
 
 
 def _class(kind: float) -> Nonsense:
@@ -48,21 +48,21 @@ _TOP, _LEFT, _BOTTOM, _RIGHT = CAR_BOX
 _SIZE: Final = (HEIGHT, WIDTH, HEIGHT, WIDTH)
 
 NONSENSE: Final[Mapping[str, Nonsense]] = {
-    "boxes in pixels": _box(*(side * length for side, length in zip(CAR_BOX, _SIZE, strict=True)), told="ymin, xmin"),
-    "boxes left of the picture": _box(_TOP, _LEFT - 1, _BOTTOM, _RIGHT - 1, told="a box of which a part"),
-    "boxes above the picture": _box(_TOP - 1, _LEFT, _BOTTOM - 1, _RIGHT, told="a box of which a part"),
-    "boxes right of the picture": _box(_TOP, _LEFT + 1, _BOTTOM, _RIGHT + 1, told="a box of which a part"),
-    "boxes below the picture": _box(_TOP + 1, _LEFT, _BOTTOM + 1, _RIGHT, told="a box of which a part"),
-    "boxes far beyond the picture": _box(-3, -3, 4, 4, told="ymin, xmin, ymax, xmax as shares of the picture, from -1"),
-    "boxes with swapped corners": _box(_BOTTOM, _RIGHT, _TOP, _LEFT, told="ymin, xmin, ymax, xmax with ymin <= ymax"),
-    "boxes as centre and size": _box(0.7, 0.6, 0.2, 0.3, told="ymin, xmin, ymax, xmax with ymin <= ymax"),
-    "boxes of zeros": _box(0, 0, 0, 0, told="a box of a pixel or more, of the 144 x 96 that it was shown"),
+    "boxes in pixels": _box(*(side * length for side, length in zip(CAR_BOX, _SIZE, strict=True)), expected="ymin, x"),
+    "boxes left of the picture": _box(_TOP, _LEFT - 1, _BOTTOM, _RIGHT - 1, expected="a box that overlaps"),
+    "boxes above the picture": _box(_TOP - 1, _LEFT, _BOTTOM - 1, _RIGHT, expected="a box that overlaps"),
+    "boxes right of the picture": _box(_TOP, _LEFT + 1, _BOTTOM, _RIGHT + 1, expected="a box that overlaps"),
+    "boxes below the picture": _box(_TOP + 1, _LEFT, _BOTTOM + 1, _RIGHT, expected="a box that overlaps"),
+    "boxes far beyond the picture": _box(-3, -3, 4, 4, expected="ymin, xmin, ymax, xmax as fractions of the picture"),
+    "boxes with swapped corners": _box(_BOTTOM, _RIGHT, _TOP, _LEFT, expected="ymin, xmin, ymax, xmax with ymin <="),
+    "boxes as centre and size": _box(0.7, 0.6, 0.2, 0.3, expected="ymin, xmin, ymax, xmax with ymin <= ymax"),
+    "boxes of zeros": _box(0, 0, 0, 0, expected="a box of at least one pixel in an input of 144 x 96"),
     "boxes as shares of shares": _box(
         *(float(np.float32(side / length)) for side, length in zip(CAR_BOX, _SIZE, strict=True)),
-        told="a box of a pixel or more",
+        expected="a box of at least one pixel",
     ),
-    "boxes that are no numbers": _box(NAN, NAN, NAN, NAN, told="finite numbers"),
-    "boxes without end": _box(0, 0, INF, INF, told="finite numbers"),
+    "boxes that are no numbers": _box(NAN, NAN, NAN, NAN, expected="finite numbers"),
+    "boxes without end": _box(0, 0, INF, INF, expected="finite numbers"),
     "class 0": _class(0),
     "class 91": _class(91),
     "class 1.5": _class(1.5),
@@ -83,7 +83,7 @@ NONSENSE: Final[Mapping[str, Nonsense]] = {
 
 
 def save_nonsense(folder: Path, name: str) -> Path:
-    """The model of that name."""
+    """Save the model of this name."""
     from tests.masking.scripted_models import save_constant, save_raising
 
     if name == "an operation that raises":
@@ -92,7 +92,7 @@ def save_nonsense(folder: Path, name: str) -> Path:
 
 
 def car_outputs(**changes: Any) -> dict[str, Any]:
-    """What finds the car, with other values in the first row; the second is below any threshold."""
+    """Outputs that detect the car, with changed values in the first row; the second is below any threshold."""
     values: dict[str, Any] = {
         "num_detections": np.array([1], np.float32),
         "detection_boxes": np.array([[CAR_BOX, CAR_BOX]], np.float32),

@@ -7,20 +7,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import tensorflow as tf  # noqa: TID253 - nothing here works without it
+import tensorflow as tf  # noqa: TID253 - the models are TensorFlow's
 from numpy.typing import NDArray
 
 from tests.captures import CAR_BOX
 
 RED, GREEN, BLUE = (255, 0, 0), (0, 255, 0), (0, 0, 255)
-COLOURS = {1: RED, 3: GREEN, 8: BLUE}  # COCO id → colour of the squares that the model takes for such a thing
+COLOURS = {1: RED, 3: GREEN, 8: BLUE}  # COCO id → colour of the squares that the model detects as this class
 SCORES = {1: 0.9, 3: 0.6, 8: 0.1}
-INPUT_SIDE = 64  # the models shrink every picture to this, as real ones do, and small things vanish
+INPUT_SIDE = 64  # the models shrink every picture to this, as real ones do, so that small objects vanish
 MASK_SIDE = 15
 
 
 def network(pixels: Any) -> dict[str, Any]:
-    """One row per colour, one for a boat that fills the picture, and a last row of rubbish beyond num_detections."""
+    """One row per colour, one for a boat that fills the picture, and a last invalid row beyond num_detections."""
     small = tf.compat.v1.image.resize_area(pixels, (INPUT_SIDE, INPUT_SIDE))
     batch = tf.shape(pixels)[0]
     everywhere = tf.ones_like(small[..., 0], tf.bool)
@@ -38,7 +38,7 @@ def network(pixels: Any) -> dict[str, Any]:
 
 
 def _row(marked: Any, batch: Any) -> tuple[Any, Any, Any]:
-    """Box around all marked pixels, its mask, and 1 or 0 for anything being marked."""
+    """Box around all marked pixels, its mask, and 1 if any pixel is marked, else 0."""
     ends = []
     for axis in (2, 1):
         line = tf.cast(tf.reduce_any(marked, axis), tf.int32)
@@ -66,7 +66,7 @@ def save_tf1(folder: Path) -> Path:
 class _Finder(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
     def __init__(self, batch: int | None) -> None:
         super().__init__()
-        self.scale = tf.Variable(1.0)  # a variable, so that the weights' files are there too
+        self.scale = tf.Variable(1.0)  # a variable, so that the model has files of weights too
         spec = tf.TensorSpec((batch, None, None, 3), tf.uint8, "input_tensor")
         self.serve = tf.function(self._serve, input_signature=[spec])
 
@@ -77,14 +77,14 @@ class _Finder(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
 
 def save_tf2(folder: Path, batch: int | None = 1) -> Path:
-    """The form of the TF2 zoo: variables, input `input_tensor`, a batch of one, outputs beyond the documented."""
+    """The form of the TF2 zoo: variables, input `input_tensor`, a batch of one, undocumented additional outputs."""
     module = _Finder(batch)
     tf.saved_model.save(module, str(folder), {"serving_default": module.serve})
     return folder
 
 
 class Constant(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-    """Gives the same outputs, batch axis included, for every picture."""
+    """Returns the same outputs, batch axis included, for every picture."""
 
     def __init__(self, outputs: Mapping[str, NDArray[Any]], spec: Any) -> None:
         super().__init__()
@@ -96,16 +96,16 @@ class Constant(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
 
 
 def save_constant(folder: Path, outputs: Mapping[str, NDArray[Any]], *, spec: Any = None, signature: str = "") -> Path:
-    """A model that gives the same outputs, batch axis included, for every picture."""
+    """Save a model that returns the same outputs, batch axis included, for every picture."""
     module = Constant(outputs, spec or tf.TensorSpec((1, None, None, 3), tf.uint8, "input_tensor"))
     tf.saved_model.save(module, str(folder), {signature or "serving_default": module.serve})
     return folder
 
 
 def save_one_car(folder: Path) -> Path:
-    """A model that finds the car of `tests.captures` in every picture.
+    """Save a model that detects the car of `tests.captures` in every picture.
 
-    It has room for another: a picture that is full of finds would be looked at again in parts.
+    It has a spare row: a view with as many detections as rows would be processed again in parts.
     """
     outputs = {
         "num_detections": np.array([1], np.float32),
@@ -126,14 +126,14 @@ class _Raising(Constant):
 
 
 def save_raising(folder: Path, outputs: Mapping[str, NDArray[Any]]) -> Path:
-    """A model that would give these outputs, and fails on every picture."""
+    """Save a model that has these outputs, but fails on every picture."""
     module = _Raising(outputs, tf.TensorSpec((1, None, None, 3), tf.uint8, "input_tensor"))
     tf.saved_model.save(module, str(folder), {"serving_default": module.serve})
     return folder
 
 
 class _NanOnDark(Constant):
-    """Gives boxes that are no numbers for pictures that are dark on the whole."""
+    """Returns NaN boxes for dark pictures."""
 
     def _serve(self, input_tensor: Any) -> dict[str, Any]:
         given = {name: tf.identity(value) for name, value in self.outputs.items()}
@@ -143,7 +143,7 @@ class _NanOnDark(Constant):
 
 
 def save_nan_on_dark(folder: Path, outputs: Mapping[str, NDArray[Any]]) -> Path:
-    """A model that gives these outputs, but no boxes that are numbers for a dark picture."""
+    """Save a model that returns these outputs, but NaN boxes for a dark picture."""
     module = _NanOnDark(outputs, tf.TensorSpec((1, None, None, 3), tf.uint8, "input_tensor"))
     tf.saved_model.save(module, str(folder), {"serving_default": module.serve})
     return folder

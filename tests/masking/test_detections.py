@@ -43,12 +43,12 @@ def valid() -> dict[str, np.ndarray]:
         ("objects", np.array([5, 5], np.int32), "different classes"),
     ],
 )
-def test_nonsense_is_refused_when_made(name: str, value: Any, message: str) -> None:
+def test_invalid_values_are_refused(name: str, value: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Detections(**(valid() | {name: value}))
 
 
-def test_arrays_cannot_be_written_and_the_callers_stay_writable() -> None:
+def test_arrays_are_read_only_and_the_callers_arrays_stay_writable() -> None:
     arrays = valid()
     found = Detections(**arrays)
     for name, array in arrays.items():
@@ -57,7 +57,7 @@ def test_arrays_cannot_be_written_and_the_callers_stay_writable() -> None:
         assert array.flags.writeable
 
 
-def test_empty_goes_through_everything() -> None:
+def test_all_methods_accept_empty_detections() -> None:
     nothing = Detections.empty()
     assert len(nothing) == 0
     assert nothing.counts() == {}
@@ -67,7 +67,7 @@ def test_empty_goes_through_everything() -> None:
     assert not union(nothing, 4, 5, 3).any()
 
 
-def test_concatenate_keeps_objects_apart_and_refuses_other_mask_sizes() -> None:
+def test_concatenate_keeps_objects_separate_and_refuses_different_mask_sizes() -> None:
     one = Detections.of([[0, 0, 1, 1]] * 3, [1, 1, 1], [1, 1, 3], objects=[7, 7, 2])
     two = Detections.of([[0, 0, 1, 1]] * 2, [1, 1], [1, 1], objects=[7, 2])
     both = Detections.concatenate([one, Detections.empty(), two])
@@ -78,13 +78,13 @@ def test_concatenate_keeps_objects_apart_and_refuses_other_mask_sizes() -> None:
         Detections.concatenate([one, other])
 
 
-def test_counts_are_of_distinct_objects_sorted_by_label() -> None:
+def test_counts_distinct_objects_sorted_by_label() -> None:
     found = Detections.of([[0, 0, 1, 1]] * 5, [0.5] * 5, [8, 3, 3, 3, 2], objects=[4, 1, 1, 2, 3])
     assert found.counts() == {"bicycle": 1, "car": 2, "truck": 1}
     assert list(found.counts()) == ["bicycle", "car", "truck"]
 
 
-def test_as_json_joins_the_instances_of_an_object() -> None:
+def test_as_json_merges_the_instances_of_an_object() -> None:
     boxes = [[0.1, 0.2, 0.5, 0.6], [0.3, 0.1, 0.7, 0.4], [0, 0, 1 / 3, 1]]
     found = Detections.of(boxes, [0.25, 0.123456, 1], [3, 3, 1], objects=[1, 1, 0])
     assert found.as_json() == [
@@ -97,9 +97,9 @@ def test_as_json_joins_the_instances_of_an_object() -> None:
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
 def test_to_stored_undoes_what_a_viewer_does(orientation: int, seed: int) -> None:
-    """Redacting the stored picture and turning it upright hides what was found upright; Pillow does the turning."""
+    """Redacting the stored picture and then turning it upright (with Pillow) equals redacting the upright picture."""
     random = np.random.default_rng(seed)
-    stored_height, stored_width = 64, 128  # powers of two, so that shares are exact and boxes do not round apart
+    stored_height, stored_width = 64, 128  # powers of two, so that fractions are exact and boxes round alike
     height, width = (stored_width, stored_height) if orientation > 4 else (stored_height, stored_width)
     boxes = []
     for _ in range(3):
@@ -111,7 +111,7 @@ def test_to_stored_undoes_what_a_viewer_does(orientation: int, seed: int) -> Non
     picture.getexif()[0x0112] = orientation
     shown = np.asarray(ImageOps.exif_transpose(picture))
     expected = union(upright, height, width)
-    # Samples are interpolated in another order when the axes are swapped, which may tip one that is all but 0.5.
+    # Swapped axes change the order of interpolation, which may change a sample very close to 0.5.
     assert np.count_nonzero(shown != expected) <= 1
 
 

@@ -5,7 +5,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
-import tensorflow as tf  # noqa: TID253 - nothing here works without it
+import tensorflow as tf  # noqa: TID253 - the reference implementation
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from anonymisation.masking.geometry import PixelBox, patches, pixel_box, union
 
 
 def reference(found: Detections, height: int, width: int, dilation: int) -> NDArray[np.bool_]:
-    """The plain way: every instance on a full frame, resized by TensorFlow, dilated by shifting the frame about."""
+    """A simple implementation: every instance on a full frame, resized by TensorFlow, dilated by shifting the frame."""
     hidden = np.zeros((height, width), bool)
     for box, mask in zip(found.boxes.astype(float), found.masks, strict=True):
         top, left = math.floor(box[0] * height), math.floor(box[1] * width)
@@ -34,7 +34,7 @@ def reference(found: Detections, height: int, width: int, dilation: int) -> NDAr
 
 
 def smooth_masks(random: np.random.Generator, count: int, side: int) -> NDArray[np.float32]:
-    """Blobs as models give them: high in the middle, low at the corners, ragged between."""
+    """Blobs like those of models: high in the middle, low at the corners, ragged in between."""
     grid = np.linspace(-1, 1, side)
     radius = grid[:, None] ** 2 + grid[None, :] ** 2
     blobs = 1 / (1 + np.exp(8 * (radius[None] - 0.7))) + random.normal(0, 0.05, (count, side, side))
@@ -57,14 +57,14 @@ def scattered(random: np.random.Generator, count: int, side: int, smallest: floa
     side=st.sampled_from([7, 15, 28, 33]),
     dilation=st.integers(0, 6),
 )
-def test_union_is_that_of_the_plain_way(seed: int, height: int, width: int, side: int, dilation: int) -> None:
+def test_union_equals_the_simple_implementation(seed: int, height: int, width: int, side: int, dilation: int) -> None:
     found = scattered(np.random.default_rng(seed), 4, side, 0.1, 0.9)
     ours, plain = union(found, height, width, dilation), reference(found, height, width, dilation)
     assert not np.any(plain & ~ours)
     assert np.count_nonzero(plain & ours) >= 0.999 * np.count_nonzero(plain | ours)
 
 
-def test_large_boxes_are_put_together_from_strips_without_seams() -> None:
+def test_large_boxes_are_assembled_from_strips_without_seams() -> None:
     found = scattered(np.random.default_rng(5), 3, 33, 0.6, 0.95)
     height, width = 1200, 2000
     strips = list(patches(found.boxes[0], found.masks[0], height, width, 4))
@@ -74,7 +74,7 @@ def test_large_boxes_are_put_together_from_strips_without_seams() -> None:
     assert np.count_nonzero(plain & ours) >= 0.999 * np.count_nonzero(plain | ours)
 
 
-def test_many_objects_on_a_large_picture_cost_little_memory() -> None:
+def test_many_objects_on_a_large_picture_need_little_memory() -> None:
     random = np.random.default_rng(1)
     objects = scattered(random, 29, 33, 0.05, 0.5)
     whole = Detections.of([[0, 0, 1, 1]], [1], [6], smooth_masks(random, 1, 33))
@@ -114,7 +114,7 @@ def test_an_instance_whose_mask_marks_nothing_is_hidden_by_its_box() -> None:
     assert np.array_equal(union(doubtful, 40, 80), expected)
 
 
-def test_a_mark_that_falls_between_the_sampled_pixels_hides_the_box() -> None:
+def test_a_mark_between_the_sampled_pixels_hides_the_box() -> None:
     mask = np.zeros((1, 33, 33), np.float32)
     mask[0, 16, 5] = 1  # a box of four pixels a side samples the cells 0, 10.7, 21.3 and 32
     found = Detections.of([[0.1, 0.1, 0.5, 0.5]], [0.9], [1], mask)
@@ -122,7 +122,7 @@ def test_a_mark_that_falls_between_the_sampled_pixels_hides_the_box() -> None:
 
 
 @pytest.mark.parametrize("box", [[0.5, 0.1, 0.505, 0.9], [0.1, 0.5, 0.9, 0.505], [0.5, 0.5, 0.5, 0.5], [1, 1, 1, 1]])
-def test_boxes_of_one_pixel_hide_what_the_mask_marks_anywhere_across(box: list[float]) -> None:
+def test_boxes_one_pixel_wide_are_hidden_if_the_mask_marks_anything_across(box: list[float]) -> None:
     mask = np.zeros((1, 9, 9), np.float32)
     mask[0, 4, 4] = 1
     assert union(Detections.of([box], [0.9], [1], mask), 100, 100).any()
@@ -141,7 +141,7 @@ def test_dilation_wider_than_the_picture_hides_all_of_it() -> None:
     assert union(found, 30, 20, 100).all()
 
 
-def test_nonsense_is_refused() -> None:
+def test_invalid_values_are_refused() -> None:
     box, mask = np.array([0, 0, 1, 1], np.float32), np.ones((1, 1), np.float32)
     with pytest.raises(ValueError, match="0 or more"):
         next(patches(box, mask, 5, 5, -1))
@@ -149,5 +149,5 @@ def test_nonsense_is_refused() -> None:
         PixelBox(3, 0, 3, 1)
 
 
-def test_hull_holds_both_boxes() -> None:
+def test_hull_contains_both_boxes() -> None:
     assert PixelBox(2, 3, 4, 9).hull(PixelBox(1, 5, 3, 6)) == PixelBox(1, 3, 4, 9)

@@ -1,4 +1,4 @@
-"""A model that fails on its first pictures is given up; one that has succeeded is not."""
+"""A model that fails on its first pictures is rejected; one that has succeeded is not."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ UNUSABLE = f"^the model Scripted@000000000000 is unusable: it failed on {FIRST_P
 
 
 class Script:
-    """Gives or raises what comes next."""
+    """Returns or raises the next step."""
 
     def __init__(self, steps: Sequence[Detections | Exception]) -> None:
         self.steps = list(steps)
@@ -57,7 +57,7 @@ def outcomes(detector: GuardedDetector, number: int) -> list[str]:
 FAILED, STOPPED = "ImplausibleOutputError", "ModelUnavailableError"
 
 
-def test_a_model_that_fails_on_its_first_pictures_is_given_up_for_good() -> None:
+def test_a_model_that_fails_on_its_first_pictures_is_rejected_for_good() -> None:
     detector, script = guarded(NONSENSE, NONSENSE, NONSENSE, CAR, CAR)
     assert outcomes(detector, 2) == [FAILED, FAILED]
     for _ in range(3):
@@ -65,19 +65,19 @@ def test_a_model_that_fails_on_its_first_pictures_is_given_up_for_good() -> None
             ModelUnavailableError, match=f"{UNUSABLE}the model in /m gives detection_classes 0 in row 0$"
         ):
             detector.detect(PIXELS)
-    assert script.calls == 3  # it is not asked any more
+    assert script.calls == 3  # it is not called any more
     assert detector.identity == "Scripted@000000000000"
 
 
 @pytest.mark.parametrize("before", range(FIRST_PICTURES))
-def test_one_that_has_found_something_is_trusted_from_then_on(before: int) -> None:
+def test_a_model_is_trusted_after_its_first_detection(before: int) -> None:
     steps: list[Detections | Exception] = [*[NONSENSE] * before, CAR, *[NONSENSE] * 5, CAR]
     detector, _ = guarded(*steps)
     assert outcomes(detector, len(steps)) == [*[FAILED] * before, "found", *[FAILED] * 5, "found"]
 
 
-def test_pictures_without_a_find_only_begin_the_row_again() -> None:
-    """A model whose finds are all nonsense succeeds where it finds nothing."""
+def test_pictures_without_detections_only_reset_the_count() -> None:
+    """A model with implausible detections succeeds on pictures without any."""
     empty = Detections.empty()
     detector, _ = guarded(empty, NONSENSE, NONSENSE, empty, NONSENSE, NONSENSE, NONSENSE, CAR)
     assert outcomes(detector, 8) == ["found", FAILED, FAILED, "found", FAILED, FAILED, STOPPED, STOPPED]
@@ -91,13 +91,13 @@ def test_operations_that_raise_count_and_too_little_memory_does_not() -> None:
     assert outcomes(detector, 3) == [FAILED, "ImageError", STOPPED]
 
 
-def test_a_model_of_another_kind_is_not_asked_twice() -> None:
+def test_a_model_of_another_kind_is_not_called_twice() -> None:
     detector, script = guarded(CAR, ModelUnavailableError("expected 3 axes"), CAR)
     assert outcomes(detector, 3) == ["found", STOPPED, STOPPED]
     assert script.calls == 2
 
 
-def test_several_threads_may_ask() -> None:
+def test_the_guard_is_thread_safe() -> None:
     together = Barrier(8)
 
     def fail(_: NDArray[np.uint8]) -> Detections:

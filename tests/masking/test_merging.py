@@ -16,7 +16,7 @@ def numbers(*found: tuple[list[float], int, list[float], int]) -> list[int]:
     return result
 
 
-def test_one_thing_seen_whole_and_in_a_tile_is_one_object() -> None:
+def test_an_object_in_the_whole_view_and_in_a_tile_is_one_object() -> None:
     car = [0.5, 0.1, 0.6, 0.3]
     assert numbers((car, 3, WHOLE, 0), ([0.51, 0.11, 0.6, 0.31], 3, LEFT, 1)) == [0, 0]
 
@@ -26,40 +26,40 @@ def test_classes_are_not_mixed() -> None:
     assert numbers((car, 3, WHOLE, 0), (car, 8, LEFT, 1)) == [0, 1]
 
 
-def test_within_one_crop_the_model_is_believed() -> None:
+def test_detections_of_one_crop_stay_separate() -> None:
     car = [0.5, 0.1, 0.6, 0.3]
     assert numbers((car, 3, LEFT, 1), ([0.5, 0.11, 0.6, 0.31], 3, LEFT, 1)) == [0, 1]
 
 
-def test_the_ends_of_a_long_lorry_are_one_object_though_no_crop_shows_it_whole() -> None:
-    """The two pieces share a third of each: their IoU is 0.25 and would call them two."""
+def test_the_ends_of_a_long_lorry_are_one_object_even_if_no_crop_shows_it_whole() -> None:
+    """The two parts share a third of each: their total IoU is only 0.25."""
     assert numbers(([0.4, 0.2, 0.6, 0.6], 8, LEFT, 1), ([0.4, 0.4, 0.6, 0.8], 8, RIGHT, 2)) == [0, 0]
 
 
-def test_a_lorry_seen_whole_takes_in_its_pieces() -> None:
+def test_a_complete_lorry_is_merged_with_its_parts() -> None:
     lorry = ([0.4, 0.1, 0.6, 0.9], 8, WHOLE, 0)
     assert numbers(lorry, ([0.4, 0.1, 0.6, 0.6], 8, LEFT, 1), ([0.45, 0.4, 0.55, 0.7], 8, RIGHT, 2)) == [0, 0, 0]
 
 
-def test_a_small_car_before_a_large_one_is_an_object_of_its_own() -> None:
+def test_a_small_car_in_front_of_a_large_one_is_a_separate_object() -> None:
     large = ([0.3, 0.05, 0.7, 0.55], 3, WHOLE, 0)
     assert numbers(large, ([0.5, 0.2, 0.6, 0.3], 3, LEFT, 1)) == [0, 1]
 
 
-def test_neighbours_in_the_overlap_of_two_crops_stay_apart() -> None:
+def test_neighbours_in_the_overlap_of_two_crops_stay_separate() -> None:
     assert numbers(([0.4, 0.3, 0.5, 0.45], 3, LEFT, 1), ([0.4, 0.45, 0.5, 0.6], 3, RIGHT, 2)) == [0, 1]
 
 
-def test_things_that_no_two_crops_share_stay_apart() -> None:
+def test_objects_without_a_shared_crop_stay_separate() -> None:
     top, bottom = [0, 0, 0.4, 1], [0.6, 0, 1, 1]
     assert numbers(([0.1, 0.1, 0.4, 0.2], 1, top, 1), ([0.6, 0.1, 0.9, 0.2], 1, bottom, 2)) == [0, 1]
 
 
-def test_empty_boxes_are_no_trouble() -> None:
+def test_empty_boxes_are_accepted() -> None:
     assert numbers(([0.5, 0.5, 0.5, 0.5], 1, WHOLE, 0), ([0.5, 0.5, 0.5, 0.5], 1, LEFT, 1)) == [0, 1]
 
 
-def test_agreement_is_passed_on_and_numbers_follow_the_first_seen() -> None:
+def test_agreement_is_transitive_and_numbers_follow_the_first_detection() -> None:
     person, car = [0.1, 0.42, 0.3, 0.5], [0.7, 0.42, 0.9, 0.58]
     found = [(car, 3, WHOLE, 0), (person, 1, LEFT, 1), (car, 3, LEFT, 1), (person, 1, RIGHT, 2), (car, 3, RIGHT, 2)]
     assert numbers(*found) == [0, 1, 0, 1, 0]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import cv2  # noqa: TID253 - the test of a module that uses it
+import cv2  # noqa: TID253 - tests a module that uses it
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -54,7 +54,7 @@ def test_impossible_appearances_are_refused(values: tuple[object, ...]) -> None:
 
 @pytest.mark.parametrize("appearance", ALL)
 @pytest.mark.parametrize("dilation", [0, 4])
-def test_outside_the_mask_every_bit_stays(appearance: Appearance, dilation: int) -> None:
+def test_pixels_outside_the_mask_stay_unchanged(appearance: Appearance, dilation: int) -> None:
     pixels = noise(300, 500)
     before = pixels.copy()
     result = redact(pixels, several(), appearance, dilation)
@@ -65,7 +65,7 @@ def test_outside_the_mask_every_bit_stays(appearance: Appearance, dilation: int)
     assert result.pixels.dtype == np.uint8
 
 
-def test_a_read_only_picture_is_fine_and_nothing_found_changes_nothing() -> None:
+def test_a_read_only_picture_is_accepted_and_stays_unchanged_without_detections() -> None:
     pixels = noise(60, 90)
     pixels.flags.writeable = False
     result = redact(pixels, Detections.empty(), NORMALISED, 4)
@@ -74,7 +74,7 @@ def test_a_read_only_picture_is_fine_and_nothing_found_changes_nothing() -> None
 
 
 @pytest.mark.parametrize("appearance", ALL)
-def test_in_place_is_the_same_as_in_a_copy(appearance: Appearance) -> None:
+def test_in_place_gives_the_same_pixels_as_a_copy(appearance: Appearance) -> None:
     boxes = [[0.1, 0.1, 0.5, 0.4], [0.4, 0.35, 0.8, 0.7], [0.45, 0.6, 0.6, 0.9]]  # each within the next one's blur
     found = Detections.of(boxes, [0.9] * 3, [1, 3, 8])
     pixels = noise(1300, 2300)
@@ -87,7 +87,7 @@ def test_in_place_is_the_same_as_in_a_copy(appearance: Appearance) -> None:
 
 @pytest.mark.parametrize("size", [(300, 500), (1500, 2300), (12, 900)])
 @pytest.mark.parametrize("appearance", [COLOUR_BLUR, GRAY_BLUR])
-def test_it_is_the_blur_of_a_picture_without_what_is_hidden(appearance: Appearance, size: tuple[int, int]) -> None:
+def test_it_is_the_blur_of_a_picture_without_the_hidden_pixels(appearance: Appearance, size: tuple[int, int]) -> None:
     height, width = size
     pixels = noise(height, width)
     side = int(15 / 1000 * width)
@@ -104,8 +104,8 @@ def test_it_is_the_blur_of_a_picture_without_what_is_hidden(appearance: Appearan
 
 @pytest.mark.parametrize("blur", [1, 15, 100])
 @pytest.mark.parametrize("masks", [None, np.random.default_rng(5).random((3, 9, 9))])
-def test_the_default_keeps_nothing_at_all(blur: float, masks: NDArray[np.float64] | None) -> None:
-    """Whatever is hidden, what is published is the same to the last bit: also at the border, and where objects meet."""
+def test_the_default_reveals_nothing_at_all(blur: float, masks: NDArray[np.float64] | None) -> None:
+    """The published picture is the same to the last bit for any hidden content, also at borders and between objects."""
     boxes = [[0, 0, 0.3, 0.2], [0.4, 0.5, 0.7, 0.8], [0.65, 0.7, 1, 0.9]]
     found = Detections.of(boxes, [0.9] * 3, [1, 3, 8], masks)
     appearance = Appearance(blur, None, gray=True, normalised=True)
@@ -117,7 +117,7 @@ def test_the_default_keeps_nothing_at_all(blur: float, masks: NDArray[np.float64
 
 
 @pytest.mark.parametrize(("appearance", "most"), [(GRAY_BLUR, 4), (COLOUR_BLUR, 100)])
-def test_a_region_takes_one_of_few_forms_whatever_it_hides(appearance: Appearance, most: int) -> None:
+def test_a_region_takes_one_of_few_forms_for_any_content(appearance: Appearance, most: int) -> None:
     random = np.random.default_rng(11)
     found = Detections.of([[0.3, 0.3, 0.6, 0.6], [0.5, 0.5, 0.8, 0.9]], [1, 1], [3, 3])
     pixels = noise(60, 400)
@@ -136,7 +136,7 @@ def _inside(pixels: NDArray[np.uint8], found: Detections, appearance: Appearance
 
 
 @pytest.mark.parametrize("level", [0, 130, 255])
-def test_normalised_takes_the_gray_of_the_surroundings(level: int) -> None:
+def test_normalised_uses_the_gray_level_of_the_surroundings(level: int) -> None:
     pixels = np.full((200, 1000, 3), level, np.uint8)
     found = Detections.of([[0.2, 0.4, 0.6, 0.5]], [1], [3])
     pixels[40:120, 400:500] = 255 - level
@@ -144,7 +144,7 @@ def test_normalised_takes_the_gray_of_the_surroundings(level: int) -> None:
     assert np.all(hidden.pixels[hidden.mask] == level)
 
 
-def test_without_surroundings_there_is_a_level_of_its_own() -> None:
+def test_a_picture_without_surroundings_gets_a_fixed_level() -> None:
     hidden = redact(noise(120, 160), Detections.of([[0, 0, 1, 1]], [1], [8]), NORMALISED, 4)
     assert np.all(hidden.pixels == NEUTRAL)
 
@@ -155,7 +155,7 @@ def test_the_backdrop_follows_the_surroundings_without_steps() -> None:
     found = Detections.of([[0.3, 0.25, 0.7, 0.75]], [1], [3])
     hidden = redact(pixels, found, NORMALISED, 0)
     inside = hidden.pixels[200, 300:900, 0].astype(int)
-    assert np.abs(np.diff(inside)).max() <= 2  # no cells to be seen
+    assert np.abs(np.diff(inside)).max() <= 2  # the cells are not visible
     assert inside[60] < 110 < 145 < inside[-60]
 
 
@@ -169,8 +169,8 @@ def test_tones_are_far_apart(gray: bool) -> None:
     assert reddish[0] > reddish[1] + 60
 
 
-def test_objects_that_touch_or_nearly_do_are_one_region() -> None:
-    """A model that takes one object for many small ones next to each other must not get a tone of each."""
+def test_objects_that_touch_or_nearly_touch_are_one_region() -> None:
+    """An object that is detected as many small ones next to each other must get only one tone."""
     tiled = [[0.3 + 0.05 * row, 0.3 + 0.05 * column, 0.34 + 0.05 * row, 0.34 + 0.05 * column] for row in range(6)
              for column in range(6)]  # fmt: skip
     apart = [[0.9, 0.9, 0.95, 0.95]]
@@ -191,7 +191,7 @@ def test_gray_pictures_stay_gray_under_blur(appearance: Appearance) -> None:
 
 
 def plate(height: int, width: int, text: str, letter_pixels: int) -> tuple[NDArray[np.uint8], Detections]:
-    """A picture with black text on a white car, whose box is twenty letters high and wide."""
+    """A picture with black text on a white car, with a box twenty letters high and wide."""
     pixels = np.full((height, width, 3), 90, np.uint8)
     side = 20 * letter_pixels
     top, left = (height - side) // 2, (width - side) // 2
@@ -206,7 +206,7 @@ def plate(height: int, width: int, text: str, letter_pixels: int) -> tuple[NDArr
 
 @pytest.mark.parametrize("appearance", ALL)
 @pytest.mark.parametrize("letter_pixels", [6, 9, 14, 22, 34])
-def test_text_inside_the_mask_cannot_be_told_from_other_text(appearance: Appearance, letter_pixels: int) -> None:
+def test_different_texts_inside_the_mask_give_the_same_picture(appearance: Appearance, letter_pixels: int) -> None:
     size = (720, 1000)
     one, found = plate(*size, "AB 12345", letter_pixels)
     other, _ = plate(*size, "ZX 98067", letter_pixels)
@@ -230,7 +230,7 @@ def test_fine_patterns_inside_the_mask_are_gone(appearance: Appearance) -> None:
 
 
 @pytest.mark.parametrize("width", [60, 132])
-def test_a_blur_narrower_than_two_pixels_leaves_tones_alone(width: int) -> None:
+def test_a_blur_narrower_than_two_pixels_leaves_plain_tones(width: int) -> None:
     pixels = noise(100, width)
     found = Detections.of([[0.2, 0.2, 0.6, 0.6]], [1], [3])
     hidden = redact(pixels, found, GRAY_BLUR, 0)
@@ -246,7 +246,7 @@ def test_every_class_is_filled_with_its_colour() -> None:
     assert [tuple(filled.pixels[50, 10 + 20 * index]) for index in range(6)] == [kind.colour for kind in CLASSES]
 
 
-def test_where_fills_overlap_the_lower_class_is_on_top_whatever_the_order() -> None:
+def test_where_fills_overlap_the_lower_class_is_on_top_in_any_order() -> None:
     pixels = noise(100, 100)
     ids = [kind.coco_id for kind in CLASSES]
     boxes = [[0.1, 0.1, 0.9, 0.2 + 0.1 * index] for index in range(6)]
@@ -258,7 +258,7 @@ def test_where_fills_overlap_the_lower_class_is_on_top_whatever_the_order() -> N
 
 
 @pytest.mark.parametrize("shape", [(10, 10), (10, 10, 4)])
-def test_other_pictures_are_refused(shape: tuple[int, ...]) -> None:
+def test_pictures_of_other_shapes_are_refused(shape: tuple[int, ...]) -> None:
     with pytest.raises(ValueError, match="expected uint8"):
         redact(np.zeros(shape, np.uint8), Detections.empty(), NORMALISED, 0)
     with pytest.raises(ValueError, match="expected uint8"):

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-import tensorflow as tf  # noqa: TID253 - the test of the module that uses it
+import tensorflow as tf  # noqa: TID253 - tests the module that uses it
 from numpy.typing import NDArray
 
 from anonymisation.core.errors import ImplausibleOutputError, ModelFailedError, ModelUnavailableError
@@ -45,21 +45,21 @@ def zoo_form(request: pytest.FixtureRequest) -> Path:
     return folder
 
 
-def test_both_zoo_forms_find_what_is_there(zoo_form: Path) -> None:
+def test_both_zoo_forms_detect_the_objects(zoo_form: Path) -> None:
     model = SavedModel(zoo_form, score_threshold=0.15)
     pixels = picture(640, 640, (RED, 100, 200, 80), (GREEN, 400, 420, 100), (BLUE, 20, 20, 60))
     (found,) = model.predict(pixels[None])
-    assert found.counts() == {"car": 1, "person": 1}  # the truck's score is too low, the boat is no kept class
+    assert found.counts() == {"car": 1, "person": 1}  # the truck's score is too low, the boat's class is not kept
     assert found.scores == pytest.approx([0.9, 0.6])
     assert found.boxes[0] == pytest.approx([100 / 640, 200 / 640, 180 / 640, 280 / 640], abs=1 / 64)
     assert found.masks.shape == (2, 15, 15)
     hidden = union(found, 640, 640)
-    assert hidden[112:168, 212:268].all()  # but for the model's resolution of ten pixels
+    assert hidden[112:168, 212:268].all()  # up to the model's resolution of ten pixels
     assert hidden[412:488, 432:508].all()
     assert np.count_nonzero(hidden) < 1.3 * (80**2 + 100**2)
 
 
-def test_the_threshold_is_inclusive_and_ours(zoo_form: Path) -> None:
+def test_the_threshold_is_inclusive_and_from_the_settings(zoo_form: Path) -> None:
     pixels = picture(640, 640, (BLUE, 20, 20, 60))[None]
     assert SavedModel(zoo_form, score_threshold=0.1).predict(pixels)[0].counts() == {"truck": 1}
     assert SavedModel(zoo_form, score_threshold=0.11).predict(pixels)[0].counts() == {}
@@ -73,7 +73,7 @@ def test_the_same_picture_gives_the_same_detections(zoo_form: Path) -> None:
         assert np.array_equal(getattr(one, name), getattr(other, name))
 
 
-def test_the_batch_of_each_form_is_used(tf1_model: Path, tf2_model: Path, tmp_path: Path) -> None:
+def test_each_form_uses_its_batch_size(tf1_model: Path, tf2_model: Path, tmp_path: Path) -> None:
     assert SavedModel(tf1_model, score_threshold=0).max_batch == MAX_BATCH
     assert SavedModel(tf2_model, score_threshold=0).max_batch == 1
     ours = SavedModel(save_tf2(tmp_path / "ours", batch=None), score_threshold=0.15)
@@ -84,8 +84,8 @@ def test_the_batch_of_each_form_is_used(tf1_model: Path, tf2_model: Path, tmp_pa
         SavedModel(tf2_model, score_threshold=0).predict(np.stack([empty, red]))
 
 
-def test_tiles_find_in_a_real_model_what_the_whole_picture_loses(zoo_form: Path) -> None:
-    """The square is 16 pixels in 3000, a third of a cell of what the model sees of the whole."""
+def test_tiles_detect_an_object_that_the_whole_picture_loses(zoo_form: Path) -> None:
+    """The square is 16 of 3000 pixels wide, a third of a pixel in the model's input for the whole picture."""
     pixels = picture(2000, 3000, (RED, 1510, 1000, 16))
     model = SavedModel(zoo_form, score_threshold=0.15)
     assert len(TilingDetector(model, "x", 10**9, None).detect(pixels)) == 0
@@ -96,7 +96,7 @@ def test_tiles_find_in_a_real_model_what_the_whole_picture_loses(zoo_form: Path)
     assert np.count_nonzero(hidden) < 40**2
 
 
-def test_a_model_without_masks_hides_whole_boxes_and_says_so(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_model_without_masks_hides_whole_boxes_and_warns(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = save_constant(tmp_path / "boxes", outputs(detection_masks=None))
     model = SavedModel(folder, score_threshold=0.1)
     assert "gives no detection_masks: the whole of every box will be hidden" in caplog.text
@@ -113,7 +113,7 @@ def test_boxes_beyond_the_picture_are_clipped_and_hidden_whole(tmp_path: Path) -
     folder = save_constant(tmp_path / "beyond", outputs(2, **changes))
     (found,) = SavedModel(folder, score_threshold=0.1).predict(picture(40, 40)[None])
     assert found.boxes.tolist() == [[0, 0.5, 0.5, 1], [0.5, 0.25, 1, 0.5]]
-    # A mask says nothing of a box that is another one than it was made for; the second is off by rounding only.
+    # A mask does not fit a changed box, so the whole box is marked; the second box differs only by rounding.
     assert [float(mask.min()) for mask in found.masks] == [1, 0]
 
 
@@ -125,13 +125,13 @@ def test_boxes_beyond_the_picture_are_clipped_and_hidden_whole(tmp_path: Path) -
         ({"detection_boxes": np.array([[[1, 2, 30, 40]]], np.float32)}, r"detection_boxes \[1, 2, 30, 40\] in row 0"),
         (
             {"detection_boxes": np.array([[[0, 0, 1, 1]]]) / 50},
-            "expected a box of a pixel or more, of the 44 x 40 that",
+            "expected a box of at least one pixel in an input of 44 x 40",
         ),
         ({"num_detections": np.array([2], np.float32)}, "num_detections 2, expected a whole number from 0 to 1"),
     ],
 )
-def test_numbers_that_cannot_be_true_fail_the_picture(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    """Dropping such a row could leave an object readable. All the rules: test_plausibility.py."""
+def test_implausible_numbers_fail_the_picture(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    """Dropping such a row could leave an object readable. test_plausibility.py tests all the rules."""
     model = SavedModel(save_constant(tmp_path / "model", outputs(**changes)), score_threshold=0.1)
     with pytest.raises(ImplausibleOutputError, match=rf"^the model in {tmp_path}/model gives .*{message}"):
         model.predict(picture(40, 44)[None])
@@ -149,7 +149,7 @@ def test_numbers_that_cannot_be_true_fail_the_picture(tmp_path: Path, changes: d
         ({"num_detections": np.array([True])}, "num_detections: expected numbers, got bool"),
     ],
 )
-def test_outputs_of_another_kind_condemn_the_model(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+def test_a_model_with_outputs_of_another_kind_is_refused(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
     model = SavedModel(save_constant(tmp_path / "model", outputs(**changes)), score_threshold=0.1)
     with pytest.raises(ModelUnavailableError, match=message):
         model.predict(picture(40, 40)[None])
@@ -173,7 +173,7 @@ def test_other_signatures_are_refused_when_loading(
         SavedModel(folder, score_threshold=0.1)
 
 
-def test_missing_and_damaged_models_are_named(tmp_path: Path) -> None:
+def test_missing_and_damaged_models_are_reported(tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match=r"holds no saved_model\.pb"):
         SavedModel(tmp_path, score_threshold=0.1)
     (tmp_path / "saved_model.pb").write_bytes(b"this is no protocol buffer")
@@ -186,7 +186,7 @@ def test_missing_and_damaged_models_are_named(tmp_path: Path) -> None:
         SavedModel(folder, score_threshold=0.1)
 
 
-def test_a_model_may_say_at_what_size_it_sees(tf2_model: Path, tmp_path: Path) -> None:
+def test_a_model_may_have_an_input_size(tf2_model: Path, tmp_path: Path) -> None:
     assert SavedModel(tf2_model, score_threshold=0.1).form is None
     folder = save_tf2(tmp_path / "sees", batch=None)
     (folder / FORM_FILE).parent.mkdir()
@@ -207,7 +207,7 @@ def test_a_model_may_say_at_what_size_it_sees(tf2_model: Path, tmp_path: Path) -
         "\xff",
     ],
 )
-def test_a_size_that_is_none_condemns_the_model(tmp_path: Path, text: str) -> None:
+def test_a_model_with_an_invalid_input_size_is_refused(tmp_path: Path, text: str) -> None:
     folder = save_constant(tmp_path / "model", outputs())
     (folder / FORM_FILE).parent.mkdir()
     (folder / FORM_FILE).write_text(text, encoding="latin-1")
@@ -216,7 +216,7 @@ def test_a_size_that_is_none_condemns_the_model(tmp_path: Path, text: str) -> No
 
 
 class _Failing(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
-    """Asks for more memory than there is for more than one picture, and refuses wide ones."""
+    """Runs out of memory for more than one picture, and fails on wide ones."""
 
     @tf.function(  # type: ignore[untyped-decorator]  # TensorFlow has no types
         input_signature=[tf.TensorSpec((None, None, None, 3), tf.uint8, "input_tensor")]
@@ -230,7 +230,7 @@ class _Failing(tf.Module):  # type: ignore[misc]  # TensorFlow has no types
         return values | {"detection_scores": values["detection_scores"] + nothing}
 
 
-def test_what_goes_wrong_inside_the_model_is_an_error_of_the_picture(tmp_path: Path) -> None:
+def test_an_error_inside_the_model_fails_the_picture(tmp_path: Path) -> None:
     module = _Failing()
     tf.saved_model.save(module, str(tmp_path / "failing"), {"serving_default": module.serve})
     model = SavedModel(tmp_path / "failing", score_threshold=0.1)
@@ -257,7 +257,7 @@ LOOK = {
 
 
 class _Segmenter(Constant):
-    """Finds the same in every picture, and sees what is red, in `rows` pictures at once; refuses wide pictures."""
+    """Returns constant detections, and segments red pixels for `rows` pictures at once; fails on wide pictures."""
 
     def __init__(self, rows: int = 1, output: str = "log_odds", dtype: Any = tf.float32, named: str = "input_tensor"):
         super().__init__(outputs(), tf.TensorSpec((None, None, None, 3), tf.uint8, "input_tensor"))
@@ -284,7 +284,7 @@ class _Segmenter(Constant):
         return folder
 
 
-def test_a_model_may_bring_a_second_look(tf2_model: Path, tmp_path: Path) -> None:
+def test_a_model_may_have_a_second_look(tf2_model: Path, tmp_path: Path) -> None:
     assert SavedModel(tf2_model, score_threshold=0.1).second_look is None
     model = SavedModel(_Segmenter().saved(tmp_path / "looks", json.dumps(LOOK)), score_threshold=0.1)
     assert model.second_look == SecondLook(**LOOK)  # type: ignore[arg-type]
@@ -305,13 +305,13 @@ def test_a_model_may_bring_a_second_look(tf2_model: Path, tmp_path: Path) -> Non
         ({"named": "image"}, "expected the input of 'segmentation' to be 'input_tensor'"),
     ],
 )
-def test_a_second_look_of_another_form_condemns_the_model(tmp_path: Path, form: dict[str, Any], complaint: str) -> None:
+def test_a_second_look_of_another_form_is_refused(tmp_path: Path, form: dict[str, Any], complaint: str) -> None:
     folder = _Segmenter(**form).saved(tmp_path / "looks", json.dumps(LOOK))
     with pytest.raises(ModelUnavailableError, match=complaint):
         SavedModel(folder, score_threshold=0.1)
 
 
-def test_what_goes_wrong_in_a_second_look_is_an_error_of_the_picture_or_the_model(tmp_path: Path) -> None:
+def test_an_error_in_the_second_look_fails_the_picture_or_the_model(tmp_path: Path) -> None:
     model = SavedModel(_Segmenter(rows=2).saved(tmp_path / "two", json.dumps(LOOK)), score_threshold=0.1)
     with pytest.raises(ModelUnavailableError, match=r"second look of the model in .*two: .* got \(2, 3, 3, 2\)"):
         model.segment(np.zeros((17, 17, 3), np.uint8))
@@ -323,7 +323,7 @@ def test_what_goes_wrong_in_a_second_look_is_an_error_of_the_picture_or_the_mode
             model.segment(np.full((17, 17, 3), level, np.uint8))
 
 
-def test_a_second_look_that_is_none_condemns_the_model(tmp_path: Path) -> None:
+def test_a_model_with_an_invalid_second_look_is_refused(tmp_path: Path) -> None:
     folder = _Segmenter().saved(tmp_path / "nonsense", json.dumps(LOOK | {"judged_share": 7}))
     with pytest.raises(ModelUnavailableError, match=r"second_look\.json: expected .* with pixels, step, least_side"):
         SavedModel(folder, score_threshold=0.1)
@@ -340,7 +340,7 @@ def test_a_second_look_that_is_none_condemns_the_model(tmp_path: Path) -> None:
         SavedModel(folder, score_threshold=0.1)
 
 
-def test_the_second_look_is_taken(settings_with: Callable[..., Settings], tmp_path: Path) -> None:
+def test_the_second_look_is_used(settings_with: Callable[..., Settings], tmp_path: Path) -> None:
     folder = _Segmenter().saved(tmp_path / "looks", json.dumps(LOOK))
     detector = load_detector(settings_with(model_type=str(folder), tiles=False, score_threshold=0.1))
     plain = np.zeros((100, 100, 3), np.uint8)
@@ -350,7 +350,7 @@ def test_the_second_look_is_taken(settings_with: Callable[..., Settings], tmp_pa
     assert sum(detector.detect(red).counts().values()) > 0
 
 
-def test_mixed_precision_stays_off_where_whole_numbers_must_be_exact(
+def test_mixed_precision_stays_off_for_a_model_with_a_second_look(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     folder = _Segmenter().saved(tmp_path / "looks", json.dumps(LOOK))

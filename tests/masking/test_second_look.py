@@ -1,4 +1,4 @@
-"""What a second look leaves of what was found."""
+"""The second look drops doubtful detections and refines masks."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def found(*things: tuple[list[float], float], mask: float = 0.9) -> Detections:
 
 
 class Segmenter:
-    """Gives the same log odds for every picture, and notes what it was shown."""
+    """Returns the same log odds for every picture, and records its inputs."""
 
     def __init__(self, odds: float | NDArray[np.float32]) -> None:
         self.odds = np.broadcast_to(np.asarray(odds, np.float32), (49, 65))
@@ -53,7 +53,7 @@ def odds_of(share: float) -> float:
 
 
 @pytest.mark.parametrize("score", [0.2, 0.5, 0.9])
-def test_a_large_find_is_left_out_when_both_opinions_together_are_low(score: float) -> None:
+def test_a_large_detection_is_dropped_if_the_sum_of_both_log_odds_is_low(score: float) -> None:
     before = found((LARGE, score), (SMALL, 0.2))
     enough = -2.0 - odds_of(score)
     after = LOOK.at(PICTURE, before, Segmenter(enough - 0.1))
@@ -63,7 +63,7 @@ def test_a_large_find_is_left_out_when_both_opinions_together_are_low(score: flo
     assert len(LOOK.at(PICTURE, before, Segmenter(enough + 0.1))) == 2
 
 
-def test_a_sure_find_is_hidden_whatever_the_second_look_says() -> None:
+def test_a_sure_detection_is_kept_for_any_second_look() -> None:
     assert len(LOOK.at(PICTURE, found((LARGE, 0.96)), Segmenter(-30.0))) == 1
     assert len(LOOK.at(PICTURE, found((LARGE, 0.94)), Segmenter(-30.0))) == 0
 
@@ -74,8 +74,8 @@ def person_in_the_middle() -> Detections:
     return Detections.of([LARGE], [0.9], [1], mask)
 
 
-def test_something_else_in_its_box_does_not_uncover_a_find() -> None:
-    """The network takes the person for a dog, and sees another one in the corner."""
+def test_another_object_in_its_box_does_not_uncover_a_detection() -> None:
+    """The network mistakes the person for a dog, and sees another person in the corner."""
     odds = np.full((49, 65), -9.0, np.float32)
     odds[10:20, 13:24] = 5.0
     before = person_in_the_middle()
@@ -85,22 +85,22 @@ def test_something_else_in_its_box_does_not_uncover_a_find() -> None:
     np.testing.assert_array_equal(after.boxes, before.boxes)
 
 
-def test_an_outline_that_gives_up_most_of_a_find_is_not_believed() -> None:
+def test_an_outline_that_drops_most_of_a_mask_is_not_used() -> None:
     for columns, believed in ((31, True), (25, False)):
         odds = np.full((49, 65), -9.0, np.float32)
-        odds[:, :columns] = 5.0  # the find goes from column 20 to 38
+        odds[:, :columns] = 5.0  # the detection covers the columns 20 to 38
         before = person_in_the_middle()
         after = LOOK.at(PICTURE, before, Segmenter(odds))
         assert (not np.array_equal(after.masks, before.masks)) == believed
 
 
-def test_masks_of_one_sample_know_no_outline() -> None:
+def test_masks_of_one_sample_are_not_refined() -> None:
     before = Detections.of([LARGE], [0.2], [1])
     assert before.masks.shape == (1, 1, 1)
     assert LOOK.at(PICTURE, before, Segmenter(-9.0)) is before
 
 
-def test_a_find_is_judged_by_a_share_of_what_it_marks() -> None:
+def test_a_detection_is_judged_by_a_fraction_of_its_marked_pixels() -> None:
     odds = np.full((49, 65), -9.0, np.float32)
     odds[13:35, 19:22] = 0.4  # 3 of 33 columns of the box
     for share, remains in ((0.02, 1), (0.2, 0)):
@@ -109,7 +109,7 @@ def test_a_find_is_judged_by_a_share_of_what_it_marks() -> None:
 
 
 @pytest.mark.parametrize(("odds", "remains", "drawn"), [(-0.7, 0, 0), (-0.5, 1, 0), (0.4, 1, 0), (0.6, 1, 1)])
-def test_between_absent_and_seen_a_find_stays_as_it_was(odds: float, remains: int, drawn: int) -> None:
+def test_a_detection_neither_absent_nor_seen_stays_unchanged(odds: float, remains: int, drawn: int) -> None:
     before = found((LARGE, 0.2))
     after = LOOK.at(PICTURE, before, Segmenter(odds))
     assert len(after) == remains
@@ -117,19 +117,19 @@ def test_between_absent_and_seen_a_find_stays_as_it_was(odds: float, remains: in
     assert not drawn or (after.masks != before.masks).any()
 
 
-def test_only_what_is_large_is_looked_at_again() -> None:
+def test_only_large_detections_get_a_second_look() -> None:
     segmenter = Segmenter(-9.0)
     before = found((SMALL, 0.2))
     assert LOOK.at(PICTURE, before, segmenter) is before
     assert LOOK.at(PICTURE, Detections.empty(), segmenter).counts() == {}
     assert segmenter.shown == []
-    # 100 of the pixels that the second look would see, and a little less.
+    # A side of 100 pixels of the second look's input, and slightly less.
     for side, remains in ((0.2252, 0), (0.2248, 1)):
         box = [0.1, 0.1, 0.1 + side, 0.1 + side]
         assert len(LOOK.at(PICTURE, found((box, 0.2)), segmenter)) == remains
 
 
-def test_masks_follow_the_outlines_that_are_seen() -> None:
+def test_masks_follow_the_outlines_of_the_network() -> None:
     odds = np.full((49, 65), -9.0, np.float32)
     odds[:, 26:] = 9.0
     before = found((LARGE, 0.9))
@@ -137,23 +137,23 @@ def test_masks_follow_the_outlines_that_are_seen() -> None:
     hidden = union(after, 480, 640)
     columns, rows = (np.flatnonzero(hidden.any(axis=axis)) for axis in (0, 1))
     assert columns[0] == pytest.approx(25.5 / 64 * 639, abs=8)
-    # Beyond the box, as far as is looked, what is sure to be there.
+    # Beyond the box, up to the reach, only sure pixels are hidden.
     assert columns[-1] == pytest.approx(0.8 * 640, abs=2)
     assert [rows[0], rows[-1]] == pytest.approx([0.08 * 480, 0.92 * 480], abs=2)
     near = replace(LOOK, reach=0.0).at(PICTURE, before, Segmenter(odds))
     assert np.flatnonzero(union(near, 480, 640).any(axis=0))[-1] == pytest.approx(0.7 * 640, abs=2)
 
 
-def test_what_an_outline_surrounds_is_hidden_too() -> None:
+def test_holes_in_an_outline_are_hidden_too() -> None:
     odds = np.full((49, 65), 5.0, np.float32)
-    odds[20:26, 22:26] = -20.0  # as of a face that is not known for one
+    odds[20:26, 22:26] = -20.0  # such as a face that is not recognised
     odds[28:34, 30:] = -20.0  # open to the right
     hidden = union(LOOK.at(PICTURE, found((LARGE, 0.9)), Segmenter(odds)), 480, 640)
     assert hidden[23 * 10, 24 * 10]
     assert not hidden[31 * 10, 40 * 10]
 
 
-def test_a_box_goes_no_farther_than_what_is_hidden() -> None:
+def test_a_box_ends_where_its_mask_ends() -> None:
     odds = np.full((49, 65), -20.0, np.float32)
     odds[12:37, 15:43] = 5.0
     after = LOOK.at(PICTURE, found((LARGE, 0.9)), Segmenter(odds))
@@ -162,7 +162,7 @@ def test_a_box_goes_no_farther_than_what_is_hidden() -> None:
     assert hidden[140:340:20, 170:400:20].all()
 
 
-def test_around_a_box_only_what_is_sure_is_hidden() -> None:
+def test_around_a_box_only_sure_pixels_are_hidden() -> None:
     for outside, hidden in ((-7.1, False), (-6.9, True)):
         look = replace(LOOK, outside_odds=outside)
         after = look.at(PICTURE, found((LARGE, 0.9)), Segmenter(5.0))
@@ -170,7 +170,7 @@ def test_around_a_box_only_what_is_sure_is_hidden() -> None:
         assert union(after, 480, 640)[240, 300]
 
 
-def test_a_mask_without_a_second_opinion_of_weight_stays_as_it_is() -> None:
+def test_a_mask_stays_unchanged_if_the_second_opinion_has_no_weight() -> None:
     slope = np.tile(np.linspace(0.01, 0.99, 28), (1, 28, 1))
     before = Detections.of([LARGE], [0.9], [3], slope)
     look = replace(LOOK, odds_weight=0.0, odds_bias=0.0, reach=0.0)
@@ -179,9 +179,9 @@ def test_a_mask_without_a_second_opinion_of_weight_stays_as_it_is() -> None:
     assert np.count_nonzero(one ^ other) < 0.01 * np.count_nonzero(one)
 
 
-def test_a_mask_and_what_is_seen_are_weighed() -> None:
+def test_a_mask_and_the_second_opinion_are_weighted() -> None:
     def hidden(odds: float, **changes: Any) -> bool:
-        """Whether the left of a find is hidden, whose mask and second opinion are surer on the right."""
+        """Whether the left of a detection is hidden if its mask and the second opinion are surer on the right."""
         mask = np.full((1, 28, 28), 0.2, np.float32)
         mask[..., 20:] = 0.9
         look = replace(LOOK, reach=0.0, **changes)
@@ -197,7 +197,7 @@ def test_a_mask_and_what_is_seen_are_weighed() -> None:
     assert not hidden(-2.0 - logit + 0.1, odds_weight=1.5)
 
 
-def test_a_find_of_which_nothing_would_be_hidden_stays_as_it_was() -> None:
+def test_a_detection_whose_new_mask_would_be_empty_stays_unchanged() -> None:
     before = found((LARGE, 0.9), mask=0.3)
     after = replace(LOOK, odds_bias=-5.0).at(PICTURE, before, Segmenter(2.0))
     np.testing.assert_array_equal(after.boxes, before.boxes)
@@ -207,11 +207,11 @@ def test_a_find_of_which_nothing_would_be_hidden_stays_as_it_was() -> None:
 @pytest.mark.parametrize(
     ("height", "width", "shown"), [(480, 640, (385, 513)), (1032, 2692, (273, 721)), (1, 90_000, (17, 12337))]
 )
-def test_a_picture_is_shown_whole_at_about_one_size(height: int, width: int, shown: tuple[int, int]) -> None:
+def test_pictures_are_scaled_to_about_one_number_of_pixels(height: int, width: int, shown: tuple[int, int]) -> None:
     assert LOOK.shown(height, width) == shown
 
 
-def test_the_network_sees_the_picture_scaled() -> None:
+def test_the_network_gets_the_scaled_picture() -> None:
     pixels = np.zeros((960, 1280, 3), np.uint8)
     pixels[:, 640:] = 200
     segmenter = Segmenter(5.0)
@@ -239,6 +239,6 @@ def test_the_network_sees_the_picture_scaled() -> None:
         {"judged_share": 1.0},
     ],
 )
-def test_nonsense_is_refused(change: dict[str, float]) -> None:
+def test_invalid_values_are_refused(change: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="expected"):
         replace(LOOK, **change)  # type: ignore[arg-type]

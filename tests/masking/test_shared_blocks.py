@@ -1,4 +1,4 @@
-"""Visible pixels that share a coded block with hidden ones keep no trace of those."""
+"""Visible pixels that share a coded block with hidden ones keep no trace of them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ APPEARANCES = [
 
 
 def touched(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
-    """All pixels of the squares of that side that hold a hidden one."""
+    """All pixels of the squares of `side` pixels that contain a hidden one."""
     found = np.zeros_like(mask)
     for top in range(0, mask.shape[0], side):
         for left in range(0, mask.shape[1], side):
@@ -33,7 +33,7 @@ def touched(mask: NDArray[np.bool_], side: int) -> NDArray[np.bool_]:
 
 
 @pytest.mark.parametrize("appearance", APPEARANCES)
-def test_what_is_published_comes_from_pixels_that_were_coded_apart(appearance: Appearance) -> None:
+def test_published_pixels_depend_only_on_pixels_coded_separately(appearance: Appearance) -> None:
     pixels = photograph(150, 230)
     made = redact(pixels, FOUND, appearance, 4, coded_unit=UNIT)
     objects = union(FOUND, 150, 230, 0)
@@ -51,7 +51,7 @@ def test_what_is_published_comes_from_pixels_that_were_coded_apart(appearance: A
 
 
 @pytest.mark.parametrize("colour", [(255, 0, 0), (0, 0, 255)])
-def test_colour_that_bled_across_a_block_is_gone_and_brightness_stays(colour: tuple[int, int, int]) -> None:
+def test_colour_that_bled_across_a_block_is_removed_and_luma_stays(colour: tuple[int, int, int]) -> None:
     pixels = np.full((160, 240, 3), 128, np.uint8)
     clean = redact(pixels, FOUND, APPEARANCES[0], 4, coded_unit=UNIT)
     bled = pixels.copy()
@@ -62,7 +62,7 @@ def test_colour_that_bled_across_a_block_is_gone_and_brightness_stays(colour: tu
     assert np.abs(made.pixels[unit].astype(int).mean(axis=1) - bled[unit] @ [0.299, 0.587, 0.114]).max() < 35
 
 
-def test_brightness_stays_in_blocks_without_hidden_pixels() -> None:
+def test_luma_stays_in_blocks_without_hidden_pixels() -> None:
     frame = decode_jpeg(jpeg(photograph(150, 230), subsampling="4:2:0", quality=90))
     made = redact(frame.pixels, FOUND, APPEARANCES[0], 4, coded_unit=frame.coded_unit)
     published = encode_jpeg(made.pixels, frame, quality="keep", exif=None, mask=made.mask).data
@@ -77,5 +77,5 @@ def test_brightness_stays_in_blocks_without_hidden_pixels() -> None:
     [({"subsampling": "4:2:0"}, (16, 16)), ({"subsampling": "4:2:2"}, (8, 16)), ({"subsampling": "4:4:4"}, (8, 8)),
      ({"mode": "L"}, (8, 8))],
 )  # fmt: skip
-def test_the_cell_is_that_of_the_file(options: dict[str, str], cell: tuple[int, int]) -> None:
+def test_the_coded_unit_is_that_of_the_file(options: dict[str, str], cell: tuple[int, int]) -> None:
     assert decode_jpeg(jpeg(photograph(64, 96), **options)).coded_unit == cell

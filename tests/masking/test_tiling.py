@@ -18,11 +18,11 @@ from anonymisation.masking.views import Tiles, crops
 
 @dataclass
 class WhiteSpotModel:
-    """A batch model that marks the box around everything white, and remembers the sizes of what it was shown."""
+    """A batch model that marks the box around all white pixels, and records the sizes of its inputs."""
 
     max_batch: int = 100
     max_detections: int | None = None
-    smallest: float = 0.0  # a spot below this share of the width is not seen
+    smallest: float = 0.0  # a spot below this fraction of the width is not detected
     shown: list[tuple[int, ...]] = field(default_factory=list)
 
     def predict(self, batch: NDArray[np.uint8]) -> list[Detections]:
@@ -60,7 +60,7 @@ def test_crops_are_equal_cover_everything_and_overlap_enough(
         ordered = sorted(starts)
         assert ordered[0] == 0
         assert ordered[-1] == length - size
-        # One pixel is lost to rounding at most, and never the cover.
+        # Rounding may cost one pixel of overlap, but never leaves a gap.
         gaps = [after - before for before, after in itertools.pairwise(ordered)]
         assert all(gap <= min(size, size * (1 - overlap) + 1) for gap in gaps)
 
@@ -71,7 +71,7 @@ def test_impossible_tiles_are_refused(values: tuple[int, float]) -> None:
         Tiles(*values)
 
 
-def test_a_small_thing_that_the_whole_picture_loses_is_found_in_a_tile() -> None:
+def test_a_small_object_that_the_whole_picture_loses_is_detected_in_a_tile() -> None:
     pixels = picture(1000, 2000, (700, 1203, 715, 1227))
     without = TilingDetector(WhiteSpotModel(smallest=0.03), "x", 10**9, None).detect(pixels)
     assert len(without) == 0
@@ -82,7 +82,7 @@ def test_a_small_thing_that_the_whole_picture_loses_is_found_in_a_tile() -> None
     assert np.count_nonzero(hidden) <= 17 * 26
 
 
-def test_a_thing_across_tiles_is_hidden_whole_and_counted_once() -> None:
+def test_an_object_across_tiles_is_hidden_completely_and_counted_once() -> None:
     pixels = picture(1000, 2000, (300, 100, 900, 1900))
     found = TilingDetector(WhiteSpotModel(), "x", 10**9, Tiles(640, 0.25)).detect(pixels)
     assert len(found) > 4
@@ -90,7 +90,7 @@ def test_a_thing_across_tiles_is_hidden_whole_and_counted_once() -> None:
     assert union(found, 1000, 2000)[300:900, 100:1900].all()
 
 
-def test_nothing_that_the_whole_picture_shows_is_lost_by_tiles() -> None:
+def test_tiles_lose_no_detection_of_the_whole_picture() -> None:
     pixels = picture(700, 1500, (10, 20, 60, 90), (600, 1400, 690, 1490))
     whole = TilingDetector(WhiteSpotModel(), "x", 10**9, None).detect(pixels)
     tiled = TilingDetector(WhiteSpotModel(), "x", 10**9, Tiles(300, 0.5)).detect(pixels)
@@ -122,7 +122,7 @@ def test_large_pictures_are_scaled_down_for_the_model_only() -> None:
 
 
 @given(height=st.integers(1, 300), width=st.integers(1, 300), limit=st.integers(1, 5000))
-def test_scaling_keeps_the_limit_and_the_aspect(height: int, width: int, limit: int) -> None:
+def test_scaling_respects_the_limit_and_keeps_the_aspect(height: int, width: int, limit: int) -> None:
     scaled = scaled_down(picture(height, width), limit)
     rows, columns = scaled.shape[:2]
     if height * width <= limit:
@@ -132,7 +132,7 @@ def test_scaling_keeps_the_limit_and_the_aspect(height: int, width: int, limit: 
         assert abs(rows / height - columns / width) <= 1 / min(height, width)
 
 
-def test_other_pictures_are_refused() -> None:
+def test_pictures_of_other_shapes_are_refused() -> None:
     detector = TilingDetector(WhiteSpotModel(), "x", 10**9, None)
     for pixels in (np.zeros((5, 5), np.uint8), np.zeros((5, 5, 3), np.float32), np.zeros((0, 5, 3), np.uint8)):
         with pytest.raises(ValueError, match="expected uint8"):
@@ -141,7 +141,7 @@ def test_other_pictures_are_refused() -> None:
 
 @dataclass
 class CanvasMasksModel(WhiteSpotModel):
-    """Gives masks of the size of what it is shown, as no model of this form does."""
+    """Returns masks of its input's size, unlike real models of this form."""
 
     def _find(self, pixels: NDArray[np.uint8]) -> Detections:
         found = super()._find(pixels)
@@ -149,7 +149,7 @@ class CanvasMasksModel(WhiteSpotModel):
         return Detections(found.boxes, found.scores, found.classes, masks, found.objects)
 
 
-def test_masks_of_several_sizes_cannot_be_put_together_and_fail_the_picture() -> None:
+def test_masks_of_several_sizes_fail_the_picture() -> None:
     pixels = picture(100, 200, (30, 20, 60, 120))
     assert len(TilingDetector(CanvasMasksModel(), "x@1", 10**9, None).detect(pixels)) == 1
     with pytest.raises(

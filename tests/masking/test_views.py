@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import math
 
-import cv2  # noqa: TID253 - finds the spots for a scripted model
+import cv2  # noqa: TID253 - detects the spots for a scripted model
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -40,7 +40,7 @@ def scale_of(view: View) -> float:
 
 @settings(max_examples=200)
 @given(height=SIDES, width=SIDES)
-def test_every_view_is_one_that_the_model_takes_as_it_is(height: int, width: int) -> None:
+def test_the_model_accepts_every_view_without_scaling(height: int, width: int) -> None:
     views = views_of(height, width, TILES, FORM)
     assert (views[0].crop, views[0].largest) == (Crop(0, 0, height, width), math.inf)
     assert FORM.side <= max(views[0].shape) <= 1.7 * FORM.side + FORM.multiple
@@ -51,16 +51,16 @@ def test_every_view_is_one_that_the_model_takes_as_it_is(height: int, width: int
         assert 0 <= view.width - view.columns < FORM.multiple
         assert 0 <= view.crop.top <= view.crop.top + view.crop.height <= height
         assert 0 <= view.crop.left <= view.crop.left + view.crop.width <= width
-        # The aspect is kept but for the rounding to whole pixels.
+        # The aspect is kept up to rounding to whole pixels.
         assert abs(view.rows - scale_of(view) * view.crop.height) <= 1
         assert abs(view.columns - scale_of(view) * view.crop.width) <= 1
 
 
 @settings(max_examples=200)
 @given(data=st.data(), height=st.integers(200, 12_000), width=st.integers(200, 12_000))
-def test_nothing_falls_between_the_views(data: st.DataObject, height: int, width: int) -> None:
-    """A thing of any size anywhere lies whole in a view that takes boxes of its length, and is not much smaller there
-    than the longest that this view takes."""
+def test_every_object_fits_into_a_view(data: st.DataObject, height: int, width: int) -> None:
+    """An object of any size and position lies completely in a view that keeps boxes of its length, and is not much
+    smaller there than the longest box that this view keeps."""
     longer = data.draw(st.integers(20, max(height, width)))
     tall, wide = min(longer, height), min(longer, width)
     top, left = data.draw(st.integers(0, height - tall)), data.draw(st.integers(0, width - wide))
@@ -90,20 +90,20 @@ def test_nothing_falls_between_the_views(data: st.DataObject, height: int, width
     ],
 )
 def test_views_are_few(height: int, width: int, blocks: float, most: int) -> None:
-    """In squares of the model's side, which is what a picture costs."""
+    """Measured in squares of the model's side, the cost of a picture."""
     views = views_of(height, width, TILES, FORM)
     assert len(views) <= most
     assert sum(view.height * view.width for view in views) / FORM.side**2 <= blocks
 
 
-def test_finer_tiles_give_finer_views_and_none_the_coarsest_alone() -> None:
+def test_finer_tiles_give_finer_views_and_no_tiles_only_the_coarsest() -> None:
     coarse = views_of(1032, 2692, None, FORM)
     assert [view.shape for view in coarse] == [(224, 576)]
     finest = [views_of(1032, 2692, Tiles(side, 0), FORM)[-1] for side in (500, 700, 900)]
     assert [scale_of(view) for view in finest] == pytest.approx([416 / 500, 416 / 700, 416 / 900], rel=0.04)
 
 
-def test_without_a_form_the_model_gets_the_picture_and_its_tiles_as_they_are() -> None:
+def test_without_a_form_the_model_gets_the_picture_and_its_tiles_unscaled() -> None:
     views = views_of(1000, 2000, Tiles(640, 0.25), None)
     assert views[0] == View.as_is(Crop(0, 0, 1000, 2000))
     assert {view.shape for view in views[1:]} == {(640, 640)}
@@ -121,11 +121,11 @@ def test_canvases_are_those_of_the_views(height: int, width: int) -> None:
     assert len(shown) == len(views)
     for view, canvas in zip(views, shown, strict=True):
         assert canvas.shape == (*view.shape, 3)
-        # The coarser ones are averages of averages; the finest is made from the picture.
+        # Coarser canvases are averages of averages; the finest is made from the picture.
         assert np.abs(canvas.astype(int) - view.of(pixels)).mean() < (4 if view in views[:-1] else 1e-9)
 
 
-def test_the_picture_lies_in_the_upper_left_on_gray() -> None:
+def test_the_picture_is_in_the_upper_left_corner_on_gray() -> None:
     pixels = picture(300, 500)
     view = View(Crop(0, 0, 300, 500), 150, 250, 160, 256)
     canvas = view.of(pixels)
@@ -135,7 +135,7 @@ def test_the_picture_lies_in_the_upper_left_on_gray() -> None:
     assert (canvas[:, 250:] == PADDING).all()
 
 
-def test_shrinking_averages_so_that_nothing_falls_between_the_samples() -> None:
+def test_shrinking_averages_so_that_no_pixel_is_skipped() -> None:
     pixels = picture(1000, 1000, (503, 507, 505, 509))
     shrunk = View(Crop(0, 0, 1000, 1000), 100, 100, 128, 128).of(pixels)
     assert shrunk[50, 50, 0] == pytest.approx(30 + 225 * 4 / 100, abs=1)
@@ -144,10 +144,10 @@ def test_shrinking_averages_so_that_nothing_falls_between_the_samples() -> None:
 @settings(max_examples=60)
 @given(seed=st.integers(0, 2**32 - 1), rows=st.integers(289, 320), columns=st.integers(449, 480))
 def test_boxes_and_masks_end_where_the_picture_does(seed: int, rows: int, columns: int) -> None:
-    """What is hidden on the canvas is hidden on the picture."""
+    """Pixels hidden on the canvas are hidden on the picture."""
     random = np.random.default_rng(seed)
     corners = np.sort(random.random((4, 2, 2)), axis=1).reshape(4, 4)
-    # Shapes with one slanting edge, as masks have; noise would be another between any two samples.
+    # Shapes with one slanting edge, like real masks; noise would change between any two samples.
     steps = np.arange(9) - 4
     slopes = random.normal(size=(4, 2))
     masks = 0.5 + steps[:, None] * slopes[:, :1, None] + steps * slopes[:, 1:, None]
@@ -155,11 +155,11 @@ def test_boxes_and_masks_end_where_the_picture_does(seed: int, rows: int, column
     mapped = View(Crop(0, 0, rows, columns), rows, columns, 320, 480).within_crop(found)
     on_canvas = union(found, 320, 480)[:rows, :columns]
     assert not np.any(on_canvas & ~union(mapped, rows, columns, 1))
-    # And no more than a sample's width is hidden beside it.
+    # No more than a sample's width around it is hidden too.
     assert not np.any(union(mapped, rows, columns) & ~union(found, 320, 480, 480 // 8)[:rows, :columns])
 
 
-def test_what_lies_on_the_padding_alone_is_nothing() -> None:
+def test_detections_on_the_padding_only_are_dropped() -> None:
     view = View(Crop(0, 0, 100, 100), 100, 100, 128, 128)
     found = Detections.of([[0.8, 0.1, 0.9, 0.3], [0.7, 0.1, 0.9, 0.3]], [0.9, 0.8], [1, 1], np.ones((2, 5, 5)))
     mapped = view.within_crop(found)
@@ -175,8 +175,8 @@ def test_long_boxes_are_left_to_the_coarser_view() -> None:
     assert mapped.boxes[1] == pytest.approx([200 / 250, 10 / 250, 1, 109 / 250])
 
 
-def test_things_of_every_size_are_found_at_their_places_and_counted_once() -> None:
-    """The model here sees what is longer than 8 pixels of the view; the picture is in many parts."""
+def test_objects_of_every_size_are_detected_in_place_and_counted_once() -> None:
+    """The model here detects objects longer than 8 pixels of the view; the picture is split into many parts."""
 
     class Sees(WhiteSpotModel):
         def _find(self, pixels: NDArray[np.uint8]) -> Detections:
@@ -195,7 +195,7 @@ def test_things_of_every_size_are_found_at_their_places_and_counted_once() -> No
 
 
 class FewSpotsModel(WhiteSpotModel):
-    """Gives every white spot of its own, but no more than it has room for."""
+    """Detects every white spot separately, up to its maximum number of detections."""
 
     def _find(self, pixels: NDArray[np.uint8]) -> Detections:
         height, width = pixels.shape[:2]
@@ -206,7 +206,7 @@ class FewSpotsModel(WhiteSpotModel):
 
 
 @pytest.mark.parametrize("form", [None, FORM])
-def test_a_crowd_beyond_what_the_model_can_give_is_found_all_the_same(form: InputForm | None) -> None:
+def test_a_crowd_larger_than_the_models_output_is_detected_completely(form: InputForm | None) -> None:
     spots = [(top, left, top + 30, left + 20) for top in range(20, 1000, 80) for left in range(20, 1500, 60)]
     pixels = picture(1032, 1560, *spots)
     hidden = union(
@@ -215,7 +215,7 @@ def test_a_crowd_beyond_what_the_model_can_give_is_found_all_the_same(form: Inpu
     assert all(hidden[top + 1 : bottom - 1, left + 1 : right - 1].all() for top, left, bottom, right in spots)
 
 
-def test_a_model_that_is_always_full_comes_to_an_end() -> None:
+def test_a_model_with_an_always_full_output_terminates() -> None:
     class Full(WhiteSpotModel):
         def _find(self, pixels: NDArray[np.uint8]) -> Detections:
             return Detections.of([[0.1, 0.1, 0.2, 0.2]] * 2, [0.9] * 2, [1, 1])
@@ -226,7 +226,7 @@ def test_a_model_that_is_always_full_comes_to_an_end() -> None:
 
 
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (1, 4000), (3000, 2), (70, 60)])
-def test_odd_pictures_go_through(height: int, width: int) -> None:
+def test_pictures_of_unusual_sizes_are_accepted(height: int, width: int) -> None:
     model = WhiteSpotModel()
     found = TilingDetector(model, "x", 10**9, TILES, FORM).detect(picture(height, width, (0, 0, height, width)))
     assert union(found, height, width).all()

@@ -1,4 +1,4 @@
-"""The model that ships with the package: its form, and that it finds on real photographs what it is there for."""
+"""The built-in model: its signature, and its detections in real photographs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import skimage
-import tensorflow as tf  # noqa: TID253 - the tests run the shipped model itself
+import tensorflow as tf  # noqa: TID253 - runs the built-in model directly
 from numpy.typing import NDArray
 from skimage import io
 
@@ -32,12 +32,12 @@ Run = Callable[[NDArray[np.uint8]], Outputs]
 
 @pytest.fixture(scope="module")
 def detector() -> Detector:
-    """The package's detector as its defaults make it."""
+    """The package's detector with default settings."""
     return load_detector(load_settings().settings)
 
 
 def hidden_by(detector: Detector, pixels: NDArray[np.uint8]) -> NDArray[np.bool_]:
-    """(H, W) bool: what is hidden, without dilation."""
+    """(H, W) bool: the hidden pixels, without dilation."""
     return union(detector.detect(pixels), *pixels.shape[:2])
 
 
@@ -81,7 +81,7 @@ def test_the_signature_holds_for_any_size(run: Run, shape: tuple[int, ...]) -> N
     assert all(value.dtype == np.float32 and np.isfinite(value).all() for value in outputs.values())
 
 
-def test_numbers_mean_what_the_signature_says(run: Run) -> None:
+def test_outputs_have_plausible_values(run: Run) -> None:
     outputs = run(photograph("motorcycle_left.png")[None])
     count = int(outputs["num_detections"][0])
     boxes, scores = outputs["detection_boxes"][0], outputs["detection_scores"][0]
@@ -98,7 +98,7 @@ def test_numbers_mean_what_the_signature_says(run: Run) -> None:
     assert masks.max() <= 1
 
 
-def test_finds_the_astronaut(run: Run) -> None:
+def test_the_astronaut_is_detected(run: Run) -> None:
     boxes = found(run(photograph("astronaut.png")[None]), 1)
     face = np.array([110, 225]) / 512  # row and column of her nose
     assert any((box[:2] < face).all() and (face < box[2:]).all() for box in boxes)
@@ -111,7 +111,7 @@ def test_the_astronauts_face_and_suit_are_hidden_and_the_shuttle_is_not(detector
     assert hidden[50:250, 450:].mean() < 0.1  # the shuttle
 
 
-def test_finds_the_motorcycle(run: Run) -> None:
+def test_the_motorcycle_is_detected(run: Run) -> None:
     pixels = photograph("motorcycle_left.png")
     boxes = found(run(pixels[None]), 4)
     areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=1)
@@ -131,7 +131,7 @@ def test_asphalt_stays_visible(detector: Detector) -> None:
     assert hidden_by(detector, pixels).mean() < 0.005
 
 
-def test_a_batch_gives_what_each_picture_gives_alone(run: Run) -> None:
+def test_a_batch_gives_the_same_detections_as_single_pictures(run: Run) -> None:
     pixels = np.stack([photograph("astronaut.png"), photograph("gravel.png"), photograph("astronaut.png")[:, ::-1]])
     together = run(pixels)
     for row in range(len(pixels)):
@@ -148,7 +148,7 @@ def test_the_same_picture_gives_the_same_bits(run: Run) -> None:
 
 
 def test_recall_on_pictures_never_trained_on(shared: Path, detector: Detector) -> None:
-    # The whole set: a few large vehicles carry so many of its pixels that any sample of it says something else.
+    # The whole set: a few large vehicles have so many of its pixels that any sample gives other figures.
     camvid = shared / "eval" / "camvid"
     figures = evaluate(detector, open_rasters(camvid, camvid), dilation=0).figures
     person, vehicle, clean = figures.recall("person"), figures.recall("vehicle"), figures.clean.share

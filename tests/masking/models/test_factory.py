@@ -57,7 +57,7 @@ def test_a_relative_path_and_a_wrong_name(
         model_identity(settings_with(model_type="Slowest"))
 
 
-def test_the_built_in_model_works_as_it_ships(settings_with: MakeSettings) -> None:
+def test_the_built_in_model_works_with_default_settings(settings_with: MakeSettings) -> None:
     settings = settings_with()
     detector = load_detector(settings)
     assert detector.identity == model_identity(settings)
@@ -68,8 +68,8 @@ def test_the_built_in_model_works_as_it_ships(settings_with: MakeSettings) -> No
     assert np.array_equal(one.masks, other.masks)
 
 
-def test_a_model_that_says_at_what_size_it_sees_is_shown_that(settings_with: MakeSettings, tmp_path: Path) -> None:
-    """Of the scripted model's 64 pixels the square has half a pixel in the whole picture, and far more in a part."""
+def test_a_model_with_an_input_size_gets_that_size(settings_with: MakeSettings, tmp_path: Path) -> None:
+    """At the scripted model's 64 pixels, the square has half a pixel in the whole picture, and far more in a part."""
     from tests.masking.scripted_models import save_tf2
 
     folder = save_tf2(tmp_path / "sees", batch=None)
@@ -85,7 +85,7 @@ def test_a_model_that_says_at_what_size_it_sees_is_shown_that(settings_with: Mak
 
 @pytest.fixture
 def optimiser() -> Iterator[Callable[[], tuple[bool, str]]]:
-    """Whether TensorFlow rewrites graphs to mixed precision, and how it compiles; as it was afterwards."""
+    """Return TensorFlow's settings for mixed precision and compilation; restore both afterwards."""
     import tensorflow as tf
 
     yield lambda: (
@@ -117,15 +117,15 @@ def test_mixed_precision_and_xla_are_asked_for_as_configured(
 def test_memory_of_every_gpu_is_taken_as_configured(
     settings_with: MakeSettings, tf1_model: Path, monkeypatch: pytest.MonkeyPatch, growth: bool
 ) -> None:
-    """On GPUs that are not there: what TensorFlow does with them is its own."""
+    """With simulated GPUs: the use of real ones is up to TensorFlow."""
     import tensorflow as tf
 
-    told: dict[str, bool] = {}
+    calls: dict[str, bool] = {}
     monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [f"{kind}:0", f"{kind}:1"])
-    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", told.__setitem__)
-    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: told.update(repeatable=True))
+    monkeypatch.setattr(tf.config.experimental, "set_memory_growth", calls.__setitem__)
+    monkeypatch.setattr(tf.config.experimental, "enable_op_determinism", lambda: calls.update(repeatable=True))
     load_detector(settings_with(model_type=str(tf1_model), gpu_memory_growth=growth))
-    assert told == {"GPU:0": growth, "GPU:1": growth, "repeatable": True}
+    assert calls == {"GPU:0": growth, "GPU:1": growth, "repeatable": True}
 
 
 def test_the_next_views_are_brought_to_the_device_ahead(
@@ -148,7 +148,7 @@ def test_the_next_views_are_brought_to_the_device_ahead(
         return place(self, batch)
 
     def predicted(self: SavedModel, batch: Any) -> Any:
-        assert second_placed.wait(60)  # while the first is looked at, the second comes
+        assert second_placed.wait(60)  # while the first is processed, the second is copied
         events.append("predict")
         return predict(self, batch)
 
@@ -186,7 +186,7 @@ print(sum(map(len, together)) > 0, len(found) > 0, *(digest.hexdigest() for dige
 """
 
 
-def test_any_number_of_threads_and_any_batch_give_the_same() -> None:
+def test_results_do_not_depend_on_threads_or_batch() -> None:
     runs = [
         subprocess.Popen([sys.executable, "-c", SAME, threads], stdout=subprocess.PIPE, text=True)
         for threads in ("1", "2", "3", "8")
@@ -200,7 +200,7 @@ def test_any_number_of_threads_and_any_batch_give_the_same() -> None:
     assert len(set(segmented)) == 3
 
 
-def test_identity_follows_the_files_and_not_their_place(
+def test_identity_depends_on_the_files_and_not_on_their_folder(
     settings_with: MakeSettings, tf2_model: Path, tmp_path: Path
 ) -> None:
     copy = tmp_path / "tf2"
@@ -215,7 +215,7 @@ def test_identity_follows_the_files_and_not_their_place(
     assert model_identity(settings_with(model_type=str(copy))) != before
 
 
-def test_the_digest_is_computed_once_while_the_files_stay(settings_with: MakeSettings, tf2_model: Path) -> None:
+def test_the_digest_is_computed_once_if_the_files_do_not_change(settings_with: MakeSettings, tf2_model: Path) -> None:
     settings = settings_with(model_type=str(tf2_model))
     model_identity(settings)
     before = factory._digest.cache_info()

@@ -34,7 +34,7 @@ def written(path: Path, data: bytes) -> Path:
     return path
 
 
-def test_only_the_saved_model_is_taken_out(folder: Path, tmp_path: Path) -> None:
+def test_only_the_saved_model_is_unpacked(folder: Path, tmp_path: Path) -> None:
     extra: dict[str, bytes | tarfile.TarInfo] = {
         "zoo/frozen_inference_graph.pb": b"x" * 100,
         "zoo/saved_model/assets": special("zoo/saved_model/assets", tarfile.DIRTYPE),
@@ -83,7 +83,7 @@ def test_a_bomb_is_refused_before_it_is_written(folder: Path, tmp_path: Path) ->
     assert not (folder / "zeros").exists()
 
 
-def test_a_file_twice_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_a_repeated_file_is_refused(folder: Path, tmp_path: Path) -> None:
     stream = io.BytesIO()
     with tarfile.open(fileobj=stream, mode="w:gz") as tar:
         for _ in range(2):
@@ -101,7 +101,7 @@ def test_truncated_archives_are_refused(folder: Path, tmp_path: Path, keep: floa
         unpack_model(archive, folder)
 
 
-def test_what_is_no_archive_or_holds_no_model_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_files_without_archive_or_model_are_refused(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelUnavailableError, match="it is damaged"):
         unpack_model(written(tmp_path / "a.tar.gz", b"<html>not found</html>"), folder)
     with pytest.raises(ModelUnavailableError, match=r"holds no saved_model/saved_model\.pb"):

@@ -19,7 +19,7 @@ from anonymisation.masking.saved_model import SavedModel
 from tests.masking.model_server import Site, serving, tar_gz
 
 GRAPH = random.Random(0).randbytes(400_000)
-CHUNK = 65536  # what came of a chunk when the connection broke is not kept
+CHUNK = 65536  # a chunk cut off by a broken connection is dropped
 ARCHIVE = tar_gz({"tiny/saved_model/saved_model.pb": GRAPH, "tiny/saved_model/variables/variables.index": b"index"})
 AT_ONCE = RetryPolicy(attempts=3, first_wait_seconds=0, timeout_seconds=20)
 
@@ -66,7 +66,7 @@ def test_a_model_is_fetched_verified_and_unpacked(site: Site, models: Path) -> N
     assert len(site.requests) == 1
 
 
-def test_a_real_model_works_after_its_journey(site: Site, models: Path, tf2_model: Path) -> None:
+def test_a_real_model_works_after_download(site: Site, models: Path, tf2_model: Path) -> None:
     files = [path for path in tf2_model.rglob("*") if path.is_file()]
     archive = tar_gz({f"x/saved_model/{path.relative_to(tf2_model).as_posix()}": path.read_bytes() for path in files})
     site.files["/tf9/tiny.tar.gz"] = archive
@@ -74,7 +74,7 @@ def test_a_real_model_works_after_its_journey(site: Site, models: Path, tf2_mode
     assert SavedModel(folder, score_threshold=0.1).max_batch == 1
 
 
-def test_a_broken_connection_is_gone_on_with(site: Site, models: Path) -> None:
+def test_a_broken_download_is_resumed(site: Site, models: Path) -> None:
     site.drop_after = [CHUNK, 2 * CHUNK + 5]
     pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert [asked for _, asked in site.requests] == [None, f"bytes={CHUNK}-", f"bytes={3 * CHUNK}-"]
@@ -89,7 +89,7 @@ def test_a_server_that_ignores_ranges_is_read_from_the_start(site: Site, models:
     assert (installed_folder(tiny(), models) / "saved_model.pb").read_bytes() == GRAPH
 
 
-def test_after_giving_up_the_next_pull_goes_on(site: Site, models: Path) -> None:
+def test_after_giving_up_the_next_pull_resumes(site: Site, models: Path) -> None:
     site.drop_after = [CHUNK, CHUNK, CHUNK]
     with pytest.raises(ModelUnavailableError, match="the part so far is kept, run the same command again"):
         pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
@@ -100,7 +100,7 @@ def test_after_giving_up_the_next_pull_goes_on(site: Site, models: Path) -> None
 
 
 @pytest.mark.parametrize("pinned", [True, False])
-def test_a_file_that_changed_meanwhile_is_read_from_the_start(site: Site, models: Path, pinned: bool) -> None:
+def test_a_file_that_changed_on_the_server_is_read_from_the_start(site: Site, models: Path, pinned: bool) -> None:
     site.files["/tf9/tiny.tar.gz"] = ARCHIVE[::-1]
     site.drop_after = [CHUNK, 0, 0]
     with pytest.raises(ModelUnavailableError, match="the part so far is kept"):
@@ -112,14 +112,14 @@ def test_a_file_that_changed_meanwhile_is_read_from_the_start(site: Site, models
     assert (installed_folder(tiny(), models) / "saved_model.pb").read_bytes() == GRAPH
 
 
-def test_without_checksum_and_version_nothing_is_put_together(site: Site, models: Path) -> None:
+def test_without_checksum_and_version_nothing_is_resumed(site: Site, models: Path) -> None:
     site.etag = None
     site.drop_after = [CHUNK]
     pull(tiny(pinned=False), models, base_url=site.base_url, retries=AT_ONCE)
     assert [asked for _, asked in site.requests] == [None, None]
 
 
-def test_a_whole_part_is_not_asked_for_again(site: Site, models: Path) -> None:
+def test_a_complete_part_is_not_requested_again(site: Site, models: Path) -> None:
     models.mkdir(parents=True)
     (models / "tiny.tar.gz.part").write_bytes(ARCHIVE)
     pull(tiny(), models, base_url=site.base_url)
@@ -127,7 +127,7 @@ def test_a_whole_part_is_not_asked_for_again(site: Site, models: Path) -> None:
     assert is_installed(tiny(), models)
 
 
-def test_a_whole_part_of_unknown_size_is_recognised(site: Site, models: Path) -> None:
+def test_a_complete_part_of_unknown_size_is_recognised(site: Site, models: Path) -> None:
     models.mkdir(parents=True)
     (models / "tiny.tar.gz.part").write_bytes(ARCHIVE)
     (models / "tiny.tar.gz.part.version").write_text('"one"')
@@ -152,7 +152,7 @@ def test_another_size_is_refused_before_reading(site: Site, models: Path) -> Non
     assert names(models) == set()
 
 
-def test_the_first_download_pins_what_has_no_checksum(site: Site, models: Path) -> None:
+def test_the_first_download_pins_a_model_without_checksum(site: Site, models: Path) -> None:
     model = tiny(pinned=False)
     folder = pull(model, models, base_url=site.base_url)
     assert (models / "tiny.sha256").read_text().strip() == hashlib.sha256(ARCHIVE).hexdigest()
@@ -177,14 +177,14 @@ def test_a_hostile_archive_with_the_right_checksum_leaves_nothing(site: Site, mo
 
 
 @pytest.mark.parametrize("status", [404, 403])
-def test_an_address_without_the_file_says_so_at_once(site: Site, models: Path, status: int) -> None:
+def test_an_address_without_the_file_fails_at_once(site: Site, models: Path, status: int) -> None:
     site.statuses = [status]
     with pytest.raises(ModelUnavailableError, match=f"the server answered {status}.*--base-url"):
         pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert len(site.requests) == 1
 
 
-def test_a_server_that_is_busy_is_asked_again(site: Site, models: Path) -> None:
+def test_a_busy_server_is_tried_again(site: Site, models: Path) -> None:
     site.statuses = [503, 429]
     pull(tiny(), models, base_url=site.base_url, retries=AT_ONCE)
     assert len(site.requests) == 3
@@ -192,12 +192,12 @@ def test_a_server_that_is_busy_is_asked_again(site: Site, models: Path) -> None:
 
 
 @pytest.mark.parametrize("base_url", ["http://127.0.0.1:1/", "gopher://nowhere/", "no address"])
-def test_addresses_that_lead_nowhere(models: Path, base_url: str) -> None:
+def test_unreachable_addresses_fail(models: Path, base_url: str) -> None:
     with pytest.raises(ModelUnavailableError, match="cannot be fetched"):
         pull(tiny(), models, base_url=base_url, retries=AT_ONCE)
 
 
-def test_a_full_disk_is_named_and_cleaned_up(site: Site, models: Path) -> None:
+def test_a_full_disk_is_reported_and_cleaned_up(site: Site, models: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full, the device that is always full")
     models.mkdir(parents=True)
@@ -207,7 +207,7 @@ def test_a_full_disk_is_named_and_cleaned_up(site: Site, models: Path) -> None:
     assert names(models) == set()
 
 
-def test_a_folder_that_cannot_be_made_is_named(site: Site, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_created_is_reported(site: Site, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(ModelUnavailableError, match="set model_dir to another folder"):
         pull(tiny(), tmp_path / "file" / "models", base_url=site.base_url)
@@ -227,7 +227,7 @@ def pulling(site: Site, models: Path) -> subprocess.Popen[bytes]:
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
 
 
-def test_two_processes_at_once_fetch_once(site: Site, models: Path) -> None:
+def test_two_processes_at_once_download_once(site: Site, models: Path) -> None:
     site.stall_after = 1000
     first, second = pulling(site, models), pulling(site, models)
     for process in (first, second):
@@ -242,7 +242,7 @@ def test_two_processes_at_once_fetch_once(site: Site, models: Path) -> None:
     assert names(models) == {"tiny"}
 
 
-def test_a_killed_pull_leaves_nothing_that_counts_and_is_gone_on_with(site: Site, models: Path) -> None:
+def test_a_killed_pull_leaves_no_model_and_is_resumed(site: Site, models: Path) -> None:
     site.stall_after = len(ARCHIVE) - 10
     process = pulling(site, models)
     assert site.stalled.wait(60)
@@ -258,7 +258,7 @@ def test_a_killed_pull_leaves_nothing_that_counts_and_is_gone_on_with(site: Site
     assert names(models) == {"tiny"}
 
 
-def test_places_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_folders_of_models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert models_dir(str(tmp_path)) == tmp_path
     monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "data"))
     monkeypatch.setenv("HOME", str(tmp_path))

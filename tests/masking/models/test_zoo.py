@@ -6,7 +6,7 @@ from anonymisation.masking.labels import BY_ID, CLASSES, colour_of, label_of
 from anonymisation.masking.models.zoo import BASE_URL, ZOO, ZooModel
 
 
-def test_the_models_of_the_original_program_are_there_with_checksums() -> None:
+def test_the_models_of_the_original_program_have_checksums() -> None:
     assert list(ZOO) == ["Slow", "Medium", "Fast", "Slow-TF2"]
     for name in ("Slow", "Medium", "Fast"):
         assert ZOO[name].sha256 is not None
