@@ -1,1 +1,1 @@
-"""How the built-in model is made: network, data, losses, training, export and its figures."""
+"""Make the built-in model: network, data, losses, training, export and evaluation."""

@@ -1,4 +1,4 @@
-"""Training pictures: random scale, place, mirror and colour, four pictures in one at times; targets of fixed shape."""
+"""Augment training pictures: random scale, position, mirroring and colour, mosaics of four; targets of fixed shape."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ from training.network import PROTOTYPE_STRIDE
 MAX_OBJECTS: Final = 24
 MAX_IGNORED: Final = 28
 SMALLEST_SIDE: Final = 4.0
-"""Pixels; an object smaller than this after scaling is neither taught nor held against the network."""
+"""Pixels; the loss ignores objects with a smaller side after scaling."""
 VISIBLE_SHARE: Final = 0.25
-"""An object of which less than this is left in the picture is not taught either."""
+"""The loss also ignores objects of which less than this fraction is inside the picture."""
 MOSAIC_SHARE: Final = 0.3
-"""Share of the training pictures that are put together from four."""
+"""Fraction of the training pictures that are mosaics of four pictures."""
 WHOLE_SHARE: Final = 0.25
-"""Share of those that are one picture as the coarsest view shows it, which decides about all that is large."""
+"""Fraction of the other pictures at the scale of the coarsest view, which alone detects large objects."""
 LONGER_SIDES: Final = (280.0, 1000.0)
 WHOLE_LONGER_SIDES: Final = (380.0, 440.0)
 MOSAIC_LONGER_SIDES: Final = (150.0, 640.0)
-"""Between these the longer side of a picture is drawn (in network pixels, evenly in its logarithm): from less than what
-is seen of it at once to what is looked at closely."""
+"""Limits for the longer side of a picture (in network pixels, log-uniform): from less than the coarsest view to the
+finest."""
 PASTE_SHARE: Final = 0.35
-"""Share of the training pictures into which objects of others are pasted, small as on far roads."""
+"""Fraction of the training pictures into which objects of other pictures are pasted, as small as on distant roads."""
 PASTED_SIDES: Final = (8.0, 70.0)
-"""Network pixels, evenly in the logarithm: the longer side of what is pasted."""
+"""Limits for the longer side of a pasted object (in network pixels, log-uniform)."""
 MOST_PASTED: Final = 5
 PASTED_CLASSES: Final = (0.3, 0.05, 0.2, 0.05, 0.15, 0.25)
-"""How often what is pasted is of each class: lorries and buses are rare in the pictures, not on roads."""
+"""Probability of each class for a pasted object: lorries and buses are rare in the pictures, but not on roads."""
 HAZY_SHARE: Final = 0.5
-"""Share of what is pasted with little contrast, about as dark as what is around it or darker: far off, or against the
-light."""
+"""Fraction of the pasted objects with little contrast, about as dark as their surroundings or darker: distant, or
+backlit."""
 
 Target = dict[str, NDArray[Any]]
 
@@ -97,7 +97,7 @@ def _quarter(size: int, middle: NDArray[np.float64], left: int, top: int) -> tup
 
 
 class Canvas:
-    """A square training picture in the making, with the objects placed on it so far."""
+    """A square training picture under construction, with the objects placed so far."""
 
     def __init__(self, size: int) -> None:
         self.size = size
@@ -110,8 +110,8 @@ class Canvas:
     def place(
         self, sample: Sample, window: tuple[int, int, int, int], rng: np.random.Generator, sides: tuple[float, float]
     ) -> None:
-        """Draw a random part of the sample into the window (x0, y0, x1, y1), its longer side (all of it) between
-        `sides` pixels."""
+        """Draw a random part of the sample into the window (x0, y0, x1, y1). The longer side of the whole sample is
+        scaled to a random length within `sides`, in pixels."""
         source = sample.pixels()
         height, width = source.shape[:2]
         factor = _between(rng, sides) / max(height, width)
@@ -124,7 +124,7 @@ class Canvas:
         matrix = np.array([[scale[0], 0, shift[0]], [0, scale[1], shift[1]]], np.float64)
         if mirror:
             matrix[0] = [-scale[0], 0, shift[0] + width * scale[0]]
-        # OpenCV's warp places pixel centres on whole numbers.
+        # OpenCV's warp has pixel centres at integer coordinates.
         warp = matrix.copy()
         warp[:, 2] += warp[:, :2] @ [0.5, 0.5] - 0.5
         if factor < 0.6:
@@ -137,7 +137,7 @@ class Canvas:
         self._add(sample, matrix, np.array([x0, y0, x1, y1], np.float32))
 
     def paste(self, sample: Sample, row: int, rng: np.random.Generator) -> None:
-        """Draw one object of a sample, small, somewhere in the picture, where it covers no other."""
+        """Draw one object of a sample, small, at a random position, unless it would overlap another object."""
         box = sample.boxes[row]
         factor = _between(rng, PASTED_SIDES) / float((box[2:] - box[:2]).max())
         scale = np.array([factor if rng.random() < 0.5 else -factor, factor])
@@ -206,7 +206,7 @@ class Canvas:
         masks = np.zeros((MAX_OBJECTS, side, side), np.uint8)
         has_mask = np.zeros(MAX_OBJECTS, np.float32)
         ignore = np.zeros((MAX_IGNORED, 4), np.float32)
-        # The largest are taught; what finds no room is not held against the network.
+        # The largest objects become targets; the loss ignores the rest.
         order = sorted(range(len(self._boxes)), key=lambda i: -float((self._boxes[i][2:] - self._boxes[i][:2]).prod()))
         for row, index in enumerate(order[:MAX_OBJECTS]):
             boxes[row], classes[row], mask = self._boxes[index], self._classes[index], self._masks[index]
@@ -219,7 +219,7 @@ class Canvas:
 
 
 def cutouts(samples: Sequence[Sample]) -> list[tuple[Sample, int]]:
-    """Objects with outlines that are worth pasting elsewhere: not small, not cut by their picture's edge."""
+    """Objects that can be pasted elsewhere: with outlines, not small, and not cut by their picture's edge."""
     found = []
     for sample in samples:
         if not any(sample.polygons):
@@ -235,7 +235,7 @@ def cutouts(samples: Sequence[Sample]) -> list[tuple[Sample, int]]:
 def _cut_out(
     sample: Sample, row: int, matrix: NDArray[np.float64], size: tuple[int, int]
 ) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-    """The scaled surroundings of an object (height, width, 3) and how much of each pixel is its (0 to 1)."""
+    """The scaled object with its surroundings (height, width, 3), and the object's coverage of each pixel (0 to 1)."""
     x0, y0, x1, y1 = (int(v) for v in sample.boxes[row])
     cut = sample.pixels()[y0 : y1 + 2, x0 : x1 + 2]
     mask = np.zeros(cut.shape[:2], np.float32)
@@ -254,13 +254,13 @@ def _cut_out(
 
 
 def _hazy(cut: NDArray[np.uint8], around: float, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """With little contrast, and about as dark as what is around it, or darker."""
+    """The cutout with less contrast, about as dark as its surroundings (mean level `around`) or darker."""
     out = (cut - cut.mean(axis=(0, 1))) * rng.uniform(0.1, 0.9) + around * rng.uniform(0.35, 1.1)
     return np.asarray(np.clip(out, 0, 255), np.uint8)
 
 
 def _between(rng: np.random.Generator, limits: tuple[float, float]) -> float:
-    """Evenly in the logarithm."""
+    """A random number between the limits, log-uniform."""
     return math.exp(rng.uniform(math.log(limits[0]), math.log(limits[1])))
 
 
@@ -279,8 +279,8 @@ def _clipped(box: NDArray[np.float32], window: NDArray[np.float32]) -> NDArray[n
 
 
 def recolour(pixels: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    """Random hue, saturation, brightness, contrast and gamma, sometimes blur, noise or none of the colour: other
-    cameras, other light, other weather."""
+    """Random hue, saturation, brightness, contrast and gamma, sometimes blur, noise, JPEG compression or no colour:
+    other cameras, light and weather."""
     hsv = cv2.cvtColor(pixels, cv2.COLOR_RGB2HSV)
     values = np.arange(256)
     shift, saturation = rng.integers(-6, 7), 1 + rng.uniform(-0.6, 0.5)

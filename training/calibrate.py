@@ -1,10 +1,10 @@
-"""Figures of export options on the held-out tenth of the training pictures, one line per variant.
+"""Measure export options on the held-out tenth of the training pictures, one line per variant and source.
 
     python -m training.calibrate --data DATA --weights FOLDER/final.npz '{"mask_bias": 1.0}'
 
-Each argument is a JSON object of the ExportOptions that differ from what is shipped; those of SecondLook go under
-`second_look`, as in `{"second_look": {"odds_bias": 3}}`, and null there leaves it out. What the export fixes is chosen
-here, never on the evaluation sets. The detector, its views and the geometry are the package's own, without dilation.
+Each argument is a JSON object of the ExportOptions that differ from the defaults; those of SecondLook go under
+`second_look`, as in `{"second_look": {"odds_bias": 3}}`, where null turns it off. Export options are chosen here, never
+on the evaluation sets. The detector, its views and the geometry are those of the package, without dilation.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def held_out(source: Source, samples: Sequence[Sample]) -> Source:
 
 
 def sources(data: Path) -> dict[str, Source]:
-    """The held-out pictures of each source that tells what is in its pictures."""
+    """The held-out pictures of each source with labels."""
     coco, people, roads = data / "coco", data / "coco_person", data / "roads"
     return {
         "coco": held_out(open_coco(coco / "images", coco / "instances.json"), read_coco(coco)),
@@ -52,7 +52,7 @@ def sources(data: Path) -> dict[str, Source]:
 
 
 def shares(result: Evaluation) -> dict[str, float | None]:
-    """Pixels found of persons and vehicles, clean pixels hidden, instances hidden by size; 0 to 1."""
+    """Pixel recall of persons and vehicles, clean pixels hidden, and instances hidden by size; 0 to 1."""
     figures = result.figures
     values = {kind: figures.recall(kind) for kind in ("person", "vehicle")} | {"clean": figures.clean.share}
     for kind in ("person", "vehicle"):
@@ -66,7 +66,7 @@ def detector_of(model: Path) -> Detector:
 
 
 def export_variant(variant: dict[str, Any], network: keras.Model, segmenter: Segmenter, folder: Path) -> None:
-    """Export with what differs from the defaults, as the command line takes it."""
+    """Export with the options of `variant`, in the form of the command line."""
     options = ExportOptions(**{name: value for name, value in variant.items() if name != "second_look"})
     look = variant.get("second_look", {})
     if look is None:

@@ -1,4 +1,4 @@
-"""Reading the training pictures: COCO folders, their unknown regions, and road pictures without objects."""
+"""Read the training pictures: COCO folders with their unknown regions, and road pictures without objects."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from numpy.typing import NDArray
 from training.network import COCO_IDS
 
 HELD_OUT_EVERY: Final = 10
-"""Every tenth picture of each source, in the order of names, is kept for validation."""
+"""Every tenth picture of each source, sorted by name, is kept for validation."""
 
 Polygons = tuple[NDArray[np.float32], ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Sample:
-    """One picture and what is known of it.
+    """One picture and its labels.
 
     `boxes` (N, 4) float32 x0, y0, x1, y1 in pixels; `classes` (N,) rows of COCO_IDS; `polygons` N tuples of
-    (points, 2) outlines, empty where only the box is known; `ignore` (M, 4) regions where a missing label says nothing.
+    (points, 2) outlines, empty if only the box is known; `ignore` (M, 4) regions that may contain unlabelled objects.
     """
 
     path: Path
@@ -41,15 +41,15 @@ class Sample:
             raise ValueError(f"{self.path}: expected as many boxes as classes and outlines")
 
     def pixels(self) -> NDArray[np.uint8]:
-        """(H, W, 3) RGB, not to be written to. Raises FileNotFoundError when the picture cannot be read."""
+        """(H, W, 3) RGB, read-only. Raises FileNotFoundError if the picture cannot be read."""
         return _decoded(self.path)
 
     def ignoring(self, boxes: NDArray[np.float32]) -> Sample:
-        """The sample with more regions where a missing label says nothing."""
+        """The sample with additional regions that may contain unlabelled objects."""
         return replace(self, ignore=np.concatenate([self.ignore, boxes.astype(np.float32).reshape(-1, 4)]))
 
     def adding(self, boxes: NDArray[np.float32], classes: NDArray[np.int64]) -> Sample:
-        """The sample with more objects of which only the box is known."""
+        """The sample with additional objects that have a box but no outline."""
         return replace(
             self,
             boxes=np.concatenate([self.boxes, boxes]),
@@ -58,7 +58,7 @@ class Sample:
         )
 
 
-@lru_cache(maxsize=1536)  # all of the pictures: about a gigabyte, read a hundred times over
+@lru_cache(maxsize=1536)  # all pictures: about a gigabyte, each used a hundred times
 def _decoded(path: Path) -> NDArray[np.uint8]:
     picture = cv2.imread(str(path), cv2.IMREAD_COLOR_RGB | cv2.IMREAD_IGNORE_ORIENTATION)
     if picture is None:
@@ -68,7 +68,7 @@ def _decoded(path: Path) -> NDArray[np.uint8]:
 
 
 def read_coco(folder: Path) -> list[Sample]:
-    """Pictures of `folder`/images with `folder`/instances.json, in the order of names."""
+    """Pictures of `folder`/images with the labels of `folder`/instances.json, sorted by name."""
     content = json.loads((folder / "instances.json").read_text())
     by_picture: dict[int, list[dict[str, Any]]] = defaultdict(list)
     for annotation in content["annotations"]:
@@ -101,14 +101,14 @@ def _outlines(annotation: dict[str, Any]) -> Polygons:
 
 
 def read_unlabelled(folder: Path) -> list[Sample]:
-    """Pictures of a folder, in the order of names, taken as empty until `ignoring` says otherwise."""
+    """Pictures of a folder, sorted by name, as samples without objects."""
     nothing = np.zeros((0, 4), np.float32)
     paths = sorted(folder.glob("*.jpg"))
     return [Sample(path, nothing, np.zeros(0, np.int64), (), nothing) for path in paths]
 
 
 def split(samples: Sequence[Sample]) -> tuple[list[Sample], list[Sample]]:
-    """Pictures to train on and pictures held out."""
+    """Split into pictures for training and held-out pictures."""
     held_out = [sample for index, sample in enumerate(samples) if index % HELD_OUT_EVERY == HELD_OUT_EVERY // 2]
     train = [sample for index, sample in enumerate(samples) if index % HELD_OUT_EVERY != HELD_OUT_EVERY // 2]
     return train, held_out

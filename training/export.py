@@ -1,4 +1,4 @@
-"""The trained network as a SavedModel with the signature of the TensorFlow Object Detection API."""
+"""Export the trained network as a SavedModel with the signature of the TensorFlow Object Detection API."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-import keras  # noqa: TID253 - TensorFlow is what is written here
+import keras  # noqa: TID253 - exports with TensorFlow
 import tensorflow as tf  # noqa: TID253
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2  # noqa: TID253
 
@@ -33,11 +33,11 @@ MAX_DETECTIONS: Final = 300
 CANDIDATES: Final = 2000
 """Anchors per picture that reach non-maximum suppression."""
 PADDING: Final = 114
-"""Grey level that YOLOX was trained with around the picture."""
+"""Gray level of the padding around the picture, as in the training of YOLOX."""
 PERSON_ROW: Final = COCO_IDS.index(1)
 MULTIPLE: Final = 32
 MOST_PIXELS: Final = 1 << 22
-"""A picture whose sides are multiples of MULTIPLE, with no more than MOST_PIXELS, is seen as it is."""
+"""A picture with at most MOST_PIXELS, and with sides that are multiples of MULTIPLE, is used without scaling."""
 
 SECOND_LOOK: Final = SecondLook(
     pixels=705 * 529,
@@ -53,25 +53,25 @@ SECOND_LOOK: Final = SecondLook(
     reach=0.2,
     outside_odds=-3.0,
 )
-"""As chosen on the held-out pictures."""
+"""Chosen on the held-out pictures."""
 
 Tensor = Any
 
 
 @dataclass(frozen=True, slots=True)
 class ExportOptions:
-    """What is fixed in the exported model.
+    """The fixed parameters of the exported model.
 
-    - `side`: of the square that pictures are letterboxed to which are not seen as they are;
-    - `score_floor`: detections below it are not given out, after scores were raised to a power that depends on the
-      longer side of the box in network pixels: `score_powers` at `sides` and beyond, even in its logarithm between
-      them. A wrong small box costs little, and the small are missed most;
-    - `nms_iou`: of two boxes of a class that overlap more, the better one stays;
-    - `box_margin`: share of its side by which a box grows on each side, since masks reach beyond the predicted box;
-    - `mask_side`: rows and columns of a mask; `mask_bias` (persons) and `vehicle_bias` (all else, which fills its box
-      more): added to mask logits, so that doubt hides;
+    - `side`: side of the square to which pictures are letterboxed, unless they are used without scaling;
+    - `score_floor`: detections with a lower score are dropped, after scores are raised to a power that depends on the
+      longer side of the box in network pixels: `score_powers` at `sides` and beyond, interpolated in the side's
+      logarithm between them. A false small box costs little, and small objects are missed most;
+    - `nms_iou`: of two boxes of a class with a higher IoU, the better one is kept;
+    - `box_margin`: fraction of its side by which a box grows on each side, since masks extend beyond the predicted box;
+    - `mask_side`: rows and columns of a mask; `mask_bias` (persons) and `vehicle_bias` (other classes, which fill more
+      of their box): added to mask logits, so that doubtful pixels are hidden;
       `mask_grow`: side of the square of mask cells by which masks are dilated, odd, 1 for none;
-    - `solid_pixels`: boxes whose smaller side (network pixels) is below this are hidden whole.
+    - `solid_pixels`: boxes whose smaller side (network pixels) is below this are hidden completely.
     """
 
     side: int = 416
@@ -100,9 +100,9 @@ class ExportOptions:
 
 
 class Found(NamedTuple):
-    """Detections of a whole batch in one list: `picture` (n,) which of the batch, `boxes` (n, 4) y0, x0, y1, x1 in
-    network pixels, cut at the picture's edges, and `whole` ones, `scores` and class rows `classes` (n,), mask
-    coefficients `mix` (n, MIX or 0)."""
+    """Detections of a whole batch in one list: `picture` (n,) index in the batch, `boxes` (n, 4) y0, x0, y1, x1 in
+    network pixels, clipped to the picture, `whole` (n, 4) the same unclipped, `scores` and class rows `classes` (n,),
+    mask coefficients `mix` (n, MIX or 0)."""
 
     picture: Tensor
     boxes: Tensor
@@ -113,7 +113,7 @@ class Found(NamedTuple):
 
 
 class ObjectDetector(tf.Module):  # type: ignore[misc]
-    """uint8 RGB pictures of one size in, the Object Detection API's tensors out."""
+    """From uint8 RGB pictures of one size to the tensors of the Object Detection API."""
 
     def __init__(self, network: keras.Model, options: ExportOptions) -> None:
         super().__init__(name="object_detector")
@@ -122,7 +122,7 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
 
     @tf.function(input_signature=[PICTURES])  # type: ignore[untyped-decorator]
     def __call__(self, input_tensor: Tensor) -> dict[str, Tensor]:
-        """Boxes are ymin, xmin, ymax, xmax as shares of the given picture; masks are relative to their boxes."""
+        """Boxes are ymin, xmin, ymax, xmax as fractions of the input picture; masks are relative to their boxes."""
         picture, inner = self._prepared(input_tensor)
         raw = self.network(picture, training=False)
         found = self._suppressed(self._candidates(raw["anchors"], tf.shape(picture)[1:3], inner), inner[0])
@@ -146,8 +146,8 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         }
 
     def _prepared(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
-        """Float pictures with sides that are multiples of 32, the given ones in their upper left corners, and the
-        (height, width) that these have there."""
+        """Float pictures with sides that are multiples of 32, with the input pictures in their upper left corners, and
+        the (height, width) of the input pictures there."""
         sides = tf.shape(pixels)[1:3]
         as_it_is = tf.reduce_all(sides % MULTIPLE == 0) & (tf.reduce_prod(sides) <= MOST_PIXELS)
         x, inner = tf.cond(as_it_is, lambda: (tf.cast(pixels, tf.float32), sides), lambda: self._letterbox(pixels))
@@ -157,7 +157,7 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         sides = tf.cast(tf.shape(pixels)[1:3], tf.float32)
         scale = self.options.side / tf.reduce_max(sides)
         inner = tf.maximum(tf.cast(tf.round(sides * scale), tf.int32), 1)
-        # Far smaller pictures are averaged over areas, so that nothing falls between the samples.
+        # Large reductions average over areas, so that no pixel is skipped.
         x = tf.cond(
             scale < 0.6,
             lambda: tf.image.resize(pixels, inner, method="area"),
@@ -167,8 +167,8 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         return tf.pad(x, [[0, 0], [0, gap[0]], [0, gap[1]], [0, 0]], constant_values=PADDING), inner
 
     def _candidates(self, anchors: Tensor, outer: Tensor, inner: Tensor) -> Found:
-        """The best anchors that may reach the floor, boxes grown and cut at the edges of their pictures; `outer`
-        and `inner` are (height, width) of the network's picture and of the given one in it."""
+        """The best anchors that may reach the score floor, with boxes grown and clipped to their pictures; `outer` and
+        `inner` are (height, width) of the network's picture and of the input picture in it."""
         floor = self.options.score_floor ** (1 / min(self.options.score_powers))
         cells, strides = anchor_grid(outer[0], outer[1])
         best_class = tf.reduce_max(anchors[..., 5 : 5 + len(COCO_IDS)], axis=-1)
@@ -188,16 +188,16 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         return Found(picture, boxes, whole, scores, classes, anchors[:, 5 + len(COCO_IDS) :])
 
     def _power(self, longer: Tensor) -> Tensor:
-        """What the scores of boxes with these longer sides are raised to."""
+        """The powers for the scores of boxes with these longer sides."""
         first, last = self.options.sides
         small, large = self.options.score_powers
         share = tf.clip_by_value(tf.math.log(tf.maximum(longer, 1.0) / first) / math.log(last / first), 0.0, 1.0)
         return small + (large - small) * share
 
     def _suppressed(self, found: Found, height: Tensor) -> Found:
-        """Non-maximum suppression within each class of each picture, at most MAX_DETECTIONS of each; by picture, best
-        first."""
-        # One call for all: boxes of each picture and class are moved down by whole pictures, apart from all others.
+        """Non-maximum suppression within each class of each picture, at most MAX_DETECTIONS per picture; sorted by
+        picture, best first."""
+        # One call for all: the boxes of each picture and class are moved down by whole pictures, to separate them.
         apart = tf.cast(found.picture * len(COCO_IDS) + found.classes, tf.float32) * (height + 1.0)
         moved = found.boxes + tf.stack([apart, tf.zeros_like(apart)] * 2, axis=1)
         rows = tf.image.non_max_suppression(
@@ -219,7 +219,7 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         logits = tf.einsum("nhwk,nk->nhw", patches, found.mix[:, :PROTOTYPES]) + bias[:, None, None]
         tall, wide = (cosines(sample_places(found.boxes[:, i::2], side), found.whole[:, i::2]) for i in (0, 1))
         shape = tf.reshape(found.mix[:, SHAPE], (-1, WAVES, WAVES))
-        # Sums one after the other: how a matrix product adds up depends on the number of threads.
+        # Explicit sums: the order of additions in a matrix product depends on the number of threads.
         across = sum(shape[:, None, k] * tall[..., k, None] for k in range(WAVES))
         logits += sum(across[:, :, None, k] * wide[:, None, :, k] for k in range(WAVES))
         if self.options.mask_grow > 1:
@@ -229,10 +229,10 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
 
 
 def _crop(prototypes: Tensor, boxes: Tensor, rows: Tensor, side: int) -> Tensor:
-    """Prototype values on a side × side grid in each box (network pixels), its outer samples on the box's edges, which
-    is how masks are resized into boxes (`resize_bilinear` with align_corners)."""
+    """Prototype values on a side × side grid in each box (network pixels), with the outer samples on the box's edges,
+    as masks are resized into boxes (`resize_bilinear` with align_corners)."""
     limit = tf.maximum(tf.cast(tf.tile(tf.shape(prototypes)[1:3], [2]), tf.float32) - 1.0, 1.0)
-    # A cell's value belongs to its centre. What rounding puts beyond the last cell would be read as nothing.
+    # A cell's value is that of its centre. Samples that rounding moves beyond the last cell would be read as 0.
     samples = tf.clip_by_value(boxes / PROTOTYPE_STRIDE - 0.5, 0.0, limit - 1e-3)
     return tf.image.crop_and_resize(prototypes, samples / limit, rows, (side, side))
 
@@ -244,12 +244,11 @@ def export(
     segmenter: Segmenter | None = None,
     look: SecondLook = SECOND_LOOK,
 ) -> int:
-    """Write the SavedModel to `folder` (replaced when it is there); returns its size in bytes.
+    """Write the SavedModel to `folder` (replaced if it exists); returns its size in bytes.
 
-    It says at what size it sees (FORM_FILE). With a `segmenter` it has a signature for the second look, and `look` says
-    how that is taken.
-    Weights are frozen into the graph: one file, loaded fast. The same weights give the same results; the order in which
-    the file lists its parts may differ.
+    FORM_FILE gets the input size. With a `segmenter` the model has a signature for the second look, and
+    SECOND_LOOK_FILE gets the parameters `look`. Weights are frozen into the graph: one file that loads fast. The same
+    weights give the same results, but the order of parts in the file may differ.
     """
     holder = tf.Module()
     holder.serve = _frozen(ObjectDetector(network, options))
@@ -267,8 +266,8 @@ def export(
 
 
 def _frozen(module: Any) -> Any:
-    """What the module gives for pictures, with its weights in the graph. Without the custom gradients (of SiLU), which
-    a SavedModel would want to keep and cannot."""
+    """The module as a function with its weights in the graph, without the custom gradients of SiLU, which a SavedModel
+    cannot store."""
     concrete = module.__call__.get_concrete_function()
     names = sorted(concrete.structured_outputs)  # as TensorFlow flattens a dictionary
     frozen = convert_variables_to_constants_v2(concrete, lower_control_flow=False)

@@ -1,4 +1,4 @@
-"""Heads and prototypes by themselves, for the mask branch: what comes before stays as it is, and is worked out once."""
+"""Train the mask branch alone: the layers before it stay unchanged, and their features are computed once."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ import numpy as np
 from training.augment import Batches, Target
 
 FEATURES: Final = ("dark2.csp.conv3.act", "fpn.csp3.conv3.act", "pan.csp4.conv3.act", "pan.csp5.conv3.act")
-"""The layers whose results the heads and the prototypes are made of."""
+"""The layers whose outputs are the inputs of the heads and the prototypes."""
 
 Tensor = Any
 
 
 def cut(network: keras.Model) -> tuple[keras.Model, keras.Model]:
-    """The network as two with the same layers: up to FEATURES, and from there on."""
+    """The network as two models that share its layers: up to FEATURES, and from there on."""
     features = [network.get_layer(name).output for name in FEATURES]
     return keras.Model(network.input, features), keras.Model(features, network.output)
 
 
-class Remembered(keras.utils.PyDataset):  # type: ignore[misc]
-    """The features, as half floats, and targets of `count` batches, in another order in every epoch of `steps`: about
-    a megabyte and a half a picture."""
+class CachedFeatures(keras.utils.PyDataset):  # type: ignore[misc]
+    """The features (float16, about 1.5 MB per picture) and targets of `count` batches, in a new order in every epoch of
+    `steps`."""
 
     def __init__(self, body: keras.Model, batches: Batches, count: int, steps: int, seed: int) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=4)

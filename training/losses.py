@@ -1,4 +1,4 @@
-"""Which anchor answers for which object (SimOTA), and what its answer costs. Runs on any Keras backend."""
+"""The assignment of anchors to objects (SimOTA), and the losses. Runs on any Keras backend."""
 
 from __future__ import annotations
 
@@ -19,22 +19,22 @@ from training.network import (
 )
 
 BEST: Final = 10
-"""Anchors per object that SimOTA looks at (Ge and others, 2021, section 2.1)."""
+"""Candidate anchors per object in SimOTA (Ge and others, 2021, section 2.1)."""
 CENTRE_RADIUS: Final = 2.5
-"""Cells around an object's centre whose anchors may answer for it."""
+"""Distance from an object's centre, in cells, within which anchors may be matched to it."""
 MASK_ANCHORS: Final = 3
-"""Anchors per object whose masks are taught; the others follow."""
+"""Anchors per object that have a mask loss; the others follow."""
 MASK_MARGIN: Final = 0.15
-"""Share of its side by which a box grows on each side for the mask's loss, so that masks reach beyond tight boxes."""
+"""Fraction of its side by which a box grows on each side for the mask loss, so that masks extend beyond tight boxes."""
 MASK_MISS_WEIGHT: Final = 2.0
-"""A hidden pixel too few costs so much more than one too many."""
+"""How many times more a missed pixel costs than a pixel hidden by mistake."""
 MASK_SAMPLES: Final = 28
-"""Samples along each side of a box at which its mask is taught, as the exported model gives it out."""
+"""Samples of the mask loss along each side of a box, as in the masks of the exported model."""
 MASK_OVERLAP: Final = 0.3
-"""An anchor whose box overlaps its object's less (IoU) is taught no mask."""
+"""Anchors whose box has a lower IoU with their object's have no mask loss."""
 MASK_SIDE: Final = 96.0
-"""Network pixels: an object of this side counts as one in the mask's loss, larger ones up to twice, smaller ones down
-to a quarter. What is hidden by mistake lies around the large, and the smallest are hidden by their whole box."""
+"""Network pixels: an object of this side has weight 1 in the mask loss, larger ones up to 2, smaller ones down to 1/4.
+Most pixels hidden by mistake are around large objects, and the smallest objects are hidden by their whole box."""
 BOX_WEIGHT: Final = 5.0
 FORBIDDEN: Final = 1e6
 
@@ -42,7 +42,7 @@ Tensor = Any
 
 
 def total_loss(outputs: dict[str, Tensor], target: dict[str, Tensor], size: int, *, boxes: bool = True) -> Tensor:
-    """Scalar loss of a batch; `boxes` False teaches the masks alone. Targets are those of `training.augment`."""
+    """Scalar loss of a batch; with `boxes` False, of the masks only. Targets are those of `training.augment`."""
     anchors, prototypes = outputs["anchors"], outputs["prototypes"]
     cells, strides = anchor_grid(size, size)
     decoded = decode_boxes(anchors, cells, strides)
@@ -63,8 +63,8 @@ def total_loss(outputs: dict[str, Tensor], target: dict[str, Tensor], size: int,
 def assign(
     decoded: Tensor, logits: Tensor, target: dict[str, Tensor], centres: Tensor, strides: Tensor
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """SimOTA. Returns `matched` (batch, objects, anchors) of 0 and 1, at most one object per anchor, and the rows of
-    each object's MASK_ANCHORS cheapest anchors (batch, objects, MASK_ANCHORS) with 1 where they count."""
+    """SimOTA. Returns `matched` (batch, objects, anchors) of 0 and 1, at most one object per anchor, the rows of each
+    object's MASK_ANCHORS cheapest anchors (batch, objects, MASK_ANCHORS), and 1 for the valid ones of these."""
     boxes, real = target["boxes"], ops.cast(target["classes"] >= 0, "float32")
     overlap = pairwise_iou(boxes, decoded) * real[..., None]
     near, inside = _geometry(boxes, centres, strides)
@@ -88,7 +88,7 @@ def assign(
 
 
 def _geometry(boxes: Tensor, centres: Tensor, strides: Tensor) -> tuple[Tensor, Tensor]:
-    """1 where an anchor's centre is near the object's, and where it is inside its box (batch, objects, anchors)."""
+    """(batch, objects, anchors) 1 if the anchor's centre is near the object's, and 1 if it is inside its box."""
     x, y = centres[:, 0], centres[:, 1]
     middle = (boxes[..., :2] + boxes[..., 2:]) / 2
     reach = CENTRE_RADIUS * strides[:, 0]
@@ -97,14 +97,14 @@ def _geometry(boxes: Tensor, centres: Tensor, strides: Tensor) -> tuple[Tensor, 
 
 
 def contains(boxes: Tensor, centres: Tensor) -> Tensor:
-    """(batch, boxes, anchors) 1 where the anchor's centre is inside the box."""
+    """(batch, boxes, anchors) 1 if the anchor's centre is inside the box."""
     x, y = centres[:, 0], centres[:, 1]
     across = (x > boxes[..., 0:1]) & (x < boxes[..., 2:3])
     return ops.cast(across & (y > boxes[..., 1:2]) & (y < boxes[..., 3:4]), "float32")
 
 
 def pairwise_iou(boxes: Tensor, decoded: Tensor) -> Tensor:
-    """(batch, objects, anchors) from (batch, objects, 4) and (batch, anchors, 4), corners."""
+    """IoU (batch, objects, anchors) of boxes (batch, objects, 4) and (batch, anchors, 4), given by their corners."""
     a, b = boxes[:, :, None], decoded[:, None]
     low, high = ops.maximum(a[..., :2], b[..., :2]), ops.minimum(a[..., 2:], b[..., 2:])
     common = ops.prod(ops.maximum(high - low, 0.0), axis=-1)
@@ -115,7 +115,7 @@ def pairwise_iou(boxes: Tensor, decoded: Tensor) -> Tensor:
 def detection_loss(
     decoded: Tensor, logits: Tensor, matched: Tensor, target: dict[str, Tensor], centres: Tensor
 ) -> Tensor:
-    """Boxes, objectness and classes, per matched anchor. Anchors in ignored regions are not held to be empty."""
+    """Loss of boxes, objectness and classes, per matched anchor. Unmatched anchors in ignored regions do not count."""
     taken = ops.max(matched, axis=1)
     number = ops.maximum(ops.sum(taken), 1.0)
     wanted = ops.matmul(ops.transpose(matched, (0, 2, 1)), target["boxes"])
@@ -138,9 +138,9 @@ def _iou(a: Tensor, b: Tensor) -> Tensor:
 
 
 def mask_loss(prototypes: Tensor, mix: Tensor, found: Tensor, valid: Tensor, target: dict[str, Tensor]) -> Tensor:
-    """Mean over objects, the large counting more, of the cross entropy of their masks, sampled in the boxes that their
-    anchors predict and a margin: what the exported model does. `mix` (batch, objects · MASK_ANCHORS, MIX) and `found`,
-    their boxes."""
+    """Cross entropy of the masks, averaged over objects with higher weights for large ones. Masks are sampled in the
+    predicted boxes with a margin, as in the exported model. `mix` (batch, objects · MASK_ANCHORS, MIX) are the anchors'
+    coefficients, `found` their boxes."""
     objects = target["boxes"].shape[1]
     height, width = prototypes.shape[1], prototypes.shape[2]
     rows, tall = _along(_grown(found)[..., 1::2], height)
@@ -163,8 +163,8 @@ def mask_loss(prototypes: Tensor, mix: Tensor, found: Tensor, valid: Tensor, tar
 
 
 def _along(edges: Tensor, cells: int) -> tuple[Tensor, Tensor]:
-    """What the samples of boxes from edge to edge (..., 2) are along one axis: weights of the picture's cells
-    (..., samples, cells) between which they lie, and cosines of the box (..., samples, WAVES)."""
+    """For the samples of boxes with `edges` (..., 2) along one axis: interpolation weights of the picture's cells
+    (..., samples, cells), and cosines of the box (..., samples, WAVES)."""
     places = sample_places(ops.clip(edges, 0.0, float(cells * PROTOTYPE_STRIDE)), MASK_SAMPLES)
     between = ops.clip(places / PROTOTYPE_STRIDE - 0.5, 0.0, float(cells - 1))
     weights = ops.maximum(1.0 - ops.abs(between[..., None] - ops.arange(cells, dtype="float32")), 0.0)
@@ -178,8 +178,7 @@ def _sampled(rows: Tensor, values: Tensor, columns: Tensor) -> Tensor:
 def foreground_loss(logits: Tensor, target: dict[str, Tensor]) -> Tensor:
     """Cross entropy of the first prototype (batch, rows, columns) with the union of all masks.
 
-    Cells far from any object count a quarter; cells of which nothing is known (ignored regions, objects known by their
-    box alone) count nothing.
+    Cells far from any object have weight 1/4; unknown cells (ignored regions, objects with only a box) have weight 0.
     """
     height, width = logits.shape[1], logits.shape[2]
     wanted = ops.cast(ops.max(target["masks"], axis=1), "float32")

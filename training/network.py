@@ -1,9 +1,9 @@
-"""YOLOX-nano with a mask branch, as a Keras 3 model that runs at any size that is a multiple of 32.
+"""YOLOX-nano with a mask branch, as a Keras 3 model for any size that is a multiple of 32.
 
 The detector is YOLOX-nano (Ge and others, 2021, arXiv 2107.08430; Apache-2.0, Megvii) with its batch norms folded into
-the convolutions. Layers are named by their place with dots, as the weight file names them with slashes
-(`dark2/csp/conv1`). The mask branch follows YOLACT (Bolya and others, 2019, arXiv 1904.02689): prototypes shared by the
-picture at stride 4, and for every anchor the coefficients that mix them into its mask.
+the convolutions. Layer names are the paths of the weight file (`dark2/csp/conv1`) with dots instead of slashes. The
+mask branch follows YOLACT (Bolya and others, 2019, arXiv 1904.02689): prototypes at stride 4 for the whole picture, and
+for every anchor the coefficients that combine them into its mask.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ STRIDES: Final = (8, 16, 32)
 PROTOTYPES: Final = 16
 PROTOTYPE_STRIDE: Final = 4
 WAVES: Final = 5
-"""Cosines along each side of a box: what an anchor knows of its object's shape without looking at the edges."""
+"""Cosines along each side of a box: an anchor's prior of its object's shape, independent of the prototypes."""
 SHAPE: Final = slice(PROTOTYPES, PROTOTYPES + WAVES * WAVES)
-"""Where the coefficients of the products of cosines are, row by row of the vertical one."""
+"""The coefficients for the products of cosines, row by row of the vertical one."""
 MIX: Final = 48
-"""Coefficients of an anchor: of the prototypes, of the cosines, and unused ones up to a multiple of eight."""
+"""Coefficients of an anchor: for the prototypes, for the cosines, and unused ones up to a multiple of eight."""
 COCO_IDS: Final = (1, 2, 3, 4, 6, 8)
 """COCO ids (1-based, with gaps) of the six classes, in the order of the network's class scores."""
 COCO80_ROWS: Final = (0, 1, 2, 3, 5, 7)
-"""Where these six stand among the eighty of the published network."""
+"""Rows of the six classes among the eighty of the published network."""
 
 Tensor = Any
 
@@ -38,8 +38,8 @@ _FOREGROUND_FIRST: Final = {
     "kernel_initializer": keras.initializers.RandomNormal(stddev=0.005, seed=1),
     "bias_initializer": keras.initializers.Constant([1.0] + [0.0] * (MIX - 1)),
 }
-"""Every anchor's mask begins as the first prototype, which learns what is a person or vehicle at all; the others learn
-to tell one instance from the next. So a thousand pictures are enough for a useful mask."""
+"""Every anchor's mask starts as the first prototype, which learns the foreground (any person or vehicle); the others
+learn to separate instances. So a thousand pictures are enough for useful masks."""
 
 
 def build_network(classes: int = len(COCO_IDS), *, masks: bool = True) -> keras.Model:
@@ -60,11 +60,11 @@ def build_network(classes: int = len(COCO_IDS), *, masks: bool = True) -> keras.
 
 
 def load_weights(model: keras.Model, path: Path) -> list[str]:
-    """Fill `model` from weights named by place (an .npz): the published ones or those of `save_weights`. The class
-    outputs are sliced to the six when the file has eighty and the model six.
+    """Load weights named by path (an .npz) into `model`: the published ones or those of `save_weights`. If the file has
+    eighty classes and the model six, the class outputs are sliced.
 
-    Returns the names of the layers that the file does not hold (the mask branch), which keep their values.
-    Raises KeyError when the file lacks a weight of a layer that it names, ValueError when a shape differs.
+    Returns the names of the layers that the file does not contain (the mask branch), which keep their values.
+    Raises KeyError if the file has a layer's kernel but not its bias, ValueError if a shape differs.
     """
     with np.load(path) as file:
         weights = {name: file[name] for name in file.files}
@@ -81,7 +81,7 @@ def load_weights(model: keras.Model, path: Path) -> list[str]:
 
 
 def save_weights(model: keras.Model, path: Path) -> None:
-    """Write the weights of `model` to an .npz, named by place."""
+    """Write the weights of `model` to an .npz, named by path."""
     values = {}
     for layer in model.layers:
         if layer.weights:
@@ -100,8 +100,8 @@ def _sliced(key: str, weights: Mapping[str, NDArray[np.float32]], layer: keras.L
 
 
 def _stem(kernel: NDArray[np.float32]) -> NDArray[np.float32]:
-    """The published stem (3, 3, 12, filters) as one for RGB pixels (6, 6, 3, filters). Its twelve channels are the
-    pixels of a 2 × 2 square, column by column, each in BGR."""
+    """Convert the published stem (3, 3, 12, filters) to one for RGB pixels (6, 6, 3, filters). Its twelve channels are
+    the pixels of a 2 × 2 square, column by column, each in BGR."""
     parts = kernel.reshape(3, 3, 2, 2, 3, -1)  # row, column, column in the square, row in the square, BGR
     return np.ascontiguousarray(parts.transpose(0, 3, 1, 2, 4, 5).reshape(6, 6, 3, -1)[:, :, ::-1])
 
@@ -112,7 +112,7 @@ def _conv(x: Tensor, name: str, filters: int, kernel: int = 1, *, act: str | Non
 
 
 def _separable(x: Tensor, name: str, filters: int, stride: int = 1) -> Tensor:
-    """Depthwise 3×3, SiLU, pointwise, SiLU; with stride 2 the padding is the symmetric one of the original."""
+    """Depthwise 3×3, SiLU, pointwise, SiLU; with stride 2 the padding is symmetric, as in the original."""
     if stride > 1:
         x = layers.ZeroPadding2D(1, name=f"{name}.pad")(x)
     padding = "valid" if stride > 1 else "same"
@@ -133,7 +133,7 @@ def _csp(x: Tensor, name: str, filters: int, repeats: int = 1, *, shortcut: bool
 
 def _backbone(picture: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """Features at strides 4, 8, 16 and 32 with 32, 64, 128 and 256 channels."""
-    # The original puts each square of 2 × 2 pixels into channels and convolves 3 × 3: one convolution does the same.
+    # The original moves each 2 × 2 square of pixels into channels, then convolves 3 × 3: one convolution is equivalent.
     x = layers.Conv2D(16, 6, strides=2, padding="same", name="stem")(picture)
     x = layers.Activation("silu", name="stem.act")(x)
     c2 = _csp(_separable(x, "dark2.down", 32, 2), "dark2.csp", 32, 1, shortcut=True)
@@ -182,9 +182,9 @@ def _head(x: Tensor, stride: int, classes: int, masks: bool) -> Tensor:
 
 
 def _prototypes(stride4: Tensor, levels: Sequence[Tensor]) -> Tensor:
-    """Prototype masks at stride 4: the pyramid knows what, the early features know where the edges are."""
+    """Prototype masks at stride 4: the pyramid recognises objects, the early features locate their edges."""
     # Plain convolutions: at these strides they cost no more than separable ones, and their gradients far less. ReLU is
-    # worked out with the convolution, SiLU after it.
+    # fused with the convolution, SiLU is not.
     p3, p4, p5 = (_conv(x, f"proto.level{s}", 32, act=None) for x, s in zip(levels, STRIDES, strict=True))
     p4 = layers.Add(name="proto.add16")([p4, layers.UpSampling2D(name="proto.up32")(p5)])
     x = layers.Add(name="proto.add8")([p3, layers.UpSampling2D(name="proto.up16")(p4)])
@@ -217,17 +217,17 @@ def decode_boxes(raw: Tensor, cells: Tensor, strides: Tensor) -> Tensor:
 
 
 def sample_places(inside: Tensor, count: int) -> Tensor:
-    """Places (..., count) in network pixels of a mask's samples along one axis: evenly from edge to edge of the part of
-    its box that is in the picture, `inside` (..., 2)."""
+    """Positions (..., count) in network pixels of a mask's samples along one axis: evenly spaced from edge to edge of
+    the part of its box inside the picture, `inside` (..., 2)."""
     steps = ops.arange(count, dtype="float32") / (count - 1)
     return inside[..., :1] + (inside[..., 1:] - inside[..., :1]) * steps
 
 
 def cosines(places: Tensor, edges: Tensor) -> Tensor:
-    """(..., count, WAVES) at `places` (..., count) along one axis of boxes from edge to edge (..., 2), which may lie
-    beyond the picture; half a wave more each, from none on."""
-    # Polynomials, not `cos`: that gives other last bits in the middle of a block of values than at its end, and where
-    # blocks end depends on the number of threads.
+    """Cosines (..., count, WAVES) at positions `places` (..., count) along one axis of boxes with `edges` (..., 2),
+    which may lie outside the picture; cosine k has k half waves per box, from 0."""
+    # Polynomials, not `cos`: its last bits differ between the middle and the end of a block of values, and the blocks
+    # depend on the number of threads.
     place = (places - edges[..., :1]) / ops.maximum(edges[..., 1:] - edges[..., :1], 1.0) - 0.5
     square = place * place
     first = place * (_SINE[0] + square * (_SINE[1] + square * (_SINE[2] + square * (_SINE[3] + square * _SINE[4]))))

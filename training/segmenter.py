@@ -1,10 +1,9 @@
-"""A network that tells, for each place of a picture, how likely a person or a vehicle is there: DeepLabv3 on
-MobileNetV2 (Chen and others, 2017, arXiv 1706.05587; Apache-2.0, the TensorFlow authors), from its published 8-bit
-TFLite file.
+"""A segmentation network for persons and vehicles: DeepLabv3 on MobileNetV2 (Chen and others, 2017, arXiv 1706.05587;
+Apache-2.0, the TensorFlow authors), from its published 8-bit TFLite file.
 
-The file has every value as a whole number from 0 to 255 and says what one step is worth. Here they are whole numbers
-too, kept as float32: as long as sums stay below 2^24 these are exact, in whatever order they are added up. So the
-result is the same on any number of threads, which sums of fractions are not.
+The file stores every value as an integer from 0 to 255, with the scale of a step. Here, values are integers too, stored
+as float32: sums below 2^24 are exact in any order. So the result does not depend on the number of threads, unlike sums
+of fractions.
 """
 
 from __future__ import annotations
@@ -20,24 +19,24 @@ from numpy.typing import NDArray
 from anonymisation.masking.saved_model import SECOND_INPUT, SECOND_OUTPUT
 
 STRIDE: Final = 16
-"""Pixels between two places. It was trained on sides of a multiple of it and one more, so that places lie from edge to
-edge."""
+"""Pixels between two samples. The network was trained on sides that are a multiple of this plus one, so that samples
+lie on both edges."""
 VOC_CLASSES: Final = 21
 VOC_ROWS: Final = ((15,), (2, 6, 7, 14, 19))
-"""What the two values at each place are of: Pascal VOC's person; bicycle, bus, car, motorbike and train, whose waggons
-are what lorries look most like."""
+"""The classes of the two output groups: Pascal VOC's person; bicycle, bus, car, motorbike and train, whose wagons
+resemble lorries most."""
 MOST_EXACT: Final = 1 << 24
 PICTURES: Final = tf.TensorSpec((None, None, None, 3), tf.uint8, name=SECOND_INPUT)
-"""What every network here is given."""
+"""The input of the networks."""
 _DILATED: Final = 3
-"""So many of the last depthwise convolutions look two cells far: at stride 16 instead of 32."""
+"""The number of last depthwise convolutions with dilation 2: at stride 16 instead of 32."""
 
 Tensor = Any
 
 
 @dataclass(frozen=True, slots=True)
 class Form:
-    """What a step of a tensor is worth, and which number is nothing."""
+    """The quantisation of a tensor: the scale of a step, and the zero point."""
 
     scale: float
     zero: int
@@ -45,7 +44,7 @@ class Form:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Convolution:
-    """`kernel` uint8 [h, w, in, out] (depthwise [h, w, channels, 1]) and its form, `bias` int32 (out,)."""
+    """`kernel` uint8 [h, w, in, out] (depthwise [h, w, channels, 1]), quantised as `form`; `bias` int32 (out,)."""
 
     kernel: NDArray[np.uint8]
     form: Form
@@ -55,16 +54,16 @@ class Convolution:
     depthwise: bool
 
     def most(self, given: Form) -> int:
-        """The largest sum that it may come to."""
+        """The largest possible absolute sum for an input of this form."""
         weights = np.abs(self.kernel.astype(np.int64) - self.form.zero)
         sums = weights.sum(axis=(0, 1, 3) if self.depthwise else (0, 1, 2)) * max(given.zero, 255 - given.zero)
         return int((sums + np.abs(self.bias.astype(np.int64))).max())
 
     def sums(self, x: Tensor) -> Tensor:
-        """What it adds up to for whole numbers (batch, rows, columns, channels)."""
+        """The sums for integers (batch, rows, columns, channels)."""
         kernel = tf.cast(tf.constant(self.kernel), tf.float32) - self.form.zero
         margin = self.kernel.shape[0] // 2 * self.dilation
-        # As much before as behind, so that samples lie at every sixteenth pixel from the first on.
+        # Symmetric padding, so that samples lie at every sixteenth pixel from the first on.
         x = tf.pad(x, [[0, 0], [margin, margin], [margin, margin], [0, 0]]) if margin else x
         if self.depthwise:
             strides, dilations = [1, self.stride, self.stride, 1], [self.dilation] * 2
@@ -76,8 +75,8 @@ class Convolution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Operation:
-    """One step of the network: its name in TFLite, the numbers of the tensors that it takes and of the one that it
-    gives, and their forms."""
+    """One operation of the network: its name in TFLite, the indices of its input tensors and its output tensor, and
+    their quantisation."""
 
     name: str
     takes: tuple[int, ...]
@@ -90,16 +89,16 @@ class Operation:
 def read_operations(path: Path) -> list[Operation]:
     """The operations of the published file, up to the class logits.
 
-    Raises FileNotFoundError where there is none, ValueError when it is of another network, or its sums may become too
+    Raises FileNotFoundError if the file does not exist, ValueError if it is another network or its sums may become too
     large to be exact.
     """
-    if not path.is_file():  # TensorFlow would call it a wrong value
+    if not path.is_file():  # TensorFlow would raise ValueError
         raise FileNotFoundError(f"{path}: expected the published weights, as training/README.md says")
     resolver = tf.lite.experimental.OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES
     interpreter = tf.lite.Interpreter(str(path), experimental_op_resolver_type=resolver)
     interpreter.allocate_tensors()
     tensors = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
-    steps = interpreter._get_ops_details()  # noqa: SLF001 - the interpreter shows its graph in no other way
+    steps = interpreter._get_ops_details()  # noqa: SLF001 - the only access to the graph
     names = [step["op_name"] for step in steps]
     last = max((row for row, name in enumerate(names) if name == "CONV_2D"), default=-1)
     if names.count("DEPTHWISE_CONV_2D") != 17 or tensors[steps[last]["outputs"][0]]["shape"][-1] != VOC_CLASSES:
@@ -111,7 +110,7 @@ def read_operations(path: Path) -> list[Operation]:
     most = max(operation.convolution.most(operation.forms[0]) for operation in read if operation.convolution)
     joined = [operation for operation in read if operation.name == "CONCATENATION"]
     if any(form != operation.result for operation in joined for form in operation.forms):
-        raise ValueError(f"{path}: expected tensors of one form to be joined")
+        raise ValueError(f"{path}: expected concatenated tensors to have the same quantisation")
     if most >= MOST_EXACT:
         raise ValueError(f"{path}: expected sums below 2^24, got up to {most}")
     return read
@@ -141,7 +140,7 @@ def _operation(step: dict[str, Any], tensors: dict[int, Any], interpreter: Any, 
 
 
 class Segmenter(tf.Module):  # type: ignore[misc]
-    """uint8 RGB pictures in, log odds out."""
+    """From uint8 RGB pictures to log odds."""
 
     def __init__(self, operations: list[Operation]) -> None:
         super().__init__(name="segmenter")
@@ -149,8 +148,8 @@ class Segmenter(tf.Module):  # type: ignore[misc]
 
     @tf.function(input_signature=[PICTURES], autograph=False)  # type: ignore[untyped-decorator]
     def __call__(self, input_tensor: Tensor) -> dict[str, Tensor]:
-        """`log_odds` float32 [batch, rows, columns, 2] of persons and vehicles against all else, at every sixteenth
-        pixel from the first on: how far the best class of the group is above the best of the others."""
+        """`log_odds` float32 [batch, rows, columns, 2] of persons and vehicles, at every sixteenth pixel from the first
+        on: the logit of the best class of the group minus that of the best other class."""
         known = {self._operations[0].takes[0]: tf.cast(input_tensor, tf.float32) - self._operations[0].forms[0].zero}
         for operation in self._operations[:-1]:
             known[operation.gives] = _in_steps(operation, [known[index] for index in operation.takes])
@@ -160,17 +159,17 @@ class Segmenter(tf.Module):  # type: ignore[misc]
 
 
 def _in_steps(operation: Operation, given: list[Tensor]) -> Tensor:
-    """The result in whole steps, less its zero."""
+    """The result in whole steps, minus its zero point."""
     if operation.name == "CONCATENATION":
         everywhere = tf.concat([tf.shape(given[1])[:3], [given[0].shape[-1]]], axis=0)
         return tf.concat([tf.broadcast_to(given[0], everywhere), given[1]], axis=-1)
     steps, zero = _values(operation, given) / operation.result.scale, operation.result.zero
-    # One pass over the values rounds them to whole steps and keeps them within the 256 there are.
+    # One pass rounds to whole steps and clips to the 256 levels.
     return tf.quantization.fake_quant_with_min_max_args(steps, min=-zero, max=255 - zero)
 
 
 def _values(operation: Operation, given: list[Tensor]) -> Tensor:
-    """The result, for what is given in whole steps."""
+    """The result for inputs in whole steps."""
     scales = [form.scale for form in operation.forms]
     if operation.convolution is not None:
         return operation.convolution.sums(given[0]) * (scales[0] * operation.convolution.form.scale)
@@ -180,7 +179,7 @@ def _values(operation: Operation, given: list[Tensor]) -> Tensor:
         case "AVERAGE_POOL_2D":
             count = tf.cast(tf.reduce_prod(tf.shape(given[0])[1:3]), tf.float32)
             return tf.reduce_sum(given[0], axis=(1, 2), keepdims=True) / count * scales[0]
-        case "RESIZE_BILINEAR" | "QUANTIZE":  # of one value for the whole picture
+        case "RESIZE_BILINEAR" | "QUANTIZE":  # a single value for the whole picture
             return given[0] * scales[0]
     raise ValueError(f"{operation.name}: expected an operation of DeepLabv3 on MobileNetV2")
 

@@ -1,4 +1,4 @@
-"""Where the training pictures come from, how often each is drawn, and what is not known of them."""
+"""The sources of the training pictures, with sampling weights and the classes that each source labels."""
 
 from __future__ import annotations
 
@@ -14,14 +14,18 @@ START_WEIGHTS: Final = "yolox_nano_coco_weights.npz"
 DEEPLAB: Final = "deeplabv3_mnv2_pascal_quant.tflite"
 SEED: Final = 20180621
 UNKNOWN_SCORE: Final = 0.1
-"""An object of a class nobody labelled, seen by the starting network with at least this score, is taken as unknown."""
+"""Detections of the starting network for unlabelled classes count as unknown from this score on."""
 ROAD_SCORE: Final = 0.4
-"""On road pictures, which are nearly all empty, the starting network's finds below this score are taken as mistakes."""
+"""The same for road pictures: nearly all are empty, so detections below this score count as mistakes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """A folder of training pictures, how often one is drawn, and which rows of COCO_IDS it labels (None: all)."""
+    """A folder of training pictures.
+
+    `weight` is the sampling weight of a picture, `labelled` the labelled classes (rows of COCO_IDS). With
+    `unknown_score`, detections of other classes by the starting network are added from this score on.
+    """
 
     name: str
     weight: float
@@ -38,7 +42,7 @@ SOURCES: Final = (
 
 
 def collect(data: Path) -> tuple[list[Sample], list[float]]:
-    """Training samples (without the held-out ones) and their weights."""
+    """Training samples (without the held-out ones) and their sampling weights."""
     network = build_network(masks=False)
     load_weights(network, data / START_WEIGHTS)
     samples: list[Sample] = []

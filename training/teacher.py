@@ -1,5 +1,5 @@
-"""What the starting network finds by itself where nobody labelled: objects where it is sure, else regions of which
-nothing is taught."""
+"""Detections of the starting network for unlabelled classes: confident ones become objects, the others regions that the
+loss ignores."""
 
 from __future__ import annotations
 
@@ -17,20 +17,20 @@ from training.export import MULTIPLE, PADDING, ExportOptions, ObjectDetector
 from training.network import COCO_IDS
 
 LONGER_SIDES: Final = (416, 832, 1248)
-"""Network pixels of a picture's longer side, to look at it with; none enlarges it more than MOST_ENLARGED."""
+"""Longer sides of a picture in network pixels; sizes that enlarge it more than MOST_ENLARGED are skipped."""
 MOST_ENLARGED: Final = 1.4
 LARGEST_CLOSELY: Final = 200.0
-"""Network pixels: longer boxes are believed only of the first look. Closely, asphalt is taken for a car."""
+"""Network pixels: longer boxes are used only at the first size. At larger sizes, asphalt is detected as a car."""
 
 
 SURE_SCORE: Final = 0.6
-"""What is found with this score is taught, at all scales: what is sure nearby is learnt far off."""
+"""Detections with at least this score become objects, at all scales: so distant objects are learnt from near ones."""
 SAME_IOU: Final = 0.45
-"""Boxes that overlap more are one object."""
+"""Boxes with a higher IoU are the same object."""
 
 
 @dataclass(frozen=True, slots=True)
-class Finds:
+class Detected:
     """Boxes (N, 4) x0, y0, x1, y1 in pixels, scores (N,), classes (N,) as rows of COCO_IDS."""
 
     boxes: NDArray[np.float32]
@@ -38,7 +38,7 @@ class Finds:
     classes: NDArray[np.int64]
 
     def sure(self, known: NDArray[np.float32]) -> list[int]:
-        """Rows of the finds that are to be taught, best first: neither of the known boxes (M, 4) nor found twice."""
+        """Rows of the confident detections, best first, without duplicates and without the known boxes (M, 4)."""
         taken, rows = list(known), []
         for row in np.argsort(-self.scores, kind="stable"):
             if self.scores[row] >= SURE_SCORE and all(_iou(self.boxes[row], box) < SAME_IOU for box in taken):
@@ -48,7 +48,7 @@ class Finds:
 
 
 class Teacher:
-    """The starting network, looking at each picture at several sizes."""
+    """The starting network, run on each picture at several sizes."""
 
     def __init__(self, network: keras.Model, floor: float) -> None:
         self._detect = ObjectDetector(
@@ -56,19 +56,19 @@ class Teacher:
         )
 
     def marked(self, samples: Sequence[Sample], labelled: Collection[int]) -> list[Sample]:
-        """The samples, with what is surely found there of other classes than `labelled` (rows of COCO_IDS) as objects
-        without outlines, and all else that is found of them to be ignored."""
+        """The samples, with detections of classes other than `labelled` (rows of COCO_IDS): confident ones as objects
+        without outlines, and all of them as regions to ignore."""
         marked = []
         for sample in samples:
-            finds = self.finds(sample.pixels(), labelled)
-            sure = finds.sure(sample.boxes)
-            # Taught objects are ignored as well: anchors that answer for them count all the same.
-            marked.append(sample.ignoring(finds.boxes).adding(finds.boxes[sure], finds.classes[sure]))
+            detected = self.detect(sample.pixels(), labelled)
+            sure = detected.sure(sample.boxes)
+            # The new objects are ignored too, except for the anchors that are matched to them.
+            marked.append(sample.ignoring(detected.boxes).adding(detected.boxes[sure], detected.classes[sure]))
         return marked
 
-    def finds(self, pixels: NDArray[np.uint8], labelled: Collection[int]) -> Finds:
-        """What is found in an RGB picture, of other classes than `labelled`."""
-        found = [Finds(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))]
+    def detect(self, pixels: NDArray[np.uint8], labelled: Collection[int]) -> Detected:
+        """The detections in an RGB picture, without the classes `labelled`."""
+        found = [Detected(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int64))]
         for side in LONGER_SIDES:
             if side > MOST_ENLARGED * max(pixels.shape[:2]):
                 continue
@@ -82,9 +82,9 @@ class Teacher:
             if side != LONGER_SIDES[0]:
                 keep &= (boxes[:, 2:] - boxes[:, :2]).max(axis=1, initial=0) <= LARGEST_CLOSELY
             scores = outputs["detection_scores"][:count]
-            found.append(Finds((boxes[keep] / scale).astype(np.float32), scores[keep], rows[keep]))
+            found.append(Detected((boxes[keep] / scale).astype(np.float32), scores[keep], rows[keep]))
         parts = ([getattr(part, name) for part in found] for name in ("boxes", "scores", "classes"))
-        return Finds(*(np.concatenate(part) for part in parts))
+        return Detected(*(np.concatenate(part) for part in parts))
 
 
 def _iou(one: NDArray[np.float32], other: NDArray[np.float32]) -> float:

@@ -2,10 +2,10 @@
 
     python -m training.train --data DATA --out FOLDER [--epochs 32] [--threads 2]
 
-DATA holds the weights `yolox_nano_coco_weights.npz` and `deeplabv3_mnv2_pascal_quant.tflite`, and the folders `coco`,
-`coco_person`, `traffic` and `roads` described in training/README.md. FOLDER gets the weights of each phase after every
-epoch (`masks.npz`, `whole.npz`, and `final.npz` of the mask branch), those of the whole network blended with the
-starting ones (`blended.npz`), the exported `saved_model/` and `log.json`.
+DATA contains the weights `yolox_nano_coco_weights.npz` and `deeplabv3_mnv2_pascal_quant.tflite` and the folders `coco`,
+`coco_person`, `traffic` and `roads`; see training/README.md. FOLDER gets the weights of each phase after every epoch
+(`masks.npz`, `whole.npz`, and `final.npz` for the mask branch), those of the whole network blended with the starting
+weights (`blended.npz`), the exported `saved_model/` and `log.json`.
 Seeds are fixed; the same data and versions give the same model up to the rounding of threaded sums.
 """
 
@@ -25,29 +25,29 @@ from keras import ops  # noqa: TID253
 
 from training.augment import Batches
 from training.export import ExportOptions, export
-from training.heads import Remembered, cut
+from training.heads import CachedFeatures, cut
 from training.losses import total_loss
 from training.network import build_network, load_weights, save_weights
 from training.segmenter import Segmenter, read_operations
 from training.sources import DEEPLAB, SEED, START_WEIGHTS, collect
 
 FROZEN: Final = r"stem|dark2|dark3"
-"""Layers that keep their starting values: what edges look like a thousand pictures cannot teach better, and at these
-sizes gradients are dearest."""
+"""Layers that keep their starting weights: a thousand pictures cannot improve low-level features, and gradients are the
+most expensive at these sizes."""
 RATES: Final = {r"dark": 0.3, r"proto|head\d+\.mask": 3.0}
-"""Shares of the learning rate by the beginning of the layer's name; 1 for all others."""
+"""Factors for the learning rate by the start of the layer's name; 1 for all others."""
 TRAINED_SHARE: Final = 0.75
-"""So far the shipped weights are on the way from the starting to the trained ones."""
+"""Weight of the trained weights in the blend with the starting weights."""
 MASK_BRANCH: Final = r"proto|head\d+\.mask"
-REMEMBERED: Final = 240
-"""Batches whose features are kept for the blended network's mask branch: three gigabytes."""
+CACHED_BATCHES: Final = 240
+"""Batches whose features are cached to train the blended network's mask branch: three gigabytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """So many epochs at a falling rate, at first so high, for the layers whose names match from their beginning;
-    `shares` of the rate by layer; `boxes` False leaves the losses of all but the masks out; `momentum` of the averaged
-    weights."""
+    """A training phase: `epochs` with a decaying learning rate, at most `rate`, for the layers whose names match the
+    pattern `layers` from the start; `shares` are factors for the rate by layer; `boxes` False uses the mask losses
+    only; `momentum` is that of the averaged weights."""
 
     epochs: int
     rate: float
@@ -58,8 +58,7 @@ class Phase:
 
 
 class Trainer(keras.Model):  # type: ignore[misc]
-    """Wraps the network, or the part of it that is run, with its loss; `teach_boxes` False leaves the losses of all but
-    the masks out."""
+    """Wraps the network, or the `part` of it to run, with its loss; `teach_boxes` False uses the mask losses only."""
 
     def __init__(self, network: keras.Model, size: int, part: keras.Model | None = None) -> None:
         super().__init__()
@@ -76,7 +75,7 @@ class Trainer(keras.Model):  # type: ignore[misc]
 
 
 class RatedAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
-    """AdamW with a learning rate for each layer: `shares` by a pattern for the beginning of the variable's path."""
+    """AdamW with a learning rate for each layer: `shares` maps patterns (for the start of a path) to factors."""
 
     def __init__(self, *arguments: Any, shares: Mapping[str, float], **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -84,27 +83,27 @@ class RatedAdamW(keras.optimizers.AdamW):  # type: ignore[misc]
         self._share_of: list[float] = []
 
     def build(self, variables: Any) -> None:
-        """Note every variable's share; the optimiser knows them by their row."""
+        """Store the factor of every variable, in the optimiser's order."""
         super().build(variables)
         for variable in variables:
             matching = (share for pattern, share in self._shares.items() if re.match(pattern, variable.path))
             self._share_of.append(next(matching, 1.0))
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
-        """One variable's step."""
+        """Update one variable."""
         share = self._share_of[self._get_variable_index(variable)]
         super().update_step(gradient, variable, learning_rate * share)
 
 
 def set_trainable(network: keras.Model, pattern: str) -> None:
-    """Let the layers whose names match (from their beginning) learn, and hold the others."""
+    """Make the layers whose names match (from the start) trainable, and freeze the others."""
     for layer in network.layers:
         layer.trainable = re.match(pattern, layer.name) is not None
 
 
 def fit(trainer: Trainer, batches: keras.utils.PyDataset, phase: Phase, kept: Path) -> list[float]:
-    """One phase with its own schedule; its averaged weights go to `kept` after every epoch, and stay in the network.
-    Returns the loss of each epoch."""
+    """Train one phase with its own schedule. The averaged weights are saved to `kept` after every epoch, and loaded
+    into the network at the end. Returns the loss of each epoch."""
     if not phase.epochs:
         return []
     trainer.teach_boxes = phase.boxes
@@ -125,10 +124,10 @@ def fit(trainer: Trainer, batches: keras.utils.PyDataset, phase: Phase, kept: Pa
 
 
 def blend(network: keras.Model, start: Path) -> None:
-    """Move the weights of the layers that were there from the start towards their starting values.
+    """Move the weights of all layers in `start` towards their starting values.
 
-    What a thousand pictures did not show the network keeps more of what a hundred thousand had taught it (WiSE-FT,
-    Wortsman and others, 2022, arXiv 2109.01903).
+    So the network keeps more of what it learnt from a hundred thousand pictures before fine-tuning on a thousand
+    (WiSE-FT, Wortsman and others, 2022, arXiv 2109.01903).
     """
     trained = {layer.name: layer.get_weights() for layer in network.layers}
     new = load_weights(network, start)
@@ -140,8 +139,8 @@ def blend(network: keras.Model, start: Path) -> None:
 
 
 def train(data: Path, out: Path, options: argparse.Namespace) -> None:
-    """The whole recipe. Raises FileNotFoundError when the data folder lacks a part, ValueError when DeepLab's file is
-    another one."""
+    """Run the whole training. Raises FileNotFoundError if the data folder is incomplete, ValueError if DeepLab's file
+    is another network."""
     segmenter = Segmenter(read_operations(data / DEEPLAB))
     keras.utils.set_random_seed(SEED)
     network = build_network()
@@ -160,7 +159,7 @@ def train(data: Path, out: Path, options: argparse.Namespace) -> None:
 
 
 def train_whole(network: keras.Model, batches: Batches, out: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """The mask branch until its masks mean something, then all but the first layers. Returns the losses."""
+    """Train the mask branch until its masks are useful, then all but the first layers. Returns the losses."""
     trainer = Trainer(network, options.size)
     masks = Phase(options.epochs_masks, 3e-3, MASK_BRANCH, boxes=False, momentum=0.0)
     whole = Phase(options.epochs, options.rate, f"(?!{FROZEN})", shares=RATES)
@@ -171,11 +170,11 @@ def train_whole(network: keras.Model, batches: Batches, out: Path, options: argp
 
 
 def train_branch(network: keras.Model, batches: Batches, out: Path, options: argparse.Namespace) -> dict[str, Any]:
-    """The mask branch alone, on features that stay. Returns the losses."""
+    """Train the mask branch alone, on cached features. Returns the losses."""
     body, rest = cut(network)
-    remembered = Remembered(body, batches, REMEMBERED, options.steps, SEED)
+    cached = CachedFeatures(body, batches, CACHED_BATCHES, options.steps, SEED)
     branch = Phase(options.epochs_branch, 2e-3, MASK_BRANCH, boxes=False, momentum=0.99)
-    return {"branch": fit(Trainer(network, options.size, rest), remembered, branch, out / "final.npz")}
+    return {"branch": fit(Trainer(network, options.size, rest), cached, branch, out / "final.npz")}
 
 
 def _form(options: argparse.Namespace, seed: int) -> dict[str, int]:
@@ -186,10 +185,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the starting weights and the pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, log and SavedModel")
-    parser.add_argument("--resume", type=Path, help="weights (.npz) to go on from")
-    parser.add_argument("--epochs-masks", type=int, default=4, help="epochs of the mask branch alone, first")
+    parser.add_argument("--resume", type=Path, help="weights (.npz) to start from")
+    parser.add_argument("--epochs-masks", type=int, default=4, help="epochs of the mask branch alone, at first")
     parser.add_argument("--epochs", type=int, default=32, help="epochs of the whole network")
-    parser.add_argument("--epochs-branch", type=int, default=60, help="of the blended network's mask branch")
+    parser.add_argument("--epochs-branch", type=int, default=60, help="epochs of the blended network's mask branch")
     parser.add_argument("--rate", type=float, default=2e-4, help="greatest learning rate of the whole network")
     parser.add_argument("--size", type=int, default=416)
     parser.add_argument("--batch", type=int, default=8)

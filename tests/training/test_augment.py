@@ -1,4 +1,4 @@
-"""Training pictures: objects and their targets stay together through scale, mirror and place."""
+"""Augmentation: targets stay on their objects through scale, mirroring and position."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLUE = (200, 40, 10)
 
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Sample:
-    """A blue rectangle on a grey ground."""
+    """A blue rectangle on a gray background."""
     path = tmp_path_factory.mktemp("pictures") / "one.png"
     pixels = np.full((300, 400, 3), 120, np.uint8)
     pixels[60:180, 100:260] = BLUE
@@ -50,13 +50,13 @@ def test_boxes_and_masks_lie_on_the_object(sample: Sample, seed: int) -> None:
 
 @settings(max_examples=40)
 @given(seed=st.integers(0, 2**32 - 1))
-def test_what_is_pasted_is_small_and_lies_where_its_target_says(sample: Sample, seed: int) -> None:
+def test_pasted_objects_are_small_and_at_their_targets(sample: Sample, seed: int) -> None:
     canvas = Canvas(256)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("training.augment.HAZY_SHARE", 0.0)  # in haze its outline could not be told from the ground
+        patch.setattr("training.augment.HAZY_SHARE", 0.0)  # haze would hide its outline
         canvas.paste(sample, 0, np.random.default_rng(seed))
     target = canvas.target()
-    rows, columns = np.nonzero(canvas.pixels.astype(int)[..., 2] > 157)  # half blue, half the ground of grey 114
+    rows, columns = np.nonzero(canvas.pixels.astype(int)[..., 2] > 157)  # half blue, half the background of gray 114
     assert (target["classes"] >= 0).sum() == 1
     x0, y0, x1, y1 = target["boxes"][0]
     assert PASTED_SIDES[0] - 0.01 <= max(x1 - x0, y1 - y0) <= PASTED_SIDES[1] + 0.01
@@ -66,7 +66,7 @@ def test_what_is_pasted_is_small_and_lies_where_its_target_says(sample: Sample, 
     assert target["masks"][0].any()
 
 
-def test_haze_takes_contrast_and_leaves_about_the_darkness_around() -> None:
+def test_haze_reduces_contrast_and_matches_the_darkness_around() -> None:
     cut = np.random.default_rng(1).integers(0, 256, (20, 30, 3), np.uint8)
     for seed in range(10):
         out = _hazy(cut, 120.0, np.random.default_rng(seed))
@@ -116,7 +116,7 @@ def test_targets_have_fixed_shapes(sample: Sample) -> None:
     assert target["masks"].shape == (2, MAX_OBJECTS, 32, 32)
 
 
-def test_what_is_too_small_is_ignored_rather_than_absent(sample: Sample) -> None:
+def test_objects_that_are_too_small_are_ignored_rather_than_absent(sample: Sample) -> None:
     canvas = Canvas(256)
     canvas.place(sample, (0, 0, 256, 256), np.random.default_rng(1), (8, 8))
     target = canvas.target()
@@ -124,7 +124,7 @@ def test_what_is_too_small_is_ignored_rather_than_absent(sample: Sample) -> None
     assert (target["ignore"][0, 2:] > target["ignore"][0, :2]).all()
 
 
-def test_coco_folders_are_read_whole(shared: Path) -> None:
+def test_coco_folders_are_read_completely(shared: Path) -> None:
     samples = read_coco(shared / "training" / "coco")
     assert len(samples) == 337
     assert sum(len(sample.boxes) for sample in samples) == 886 - 16  # crowds are regions, not objects

@@ -1,4 +1,4 @@
-"""The exported form: letterbox undone, masks where they belong, and the options that are refused."""
+"""The exported model: the letterbox is undone, masks are in place, and invalid options are refused."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from training.network import PROTOTYPE_STRIDE, build_network, load_weights
         {"sides": (50.0, 50.0)},
     ],
 )
-def test_nonsense_is_refused(options: dict[str, object]) -> None:
+def test_invalid_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         ExportOptions(**options)  # type: ignore[arg-type]
 
 
-def test_crop_samples_the_boxs_corners() -> None:
+def test_crop_samples_the_corners_of_the_box() -> None:
     rows, columns = np.meshgrid(np.arange(20), np.arange(30), indexing="ij")
     prototypes = np.stack([rows, columns], axis=-1)[None].astype(np.float32)
     box = np.array([[5, 6, 15, 24]], np.float32) * PROTOTYPE_STRIDE  # rows 5..15, columns 6..24 of the cells
@@ -48,7 +48,7 @@ def detector(shared: Path) -> ObjectDetector:
     return ObjectDetector(network, ExportOptions(side=320, box_margin=0.0))
 
 
-def test_boxes_are_shares_of_the_given_picture(detector: ObjectDetector) -> None:
+def test_boxes_are_fractions_of_the_input_picture(detector: ObjectDetector) -> None:
     from skimage import data
 
     pixels = data.astronaut()
@@ -61,14 +61,14 @@ def test_boxes_are_shares_of_the_given_picture(detector: ObjectDetector) -> None
     np.testing.assert_allclose(halved * [1, 2, 1, 2], person, atol=0.08)
 
 
-def test_small_boxes_need_less_of_a_score(detector: ObjectDetector) -> None:
+def test_small_boxes_get_higher_scores(detector: ObjectDetector) -> None:
     options = ExportOptions(score_powers=(0.6, 1.0), sides=(48.0, 200.0))
     sides = tf.constant([10.0, 48.0, (48 * 200) ** 0.5, 200.0, 300.0])
     judge = ObjectDetector(detector.network, options)
     np.testing.assert_allclose(judge._power(sides), [0.6, 0.6, 0.8, 1.0, 1.0], atol=1e-5)
 
 
-def test_a_batch_gives_each_picture_its_own(detector: ObjectDetector) -> None:
+def test_a_batch_keeps_the_detections_of_its_pictures_separate(detector: ObjectDetector) -> None:
     from skimage import data
 
     pixels = np.stack([data.astronaut(), np.zeros((512, 512, 3), np.uint8), data.astronaut()[:, ::-1]])
@@ -81,7 +81,7 @@ def test_a_batch_gives_each_picture_its_own(detector: ObjectDetector) -> None:
             np.testing.assert_allclose(values[row], alone[name].numpy()[0], atol=1e-3)
 
 
-def test_pictures_that_fit_are_seen_as_they_are(detector: ObjectDetector) -> None:
+def test_pictures_that_fit_are_not_scaled(detector: ObjectDetector) -> None:
     from skimage import data
 
     pixels = np.asarray(data.astronaut(), np.float32)
@@ -91,7 +91,7 @@ def test_pictures_that_fit_are_seen_as_they_are(detector: ObjectDetector) -> Non
     assert found == pytest.approx(best, abs=1e-4)
 
 
-def test_the_written_model_gives_what_the_network_gives(detector: ObjectDetector, tmp_path: Path) -> None:
+def test_the_exported_model_gives_the_same_results_as_the_network(detector: ObjectDetector, tmp_path: Path) -> None:
     from skimage import data
 
     size = export(detector.network, tmp_path / "model", detector.options)

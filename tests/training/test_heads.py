@@ -1,4 +1,4 @@
-"""Cutting the network in two, and what is remembered between the halves."""
+"""Splitting the network in two, and caching the features between the halves."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 
 from training.augment import Batches
 from training.data import Sample
-from training.heads import Remembered, cut
+from training.heads import CachedFeatures, cut
 from training.network import build_network
 from training.train import MASK_BRANCH, Phase, Trainer, fit
 
@@ -31,7 +31,7 @@ def batches(tmp_path: Path) -> Batches:
     return Batches([sample], [1.0], size=SIZE, batch=2, steps=2, seed=7)
 
 
-def test_the_halves_do_what_the_whole_does(batches: Batches) -> None:
+def test_the_halves_compute_the_same_as_the_whole_network(batches: Batches) -> None:
     keras.utils.set_random_seed(1)
     network = build_network()
     body, rest = cut(network)
@@ -41,14 +41,14 @@ def test_the_halves_do_what_the_whole_does(batches: Batches) -> None:
         np.testing.assert_allclose(made[name], values, atol=1e-4)
 
 
-def test_only_the_branch_is_taught_and_the_whole_network_has_it(batches: Batches, tmp_path: Path) -> None:
+def test_only_the_branch_is_trained_and_shared_with_the_whole_network(batches: Batches, tmp_path: Path) -> None:
     keras.utils.set_random_seed(1)
     network = build_network()
     body, rest = cut(network)
-    remembered = Remembered(body, batches, count=3, steps=2, seed=7)
+    cached = CachedFeatures(body, batches, count=3, steps=2, seed=7)
     before = {layer.name: layer.get_weights() for layer in network.layers}
     phase = Phase(1, 1e-3, MASK_BRANCH, boxes=False)
-    fit(Trainer(network, SIZE, rest), remembered, phase, tmp_path / "branch.npz")
+    fit(Trainer(network, SIZE, rest), cached, phase, tmp_path / "branch.npz")
     moved = {
         name
         for name, values in before.items()
@@ -58,15 +58,15 @@ def test_only_the_branch_is_taught_and_the_whole_network_has_it(batches: Batches
     assert all(name.startswith("proto.") or ".mask" in name for name in moved)
 
 
-def test_every_epoch_has_another_order_and_every_run_the_same(batches: Batches) -> None:
+def test_every_epoch_has_a_new_order_and_every_run_the_same_orders(batches: Batches) -> None:
     body, _ = cut(build_network())
 
     def orders() -> list[list[float]]:
-        remembered = Remembered(body, batches, count=8, steps=8, seed=7)
+        cached = CachedFeatures(body, batches, count=8, steps=8, seed=7)
         made = []
         for _ in range(2):
-            made.append([float(remembered[index][1]["boxes"].sum()) for index in range(len(remembered))])
-            remembered.on_epoch_end()
+            made.append([float(cached[index][1]["boxes"].sum()) for index in range(len(cached))])
+            cached.on_epoch_end()
         return made
 
     first, second = orders()

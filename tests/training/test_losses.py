@@ -1,4 +1,4 @@
-"""Who answers for what, and that the loss falls when the answers get better."""
+"""The assignment of anchors, and losses that fall when predictions improve."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def guesses() -> np.ndarray:
     return np.concatenate([centres - 2 * strides, centres + 2 * strides], axis=1)[None].astype(np.float32)
 
 
-def test_every_object_gets_anchors_and_no_anchor_two_objects() -> None:
+def test_every_object_gets_anchors_and_no_anchor_gets_two_objects() -> None:
     centres, strides = anchors()
     wanted = target([[10, 10, 50, 60], [30, 20, 80, 70], [100, 100, 108, 110]])
     logits = np.zeros((1, len(centres), 1 + len(COCO_IDS)), np.float32)
@@ -57,7 +57,7 @@ def test_every_object_gets_anchors_and_no_anchor_two_objects() -> None:
     assert abs(near - [104, 105]).max() < 2.5 * 32
 
 
-def test_no_object_costs_only_objectness() -> None:
+def test_a_picture_without_objects_costs_only_objectness() -> None:
     centres, strides = anchors()
     logits = np.full((1, len(centres), 1 + len(COCO_IDS)), -12.0, np.float32)
     empty = target([])
@@ -66,7 +66,7 @@ def test_no_object_costs_only_objectness() -> None:
     assert float(detection_loss(guesses(), logits, matched, empty, centres)) < 0.01
 
 
-def test_ignored_regions_are_not_held_to_be_empty() -> None:
+def test_ignored_regions_do_not_count_as_empty() -> None:
     centres, strides = anchors()
     logits = np.full((1, len(centres), 1 + len(COCO_IDS)), -12.0, np.float32)
     inside = (centres > 40).all(axis=1) & (centres < 90).all(axis=1)
@@ -77,7 +77,7 @@ def test_ignored_regions_are_not_held_to_be_empty() -> None:
     assert float(detection_loss(guesses(), logits, matched, lenient, centres)) < 0.01
 
 
-def test_overlap_of_pairs() -> None:
+def test_pairwise_iou() -> None:
     one = np.array([[[0, 0, 10, 10]]], np.float32)
     others = np.array([[[0, 0, 10, 10], [5, 0, 15, 10], [20, 20, 30, 30]]], np.float32)
     np.testing.assert_allclose(np.asarray(pairwise_iou(one, others))[0, 0], [1, 1 / 3, 0], atol=1e-6)
@@ -120,7 +120,7 @@ def test_a_mask_can_be_shaped_by_the_box_alone() -> None:
 
     down, across = WAVES, 1  # half a wave from top to bottom; from left to right
     assert cost(down) < 0.6 * cost(across)
-    wanted["boxes"][0, 0] = [0, 0, 10, 10]  # an anchor whose box is elsewhere is taught nothing
+    wanted["boxes"][0, 0] = [0, 0, 10, 10]  # an anchor whose box is elsewhere has no mask loss
     assert cost(down) == 0
 
 

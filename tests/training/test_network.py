@@ -40,7 +40,9 @@ def sigmoid(values: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     return 1 / (1 + np.exp(-values))
 
 
-def test_scores_and_boxes_are_those_of_the_tflite_file(shared: Path, start: Path, picture: NDArray[np.float32]) -> None:
+def test_scores_and_boxes_equal_those_of_the_tflite_file(
+    shared: Path, start: Path, picture: NDArray[np.float32]
+) -> None:
     network = build_network(80, masks=False)
     assert load_weights(network, start) == []
     mine = network(picture[..., ::-1])["anchors"].numpy()
@@ -49,7 +51,7 @@ def test_scores_and_boxes_are_those_of_the_tflite_file(shared: Path, start: Path
     interpreter.set_tensor(interpreter.get_input_details()[0]["index"], picture.transpose(0, 3, 1, 2))
     interpreter.invoke()
     theirs = interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
-    # The file holds half floats.
+    # The file has half floats.
     np.testing.assert_allclose(sigmoid(mine[..., 4:]), theirs[..., 4:], atol=0.03)
     np.testing.assert_allclose(mine[..., :4], theirs[..., :4], atol=0.15)
     assert theirs[..., 4].max() > 0.5

@@ -1,4 +1,4 @@
-"""The segmentation network: DeepLab as published, in whole numbers."""
+"""The segmentation network: DeepLab as published, in integer arithmetic."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from training.segmenter import MOST_EXACT, VOC_ROWS, Convolution, Form, Segmente
 PUBLISHED = "training/deeplabv3_mnv2_pascal_quant.tflite"
 
 
-def test_it_sees_what_the_published_file_sees(shared: Path) -> None:
+def test_it_gives_the_results_of_the_published_file(shared: Path) -> None:
     from skimage import data
 
     pixels = np.zeros((513, 513, 3), np.uint8)
@@ -33,7 +33,7 @@ def test_it_sees_what_the_published_file_sees(shared: Path) -> None:
     assert 0.2 < np.mean(odds[..., 0] > 0) < 0.8
 
 
-def test_another_networks_file_and_none_are_refused(shared: Path, tmp_path: Path) -> None:
+def test_the_file_of_another_network_and_a_missing_file_are_refused(shared: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.tflite: expected the published weights"):
         read_operations(tmp_path / "none.tflite")
     with pytest.raises(ValueError, match="expected DeepLabv3 on MobileNetV2"):
@@ -48,7 +48,7 @@ def test_the_largest_sum_is_known_and_reached(depthwise: bool) -> None:
     bias = rng.integers(0, 9, 8 if depthwise else 5).astype(np.int32)
     convolution = Convolution(kernel, Form(0.1, 100), bias, stride=1, dilation=1, depthwise=depthwise)
     weights = kernel.astype(np.int64) - 100
-    # The picture that reaches it in the middle: as far as may be from its zero, with the weights' signs.
+    # The picture that reaches it in the middle: as far as possible from its zero point, with the weights' signs.
     best = np.where(weights >= 0, 135, -120)
     sums = []
     for channel in range(best.shape[2] if depthwise else best.shape[3]):
@@ -59,7 +59,7 @@ def test_the_largest_sum_is_known_and_reached(depthwise: bool) -> None:
     assert 0.9 * most < max(sums) <= most < MOST_EXACT
 
 
-def test_the_exported_network_is_small_and_gives_the_same(shared: Path, tmp_path: Path) -> None:
+def test_the_exported_network_is_small_and_gives_the_same_results(shared: Path, tmp_path: Path) -> None:
     segmenter = Segmenter(read_operations(shared / PUBLISHED))
     size = export(build_network(), tmp_path / "model", ExportOptions(), segmenter)
     assert size < 8_000_000

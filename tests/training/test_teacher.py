@@ -1,4 +1,4 @@
-"""What the starting network marks as unknown, on a real photograph."""
+"""The regions that the starting network marks as unknown, on a real photograph."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from skimage import data
 
 from training.data import Sample
 from training.network import COCO_IDS, build_network, load_weights
-from training.teacher import SURE_SCORE, Finds, Teacher
+from training.teacher import SURE_SCORE, Detected, Teacher
 
 
 @pytest.fixture(scope="module")
@@ -22,24 +22,24 @@ def teacher(shared: Path) -> Teacher:
 
 
 def test_the_astronaut_is_marked_where_she_is(teacher: Teacher) -> None:
-    boxes = teacher.finds(data.astronaut(), labelled=()).boxes
+    boxes = teacher.detect(data.astronaut(), labelled=()).boxes
     largest = boxes[np.argmax(np.prod(boxes[:, 2:] - boxes[:, :2], axis=1))]
     assert (largest[:2] < [225, 110]).all()  # column and row of her nose
     assert (largest[2:] > [225, 110]).all()
 
 
-def test_what_is_labelled_is_not_marked(teacher: Teacher) -> None:
-    assert len(teacher.finds(data.astronaut(), labelled=(COCO_IDS.index(1),)).boxes) == 0
+def test_labelled_classes_are_not_marked(teacher: Teacher) -> None:
+    assert len(teacher.detect(data.astronaut(), labelled=(COCO_IDS.index(1),)).boxes) == 0
 
 
-def test_what_is_sure_is_taught_once_and_nothing_that_is_known() -> None:
+def test_confident_detections_become_objects_once_unless_known() -> None:
     boxes = np.array([[0, 0, 10, 10], [1, 0, 11, 10], [50, 50, 60, 60], [90, 90, 99, 99]], np.float32)
-    finds = Finds(boxes, np.array([0.7, 0.9, 0.8, SURE_SCORE - 0.01], np.float32), np.zeros(4, np.int64))
-    assert finds.sure(np.zeros((0, 4), np.float32)) == [1, 2]
-    assert finds.sure(np.array([[52, 50, 61, 60]], np.float32)) == [1]
+    detected = Detected(boxes, np.array([0.7, 0.9, 0.8, SURE_SCORE - 0.01], np.float32), np.zeros(4, np.int64))
+    assert detected.sure(np.zeros((0, 4), np.float32)) == [1, 2]
+    assert detected.sure(np.array([[52, 50, 61, 60]], np.float32)) == [1]
 
 
-def test_samples_get_what_is_sure_as_objects_and_the_rest_as_unknown(teacher: Teacher, tmp_path: Path) -> None:
+def test_samples_get_confident_detections_as_objects_and_the_rest_as_unknown(teacher: Teacher, tmp_path: Path) -> None:
     path = tmp_path / "astronaut.png"
     cv2.imwrite(str(path), data.astronaut()[..., ::-1])
     nothing = np.zeros((0, 4), np.float32)

@@ -1,4 +1,4 @@
-"""The optimiser's shares of the learning rate."""
+"""The optimiser's learning rates, trainable layers, and blending."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.network import build_network, load_weights, save_weights
 from training.train import TRAINED_SHARE, RatedAdamW, blend, set_trainable
 
 
-def test_layers_learn_at_their_own_rates() -> None:
+def test_layers_have_their_own_learning_rates() -> None:
     inputs = keras.Input((1,))
     slow, fast = (
         keras.layers.Dense(1, name=name, use_bias=False, kernel_initializer="ones") for name in ("slow", "fast")
@@ -23,7 +23,7 @@ def test_layers_learn_at_their_own_rates() -> None:
     np.testing.assert_allclose(moved, [0.01, 0.1], rtol=1e-3)
 
 
-def test_the_layers_that_learn_are_chosen_by_name() -> None:
+def test_trainable_layers_are_chosen_by_name() -> None:
     inputs = keras.Input((1,))
     model = keras.Model(
         inputs, keras.layers.Dense(1, name="head8.cls")(keras.layers.Dense(1, name="dark2.down")(inputs))
@@ -32,7 +32,7 @@ def test_the_layers_that_learn_are_chosen_by_name() -> None:
     assert [variable.path for variable in model.trainable_variables] == ["head8.cls/kernel", "head8.cls/bias"]
 
 
-def test_blending_goes_part_of_the_way_and_leaves_new_layers(tmp_path: Path) -> None:
+def test_blending_moves_part_of_the_way_and_leaves_new_layers(tmp_path: Path) -> None:
     network = build_network(masks=False)
     save_weights(network, tmp_path / "start.npz")
     trained = build_network()
