@@ -154,7 +154,7 @@ class Detections:
         return Detections(self.boxes, self.scores, self.classes, self.masks, objects)
 
     def to_stored(self, orientation: int) -> Detections:
-        """Turn what was found on the upright picture into the orientation in which the file stores its pixels.
+        """The detections in the upright picture, turned to the orientation of the pixels in the file.
 
         `orientation` is the EXIF orientation, 1 to 8, that makes the stored picture upright.
 

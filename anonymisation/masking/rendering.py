@@ -30,7 +30,7 @@ _BOX_WORK: Final = 1 << 14  # the overhead of one box, as the number of pixels t
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What hidden pixels look like.
+    """The appearance of hidden pixels.
 
     With `blur`: the region's tone, with edges softened by a box blur whose side is `blur` thousandths of the picture's
     width. `gray` makes tone and edges gray; `normalised` (needs `gray`) also replaces the tone by the gray level of the
