@@ -45,7 +45,7 @@ test: lint
 	$(PY) -m pytest $(if $(filter tests,$(TESTS)),--cov) $(TESTS)
 
 test-fast: $(TEST_STAMP)
-	$(PY) -m pytest -n auto $(addprefix tests/,core files imaging metadata workspace reporting review evaluation)
+	$(PY) -m pytest -n auto --dist loadgroup $(addprefix tests/,core files imaging metadata workspace reporting review evaluation)
 
 attack: $(TEST_STAMP)
 	@$(PY) -m tests.privacy.attack $(ATTACK)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -62,12 +62,18 @@ class Unsettled:
 
 @dataclass(frozen=True, slots=True)
 class Discovery:
-    """The result of discovery; `idle` are reports of folders with known failures and no work left."""
+    """The result of discovery; `idle` are reports of folders with known failures and no work left.
+
+    `up_to_date` is the number of folders in which everything is done. `unmatched` are patterns of the selection that no
+    capture folder matches.
+    """
 
     folders: tuple[FoundFolder, ...]
     idle: tuple[MaskReport, ...] = ()
     problems: tuple[Problem, ...] = ()
     unsettled: tuple[str, ...] = ()
+    up_to_date: int = 0
+    unmatched: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +107,13 @@ class Selection:
 
     def matches(self, folder: str) -> bool:
         """Whether a pattern selects this folder; without patterns every folder is selected."""
-        return not self.patterns or any(_matches(folder, pattern.strip("/")) for pattern in self.patterns)
+        return not self.patterns or any(_matches(folder, pattern) for pattern in self.patterns)
+
+    def unmatched(self, folders: Collection[str]) -> tuple[str, ...]:
+        """The patterns that select none of the capture folders that discovery found; none where dates select too."""
+        if self.by_date:
+            return ()
+        return tuple(pattern for pattern in self.patterns if not any(_matches(folder, pattern) for folder in folders))
 
 
 EVERYTHING: Final = Selection()
@@ -118,6 +130,7 @@ def discover(workspace: Workspace, selection: Selection = EVERYTHING, *, look_on
     idle: list[MaskReport] = []
     problems: list[Problem] = []
     unsettled: list[str] = []
+    up_to_date: list[str] = []
     for found in walk(workspace, selection, look_only=look_only):
         match found:
             case Problem():
@@ -128,7 +141,11 @@ def discover(workspace: Workspace, selection: Selection = EVERYTHING, *, look_on
                 folders.append(found)
             case FoundFolder() if found.known_failed:
                 idle.append(found.idle_report())
-    return Discovery(tuple(folders), tuple(idle), tuple(problems), tuple(unsettled))
+            case FoundFolder():
+                up_to_date.append(found.folder)
+    names = {*unsettled, *up_to_date, *(item.folder for item in folders), *(report.folder for report in idle)}
+    unmatched = selection.unmatched(names)
+    return Discovery(tuple(folders), tuple(idle), tuple(problems), tuple(unsettled), len(up_to_date), unmatched)
 
 
 def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: bool = False) -> Iterator[Finding]:
@@ -240,4 +257,5 @@ def _capture_date(workspace: Workspace, folder: str, first: PictureFile) -> date
 
 
 def _matches(folder: str, pattern: str) -> bool:
+    pattern = pattern.strip("/")
     return folder == pattern or folder.startswith(f"{pattern}/") or fnmatch.fnmatchcase(folder, pattern)

@@ -11,11 +11,12 @@ from typing import Any, Final
 
 from anonymisation.chain.archive import archive_folder
 from anonymisation.chain.check import check_folder
-from anonymisation.chain.discover import EVERYTHING, Finding, FoundFolder, Selection, walk
+from anonymisation.chain.discover import EVERYTHING, Finding, FoundFolder, Selection, Unsettled, walk
 from anonymisation.chain.load import load_folder
 from anonymisation.chain.mask import mask_folder
 from anonymisation.chain.release import release_folder
 from anonymisation.core.errors import AnonymisationError, PicturesFailedError
+from anonymisation.core.text import one_line
 from anonymisation.masking.detector import Detector
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import ImageOutcome
@@ -91,10 +92,14 @@ def run_all(
         found = list(found)
     folders: list[FolderReport] = []
     problems: list[Problem] = []
+    unsettled: list[str] = []
+    up_to_date: list[str] = []
     for item in found:
         match item:
             case Problem():
                 problems.append(item)
+            case Unsettled():
+                unsettled.append(item.folder)
             case FoundFolder() if item.pending:
                 if on_folder is not None:
                     on_folder(item)
@@ -103,12 +108,23 @@ def run_all(
                     on_report(folders[-1])
             case FoundFolder() if item.known_failed:
                 folders.append(FolderReport(item.folder, mask=item.idle_report()))
+            case FoundFolder():
+                up_to_date.append(item.folder)
+    unmatched = selection.unmatched({*unsettled, *up_to_date, *(report.folder for report in folders)})
+    hidden = [str(problem) for problem in problems if problem.hides_pictures]
     return RunReport(
         folders=tuple(folders),
         problems=tuple(str(problem) for problem in problems),
-        broken=tuple(str(problem) for problem in problems if problem.hides_pictures),
+        broken=(*hidden, *map(no_match, unmatched)),
+        up_to_date=len(up_to_date),
+        unsettled=tuple(unsettled),
         seconds=time.monotonic() - started,
     )
+
+
+def no_match(pattern: str) -> str:
+    """What makes a run incomplete whose pattern is probably mistyped."""
+    return f"no capture folder matches {one_line(pattern)}"
 
 
 def _announced(found: Iterable[Finding], on_found: Callable[[Finding], None] | None) -> Iterator[Finding]:

@@ -14,8 +14,8 @@ from rich.text import Text
 from anonymisation.cli.options import config_option, log_option
 from anonymisation.cli.session import output_console, start_logging
 from anonymisation.cli.tables import print_table
-from anonymisation.core.settings import load_settings
 from anonymisation.core.text import hide_credentials
+from anonymisation.workspace.workspace import load_configuration
 
 
 @click.group("config")
@@ -29,7 +29,7 @@ def config_group() -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def show_command(config_file: Path | None, log_folder: Path | None, as_json: bool) -> None:
     """Print every setting with its value and its source. Passwords in addresses are hidden."""
-    loaded = load_settings(config_file)
+    loaded = load_configuration(config_file)
     start_logging(loaded.settings, Console(stderr=True), log_folder)
     values = {key: _hidden(value) for key, value in loaded.settings.model_dump(mode="json").items()}
     if as_json:

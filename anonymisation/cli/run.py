@@ -80,11 +80,10 @@ def _run(session: Session) -> RunReport:
             clean_up=not session.options.skip_clear_cache,
         )
     # Finished folders count as well, so that the numbers of the summary add up.
-    return replace(report, folders=(*report.folders, *idle), selection=session.selected)
+    return replace(report, folders=(*report.folders, *idle), up_to_date=0, selection=session.selected)
 
 
 def _finish(session: Session, report: RunReport) -> None:
-    session.warn_of_no_match(report)
     summary = render_summary(report)
     places = _places(session, report)
     session.log(f"{summary}\n\n{places}")

@@ -20,10 +20,8 @@ from anonymisation.cli.options import ChainOptions
 from anonymisation.core.errors import DatabaseUnavailableError, LoadFailedError
 from anonymisation.core.logs import FILE_ONLY, logging_to, silence_tensorflow
 from anonymisation.core.settings import Settings
-from anonymisation.core.text import one_line
 from anonymisation.database.connections import PASSWORD_VARIABLE, is_url
 from anonymisation.reporting.mail import Mailer
-from anonymisation.reporting.run_report import RunReport
 from anonymisation.workspace.workspace import Workspace, open_workspace
 
 
@@ -56,11 +54,6 @@ class Session:
         asked = [f"--folder {pattern}" for pattern in options.folders]
         days = (("--date", options.capture_date), ("--from", options.date_from), ("--to", options.date_to))
         return ", ".join([*asked, *(f"{flag} {day}" for flag, day in days if day is not None)])
-
-    def warn_of_no_match(self, report: RunReport) -> None:
-        """Warn if the flags select no folder: they are probably mistyped."""
-        if self.selected and not report.folders:
-            logging.getLogger(__name__).warning("no capture folder matches %s", one_line(self.selected))
 
     def log(self, text: str) -> None:
         """Write text to the log file only; the terminal shows it already."""

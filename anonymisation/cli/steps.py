@@ -12,7 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from anonymisation.chain.discover import FoundFolder
-from anonymisation.chain.run import report_of
+from anonymisation.chain.run import no_match, report_of
 from anonymisation.cli.folders import all_folders
 from anonymisation.cli.session import Session
 from anonymisation.cli.tables import print_table
@@ -48,10 +48,11 @@ def run_step(
             on_found(folder)
     reports = tuple(report_of(folder.folder, [(step, partial(call, folder))]) for folder in folders.found)
     hidden = [str(problem) for problem in folders.problems if problem.hides_pictures]
+    unmatched = session.selection.unmatched([folder.folder for folder in folders.found])
     return RunReport(
         folders=reports,
         problems=tuple(str(problem) for problem in folders.problems),
-        broken=(*hidden, *([broken] if broken else [])),
+        broken=(*hidden, *map(no_match, unmatched), *([broken] if broken else [])),
         seconds=time.monotonic() - started,
         selection=session.selected,
     )
@@ -59,7 +60,6 @@ def run_step(
 
 def finish(session: Session, report: RunReport, step: str, columns: Sequence[Column]) -> None:
     """Print the table and the failures, and end with the report's exit code."""
-    session.warn_of_no_match(report)
     print_table(session.out, _table(report, step, columns))
     problems = render_problems(report)
     session.out.print("\n".join([verdict(report), *problems]), style=None if report.succeeded else "red")

@@ -12,10 +12,11 @@ from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Final, Literal
 
-import yaml
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.text import did_you_mean
+from anonymisation.core.yaml_files import read_mapping
 
 DEFAULT_CONFIG_NAME: Final = "default_config.yml"
 ALIASES: Final[Mapping[str, str]] = {"email_attach_log": "email_attach_log_file"}
@@ -215,11 +216,11 @@ def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None =
         ConfigurationError: a file cannot be read or is not YAML.
     """
     default = config_dir() / DEFAULT_CONFIG_NAME
-    values = _read_yaml(default)
+    values = read_mapping(default)
     sources = dict.fromkeys(values, "default")
     layers: list[tuple[str, Mapping[str, Any]]] = []
     if path is not None:
-        layers.append((str(path), _read_yaml(path)))
+        layers.append((str(path), read_mapping(path)))
     layers.append(("command line", overrides or {}))
     for source, layer in layers:
         for key, value in layer.items():
@@ -259,27 +260,6 @@ def _version_tag(settings: Settings, path: Path) -> str:
     return f"P{settings.application_version}_K{changed:%Y%m%d}"
 
 
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError([ConfigProblem(str(path), "", f"cannot be read: {_reason(error)}")]) from error
-    try:
-        content = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise ConfigurationError([ConfigProblem(str(path), "", f"is not valid YAML: {error}")]) from error
-    if content is None:
-        return {}
-    if not isinstance(content, dict):
-        problem = ConfigProblem(str(path), "", f"expected keys and values, got a {type(content).__name__}")
-        raise ConfigurationError([problem])
-    return {str(key): value for key, value in content.items()}
-
-
-def _reason(error: OSError | UnicodeDecodeError) -> str:
-    return (isinstance(error, OSError) and error.strerror) or str(error)
-
-
 # What is told of a key whose type is more than one word; of the others, what the check itself says.
 _EXPECTED: Final[Mapping[str, str]] = {
     "jpeg_quality": "expected keep or a whole number from 1 to 100",
@@ -304,13 +284,17 @@ def _field_problems(error: ValidationError, layers: MergedValues) -> list[Config
     messages: dict[str, list[str]] = {}
     for item in error.errors(include_url=False):
         key, unknown = str(item["loc"][0]), item["type"] == "extra_forbidden"
-        text = "unknown key" if unknown else _EXPECTED.get(key) or _in_words(item["msg"])
+        text = (
+            f"unknown key{did_you_mean(key, Settings.model_fields)}"
+            if unknown
+            else _EXPECTED.get(key) or _in_words(item["msg"])
+        )
         texts = messages.setdefault(key, [])
         if text not in texts:
             texts.append(text)
     problems = []
     for key, texts in messages.items():
-        got = "" if texts == ["unknown key"] else f", got {_as_written(key, layers.values.get(key))}"
+        got = "" if texts[0].startswith("unknown key") else f", got {_as_written(key, layers.values.get(key))}"
         problems.append(ConfigProblem(layers.sources.get(key, "default"), key, " or ".join(texts) + got))
     return problems
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from difflib import get_close_matches
 from typing import Final
 from urllib.parse import quote, quote_plus
 
@@ -30,6 +31,16 @@ def hide_credentials(text: str, secrets: Iterable[str] = ()) -> str:
 def one_line(text: str) -> str:
     """`text` on one line: control characters (line breaks, terminal escapes) and lone surrogates are written out."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """A question to append to a message about an unknown word, such as ` (did you mean blur?)`; empty if none is near.
+
+    Case does not matter.
+    """
+    folded = {name.casefold(): name for name in known}
+    near = get_close_matches(word.casefold(), folded, n=1)
+    return f" (did you mean {folded[near[0]]}?)" if near else ""
 
 
 def duration(seconds: float) -> str:

@@ -21,6 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.text import did_you_mean
 from anonymisation.database.keys import Key, find_key
 from anonymisation.files.atomic import write_atomically
 
@@ -178,7 +179,10 @@ class ConnectionStore:
         path = self.path(name)
         if not path.is_file():
             there = ", ".join(self.names()) or "none"
-            problem = f"no such stored connection in {self._folder}; there are: {there}. Make one with `anonymise db "
+            near = did_you_mean(name, self.names())
+            problem = (
+                f"no such stored connection{near} in {self._folder}; there are: {there}. Make one with `anonymise db "
+            )
             raise _refused(name, f"{problem}configure`, or give an SQLAlchemy URL")
         try:
             if path.stat().st_mode & 0o077:

@@ -24,7 +24,7 @@ from anonymisation.reporting.mail_html import finished_html, folder_html, note_h
 from anonymisation.reporting.mail_pictures import Thumbnail, thumbnails
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import MAX_EXAMPLES
-from anonymisation.reporting.summary import render_folder, render_summary
+from anonymisation.reporting.summary import headline, render_folder, render_summary
 
 TIMEOUT_SECONDS: Final = 30.0
 MAX_ATTACHED_BYTES: Final = 5_000_000  # many mail servers refuse messages above 10 MB; base64 adds a third
@@ -48,7 +48,7 @@ def build_processing_error(folder: FolderReport, context: MailContext) -> EmailM
 
 def build_finished(report: RunReport, context: MailContext) -> EmailMessage:
     """The message about a finished run, with its summary and some masked pictures."""
-    message = _message("Anonymisation finished.", render_summary(report), context)
+    message = _message(headline(report), render_summary(report), context)
     examples = [example for folder in report.folders if folder.mask for example in folder.mask.examples]
     best = heapq.nlargest(MAX_EXAMPLES, examples, key=lambda example: example.objects)
     pictures = thumbnails(context.output, best) if context.output is not None else []

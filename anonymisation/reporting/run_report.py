@@ -103,7 +103,8 @@ class RunReport:
     """A whole run: its folders, the places that discovery could not enter (`problems`), and `seconds` of wall time.
 
     `broken` lists the reasons outside the folders why the run is incomplete (an unreadable folder, a failed discovery).
-    `selection` names the selected folders; empty: all.
+    `selection` names the selected folders; empty: all. `up_to_date` is the number of folders in which everything was
+    done before and that are not among `folders`; `unsettled` are folders that still change and wait for a later run.
     """
 
     folders: tuple[FolderReport, ...]
@@ -112,6 +113,8 @@ class RunReport:
     broken_exit_code: int = 1
     seconds: float = 0.0
     selection: str = ""
+    up_to_date: int = 0
+    unsettled: tuple[str, ...] = ()
 
     @property
     def succeeded(self) -> bool:

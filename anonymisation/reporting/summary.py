@@ -45,6 +45,7 @@ def render_problems(report: RunReport) -> list[str]:
         *_list("Failed", _failures(report.folders), more=unlisted(report.folders)),
         *_list("Known to fail, and unchanged since", (_line(failure) for failure in known_failures(report.folders))),
         *_list("Two pictures with one ID", collisions(report.folders)),
+        *_list("Still changing, left for a later run", report.unsettled),
         *_list("Not entered", (problem for problem in report.problems if problem not in report.broken)),
     ]
 
@@ -87,20 +88,49 @@ def describe_suspicion(report: RunReport) -> str:
 
 def verdict(report: RunReport) -> str:
     """The result of the run in one sentence."""
+    if report.succeeded and not report.folders:
+        return _nothing_to_do(report)
     if report.succeeded and (known := report.total("mask", "known_failed")):
         pictures = "1 picture that is" if known == 1 else f"{known} pictures that are"
         return f"Everything is done, but for {pictures} known to fail."
-    if report.succeeded and not report.folders:
-        return f"Nothing to do: {_nothing_found(report)}."
     if report.succeeded:
         return "Everything is done."
     return "Not everything succeeded; see below."
 
 
-def _nothing_found(report: RunReport) -> str:
+def headline(report: RunReport) -> str:
+    """The result of the run as the subject of a mail, such as `FAILED: 2 of 13 folders, 1 picture`."""
+    if not report.succeeded:
+        failed = sum(not folder.succeeded for folder in report.folders)
+        pictures = sum(folder.failed_count for folder in report.folders)
+        parts = [
+            *([f"{failed} of {_count(len(report.folders), 'folder')}"] if failed else []),
+            *([_count(pictures, "picture")] if pictures else []),
+            *(["not complete"] if report.broken else []),
+        ]
+        return f"FAILED: {', '.join(parts)}"
+    if not report.folders:
+        return _nothing_to_do(report).rstrip(".")
+    masked = _count(report.total("mask", "masked"), "picture")
+    if report.suspicious:
+        return f"SUSPICIOUS: nothing found in {masked}"
+    return f"Finished: {_count(len(report.folders), 'folder')}, {masked} masked"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def _nothing_to_do(report: RunReport) -> str:
+    """Why a run had nothing to do. Folders that still change come first, because they will have something."""
+    if report.unsettled:
+        still = "still changes and is" if len(report.unsettled) == 1 else "still change and are"
+        return f"Nothing to do yet: {_count(len(report.unsettled), 'folder')} {still} left for a later run."
+    if report.up_to_date:
+        return f"Nothing to do: everything in {_count(report.up_to_date, 'folder')} is done."
     if report.selection:
-        return f"no capture folder matches {one_line(report.selection)}"
-    return "no pictures were found"
+        return f"Nothing to do: no capture folder matches {one_line(report.selection)}."
+    return "Nothing to do: there are no pictures in the input folder."
 
 
 def _counts(report: RunReport) -> list[str]:

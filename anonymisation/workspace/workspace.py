@@ -13,15 +13,16 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import URL
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
-from anonymisation.core.settings import MergedValues, Settings, check_values, merge_values
+from anonymisation.core.settings import LoadedSettings, MergedValues, Settings, check_values, merge_values
 from anonymisation.database.connections import ConnectionStore, is_url
-from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.layouts.tables import load_layout, require_layout
 from anonymisation.database.layouts.user_formatters import load_formatters
 from anonymisation.database.target import embedded_url, open_target, require_usable
 from anonymisation.files.access import make_folder, require_folder
 from anonymisation.files.atomic import remove_leftovers
 from anonymisation.files.plain import LINK, link_within
 from anonymisation.masking.models.factory import model_identity
+from anonymisation.masking.models.weights import unknown_model
 from anonymisation.workspace.paths import ImagePaths, Shares
 
 T = TypeVar("T")
@@ -131,7 +132,10 @@ def open_workspace(
     problems += shares.problems(layers.values, layers.sources)
     database = _Database(database_url or layers.values["database"] or embedded_url(shares.state), database_schema)
     if layers.values["write_exif_to_db"] is True:
+        problems += _model_problems(layers, refused)
         database = _checked(database, layers, refused, problems)
+    else:
+        problems += _unknown_names(layers, refused)
     if loaded is None or problems:
         raise ConfigurationError(problems)
     settings = loaded.settings
@@ -139,6 +143,37 @@ def open_workspace(
         settings = settings.model_copy(update={"db_table": database.table})
     shares = replace(shares, error_mode=settings.error_mode)
     return Workspace(settings, shares, loaded.version_tag, database.url, database.schema)
+
+
+def load_configuration(config: Path | None = None) -> LoadedSettings:
+    """Read the configuration and check it, with the names in it: model, table layout, stored connection.
+
+    Raises:
+        ConfigurationError: with every problem.
+    """
+    layers = merge_values(config)
+    problems: list[ConfigProblem] = []
+    loaded = _attempt(problems, lambda: check_values(layers))
+    problems += _unknown_names(layers, {problem.key for problem in problems})
+    if loaded is None or problems:
+        raise ConfigurationError(problems)
+    return loaded
+
+
+def _unknown_names(layers: MergedValues, refused: Set[str]) -> list[ConfigProblem]:
+    """Names of models, table layouts and stored connections that do not exist; checks no key in `refused`."""
+    problems = _model_problems(layers, refused)
+    if "db_table" not in refused:
+        _attempt(problems, lambda: require_layout(layers.values["db_table"]))
+    database = layers.values["database"]
+    if "database" not in refused and database and not is_url(database):
+        _attempt(problems, lambda: ConnectionStore().read(database))
+    return problems
+
+
+def _model_problems(layers: MergedValues, refused: Set[str]) -> list[ConfigProblem]:
+    message = None if "model_type" in refused else unknown_model(layers.values["model_type"])
+    return [] if message is None else [ConfigProblem(layers.sources["model_type"], "model_type", message)]
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import Context, Param
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.text import did_you_mean
 from anonymisation_airflow.connections import find_database
 from anonymisation_airflow.deployment import PREFIX, Deployment
 
@@ -118,9 +119,11 @@ class RunRequest:
         Scheduled runs have a key too, but take everything that is not done. Late arrivals are therefore not missed.
 
         Raises:
-            ConfigurationError: the key or a date in the form is not a date, or date_from is later than date_to.
+            ConfigurationError: a field is not one of the form, the key or a date in the form is not a date, or
+                date_from is later than date_to.
         """
         params, run = context["params"], context["dag_run"]
+        _require_known(run.conf or {})
         kind = str(getattr(run.run_type, "value", run.run_type))
         wanted = _date(params["capture_date"], "capture_date", "%Y-%m-%d")
         if wanted is None and kind != "scheduled":
@@ -146,6 +149,11 @@ class RunRequest:
         from anonymisation.chain.discover import Selection
 
         return Selection(self.settled_only, self.capture_date, self.folders, self.date_from, self.date_to)
+
+    def selected(self) -> str:
+        """Return the fields of the form that select folders, for messages; empty if none does."""
+        days = {"captured": self.capture_date, "captured from": self.date_from, "captured until": self.date_to}
+        return ", ".join([*self.folders, *(f"{name} {day}" for name, day in days.items() if day is not None)])
 
     def overrides(self, deployment: Deployment) -> dict[str, Any]:
         """Return the settings that the form or the deployment changes."""
@@ -200,6 +208,17 @@ def workspace_for(context: Context) -> Workspace:
         database_url=None if database is None else database.url,
         database_schema=None if database is None else database.schema,
     )
+
+
+def _require_known(conf: Mapping[str, Any]) -> None:
+    """Refuse fields that the form does not have. Airflow ignores them, and a mistyped `dry_run` would be a real run."""
+    fields = form().keys()
+    unknown = [
+        ConfigProblem("run", key, f"no such field in the form{did_you_mean(key, fields)}")
+        for key in conf.keys() - fields
+    ]
+    if unknown:
+        raise ConfigurationError(sorted(unknown, key=lambda problem: problem.key))
 
 
 def _text(day: date | None) -> str | None:

@@ -109,14 +109,17 @@ def run_report(context: Context) -> RunReport:
         values |= {"folder": unit.folder, "error": _unit_error(states, errors, values, unit, index)}
         parts.setdefault(unit.folder, []).append(FolderReport.from_dict(values))
     reports = [found[0] if len(found) == 1 else FolderReport.merged(found) for found in parts.values()]
-    findings = ti.xcom_pull(task_ids=DISCOVER, key=FINDINGS_KEY) or {"idle": [], "problems": [], "broken": []}
-    idle = (MaskReport.from_dict(values) for values in findings["idle"])
+    findings = ti.xcom_pull(task_ids=DISCOVER, key=FINDINGS_KEY) or {}
+    idle = (MaskReport.from_dict(values) for values in findings.get("idle", ()))
     reports += [FolderReport(report.folder, mask=report) for report in idle]
     began = context["dag_run"].start_date
     return RunReport(
         folders=tuple(reports),
-        problems=(*_further_run(ti), *findings["problems"]),
-        broken=(*_broken_discovery(ti, states), *findings["broken"]),
+        problems=(*_further_run(ti), *findings.get("problems", ())),
+        broken=(*_broken_discovery(ti, states), *findings.get("broken", ())),
+        selection=findings.get("selection", ""),
+        up_to_date=findings.get("up_to_date", 0),
+        unsettled=tuple(findings.get("unsettled", ())),
         seconds=(datetime.now(UTC) - began).total_seconds() if began else 0.0,
     )
 

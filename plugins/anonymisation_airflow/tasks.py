@@ -201,14 +201,20 @@ def _pictures(found: Discovery, units: list[WorkUnit]) -> dict[str, dict[str, in
     }
 
 
-def _findings(found: Discovery, request: RunRequest) -> dict[str, list[Any]]:
+def _findings(found: Discovery, request: RunRequest) -> dict[str, Any]:
     """Return what the first part's summary reports in addition to the folders, cut to a size that suits an XCom."""
+    from anonymisation.chain.run import no_match
+
     if request.part > 1:
-        return {"idle": [], "problems": [], "broken": []}
+        return {}
+    broken = [str(problem) for problem in found.problems if problem.hides_pictures]
     return {
         "idle": [report.to_dict() for report in found.idle[:MAX_FINDINGS]],
         "problems": [str(problem) for problem in found.problems][:MAX_FINDINGS],
-        "broken": [str(problem) for problem in found.problems if problem.hides_pictures][:MAX_FINDINGS],
+        "broken": [*map(no_match, found.unmatched), *broken][:MAX_FINDINGS],
+        "unsettled": list(found.unsettled[:MAX_FINDINGS]),
+        "up_to_date": found.up_to_date,
+        "selection": request.selected(),
     }
 
 

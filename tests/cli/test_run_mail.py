@@ -71,7 +71,7 @@ def test_one_mail_per_folder_with_failures_then_the_summary(program: Program, po
     assert postbox.subjects() == [
         "Processing error encountered.",
         "Processing error encountered.",
-        "Anonymisation finished.",
+        "FAILED: 2 of 3 folders, 4 pictures",
     ]
     error, _, finished = postbox.mails
     text, (log,) = error.get_body(("plain",)), [part.get_content() for part in error.iter_attachments()]
@@ -90,7 +90,7 @@ def test_one_mail_per_folder_with_failures_then_the_summary(program: Program, po
     assert f"cid:{str(shown['Content-ID'])[1:-1]}" in html.get_content()
     postbox.mails.clear()
     assert program("run").exit_code == 0  # what is known to fail is told in the summary, and not mailed anew
-    assert postbox.subjects() == ["Anonymisation finished."]
+    assert postbox.subjects() == ["Finished: 3 folders, 0 pictures masked"]
 
 
 def test_a_night_on_which_nothing_is_found_is_suspicious(program: Program, postbox: Postbox, tmp_path: Path) -> None:

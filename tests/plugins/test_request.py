@@ -20,7 +20,8 @@ def context(run_type: str = "manual", partition_key: str | None = None, **form: 
     from anonymisation_airflow.request import form as fields
 
     params = {name: field.resolve() for name, field in fields().items()} | form
-    return {"params": params, "dag_run": SimpleNamespace(run_type=run_type, partition_key=partition_key)}
+    run = SimpleNamespace(run_type=run_type, partition_key=partition_key, conf=form)
+    return {"params": params, "dag_run": run}
 
 
 def request_of(*arguments: Any, **form: Any) -> Any:
@@ -50,6 +51,15 @@ def test_the_form_counts_more_than_the_key() -> None:
 def test_a_key_that_is_no_date_is_refused() -> None:
     with pytest.raises(ConfigurationError, match="partition key: expected a date like %Y%m%d, got 'tomorrow'"):
         request_of("manual", "tomorrow")
+
+
+def test_fields_that_the_form_does_not_have_are_refused() -> None:
+    with pytest.raises(ConfigurationError) as refused:
+        request_of(dryrun=True, Folders=["a"], dry_run=False)
+    assert str(refused.value).splitlines()[1:] == [
+        "  - run: Folders: no such field in the form (did you mean folders?)",
+        "  - run: dryrun: no such field in the form (did you mean dry_run?)",
+    ]
 
 
 def test_the_form_changes_settings_and_its_defaults_change_none() -> None:

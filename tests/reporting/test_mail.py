@@ -141,7 +141,7 @@ def test_the_error_mail_gathers_a_folder() -> None:
 
 def test_the_finished_mail_holds_the_summary() -> None:
     message = build_finished(RunReport((FAILED, GOOD), seconds=61), CONTEXT)
-    assert message["Subject"] == "[image-anonymisation] host7 : Anonymisation finished."
+    assert message["Subject"] == "[image-anonymisation] host7 : FAILED: 1 of 2 folders, 2 pictures"
     assert "images found     4" in body(message)
     assert "1 min 01 s" in body(message)
 
@@ -285,7 +285,7 @@ def test_sent_mail_is_addressed_and_dated(mailbox: Mailbox, settings: Settings) 
 
 def test_each_kind_has_its_own_switch(mailbox: Mailbox, server: Controller) -> None:
     switches = ("uncaught_exception_email", "processing_error_email", "finished_email")
-    subjects = ("uncaught ValueError", "Processing error", "Anonymisation finished")
+    subjects = ("uncaught ValueError", "Processing error", "FAILED: 1 of 1 folder, 2 pictures")
     for on, subject in zip(switches, subjects, strict=True):
         mailbox.messages.clear()
         mailer = Mailer(settings_for(server.port, **{switch: switch == on for switch in switches}))

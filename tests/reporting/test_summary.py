@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from anonymisation.database.loading.limits import Collision
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import (
@@ -14,7 +16,7 @@ from anonymisation.reporting.step_reports import (
     MaskReport,
     ReleaseReport,
 )
-from anonymisation.reporting.summary import MAX_LINES, render_folder, render_summary
+from anonymisation.reporting.summary import MAX_LINES, headline, render_folder, render_summary
 
 
 def mask(
@@ -48,6 +50,34 @@ def test_counts_are_sums_over_the_folders() -> None:
     assert (told["originals archived"], told["originals released"]) == ("3", "3")
     assert told["hidden"] == "3 car, 1 person"
     assert told["time spent"] == "1 h 02 min"
+
+
+@pytest.mark.parametrize(
+    ("report", "subject", "verdict"),
+    [
+        (RunReport((FolderReport("a", mask=mask("a", 3)), FolderReport("b", mask=mask("b", 1)))),
+         "Finished: 2 folders, 4 pictures masked", "Everything is done."),
+        (RunReport((FolderReport("a", mask=mask("a", 1, (Failure("a/x.jpg", "torn"),))), FolderReport("b"))),
+         "FAILED: 1 of 2 folders, 1 picture", "Not everything succeeded; see below."),
+        (RunReport((), broken=("no capture folder matches typo/*",)),
+         "FAILED: not complete", "Not everything succeeded; see below."),
+        (RunReport((FolderReport("a", mask=mask("a", SUSPICIOUS_FROM)),)),
+         f"SUSPICIOUS: nothing found in {SUSPICIOUS_FROM} pictures", "Everything is done."),
+        (RunReport((), up_to_date=12),
+         "Nothing to do: everything in 12 folders is done", "Nothing to do: everything in 12 folders is done."),
+        (RunReport((), up_to_date=1, unsettled=("a",)),
+         "Nothing to do yet: 1 folder still changes and is left for a later run",
+         "Nothing to do yet: 1 folder still changes and is left for a later run."),
+        (RunReport((), selection="captured 2021-06-01"),
+         "Nothing to do: no capture folder matches captured 2021-06-01",
+         "Nothing to do: no capture folder matches captured 2021-06-01."),
+        (RunReport(()), "Nothing to do: there are no pictures in the input folder",
+         "Nothing to do: there are no pictures in the input folder."),
+    ],
+)  # fmt: skip
+def test_success_failure_and_the_kinds_of_nothing_to_do_differ(report: RunReport, subject: str, verdict: str) -> None:
+    assert headline(report) == subject
+    assert render_summary(report).splitlines()[0] == verdict
 
 
 def test_everything_that_went_wrong_is_named() -> None:

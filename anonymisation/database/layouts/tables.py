@@ -8,11 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-import yaml
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidation, ValidationError, ValidationInfo
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.core.settings import config_dir as shipped_config_dir
+from anonymisation.core.text import did_you_mean
+from anonymisation.core.yaml_files import read_mapping
 from anonymisation.database.layouts.datatypes import DataType, Kind, parse_dtype
 from anonymisation.database.layouts.formatters import FORMATTERS, Formatter
 
@@ -108,6 +109,21 @@ class TableLayout(_Frozen):
         return column.name == self.pk_column or bool({"NOT NULL", "PRIMARY KEY"} & set(column.extra))
 
 
+def require_layout(name: str, config_dir: Path | None = None) -> Path:
+    """The file of the layout `name`: `<config_dir>/db_tables/<name>.yml`; None means the shipped configuration.
+
+    Raises:
+        ConfigurationError: there is no such file; lists those that there are.
+    """
+    folder = (config_dir or shipped_config_dir()) / "db_tables"
+    path = folder / f"{name}.yml"
+    if not is_identifier(name) or not path.is_file():
+        known = sorted(file.stem for file in folder.glob("*.yml"))
+        message = f"no such table layout{did_you_mean(name, known)}; there are: {', '.join(known) or 'none'}"
+        raise ConfigurationError([ConfigProblem(str(folder), name, message)])
+    return path
+
+
 def load_layout(
     name: str, config_dir: Path | None = None, formatters: Mapping[str, Formatter] = FORMATTERS
 ) -> TableLayout:
@@ -118,12 +134,8 @@ def load_layout(
     Raises:
         ConfigurationError: there is no such file, or it has mistakes; lists each with its file and column.
     """
-    folder = (config_dir or shipped_config_dir()) / "db_tables"
-    path = folder / f"{name}.yml"
-    if not is_identifier(name) or not path.is_file():
-        there = ", ".join(sorted(file.stem for file in folder.glob("*.yml"))) or "none"
-        raise ConfigurationError([ConfigProblem(str(folder), name, f"no such table layout; there are: {there}")])
-    content = _read(path)
+    path = require_layout(name, config_dir)
+    content = read_mapping(path)
     problems: list[ConfigProblem] = []
     columns = _columns(content, str(path), formatters, problems)
     problems += _table_problems(content, str(path))
@@ -222,25 +234,3 @@ def _raw_columns(content: Mapping[str, Any]) -> list[Any]:
 def _label(index: int, raw: object) -> str:
     name = raw.get("name") if isinstance(raw, dict) else None
     return name if isinstance(name, str) and name else f"columns[{index}]"
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """YAML that refuses duplicate keys; the safe loader would silently keep the last one."""
-
-    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", node.start_mark)
-        return super().construct_mapping(node, deep=deep)
-
-
-def _read(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a safe loader
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise ConfigurationError([ConfigProblem(str(path), "-", f"cannot be read: {error}")]) from error
-    if not isinstance(content, dict):
-        problem = ConfigProblem(str(path), "-", f"expected keys and values, got a {type(content).__name__}")
-        raise ConfigurationError([problem])
-    return content

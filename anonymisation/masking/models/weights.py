@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from filelock import FileLock
 
 from anonymisation.core.errors import ModelUnavailableError
 from anonymisation.core.settings import Settings
+from anonymisation.core.text import did_you_mean
 from anonymisation.files.atomic import write_atomically
 from anonymisation.files.digests import sha256_of_file
 from anonymisation.masking.models.download import Download, Progress, RetryPolicy, fetch
@@ -45,6 +47,18 @@ def installed_folder(model: ZooModel, models: Path) -> Path:
 def is_installed(model: ZooModel, models: Path) -> bool:
     """Whether the model is installed; its folder appears only when it is complete."""
     return (installed_folder(model, models) / MODEL_FILE).is_file()
+
+
+def unknown_model(model_type: str) -> str | None:
+    """What is wrong with a `model_type` that is neither the name of a model nor a folder; None if nothing is.
+
+    A path with a separator is accepted, because its share may be unavailable now; loading the model finds out.
+    """
+    if model_type in (BUILT_IN, *ZOO) or Path(model_type).expanduser().is_dir() or os.sep in model_type:
+        return None
+    known = (BUILT_IN, *ZOO)
+    near = did_you_mean(model_type, known)
+    return f"unknown model {model_type!r}{near}; expected {', '.join(known)}, or the folder of a TensorFlow SavedModel"
 
 
 def model_folder(settings: Settings) -> Path:

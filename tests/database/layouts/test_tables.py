@@ -78,7 +78,7 @@ def test_the_seed_documents_example_is_read(tmp_path: Path) -> None:
         ("name: Timestamp", "name: 7", "columns[1].name", "got 7"),
         ("name: Timestamp", "name: uuid", "uuid", "duplicate column, UUID"),
         ("  - name: Timestamp", "  - text\n  - name: Timestamp", "columns[1]", "got 'text'"),
-        ("    extra: NOT NULL", "    extra: NOT NULL\n    extra: UNIQUE", "-", "'extra' is given twice"),
+        ("    extra: NOT NULL", "    extra: NOT NULL\n    extra: UNIQUE", "", "'extra' is given twice"),
         ("pk_column: UUID", "", "pk_column", "is missing"),
         ("pk_column: UUID", "pk_column: ID", "pk_column", "no column is named 'ID'"),
         ("pk_column: UUID", "pk_column: UUID\nindex: x", "index", "unknown key"),
