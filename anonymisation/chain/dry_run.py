@@ -59,6 +59,7 @@ class Plan:
             "bytes": self.size,
             "seconds": self.seconds,
             "seconds_per_picture": self.seconds_per_picture,
+            "unsettled": list(self.unsettled[:MAX_LISTED]),
         }
 
 

@@ -13,10 +13,11 @@ from urllib.parse import quote
 from anonymisation.reporting.progress import Progress, read_progress
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import Failure
+from anonymisation.reporting.summary import verdict
 from anonymisation_airflow.operations.runs.stored_run import Night, StoredRun, Task, read_run, tasks_by_unit
 from anonymisation_airflow.operations.web.access import DAG_ID
 from anonymisation_airflow.operations.web.site import Site, folder_key
-from anonymisation_airflow.tasks import DISCOVER, GROUP, STEPS
+from anonymisation_airflow.tasks import DISCOVER, GROUP, PLAN_KEY, STEPS
 
 PICTURES_KEY: Final = "pictures"  # discover's XCom with the pictures and the pending pictures of each folder
 WORKING: Final = frozenset({"running", "queued", "deferred", "up_for_retry", "restarting"})
@@ -28,7 +29,10 @@ _URGENCY: Final = {state: place for place, state in enumerate(("failed", "stoppe
 
 @dataclass(frozen=True, slots=True)
 class Totals:
-    """Sums over the folders of a run. `size` is archived bytes, `seconds` is wall time."""
+    """Sums over the folders of a run. `size` is archived bytes, `seconds` is wall time.
+
+    The totals of a dry run are those of what it would do: `found` pictures with work left in so many folders.
+    """
 
     folders: int
     folders_failed: int
@@ -40,10 +44,19 @@ class Totals:
     rows: int
     size: int
     seconds: float
+    dry_run: bool = False
 
     @classmethod
-    def from_report(cls, report: RunReport, seconds: float) -> Totals:
-        """Add up the folders of a report."""
+    def of(cls, run: StoredRun) -> Totals:
+        """Add up the folders of a run, or of the plan of a dry run."""
+        totals = cls._from_report(run.report(), _seconds(run.night))
+        plan = plan_of(run)
+        if plan is None:
+            return totals
+        return replace(totals, folders=plan["folder_count"], found=plan["to_do"], dry_run=True)
+
+    @classmethod
+    def _from_report(cls, report: RunReport, seconds: float) -> Totals:
         return cls(
             folders=len(report.folders),
             folders_failed=sum(not folder.succeeded for folder in report.folders),
@@ -62,7 +75,8 @@ class Totals:
         lines = list(lines)
         counts = [line.counts for line in lines]
         sums = {key: sum(count[key] for count in counts) for key in ("found", "masked", "failed")}
-        return replace(self, **sums, folders_failed=sum(line.state == "failed" for line in lines))
+        failed = sum(line.state == "failed" for line in lines)
+        return replace(self, found=sums["found"], masked=sums["masked"], failed=sums["failed"], folders_failed=failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,13 +125,18 @@ class FolderLine:
 
 @dataclass(frozen=True, slots=True)
 class NightView:
-    """One run: its totals, its folders, and the problems outside the folders."""
+    """One run: its totals, its folders, and the problems outside the folders.
+
+    `verdict` is the first sentence of the run's summary. `plan` is what a dry run would do, None for other runs.
+    """
 
     night: Night
     totals: Totals
     lines: tuple[FolderLine, ...]
     problems: tuple[str, ...]
     summary_log: str
+    verdict: str
+    plan: Mapping[str, Any] | None
 
     @property
     def remaining(self) -> float | None:
@@ -140,7 +159,7 @@ def totals_of(site: Site, night: Night) -> Totals | None:
         return None
     if not night.ended:
         return view_night(site, run).totals
-    totals = _totals[key] = Totals.from_report(run.report(), _seconds(night))
+    totals = _totals[key] = Totals.of(run)
     while len(_totals) > _MAX_CACHED:
         _totals.popitem(last=False)
     return totals
@@ -157,14 +176,22 @@ def view_night(site: Site, run: StoredRun) -> NightView:
         for folder in report.folders
     )
     lines = tuple(sorted(lines, key=lambda line: _URGENCY.get(line.state, len(_URGENCY))))
-    totals = Totals.from_report(report, _seconds(run.night))
+    totals = Totals.of(run)
     return NightView(
         run.night,
         totals if run.night.ended else totals.with_progress(lines),
         lines,
         (*report.broken, *(problem for problem in report.problems if problem not in report.broken)),
         _log(run, Task("summary", -1, "")),
+        verdict(report),
+        plan_of(run),
     )
+
+
+def plan_of(run: StoredRun) -> Mapping[str, Any] | None:
+    """Return the plan of a dry run (see `chain.dry_run`); None for other runs, and before the plan is made."""
+    plan: Mapping[str, Any] | None = run.xcom_pull(DISCOVER, PLAN_KEY)
+    return plan
 
 
 def _units_by_folder(run: StoredRun) -> dict[str, list[list[Task]]]:
