@@ -1,4 +1,4 @@
-"""Several things at once, in their order."""
+"""Concurrent work with results in order."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from anonymisation.core.concurrency import InlineExecutor, executor, failed, in_
 
 
 @given(st.lists(st.integers()), st.integers(0, 5))
-def test_order_and_number_stay(items: list[int], number: int) -> None:
+def test_order_and_number_of_items_stay(items: list[int], number: int) -> None:
     assert list(in_flight(items, number)) == items
 
 
 @given(st.integers(0, 10), st.integers(0, 5))
-def test_so_many_are_drawn_ahead_and_no_more(length: int, number: int) -> None:
+def test_items_are_read_ahead_up_to_the_number(length: int, number: int) -> None:
     drawn = 0
 
     def items() -> Iterator[int]:
@@ -33,7 +33,7 @@ def test_so_many_are_drawn_ahead_and_no_more(length: int, number: int) -> None:
         assert drawn == min(handed_on + number, length)
 
 
-def test_without_threads_work_is_done_where_it_is_submitted() -> None:
+def test_without_threads_work_runs_in_the_calling_thread() -> None:
     with executor(0) as pool:
         assert isinstance(pool, InlineExecutor)
         assert pool.submit(threading.current_thread).result() is threading.current_thread()
@@ -41,8 +41,8 @@ def test_without_threads_work_is_done_where_it_is_submitted() -> None:
             pool.submit(divmod, 1, 0).result()
 
 
-def test_with_threads_work_goes_on_at_once() -> None:
-    barrier = threading.Barrier(3, timeout=60)  # passes only when three are there at the same time
+def test_with_threads_work_runs_concurrently() -> None:
+    barrier = threading.Barrier(3, timeout=60)  # passes only if three threads wait at the same time
     with executor(3) as pool:
         futures: list[Future[int]] = [pool.submit(barrier.wait) for _ in range(3)]
         assert sorted(future.result() for future in futures) == [0, 1, 2]
@@ -53,14 +53,14 @@ def test_a_failed_future_raises() -> None:
         failed(KeyError("gone")).result()
 
 
-def test_threads_take_turns_promptly_inside_and_as_before_afterwards() -> None:
+def test_the_switch_interval_is_shorter_inside_and_restored_afterwards() -> None:
     before = sys.getswitchinterval()
     with prompt_switching():
         assert sys.getswitchinterval() < before / 5
     assert sys.getswitchinterval() == before
 
 
-def test_items_are_drawn_one_ahead_in_their_order() -> None:
+def test_items_are_read_one_ahead_in_order() -> None:
     drawn: list[int] = []
     third = threading.Event()
 
@@ -81,7 +81,7 @@ def test_items_are_drawn_one_ahead_in_their_order() -> None:
     assert [*one_ahead([])] == []
 
 
-def test_what_drawing_raises_is_raised_in_its_turn() -> None:
+def test_an_error_while_reading_is_raised_in_order() -> None:
     def items() -> Iterator[int]:
         yield 1
         raise RuntimeError("no second")

@@ -1,4 +1,4 @@
-"""The log: its file, its level, and what never gets into it."""
+"""Logging: the file, the level, and credentials."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def test_the_level_decides_what_is_logged(tmp_path: Path, level: str, lines: int
     assert len(stream.getvalue().splitlines()) == lines
 
 
-def test_libraries_are_heard_from_warning_on_whoever_set_up_logging_before(tmp_path: Path) -> None:
+def test_libraries_are_logged_from_warning_on(tmp_path: Path) -> None:
     root = logging.getLogger()
     before = root.level
     root.setLevel(logging.DEBUG)
@@ -66,7 +66,7 @@ def test_libraries_are_heard_from_warning_on_whoever_set_up_logging_before(tmp_p
     assert "chatter" not in logged.file.read_text()
 
 
-def test_lines_meant_for_the_file_stay_off_the_terminal(tmp_path: Path) -> None:
+def test_messages_for_the_file_only_are_not_on_the_terminal(tmp_path: Path) -> None:
     terminal, stream = console()
     with logging_to(settings_with(), terminal, tmp_path) as logged:
         logging.getLogger("anonymisation.x").info("summary", extra=FILE_ONLY)
@@ -76,7 +76,7 @@ def test_lines_meant_for_the_file_stay_off_the_terminal(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("terminal", [False, True])
-def test_credentials_are_in_no_line_and_no_traceback(tmp_path: Path, *, terminal: bool) -> None:
+def test_credentials_are_in_no_message_and_no_traceback(tmp_path: Path, *, terminal: bool) -> None:
     screen, stream = console(terminal=terminal)
     with logging_to(settings_with(), screen, tmp_path, secrets=("open-sesame",)) as logged:
         log = logging.getLogger("anonymisation.x")
@@ -92,7 +92,7 @@ def test_credentials_are_in_no_line_and_no_traceback(tmp_path: Path, *, terminal
         assert "open-sesame" not in text
 
 
-def test_no_name_can_forge_a_line(tmp_path: Path) -> None:
+def test_no_name_can_forge_a_log_line(tmp_path: Path) -> None:
     screen, _ = console()
     with logging_to(settings_with(), screen, tmp_path) as logged:
         logging.getLogger("anonymisation.x").info("%s: done", "a\n2026-01-02 ERROR forged\x1b[2J\udcff")
@@ -109,7 +109,7 @@ def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
     assert "[bold]x[/bold] :smile:" in stream.getvalue()
 
 
-def test_a_log_that_cannot_be_written_is_an_error_of_its_own(tmp_path: Path) -> None:
+def test_a_log_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     screen, _ = console()
     with pytest.raises(ShareUnavailableError, match="log file"), logging_to(settings_with(), screen, tmp_path / "file"):

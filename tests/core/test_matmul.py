@@ -1,4 +1,4 @@
-"""A product in pieces is the product, whatever is left over for the last piece."""
+"""The product in pieces equals the product, whatever the size of the last piece."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Loading the configuration: layers, sources, and every problem at once. What each key does: test_settings_effects."""
+"""Load the configuration: layers, sources, problems. For the effect of each key see test_settings_effects."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def test_every_shipped_key_has_a_comment_with_its_default() -> None:
         assert "Default" in comment, key
 
 
-def test_the_defaults_named_in_comments_are_those_in_force() -> None:
+def test_the_defaults_in_comments_are_the_values() -> None:
     checked = 0
     for block in re.split(r"\n\s*\n", DEFAULTS.read_text()):
         keys = re.findall(r"^(\w+):", block, re.MULTILINE)
@@ -74,7 +74,7 @@ def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     assert load_settings(path).settings == load_settings().settings
 
 
-def test_each_value_knows_where_it_came_from(tmp_path: Path) -> None:
+def test_each_value_has_its_source(tmp_path: Path) -> None:
     path = write(tmp_path / "mine.yml", blur=20, tiles=False)
     sources = load_settings(path, {"tiles": True}).sources
     assert (sources["blur"], sources["tiles"], sources["gray_blur"]) == (str(path), "command line", "default")
@@ -127,7 +127,7 @@ def test_impossible_values_are_refused(key: str, value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("key", "value", "told"),
+    ("key", "value", "message"),
     [
         ("mask_color", [1, 2], "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50], "
          "got [1, 2]"),
@@ -145,8 +145,8 @@ def test_impossible_values_are_refused(key: str, value: Any) -> None:
         ("capture_marker_file", "a/b", "expected a file name without folders, got 'a/b'"),
     ],
 )  # fmt: skip
-def test_what_was_expected_is_told_in_words(key: str, value: Any, told: str) -> None:
-    assert problems_of(**{key: value}) == {key: told}
+def test_messages_say_what_was_expected(key: str, value: Any, message: str) -> None:
+    assert problems_of(**{key: value}) == {key: message}
 
 
 @pytest.mark.parametrize(
@@ -156,8 +156,8 @@ def test_what_was_expected_is_told_in_words(key: str, value: Any, told: str) -> 
         ('"2750"', 0o2750), ("02770", 0o2770), ('"0755"', 0o755),
     ],
 )  # fmt: skip
-def test_permissions_are_taken_as_people_write_them(tmp_path: Path, written: str, mode: int) -> None:
-    """YAML reads some of them as numbers, by their octal digits."""
+def test_permissions_are_accepted_in_every_common_form(tmp_path: Path, written: str, mode: int) -> None:
+    """YAML reads some of these forms as octal numbers."""
     path = tmp_path / "mine.yml"
     path.write_text(f"error_output_mode: {written}\n")
     settings = load_settings(path).settings
@@ -172,7 +172,7 @@ def test_templates_that_cannot_be_filled_in_are_refused(template: str) -> None:
 
 @given(st.text(min_size=1))
 @hypothesis_settings(deadline=None)  # the machine may be busy
-def test_any_template_that_is_taken_can_be_filled_in(template: str) -> None:
+def test_any_accepted_template_can_be_filled_in(template: str) -> None:
     try:
         settings = load_settings(overrides={"log_file_name": template}).settings
     except ConfigurationError:
@@ -180,7 +180,7 @@ def test_any_template_that_is_taken_can_be_filled_in(template: str) -> None:
     settings.log_file_name.format(datetime="x", hostname="y")
 
 
-def test_combinations_are_refused_only_where_they_are_impossible() -> None:
+def test_only_impossible_combinations_are_refused() -> None:
     assert list(problems_of(archive_json=True)) == ["archive_json"]
     assert list(problems_of(archive_mask=True, remote_json=True)) == ["archive_mask"]
     assert list(problems_of(delete_input=True, draw_mask=False)) == ["delete_input"]
@@ -191,7 +191,7 @@ def test_combinations_are_refused_only_where_they_are_impossible() -> None:
 
 
 @pytest.mark.parametrize("content", [b"a: [", b"- 1\n- 2\n", b"\xff\xfe\x00", b"just text"])
-def test_a_file_that_is_no_configuration_is_named(tmp_path: Path, content: bytes) -> None:
+def test_a_file_that_is_not_a_configuration_is_named(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "mine.yml"
     path.write_bytes(content)
     with pytest.raises(ConfigurationError, match=re.escape(str(path))):
@@ -212,7 +212,7 @@ def test_the_version_tag_has_the_date_of_the_file(tmp_path: Path) -> None:
     assert load_settings(path).version_tag == "P2.5_K20210304"
 
 
-def test_the_picture_digest_follows_what_changes_a_picture() -> None:
+def test_the_picture_digest_depends_on_settings_that_change_pictures() -> None:
     digest = load_settings().settings.picture_digest()
     assert set(PICTURE_KEYS) < set(Settings.model_fields)
     assert load_settings(overrides={"blur": 20}).settings.picture_digest() != digest
@@ -247,7 +247,7 @@ def test_equal_and_nested_folders_are_refused(
         )
 
 
-def test_problems_of_folders_and_settings_come_together(tmp_path: Path) -> None:
+def test_problems_of_folders_and_settings_are_reported_together(tmp_path: Path) -> None:
     with pytest.raises(ConfigurationError) as caught:
         open_workspace(
             input_dir=tmp_path,

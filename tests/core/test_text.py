@@ -1,4 +1,4 @@
-"""Credentials and control characters taken out of text."""
+"""Remove credentials and control characters from text."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ SECRET = "hemmelig-7"
         f"api_token={SECRET}",
     ],
 )
-def test_passwords_are_hidden_wherever_they_stand(text: str) -> None:
+def test_passwords_are_hidden_everywhere(text: str) -> None:
     hidden = hide_credentials(text)
     assert SECRET not in hidden
     assert "***" in hidden
@@ -75,12 +75,12 @@ def test_one_line_keeps_letters_of_all_languages() -> None:
     assert one_line("Damåsen 東京 %#{}") == "Damåsen 東京 %#{}"
 
 
-def test_encodable_writes_surrogates_out() -> None:
+def test_encodable_escapes_surrogates() -> None:
     assert encodable("a\udcffb") == r"a\udcffb"
 
 
 @given(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=6, max_size=20))
-def test_a_secret_is_hidden_in_the_form_that_sqlalchemy_gives_it(password: str) -> None:
+def test_a_secret_is_hidden_in_the_form_of_sqlalchemy(password: str) -> None:
     shown = URL.create("postgresql", "reader", password, "host").render_as_string(hide_password=False)
     inside = shown.removeprefix("postgresql://reader:").removesuffix("@host")
     for text in (shown, f"cannot use {inside} here"):

@@ -1,4 +1,4 @@
-"""Journals survive a kill at any byte."""
+"""Append-only logs survive a kill at any byte."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.append_log import AppendLog, parse_line, read_as, read_lines, to_line
 
-# Any text, lone surrogates included: that is how Python shows names that are not valid UTF-8.
+# Any text, with lone surrogates, which Python uses in names that are not valid UTF-8.
 TEXT = st.text(st.characters(codec=None), max_size=12)
 LINES = st.lists(st.dictionaries(TEXT, st.none() | st.integers() | TEXT | st.lists(TEXT), max_size=4), max_size=8)
 
@@ -30,7 +30,7 @@ def written(path: Path, lines: list[dict[str, object]]) -> list[int]:
 
 
 @given(lines=LINES)
-def test_what_is_appended_is_read_with_its_offset(
+def test_appended_lines_are_read_with_their_offsets(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]]
 ) -> None:
     path = tmp_path_factory.mktemp("j") / "journal.jsonl"
@@ -39,7 +39,7 @@ def test_what_is_appended_is_read_with_its_offset(
 
 
 @given(lines=LINES, data=st.data())
-def test_a_journal_torn_at_any_byte_keeps_all_whole_lines_and_goes_on(
+def test_a_log_torn_at_any_byte_keeps_all_complete_lines(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]], data: st.DataObject
 ) -> None:
     path = tmp_path_factory.mktemp("j") / "journal.jsonl"
@@ -49,7 +49,7 @@ def test_a_journal_torn_at_any_byte_keeps_all_whole_lines_and_goes_on(
     path.write_bytes(whole[:size])
     kept = whole[:size].count(b"\n")
     found = [values for _, values in read_lines(path)]
-    # A last line that lacks nothing but its end is whole.
+    # A last line that only lacks its line break is complete.
     assert found in (lines[:kept], lines[: kept + 1])
     offset = written(path, [{"after": 1}])[0]
     assert [values for _, values in read_lines(path)] == [*found, {"after": 1}]
@@ -57,7 +57,7 @@ def test_a_journal_torn_at_any_byte_keeps_all_whole_lines_and_goes_on(
 
 
 @given(lines=LINES, junk=st.binary(max_size=60))
-def test_damage_in_the_middle_costs_its_own_line_alone(
+def test_only_the_damaged_line_is_lost(
     tmp_path_factory: pytest.TempPathFactory, lines: list[dict[str, object]], junk: bytes
 ) -> None:
     path = tmp_path_factory.mktemp("j") / "journal.jsonl"
@@ -68,7 +68,7 @@ def test_damage_in_the_middle_costs_its_own_line_alone(
     assert [values for _, values in read_lines(path)] == [*lines, {"after": 1}]
 
 
-def test_damage_is_logged_with_its_place(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_damage_is_logged_with_its_offset(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path.parent.mkdir()
     path.write_bytes(b'{"a": 1}\n{"a": \n[1]\n\n{"a": 2}\n')
     assert [values["a"] for _, values in read_lines(path)] == [1, 2]
@@ -77,11 +77,11 @@ def test_damage_is_logged_with_its_place(path: Path, caplog: pytest.LogCaptureFi
     assert len(caplog.records) == 2
 
 
-def test_a_journal_that_is_not_there_is_empty(path: Path) -> None:
+def test_a_missing_log_is_empty(path: Path) -> None:
     assert list(read_lines(path)) == []
 
 
-def test_a_line_is_with_the_system_before_the_writer_closes(path: Path) -> None:
+def test_a_line_is_in_the_file_before_the_log_is_closed(path: Path) -> None:
     writer = AppendLog(path)
     assert not writer.used
     writer.append({"a": 1})
@@ -92,7 +92,7 @@ def test_a_line_is_with_the_system_before_the_writer_closes(path: Path) -> None:
 
 
 @pytest.mark.parametrize("line", [b"", b"{", b"[]", b"1", b"null", b"\xff\xfe", b'{"a":1'])
-def test_what_is_not_a_line(line: bytes) -> None:
+def test_lines_that_are_not_json_objects_are_none(line: bytes) -> None:
     assert parse_line(line) is None
 
 
@@ -106,13 +106,13 @@ class Line(msgspec.Struct, forbid_unknown_fields=True):
 
 
 @given(names=st.lists(TEXT, max_size=6))
-def test_lines_are_read_as_what_they_are(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
+def test_lines_are_read_as_structs(tmp_path_factory: pytest.TempPathFactory, names: list[str]) -> None:
     path = tmp_path_factory.mktemp("j") / "journal.jsonl"
     written(path, [{"name": name, "number": number} for number, name in enumerate(names)])
     assert list(read_as(path, Line)) == [Line(name, number) for number, name in enumerate(names)]
 
 
-def test_lines_of_another_form_are_skipped_and_damaged_ones_told(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_of_another_form_are_skipped_and_damage_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
     assert list(read_as(path, Line)) == []
     others: list[dict[str, object]] = [
         {"name": 5},
@@ -128,7 +128,7 @@ def test_lines_of_another_form_are_skipped_and_damaged_ones_told(path: Path, cap
     assert caplog.text.count("is damaged and is skipped") == 2
 
 
-def test_a_full_disk_is_told_with_the_journal_s_name(tmp_path: Path) -> None:
+def test_a_full_disk_is_an_error_with_the_path(tmp_path: Path) -> None:
     path = tmp_path / "pictures.jsonl"
     path.symlink_to("/dev/full")
     writer = AppendLog(path)

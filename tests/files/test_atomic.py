@@ -1,4 +1,4 @@
-"""Whole files only, and waiting for shares that blink."""
+"""Atomic writes and copies, and retries while a share cannot be reached."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def test_checksum_of_a_known_text() -> None:
 
 
 @pytest.mark.parametrize("pieces", [b"whole", (b"who", b"le")])
-def test_a_file_is_written_whole_with_its_folders(tmp_path: Path, pieces: bytes | tuple[bytes, ...]) -> None:
+def test_a_file_is_written_with_its_folders(tmp_path: Path, pieces: bytes | tuple[bytes, ...]) -> None:
     path = tmp_path / "a" / "b" / "file.bin"
     write_atomically(path, pieces)
     assert path.read_bytes() == b"whole"
@@ -55,7 +55,7 @@ def test_a_file_is_written_whole_with_its_folders(tmp_path: Path, pieces: bytes 
     assert list(path.parent.iterdir()) == [path]
 
 
-def test_a_failed_write_leaves_the_file_as_it_was(tmp_path: Path) -> None:
+def test_a_failed_write_leaves_the_file_unchanged(tmp_path: Path) -> None:
     path = tmp_path / "file.bin"
     path.write_bytes(b"before")
 
@@ -73,7 +73,7 @@ def test_a_failed_write_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 
 def test_the_longest_names_can_be_written(tmp_path: Path) -> None:
-    path = tmp_path / ("å" * 125 + ".jpg")  # 254 bytes, of 255 that a name may have
+    path = tmp_path / ("å" * 125 + ".jpg")  # 254 bytes; the limit is 255
     write_atomically(path, b"x")
     assert path.read_bytes() == b"x"
 
@@ -95,7 +95,7 @@ def test_a_copy_that_fails_leaves_nothing(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("number", "counts"), [(errno.EINVAL, True), (errno.ENOSYS, True), (errno.EIO, False)])
-def test_a_folder_that_could_not_be_flushed_is_told_unless_its_share_never_can(
+def test_a_failed_folder_flush_counts_only_for_errors_of_the_share(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int, counts: bool
 ) -> None:
     def refuse(_: int) -> None:
@@ -106,7 +106,7 @@ def test_a_folder_that_could_not_be_flushed_is_told_unless_its_share_never_can(
         flush_folder(tmp_path)
 
 
-def test_leftovers_go_and_everything_else_stays(tmp_path: Path) -> None:
+def test_only_leftovers_are_removed(tmp_path: Path) -> None:
     for name in (".0123456789abcdef.part", ".0123456789abcdef.jpg", "0123456789abcdef.part", ".hidden.part", "a.jpg"):
         (tmp_path / name).write_bytes(b"x")
     assert remove_leftovers(tmp_path) == 1
@@ -122,7 +122,7 @@ def test_errors_of_a_share_and_errors_of_a_file() -> None:
     assert not is_share_error(ValueError())
 
 
-def test_access_is_tried_again_until_the_share_is_back(patient: Settings) -> None:
+def test_access_is_retried_until_the_share_is_back(patient: Settings) -> None:
     answers = [OSError(errno.ESTALE, "stale"), OSError(errno.EIO, "away"), None]
 
     def action() -> str:
@@ -135,7 +135,7 @@ def test_access_is_tried_again_until_the_share_is_back(patient: Settings) -> Non
     assert answers == []
 
 
-def test_access_is_given_up_in_time(hasty: Settings, caplog: pytest.LogCaptureFixture) -> None:
+def test_access_stops_after_the_timeout(hasty: Settings, caplog: pytest.LogCaptureFixture) -> None:
     tries = []
 
     def action() -> None:
@@ -151,7 +151,7 @@ def test_access_is_given_up_in_time(hasty: Settings, caplog: pytest.LogCaptureFi
     assert "trying again in 0.05 s" in caplog.text
 
 
-def test_errors_of_one_file_are_not_waited_for(patient: Settings) -> None:
+def test_errors_of_a_single_file_are_not_retried(patient: Settings) -> None:
     tries = []
 
     def action() -> None:
@@ -163,7 +163,7 @@ def test_errors_of_one_file_are_not_waited_for(patient: Settings) -> None:
     assert tries == [1]
 
 
-def test_a_folder_that_appears_after_a_while_is_waited_for(tmp_path: Path, patient: Settings) -> None:
+def test_a_folder_that_appears_in_time_is_accepted(tmp_path: Path, patient: Settings) -> None:
     place = tmp_path / "share"
     threading.Timer(0.2, place.mkdir).start()
     require_folder(patient, place, "input")
@@ -183,7 +183,7 @@ def test_a_folder_that_does_not_appear_is_named(
     assert "Errno" not in caplog.text
 
 
-def test_a_base_folder_whose_share_fails_is_not_called_missing(
+def test_a_base_folder_on_a_failing_share_is_not_called_missing(
     tmp_path: Path, hasty: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def stale(_path: Path) -> bool:

@@ -1,4 +1,4 @@
-"""Files and folders have the permissions that they are to have, whatever the umask of the process."""
+"""Files and folders have the given permissions, whatever the umask of the process."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def umask(request: pytest.FixtureRequest) -> Iterator[int]:
 
 @pytest.fixture
 def place(tmp_path: Path) -> Path:
-    """A folder that the umask of the test did not make."""
+    """A folder whose permissions do not depend on the umask of the test."""
     tmp_path.chmod(0o755)
     return tmp_path
 
@@ -32,7 +32,7 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.parametrize("wanted", [0o700, 0o750, 0o777, 0o2770])
-def test_new_folders_have_the_mode_and_old_ones_keep_theirs(place: Path, wanted: int) -> None:
+def test_new_folders_get_the_mode_and_existing_ones_keep_theirs(place: Path, wanted: int) -> None:
     old = place / "old"
     old.mkdir()
     old.chmod(0o711)
@@ -41,13 +41,13 @@ def test_new_folders_have_the_mode_and_old_ones_keep_theirs(place: Path, wanted:
     assert [mode(path) for path in (old, old / "a", old / "a" / "b")] == [0o711, wanted, wanted]
 
 
-def test_the_group_of_a_shared_folder_is_handed_down(place: Path) -> None:
+def test_the_group_of_a_shared_folder_is_inherited(place: Path) -> None:
     place.chmod(0o2770)
     make_folders(place / "a" / "b", 0o750)
     assert [mode(place / "a"), mode(place / "a" / "b")] == [0o2750, 0o2750]
 
 
-def test_a_file_in_the_way_of_a_folder_is_an_error(place: Path) -> None:
+def test_a_file_in_place_of_a_folder_is_an_error(place: Path) -> None:
     write_atomically(place / "a", b"", mode=0o600)
     for path in (place / "a", place / "a" / "b"):
         with pytest.raises(OSError):
@@ -75,7 +75,7 @@ def test_files_have_the_mode_from_their_first_byte_on(place: Path, wanted: int) 
     assert mode(place / "b.jpg") == wanted
 
 
-def test_a_new_file_is_never_another_one(place: Path, umask: int) -> None:
+def test_a_new_file_never_replaces_another_one(place: Path, umask: int) -> None:
     with new_file(place / "a", 0o640):
         assert mode(place / "a") == 0o640 & ~umask
     with new_file_exactly(place / "b", 0o640):
@@ -89,10 +89,10 @@ def test_a_new_file_is_never_another_one(place: Path, umask: int) -> None:
 
 
 @pytest.mark.parametrize(("of_source", "of_copy"), [(0o644, 0o644), (0o640, 0o640), (0o600, 0o600), (0o444, 0o644)])
-def test_a_copy_is_for_no_more_people_than_its_source(place: Path, umask: int, of_source: int, of_copy: int) -> None:
+def test_a_copy_has_no_more_permissions_than_its_source(place: Path, umask: int, of_source: int, of_copy: int) -> None:
     write_atomically(place / "a.jpg", b"secret", mode=0o600)
     (place / "a.jpg").chmod(of_source)
     if umask == 0o777:
-        return  # such a copy could not even be read back
+        return  # not even the owner could read such a copy
     copy_atomically(place / "a.jpg", place / "b.jpg")
     assert mode(place / "b.jpg") == of_copy & ~umask

@@ -1,4 +1,4 @@
-"""Only files are read, under their own names: no link is followed, and nothing else is waited for."""
+"""Only regular files are read: no link is followed, and opening a pipe does not block."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def pipe(path: Path) -> None:
 
 def listener(path: Path) -> None:
     with socket.socket(socket.AF_UNIX) as server:
-        server.bind(os.path.relpath(path))  # addresses are short
+        server.bind(os.path.relpath(path))  # the path of a socket must be short
 
 
 def open_descriptors() -> int:
@@ -58,7 +58,7 @@ LINKS = (to_a_file, to_a_folder, to_nowhere, to_itself, to_a_pipe)
 NO_FILES = (pipe, listener, Path.mkdir)
 
 
-def test_a_file_is_read_and_its_checksum_taken(tmp_path: Path) -> None:
+def test_a_file_is_read_and_hashed(tmp_path: Path) -> None:
     path = tmp_path / "file"
     path.write_bytes(os.urandom((1 << 20) + 17))
     assert read_plain(path) == path.read_bytes()
@@ -71,7 +71,9 @@ def test_a_file_is_read_and_its_checksum_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("make", "reason"), [*((make, LINK) for make in LINKS), *((make, NO_FILE) for make in NO_FILES)]
 )
-def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path], None], reason: str) -> None:
+def test_anything_but_a_regular_file_is_refused_at_once(
+    tmp_path: Path, make: Callable[[Path], None], reason: str
+) -> None:
     path = tmp_path / "a.jpg"
     make(path)
     before = open_descriptors()
@@ -83,7 +85,7 @@ def test_what_is_no_file_is_refused_at_once(tmp_path: Path, make: Callable[[Path
     assert open_descriptors() == before
 
 
-def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
+def test_other_errors_are_passed_on(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         read_plain(tmp_path / "missing")
     (tmp_path / "file").write_bytes(b"")
@@ -94,8 +96,8 @@ def test_other_errors_stay_what_they_are(tmp_path: Path) -> None:
         read_plain(tmp_path / "loop" / "a.jpg")
 
 
-def test_a_file_that_a_server_has_lent_out_is_waited_for(tmp_path: Path) -> None:
-    """As Samba lends files to its clients: who opens one waits until it is given back."""
+def test_a_file_with_a_lease_is_waited_for(tmp_path: Path) -> None:
+    """Samba gives its clients leases on files: opening such a file waits until the lease is released."""
     path = tmp_path / "lent"
     path.write_bytes(b"content")
     lender = (
@@ -120,10 +122,10 @@ def test_a_file_that_a_server_has_lent_out_is_waited_for(tmp_path: Path) -> None
         it.send_signal(signal.SIGTERM)
 
 
-def test_the_first_link_on_the_way_is_named(tmp_path: Path) -> None:
+def test_the_first_link_in_a_path_is_found(tmp_path: Path) -> None:
     (tmp_path / "real" / "b" / "c").mkdir(parents=True)
     (tmp_path / "base").symlink_to("real")
-    base = tmp_path / "base"  # which may be a link itself
+    base = tmp_path / "base"  # the base may be a link
     assert link_within(base, ".") is None
     assert link_within(base, "b/c") is None
     assert link_within(base, "b/missing/d") is None
@@ -133,7 +135,7 @@ def test_the_first_link_on_the_way_is_named(tmp_path: Path) -> None:
     assert link_within(base, "dead") == base / "dead"
 
 
-def test_a_link_that_leads_nowhere_is_there_all_the_same(tmp_path: Path) -> None:
+def test_a_broken_link_is_there(tmp_path: Path) -> None:
     path = tmp_path / "a"
     assert not is_there(path)
     path.symlink_to("nowhere")

@@ -1,4 +1,4 @@
-"""The error folder holds unmasked originals: who may read it does not hang on the umask of whoever started the run."""
+"""The error folder holds unmasked originals, so its permissions must not depend on the umask of the process."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ PARTS = [Path(), *reversed(Path(FOLDER).parents[:-1]), Path(FOLDER)]
 
 @pytest.fixture(params=[0, 0o022, 0o077], ids=oct)
 def site(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Site]:
-    """A capture that is torn, and one that is not; the process makes files with the umask of the test."""
+    """A truncated capture and a valid one; the process has the umask of the test."""
     site = Site(tmp_path)
     site.fill(1)
     site.put("torn.jpg", capture(1)[:700])
@@ -32,7 +32,7 @@ def mode(path: Path) -> int:
 
 
 def modes_of_folders(base: Path) -> list[int]:
-    """From the error folder down to the capture folder."""
+    """The modes from the error folder down to the capture folder."""
     return [mode(base / part) for part in PARTS]
 
 
@@ -44,7 +44,7 @@ def modes_of_folders(base: Path) -> list[int]:
         ({"error_output_mode": "2770"}, 0o2770, 0o660),
     ],
 )
-def test_only_those_who_are_to_see_originals_may_read_the_copies(
+def test_copies_have_the_configured_permissions(
     site: Site, settings: dict[str, Any], of_folders: int, of_files: int
 ) -> None:
     report = site.run(site.workspace(**settings))
@@ -56,14 +56,14 @@ def test_only_those_who_are_to_see_originals_may_read_the_copies(
     assert {mode(site.errors / name) for name in names} == {of_files}
 
 
-def test_an_empty_error_folder_is_closed_as_well(site: Site) -> None:
+def test_an_empty_error_folder_has_the_permissions_too(site: Site) -> None:
     errors = site.root / "far" / "away" / "errors"
     site.workspace(error_output_dir=str(errors)).require_shares()
     assert mode(errors) == 0o700
-    assert mode(errors.parent) == 0o777 & ~os_umask()  # others may have folders there
+    assert mode(errors.parent) == 0o777 & ~os_umask()  # the parent is not ours alone
 
 
-def test_what_is_there_already_keeps_the_permissions_that_someone_gave_it(site: Site) -> None:
+def test_existing_folders_keep_their_permissions(site: Site) -> None:
     given = site.errors / PARTS[2]
     given.mkdir(parents=True)
     for folder in (site.errors, site.errors / PARTS[1], given):
@@ -73,7 +73,7 @@ def test_what_is_there_already_keeps_the_permissions_that_someone_gave_it(site: 
     assert mode(site.errors / FOLDER / "torn.jpg") == 0o600
 
 
-def test_a_copy_from_before_is_closed_when_the_picture_fails_again(site: Site) -> None:
+def test_an_old_copy_gets_the_permissions_when_the_picture_fails_again(site: Site) -> None:
     old = site.errors / FOLDER / "torn.jpg"
     old.parent.mkdir(parents=True)
     old.write_bytes(b"older")
@@ -83,7 +83,7 @@ def test_a_copy_from_before_is_closed_when_the_picture_fails_again(site: Site) -
     assert mode(old) == 0o600
 
 
-def test_other_folders_are_made_as_ever(site: Site) -> None:
+def test_other_folders_get_default_permissions(site: Site) -> None:
     site.run(site.workspace(archive=True))
     for base in (site.output, site.archive):
         assert mode(base) == 0o777 & ~os_umask()
@@ -91,14 +91,14 @@ def test_other_folders_are_made_as_ever(site: Site) -> None:
 
 
 @pytest.mark.parametrize("of_original", [0o640, 0o600])
-def test_the_archive_lets_no_one_read_who_may_not_read_the_original(site: Site, of_original: int) -> None:
+def test_archive_copies_have_no_more_permissions_than_their_originals(site: Site, of_original: int) -> None:
     (site.input / FOLDER / "p000.jpg").chmod(of_original)
     site.run(site.workspace(archive=True))
     assert mode(site.archive / FOLDER / "p000.jpg") == of_original & ~os_umask()
 
 
 def os_umask() -> int:
-    """The umask in force."""
+    """The current umask."""
     now = os.umask(0)
     os.umask(now)
     return now

@@ -1,4 +1,4 @@
-"""The state of a folder: the last line counts, damage costs nothing but its line, names of any kind come back."""
+"""The state of a folder: the last line counts, only damaged lines are lost, any name survives the round trip."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def lines(state: Path, name: str) -> list[dict[str, object]]:
     return [json.loads(line) for line in (state_folder(state, FOLDER) / name).read_bytes().splitlines()]
 
 
-def test_what_was_put_is_read_again(tmp_path: Path) -> None:
+def test_states_are_read_as_written(tmp_path: Path) -> None:
     assert read_pictures(tmp_path, FOLDER) == {}
     failed = picture("b.jpg", status=FAILED, output=None, reason="broken", sha256="")
     with open_state(tmp_path, FOLDER) as state:
@@ -49,7 +49,7 @@ def test_what_was_put_is_read_again(tmp_path: Path) -> None:
     assert read_pictures(tmp_path, "Østfold") == {}
 
 
-def test_the_last_line_counts_and_closing_keeps_no_other(tmp_path: Path) -> None:
+def test_the_last_line_counts_and_closing_removes_the_others(tmp_path: Path) -> None:
     with open_state(tmp_path, FOLDER) as state:
         for number in range(5):
             for name in ("b.jpg", "a.jpg"):
@@ -71,7 +71,7 @@ def test_a_state_that_was_only_read_is_not_written(tmp_path: Path) -> None:
     assert (path.stat().st_ino, path.stat().st_mtime_ns) == (before.st_ino, before.st_mtime_ns)
 
 
-def test_a_torn_last_line_and_damage_cost_themselves_alone(tmp_path: Path) -> None:
+def test_only_torn_and_damaged_lines_are_lost(tmp_path: Path) -> None:
     with open_state(tmp_path, FOLDER) as state:
         for name in ("a.jpg", "b.jpg", "c.jpg"):
             state.put(picture(name))
@@ -96,7 +96,7 @@ def test_a_torn_last_line_and_damage_cost_themselves_alone(tmp_path: Path) -> No
         {"version": 7, "pictures": []},
     ],
 )
-def test_lines_of_another_version_tell_nothing_and_harm_nothing(tmp_path: Path, foreign: dict[str, object]) -> None:
+def test_lines_of_another_version_are_ignored(tmp_path: Path, foreign: dict[str, object]) -> None:
     with open_state(tmp_path, FOLDER) as state:
         state.put(picture("a.jpg"))
     with (state_folder(tmp_path, FOLDER) / "pictures.jsonl").open("a") as stream:
@@ -108,7 +108,7 @@ def test_lines_of_another_version_tell_nothing_and_harm_nothing(tmp_path: Path, 
 
 
 @given(file_names)
-def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
+def test_any_name_survives_the_round_trip(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     root = tmp_path_factory.mktemp("s")
     with open_state(root, name) as state:
         state.put_masked(picture(name), {"name": 1}, [])
@@ -116,10 +116,10 @@ def test_any_name_comes_back(tmp_path_factory: pytest.TempPathFactory, name: str
     assert set(read_pictures(root, name)) == {name}
 
 
-def test_folders_have_places_of_their_own_with_names_a_person_can_read(tmp_path: Path) -> None:
+def test_state_folders_are_distinct_and_readable(tmp_path: Path) -> None:
     folders = [".", "a", "a b", "a_b", "a/b", "A", "ø", "å", "..a", "x" * 3000, "x" * 3001, "f\n1", "bl\udce5b"]
     places = [state_folder(tmp_path, folder) for folder in folders]
-    assert len({str(place).lower() for place in places}) == len(folders)  # also where case does not count
+    assert len({str(place).lower() for place in places}) == len(folders)  # also on file systems that ignore case
     assert all(place.parent == tmp_path / "folders" and len(place.name) < 100 for place in places)
     assert places[0].name.startswith("input-")
     assert places[4].name.startswith("a_b-")

@@ -1,4 +1,4 @@
-"""One directory of the input share, whatever lies in it."""
+"""List one directory of the input share with any entries."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def listing(path: Path, folder: str = "f") -> Listing:
     return found
 
 
-def test_pictures_folders_and_others_are_told_apart(tmp_path: Path) -> None:
+def test_pictures_folders_and_other_files_are_distinguished(tmp_path: Path) -> None:
     for name in ("b.JPG", "a.jpeg", "notes.txt", ".hidden.jpg", "%#{}.jpg", "new\nline.jpg"):
         (tmp_path / name).write_bytes(b"12345")
     (tmp_path / "folder.jpg").mkdir()
@@ -31,7 +31,7 @@ def test_pictures_folders_and_others_are_told_apart(tmp_path: Path) -> None:
     assert found.newest == max(path.stat().st_ctime for path in (tmp_path, *tmp_path.iterdir()))
 
 
-def test_what_is_not_entered_is_told(tmp_path: Path) -> None:
+def test_entries_that_are_not_read_are_reported(tmp_path: Path) -> None:
     (tmp_path / "real").mkdir()
     (tmp_path / "link").symlink_to(tmp_path / "real")
     (tmp_path / "loop").symlink_to(tmp_path)
@@ -47,7 +47,7 @@ def test_what_is_not_entered_is_told(tmp_path: Path) -> None:
     assert problems[r"f/bl\udce5b"][1]
 
 
-def test_pictures_that_cannot_be_looked_at_are_told(tmp_path: Path) -> None:
+def test_pictures_that_cannot_be_read_are_reported(tmp_path: Path) -> None:
     (tmp_path / "broken.jpg").symlink_to(tmp_path / "missing")
     (tmp_path / "loop.jpg").symlink_to(tmp_path / "loop.jpg")
     os.mkfifo(tmp_path / "pipe.jpg")
@@ -58,7 +58,7 @@ def test_pictures_that_cannot_be_looked_at_are_told(tmp_path: Path) -> None:
     assert all(problem.hides_pictures and "it is not masked" in problem.reason for problem in found.problems)
 
 
-def test_a_link_to_a_picture_is_told_and_is_no_picture(tmp_path: Path) -> None:
+def test_a_link_to_a_picture_is_reported_and_not_listed(tmp_path: Path) -> None:
     (tmp_path / "there").write_bytes(b"123")
     (tmp_path / "b.jpg").write_bytes(b"1234")
     (tmp_path / "a.jpg").symlink_to(tmp_path / "there")
@@ -74,7 +74,7 @@ def test_a_link_to_a_picture_is_told_and_is_no_picture(tmp_path: Path) -> None:
     assert sorted((problem.path, problem.reason) for problem in others) == [("a.jpg", reason), ("c.jpg", reason)]
 
 
-def test_links_belong_to_the_shard_of_their_names(tmp_path: Path) -> None:
+def test_links_belong_to_the_shard_of_their_name(tmp_path: Path) -> None:
     names = {f"p{number}.jpg" for number in range(20)}
     for name in names:
         (tmp_path / name).symlink_to("nowhere")
@@ -84,7 +84,7 @@ def test_links_belong_to_the_shard_of_their_names(tmp_path: Path) -> None:
     assert not shards[0] & shards[1]
 
 
-def test_a_folder_that_cannot_be_read_is_not_an_empty_one(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_read_is_not_empty(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     found = list_folder(tmp_path / "file", "f")
     assert isinstance(found, Problem)

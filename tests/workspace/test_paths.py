@@ -1,4 +1,4 @@
-"""Every derived path of a picture, and base folders that must not meet."""
+"""The derived paths of a picture, and base folders that must not be equal or nested."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def test_names_of_pictures(name: str, taken: bool) -> None:
 
 
 @given(st.text("aİ.jpegJPEGK", min_size=1, max_size=9) | file_names)
-def test_names_are_parted_as_by_pathlib(name: str) -> None:
+def test_stems_are_those_of_pathlib(name: str) -> None:
     if name == ".":  # not a name
         return
     path = PurePosixPath(name)
@@ -45,13 +45,13 @@ def shares(tmp_path: Path, archive: str | None = "arch", **values: Any) -> Share
     return Shares.resolve(tmp_path / "in", tmp_path / "out", place, VALUES | values)
 
 
-def test_folders_of_errors_and_state_lie_beside_the_output(tmp_path: Path) -> None:
+def test_error_and_state_folders_are_next_to_the_output(tmp_path: Path) -> None:
     found = shares(tmp_path)
     assert (found.errors, found.state) == (tmp_path / "out_error", tmp_path / "out_state")
     assert found.problems(VALUES, SOURCES) == []
 
 
-def test_folders_of_errors_and_state_are_configured(tmp_path: Path) -> None:
+def test_error_and_state_folders_can_be_configured(tmp_path: Path) -> None:
     found = shares(tmp_path, error_output_dir=str(tmp_path / "e"), state_dir=str(tmp_path / "s"))
     assert (found.errors, found.state) == (tmp_path / "e", tmp_path / "s")
 
@@ -80,7 +80,7 @@ def test_folders_that_are_equal_or_nested_are_refused(tmp_path: Path, values: di
     assert all("must not be equal or nested" in problem.message for problem in problems)
 
 
-def test_names_that_only_begin_alike_are_not_nested(tmp_path: Path) -> None:
+def test_names_with_a_common_prefix_are_not_nested(tmp_path: Path) -> None:
     assert shares(tmp_path, "input").problems(VALUES, SOURCES) == []
 
 

@@ -1,4 +1,4 @@
-"""Settings and folders are checked together, with every problem told, before anything is touched."""
+"""Settings and folders are checked together, and every problem is reported before anything is touched."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
-def test_every_problem_is_told_at_once_and_nothing_is_touched(tmp_path: Path) -> None:
+def test_every_problem_is_reported_at_once_and_nothing_is_touched(tmp_path: Path) -> None:
     config = tmp_path / "mine.yml"
     config.write_text("no_such_key: 1\njpeg_quality: 101\narchive_json: True\n")
     with pytest.raises(ConfigurationError) as caught:
@@ -29,8 +29,8 @@ def test_every_problem_is_told_at_once_and_nothing_is_touched(tmp_path: Path) ->
             config=config,
             overrides={"delete_input": True, "max_num_async_workers": 0, "write_exif_to_db": True},
         )
-    told = {(problem.source, problem.key) for problem in caught.value.problems}
-    assert told >= {
+    found = {(problem.source, problem.key) for problem in caught.value.problems}
+    assert found >= {
         (str(config), "no_such_key"),
         (str(config), "jpeg_quality"),
         (str(config), "archive_json"),
@@ -53,24 +53,24 @@ def test_a_database_that_cannot_be_used_is_refused(site: Site, settings: dict[st
 
 @pytest.mark.parametrize("database", ["martian://u:hemmelig-7@host/db", "no such connection"])
 @pytest.mark.parametrize("table", ["NO_SUCH", "not a name"])
-def test_table_database_and_keys_are_told_together(site: Site, database: str, table: str) -> None:
+def test_problems_of_table_database_and_keys_are_reported_together(site: Site, database: str, table: str) -> None:
     with pytest.raises(ConfigurationError) as caught:
         site.workspace(write_exif_to_db=True, database=database, db_table=table, no_such_key=1, delete_input=True)
     keys = [problem.key for problem in caught.value.problems]
     assert sorted(set(keys) & {"no_such_key", "delete_input"}) == ["delete_input", "no_such_key"]
-    assert len(keys) == 4, caught.value  # these, one of the table and one of the database
+    assert len(keys) == 4, caught.value  # the two above, one of the table and one of the database
     assert ("NO_SUCH" if table == "NO_SUCH" else "db_table") in keys
     assert "hemmelig" not in str(caught.value)
 
 
-def test_values_of_a_wrong_type_are_told_once(site: Site) -> None:
+def test_values_of_a_wrong_type_are_reported_once(site: Site) -> None:
     with pytest.raises(ConfigurationError) as caught:
         site.workspace(write_exif_to_db=True, database=5, db_table=7, db_formatters_module=[1])
     keys = sorted(problem.key for problem in caught.value.problems)
     assert keys == ["database", "db_formatters_module", "db_table"]
 
 
-def test_a_password_is_in_no_text_of_the_workspace(site: Site) -> None:
+def test_the_workspace_shows_no_password(site: Site) -> None:
     workspace = open_workspace(
         input_dir=site.input, output_dir=site.output, database_url="sqlite:////tmp/x.db?password=hunter2"
     )
@@ -84,7 +84,7 @@ def test_the_version_tag_names_application_and_configuration(site: Site) -> None
     assert tag == f"P7.3_K{datetime.fromtimestamp(config.stat().st_mtime):%Y%m%d}"
 
 
-def test_folders_of_ours_are_made_and_the_input_is_not(site: Site) -> None:
+def test_all_base_folders_but_the_input_are_created(site: Site) -> None:
     workspace = site.workspace(archive=True)
     assert not site.output.exists()
     workspace.require_shares()
@@ -95,13 +95,13 @@ def test_folders_of_ours_are_made_and_the_input_is_not(site: Site) -> None:
     assert not site.input.exists()
 
 
-def test_missing_folders_above_ours_are_made_too(site: Site) -> None:
+def test_missing_parents_are_created_too(site: Site) -> None:
     workspace = site.workspace(state_dir=str(site.root / "new" / "state"))
     workspace.require_shares()
     assert workspace.shares.state.is_dir()
 
 
-def test_a_folder_that_cannot_be_made_is_named(site: Site) -> None:
+def test_a_folder_that_cannot_be_created_is_named(site: Site) -> None:
     (site.root / "taken").write_bytes(b"a file where a folder should be")
     workspace = site.workspace(state_dir=str(site.root / "taken" / "state"))
     with pytest.raises(ShareUnavailableError, match=f"state folder {site.root}/taken/state cannot be created"):
@@ -109,7 +109,7 @@ def test_a_folder_that_cannot_be_made_is_named(site: Site) -> None:
 
 
 def test_an_input_that_appears_in_time_is_waited_for(site: Site) -> None:
-    """file_access_retry_seconds and file_access_timeout_seconds at work in a run."""
+    """The effect of file_access_retry_seconds and file_access_timeout_seconds on a run."""
     site.fill(1)
     away = site.root / "away"
     site.input.rename(away)
@@ -143,8 +143,8 @@ def test_error_and_state_folders_are_used_where_configured(site: Site) -> None:
     assert not site.state.exists()
 
 
-def test_one_directory_under_two_names_is_refused_before_anything_is_lost(site: Site) -> None:
-    """A folder of the archive, or of the output, that leads back into the input: the copy would be the original."""
+def test_one_directory_with_two_names_is_refused(site: Site) -> None:
+    """If a folder in the archive or output leads back into the input, the copy would be the original."""
     site.fill(2)
     originals = checksums(site.input)
     for base in (site.archive, site.output):
@@ -159,7 +159,7 @@ def test_one_directory_under_two_names_is_refused_before_anything_is_lost(site: 
         place.unlink()
 
 
-def test_two_base_folders_that_are_one_are_refused(site: Site) -> None:
+def test_two_base_folders_at_the_same_place_are_refused(site: Site) -> None:
     workspace = site.workspace(archive=True)
     workspace.require_shares()
     site.archive.rmdir()
