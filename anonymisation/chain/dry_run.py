@@ -1,4 +1,4 @@
-"""A dry run: what a run would do, and how long its masking would take, found without touching anything."""
+"""A dry run: what a run would do and how long its masking would take, without changing anything."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from anonymisation.core.text import duration, one_line
 from anonymisation.workspace.timing import seconds_per_picture
 from anonymisation.workspace.workspace import Workspace
 
-MAX_LISTED: Final = 200  # folders named one by one; the totals are exact
+MAX_LISTED: Final = 200  # folders listed one by one; the totals are exact
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """The folders that a run would take; `seconds_per_picture` of earlier runs with the same model (None: none known).
+    """The folders that a run would process; `seconds_per_picture` is from earlier runs with this model (None: unknown).
 
-    `problems` are places that cannot be entered; those in `broken` may hide pictures. `unsettled` folders still change.
+    `problems` are entries that were not read; those in `broken` may hide pictures. `unsettled` folders still change.
     """
 
     folders: tuple[FoundFolder, ...]
@@ -44,7 +44,7 @@ class Plan:
 
     @property
     def seconds(self) -> float | None:
-        """How long one process would mask; None where no earlier run tells."""
+        """How long masking would take one process; None if no earlier run recorded it."""
         if not self.to_mask:
             return 0.0
         return None if self.seconds_per_picture is None else self.seconds_per_picture * self.to_mask
@@ -109,7 +109,7 @@ def render_plan(plan: Plan) -> str:
 
 def _duration(plan: Plan) -> str:
     if plan.seconds is None:
-        return "unknown, since no earlier run with this model has told how long a picture takes"
+        return "unknown: no earlier run with this model recorded the time per picture"
     about = duration(plan.seconds)
     if plan.seconds_per_picture is None:
         return f"about {about}"

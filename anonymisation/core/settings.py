@@ -1,4 +1,4 @@
-"""Typed configuration: one frozen model, loaded by a function, every problem reported at once."""
+"""Typed configuration: one frozen model, loaded by a function that reports every problem at once."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ _MODE: Final = re.compile(r"(0o|0)?[0-3]?7[0-7]{2}")
 
 
 class Settings(BaseModel):
-    """Every setting, with the meaning, unit and default that `config/default_config.yml` gives beside its key."""
+    """All settings; `config/default_config.yml` documents the meaning, unit and default of each."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
 
@@ -120,13 +120,13 @@ class Settings(BaseModel):
     @field_validator("mask_color", "email_to_addresses", mode="before")
     @classmethod
     def _sequence(cls, value: object) -> object:
-        """YAML has lists where the model has tuples."""
+        """Turn lists from YAML into the tuples of the model."""
         return tuple(value) if isinstance(value, list) else value
 
     @field_validator("error_output_mode", mode="before")
     @classmethod
     def _octal(cls, value: object) -> object:
-        """Four octal digits, however they were written: without quotes, YAML reads 0700 as the number 448."""
+        """Return four octal digits; without quotes, YAML reads 0700 as the number 448."""
         text = f"{value:o}" if type(value) is int else value
         if not isinstance(text, str) or not _MODE.fullmatch(text):
             raise ValueError("expected permissions")
@@ -151,16 +151,16 @@ class Settings(BaseModel):
 
     @property
     def threads(self) -> int:
-        """How many threads read, make and copy pictures beside the model; 0 without overlap."""
+        """The number of threads that read, encode and copy pictures while the model runs; 0 without `enable_async`."""
         return self.max_num_async_workers if self.enable_async else 0
 
     @property
     def error_mode(self) -> int:
-        """The permissions of the error folder and the folders below it, as the file system counts them."""
+        """The permissions of the error folder and the folders below it, as a number."""
         return int(self.error_output_mode, 8)
 
     def picture_digest(self) -> str:
-        """A short digest of every setting that changes what is written for a picture."""
+        """A short digest of the settings that change the output files of a picture."""
         values = self.model_dump(mode="json", include=set(PICTURE_KEYS))
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
@@ -172,7 +172,7 @@ _DEPENDENCIES: Final = (
     (
         "delete_input",
         "draw_mask",
-        "needs draw_mask: True, since an original goes only once its masked picture stands",
+        "needs draw_mask: True, since an original is removed only after its masked picture is verified",
     ),
 )
 _MAIL_SWITCHES: Final = ("uncaught_exception_email", "processing_error_email", "finished_email")
@@ -181,7 +181,7 @@ _MAIL_ADDRESSES: Final = ("email_from_address", "email_to_addresses")
 
 @dataclass(frozen=True, slots=True)
 class LoadedSettings:
-    """Settings in force, where each value came from, and the version tag that goes into every record."""
+    """Checked settings, the source of each value, and the version tag that goes into every record."""
 
     settings: Settings
     sources: Mapping[str, str] = field(repr=False)
@@ -189,7 +189,7 @@ class LoadedSettings:
 
 
 def config_dir() -> Path:
-    """The folder of the shipped configuration: beside the package in a checkout, inside it when installed."""
+    """The folder of the shipped configuration: next to the package in a checkout, inside it when installed."""
     package = Path(__file__).resolve().parents[1]
     candidates = (package / "config", package.parent / "config")
     for candidate in candidates:
@@ -260,7 +260,7 @@ def _version_tag(settings: Settings, path: Path) -> str:
     return f"P{settings.application_version}_K{changed:%Y%m%d}"
 
 
-# What is told of a key whose type is more than one word; of the others, what the check itself says.
+# Messages for keys with a complex type; for the others the message of pydantic is used.
 _EXPECTED: Final[Mapping[str, str]] = {
     "jpeg_quality": "expected keep or a whole number from 1 to 100",
     "mask_color": "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50]",
@@ -300,7 +300,7 @@ def _field_problems(error: ValidationError, layers: MergedValues) -> list[Config
 
 
 def _combination_problems(layers: MergedValues) -> list[ConfigProblem]:
-    """Settings that are sound alone and impossible together; looks at raw values, so that it runs beside the types."""
+    """Combinations of valid settings that are impossible; uses raw values, so it also runs if a type is wrong."""
     values, sources = layers.values, layers.sources
     problems = [
         ConfigProblem(sources[key], key, message)

@@ -1,4 +1,4 @@
-"""Text that is safe to show and to send: no credentials, no control characters, nothing that UTF-8 cannot hold."""
+"""Make text safe to show and to send: no credentials, no control characters, no lone surrogates."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def hide_credentials(text: str, secrets: Iterable[str] = ()) -> str:
 
 
 def one_line(text: str) -> str:
-    """`text` on one line: control characters (line breaks, terminal escapes) and lone surrogates are written out."""
+    """`text` on one line: control characters (line breaks, terminal escapes) and lone surrogates are escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
@@ -44,7 +44,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
 
 
 def duration(seconds: float) -> str:
-    """Format seconds in the units that a person would use: `1 h 02 min`, `3 min 09 s` or `12 s`."""
+    """Format seconds in readable units: `1 h 02 min`, `3 min 09 s` or `12 s`."""
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     if hours:
@@ -53,5 +53,5 @@ def duration(seconds: float) -> str:
 
 
 def encodable(text: str) -> str:
-    """`text` with lone surrogates (bytes of a file name that are no UTF-8) written out, so that it can be encoded."""
+    """`text` with lone surrogates (bytes of a file name that are not UTF-8) escaped, so that it can be encoded."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

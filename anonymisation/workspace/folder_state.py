@@ -1,14 +1,14 @@
-"""What is known of each picture of a capture folder, kept below the state folder and shared by all workers.
+"""The state of the pictures of a capture folder, stored below the state folder and shared by all workers.
 
     <state>/folders/<readable name>-<hash>/
-        pictures.jsonl     one line per change of a picture's state, the last one counts
+        pictures.jsonl     one line per change of a picture's state; the last one counts
         records.jsonl      the record of each masked picture
-        detections.jsonl   what was detected on it: class, score, box
+        detections.jsonl   the detections of each masked picture: class, score, box
         folder.json        the path of the capture folder
-        lock, holder.json  who works on the folder now (see `claims`, also for the shards of a large folder)
-        timing.json        how long masking took when it was done last
+        lock, holder.json  the process that works on the folder (see `locks`, also for shards)
+        timing.json        the duration of the last masking
 
-Losing it loses no picture: the mask step adopts what the shares hold (see `pipeline`).
+If it is lost, the mask step restores it from the files on the shares.
 """
 
 from __future__ import annotations
@@ -40,14 +40,14 @@ _READABLE_NAME_LENGTH: Final = 60
 
 
 class FileStamp(msgspec.Struct, frozen=True, gc=False):
-    """Size in bytes and modification time (ns): enough to see that a file is still the one that was looked at."""
+    """Size in bytes and modification time in ns, to detect that a file has changed."""
 
     size: int
     mtime_ns: int
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """That of the file of this name; of a link its own, not that of what it leads to."""
+        """The stamp of the file at `path`; links are not followed."""
         return cls.from_stat(path.lstat())
 
     @classmethod
@@ -56,13 +56,13 @@ class FileStamp(msgspec.Struct, frozen=True, gc=False):
 
 
 class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
-    """What is known of one picture. `source` and `sha256` are of the original, `output` is of the masked picture.
+    """The state of one picture. `source` and `sha256` belong to the original, `output` to the masked picture.
 
-    `model` and `digest` (of the picture settings) say what it was masked, or failed, with; `run` which run did it;
-    `loaded` is the key of the table that holds its row (see `DatabaseTarget.key`).
-    `encoded_anew` says why its untouched blocks were not kept, where they were to be and could not be.
+    `model`, `digest` (of the picture settings) and `run` are those of the attempt that masked it or failed.
+    `loaded` is the key of the table that holds its row (see `DatabaseTarget.key`). `encoded_anew` is the reason why
+    blocks without redaction were not kept, although the settings ask for it.
 
-    A struct of msgspec, which reads a million of them from their journals in a few seconds.
+    A msgspec struct, since msgspec reads a million of them from the journals in a few seconds.
     """
 
     name: str
@@ -85,7 +85,7 @@ class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if self.status not in _STATUSES:
             raise ValueError(f"{self.name}: expected the status {MASKED} or {FAILED}, got {self.status!r}")
-        # Texts that many pictures share are kept once: half of the memory that a picture takes.
+        # Interned, since many pictures have the same strings: saves half of the memory per picture.
         force_setattr(self, "status", intern(self.status))
         force_setattr(self, "model", intern(self.model))
         force_setattr(self, "digest", intern(self.digest))
@@ -97,13 +97,13 @@ class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
 
 
 def state_folder(state_root: Path, folder: str) -> Path:
-    """Where the state of the capture folder `folder` (path below the input folder, with `/`) is kept."""
+    """The folder with the state of the capture folder `folder` (a path below the input folder, with `/`)."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "_", folder)[-_READABLE_NAME_LENGTH:].strip("._") or "input"
     return state_root / "folders" / f"{readable}-{name_digest(folder)}"
 
 
 def read_pictures(state_root: Path, folder: str, shard: Shard = WHOLE) -> dict[str, PictureState]:
-    """The last known state of each picture (of the shard) by name; empty when nothing is known. Takes no lock."""
+    """The last known state of each picture (of the shard) by name; empty if none is known. Takes no lock."""
 
     def read(place: Path) -> Iterator[PictureState]:
         return (picture for picture in read_as(place / PICTURES, PictureState) if shard.holds(picture.name))
@@ -112,7 +112,7 @@ def read_pictures(state_root: Path, folder: str, shard: Shard = WHOLE) -> dict[s
 
 
 def read_detections(state_root: Path, folder: str) -> dict[str, dict[str, Any]]:
-    """What was detected on each picture, by name: {"width", "height", "model", "detections": […]}. Takes no lock."""
+    """The detections of each picture by name: {"width", "height", "model", "detections": […]}. Takes no lock."""
     found = journal_lines(state_folder(state_root, folder), lambda own: read_lines(own / DETECTIONS))
     return {str(values["name"]): values for _, values in found if "name" in values}
 
@@ -129,7 +129,7 @@ def journal_lines(place: Path, read: Callable[[Path], Iterable[T]]) -> Iterator[
 
 
 class FolderState:
-    """The state of a capture folder, or of one shard of it, open for changes while its lock is held."""
+    """The state of a capture folder or a shard, writable while its lock is held."""
 
     def __init__(self, place: Path, own: Path, shard: Shard, pictures: dict[str, PictureState]) -> None:
         self._pictures = pictures
@@ -140,7 +140,7 @@ class FolderState:
         self._journals = (self._records_journal, self._detections_journal, self._pictures_journal)
         self._known_records = place / RECORDS
         self._record_places: dict[str, tuple[Path, int]] | None = None
-        self._indexing = Lock()  # several threads ask for records
+        self._indexing = Lock()  # several threads look up records
 
     @property
     def pictures(self) -> Mapping[str, PictureState]:
@@ -148,14 +148,14 @@ class FolderState:
         return self._pictures
 
     def put(self, picture: PictureState) -> None:
-        """Keep what is known of a picture now."""
+        """Store the new state of a picture."""
         self._pictures[picture.name] = picture
         self._pictures_journal.append(msgspec.to_builtins(picture))
 
     def put_masked(
         self, picture: PictureState, record: Mapping[str, Any], detections: Sequence[Mapping[str, Any]] | None
     ) -> None:
-        """Keep a masked picture with its record and detections (None: not known); they are written before its state."""
+        """Store the state of a masked picture, after its record and detections (None: not known)."""
         offset = self._records_journal.append({"name": picture.name, "record": record})
         with self._indexing:
             if self._record_places is not None:
@@ -166,7 +166,7 @@ class FolderState:
         self.put(picture)
 
     def record(self, name: str) -> dict[str, Any] | None:
-        """The record of a picture, or None when it is not known."""
+        """The record of a picture, or None if it is not known."""
         place = self._places().get(name)
         if place is None:
             return None
@@ -184,7 +184,7 @@ class FolderState:
         with self._indexing:
             if self._record_places is None:
                 self._record_places = {}
-                # Other shards append to the folder's journal meanwhile, and no one rewrites it: offsets stay good.
+                # Other shards only append to the folder's journal at the same time, so offsets stay valid.
                 for path in dict.fromkeys((self._known_records, self._records_journal.path)):
                     for offset, values in read_lines(path):
                         if self._shard.holds(name := str(values.get("name"))):
@@ -192,8 +192,10 @@ class FolderState:
             return self._record_places
 
     def close(self) -> None:
-        """Flush the journals. Those of a whole folder that grew are rewritten with one line per picture, in the order
-        of the names; those of a shard are folded into the folder's when its claim ends."""
+        """Flush the journals; for a whole folder, rewrite those that grew with one line per picture, sorted by name.
+
+        The journals of a shard are merged into the folder's when its lock is released.
+        """
         grown = [journal for journal in self._journals if journal.used]
         for journal in grown:
             journal.close()
@@ -202,17 +204,17 @@ class FolderState:
 
 
 def _nothing() -> None:
-    """Nothing to tidy."""
+    """Do nothing."""
 
 
 @contextmanager
 def open_state(
     state_root: Path, folder: str, shard: Shard = WHOLE, *, tidy: Callable[[], None] = _nothing
 ) -> Iterator[FolderState]:
-    """Lock the pictures of a folder, or of one of its shards, read what is known of them, and keep what is put.
+    """Lock the pictures of a folder or a shard and open their state for changes.
 
-    The lock is the operating system's: it goes with the process that held it, however that one ended. `tidy` is called
-    at a moment, if there is one, in which no one else works on any picture of the folder.
+    The operating system releases the lock when the process ends, even after a kill. `tidy` is called at the start, or
+    otherwise at the end, if no other process works on the folder then.
 
     Raises:
         FolderLockedError: another run works on these pictures.

@@ -1,4 +1,4 @@
-"""One run's settings and folders, checked together so that a person reads every problem at once."""
+"""The settings and folders of a run, checked together so that every problem is reported at once."""
 
 from __future__ import annotations
 
@@ -75,15 +75,14 @@ class Workspace:
         self.require_apart(".")
 
     def require_apart(self, folder: str) -> None:
-        """Refuse to work where `folder` is the same directory below two base folders, or leads out of the input.
+        """Refuse `folder` if it is the same directory below two base folders, or leads out of the input.
 
-        Names cannot tell: one share may be mounted twice, or a folder of one base be a link into another. A masked
-        picture would overwrite its original there, and an archive copy be the original itself. Other links to folders
-        are an administrator's (an archive on several disks), except in the input, where a delivery may have brought
-        them, or put them where a folder was when discovery looked.
+        Different names do not prevent this: a share may be mounted twice, or a folder may be a link into another base
+        folder. A masked picture would overwrite its original there, and an archive copy would be the original itself.
+        Other links are allowed (an archive on several disks), except in the input, where they may come from a delivery.
 
         Raises:
-            ConfigurationError: naming both, or the link.
+            ConfigurationError: names both folders, or the link.
         """
         places = [(role, base / folder) for role, base in self.shares.roles()]
         for (role, path), (other_role, other) in combinations(places, 2):
@@ -98,7 +97,7 @@ class Workspace:
             raise _refused("input", f"{link} {LINK}")
 
     def remove_leftovers(self, folder: str) -> None:
-        """Remove what interrupted writes left of a capture folder; only while no one else can be writing there."""
+        """Remove leftovers of interrupted writes of a capture folder; call it only if no one else can write there."""
         for _, base in self.shares.roles():
             removed = remove_leftovers(base / folder)
             if removed:
@@ -178,7 +177,7 @@ def _model_problems(layers: MergedValues, refused: Set[str]) -> list[ConfigProbl
 
 @dataclass(frozen=True, slots=True)
 class _Database:
-    """Where rows go: a URL, or the name of a stored connection; `table` is None where the configuration says it."""
+    """The target of rows: a URL or the name of a stored connection; `table` is None if the configuration names it."""
 
     url: str | URL = field(repr=False)
     schema: str | None
@@ -186,9 +185,9 @@ class _Database:
 
 
 def _checked(asked: _Database, layers: MergedValues, refused: Set[str], problems: list[ConfigProblem]) -> _Database:
-    """Look up a stored connection by its name, and add to `problems` whatever could not be loaded into.
+    """Look up a stored connection by its name, and add the problems of the table and the database to `problems`.
 
-    Works on raw values, so that it runs beside the check of the settings; those `refused` there are not told again.
+    Uses raw values, so that it also runs if a setting is invalid; keys in `refused` are not reported again.
     """
     values = layers.values
     usable = isinstance(asked.url, str | URL) and "database" not in refused

@@ -1,4 +1,4 @@
-"""The dry run: what would be done, how long it would take, and that nothing is touched."""
+"""The dry run: the planned work and its duration, without any change."""
 
 from __future__ import annotations
 
@@ -28,22 +28,22 @@ def site(tmp_path: Path) -> Site:
     return site
 
 
-def test_a_plan_tells_what_would_be_done_and_touches_nothing(site: Site) -> None:
+def test_a_plan_lists_the_work_and_changes_nothing(site: Site) -> None:
     before = names_below(site.root)
     workspace = site.workspace(archive=True, write_exif_to_db=True, remote_json=True)
     plan = make_plan(workspace)
     sizes = {folder: sum(p.stat().st_size for p in (site.input / folder).iterdir()) for folder in (FOLDER, OTHER)}
-    told = {found.folder: (found.pictures, found.pending, found.to_mask, found.pending_bytes) for found in plan.folders}
-    assert told == {FOLDER: (3, 3, 3, sizes[FOLDER]), OTHER: (2, 2, 2, sizes[OTHER])}
+    work = {found.folder: (found.pictures, found.pending, found.to_mask, found.pending_bytes) for found in plan.folders}
+    assert work == {FOLDER: (3, 3, 3, sizes[FOLDER]), OTHER: (2, 2, 2, sizes[OTHER])}
     assert (plan.to_do, plan.to_mask, plan.size, plan.seconds) == (5, 5, sum(sizes.values()), None)
     text = render_plan(plan)
     assert "A run would take 2 folders, in which 5 pictures" in text
-    assert "unknown, since no earlier run" in text
+    assert "unknown: no earlier run" in text
     assert names_below(site.root) == before
     assert not any(path.exists() for path in (site.output, site.archive, site.state, site.errors))
 
 
-def test_the_time_is_told_from_earlier_runs_with_the_same_model(site: Site) -> None:
+def test_the_time_comes_from_earlier_runs_with_the_same_model(site: Site) -> None:
     workspace = site.workspace()
     report = mask_folder(workspace, FOLDER, CountingDetector())
     plan = make_plan(workspace)
@@ -56,14 +56,14 @@ def test_the_time_is_told_from_earlier_runs_with_the_same_model(site: Site) -> N
     assert make_plan(workspace).seconds is None
 
 
-def test_pictures_that_only_wait_for_another_step_cost_no_masking(site: Site) -> None:
+def test_pictures_that_only_need_another_step_take_no_masking_time(site: Site) -> None:
     for folder in (FOLDER, OTHER):
         mask_folder(site.workspace(), folder, CountingDetector())
     plan = make_plan(site.workspace(archive=True))
     assert (plan.to_do, plan.to_mask, plan.seconds) == (5, 0, 0.0)
 
 
-def test_the_folders_masked_last_tell_the_speed(tmp_path: Path) -> None:
+def test_the_speed_is_that_of_the_folders_masked_last(tmp_path: Path) -> None:
     for number in range(RECENT + 5):
         folder = f"f{number}"
         state_folder(tmp_path, folder).mkdir(parents=True)
@@ -77,7 +77,7 @@ def test_the_folders_masked_last_tell_the_speed(tmp_path: Path) -> None:
         assert seconds_per_picture(tmp_path, "m") is None
 
 
-def test_a_range_of_days_chooses_folders(site: Site) -> None:
+def test_a_range_of_days_selects_folders(site: Site) -> None:
     def folders(**days: Any) -> list[str]:
         return [found.folder for found in make_plan(site.workspace(), Selection(**days)).folders]
 
@@ -92,7 +92,7 @@ def test_a_range_of_days_chooses_folders(site: Site) -> None:
         Selection(date_from=last, date_to=first)
 
 
-def test_long_plans_are_cut_and_their_totals_are_whole() -> None:
+def test_long_plans_are_cut_but_their_totals_are_exact() -> None:
     plan = Plan(tuple(FoundFolder(f"f{n}\n", 2, 1, pending_bytes=10) for n in range(MAX_LISTED + 7)), None)
     values = plan.to_dict()
     assert (len(values["folders"]), values["folder_count"], values["to_do"]) == (MAX_LISTED, 207, 207)
