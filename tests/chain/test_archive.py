@@ -25,7 +25,7 @@ def site(tmp_path: Path) -> Site:
     return site
 
 
-def test_originals_are_copied_with_their_times_once(site: Site) -> None:
+def test_originals_are_copied_once_with_their_times(site: Site) -> None:
     original = site.input / FOLDER / "p000.jpg"
     os.utime(original, ns=(1_600_000_000_000_000_000, 1_600_000_000_123_000_000))
     workspace = site.workspace(archive=True)
@@ -60,7 +60,7 @@ def test_only_masked_pictures_are_archived(site: Site) -> None:
 @pytest.mark.parametrize(
     "settings", [{"archive_json": True, "remote_json": True}, {"archive_mask": True, "remote_mask": True}]
 )
-def test_derived_files_go_along_and_follow_newer_ones(site: Site, settings: dict[str, bool]) -> None:
+def test_derived_files_are_archived_and_updated(site: Site, settings: dict[str, bool]) -> None:
     suffix = ".json" if "archive_json" in settings else ".webp"
     workspace = site.workspace(archive=True, force_remask=True, **settings)
     mask_folder(workspace, FOLDER, CountingDetector())
@@ -87,8 +87,8 @@ def test_a_different_file_in_the_archive_is_never_overwritten(site: Site) -> Non
 
 
 @pytest.mark.parametrize("released", [False, True])
-def test_other_bytes_under_an_archived_name_replace_nothing(site: Site, released: bool) -> None:
-    """The archive keeps the first picture; its masked picture and record must not be those of the second."""
+def test_another_picture_with_an_archived_name_replaces_nothing(site: Site, released: bool) -> None:
+    """The archive keeps the first picture, so its masked picture and record must stay too."""
     settings = {"remote_json": True, "delete_input": released}
     assert site.run(site.workspace(archive=True, **settings)).succeeded
     before = checksums(site.archive) | checksums(site.output)
@@ -110,7 +110,7 @@ def test_an_input_that_changed_between_masking_and_archiving_is_not_archived(sit
 
 @pytest.fixture
 def put_in_archive(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The names that copies are given in the archive, as they get them."""
+    """The names of copies in the archive, in the order in which they get them."""
     names: list[str] = []
     replace = Path.replace
 
@@ -123,14 +123,14 @@ def put_in_archive(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return names
 
 
-def test_wrong_bytes_never_stand_in_the_archive_not_even_for_a_moment(site: Site, put_in_archive: list[str]) -> None:
-    """A kill or a share that goes at that moment would leave them there, in the way of the picture for ever."""
+def test_wrong_bytes_never_get_a_name_in_the_archive(site: Site, put_in_archive: list[str]) -> None:
+    """Otherwise a kill at that moment would leave them there, and the picture could never be archived."""
     site.put("p001.jpg", capture(78))
     assert archive_folder(site.workspace(archive=True), FOLDER).failed == 1
     assert sorted(put_in_archive) == ["p000.jpg", "p002.jpg"]
 
 
-def test_a_copy_that_reads_back_otherwise_never_stands_in_the_archive(
+def test_a_damaged_copy_never_gets_a_name_in_the_archive(
     site: Site, put_in_archive: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     utime = os.utime
@@ -150,18 +150,16 @@ def test_a_copy_that_reads_back_otherwise_never_stands_in_the_archive(
     assert len(names_below(site.archive)) == 2
 
 
-def test_what_came_to_stand_there_during_the_copying_is_not_replaced(
-    site: Site, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """As the copy of a.jpg meets that of A.jpg on a share that takes both for one name."""
+def test_a_file_that_appears_during_the_copy_is_not_replaced(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """As with a.jpg and A.jpg on a share that ignores case."""
     other = site.archive / FOLDER / "p001.jpg"
     utime = os.utime
 
-    def meanwhile(part: Path, ns: tuple[int, int]) -> None:
+    def add_other(part: Path, ns: tuple[int, int]) -> None:
         other.write_bytes(b"of another picture")
         utime(part, ns=ns)
 
-    monkeypatch.setattr("anonymisation.files.atomic.os.utime", meanwhile)
+    monkeypatch.setattr("anonymisation.files.atomic.os.utime", add_other)
     for name in ("p000.jpg", "p002.jpg"):
         (site.input / FOLDER / name).unlink()
     report = archive_folder(site.workspace(archive=True), FOLDER)
@@ -171,7 +169,7 @@ def test_what_came_to_stand_there_during_the_copying_is_not_replaced(
     assert not read_pictures(site.state, FOLDER)["p001.jpg"].archived
 
 
-def test_a_copy_counts_when_its_name_is_on_the_disk(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_copy_counts_once_its_folder_is_flushed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     place = site.archive / FOLDER
     fsync = os.fsync
 
@@ -189,7 +187,7 @@ def test_a_copy_counts_when_its_name_is_on_the_disk(site: Site, monkeypatch: pyt
     assert all(known.archived for known in read_pictures(site.state, FOLDER).values())
 
 
-def test_what_cannot_be_copied_is_told(site: Site) -> None:
+def test_a_failed_copy_is_reported(site: Site) -> None:
     (site.archive / FOLDER / "p001.jpg").mkdir(parents=True)
     report = archive_folder(site.workspace(archive=True), FOLDER)
     assert (report.archived, report.failed) == (2, 1)

@@ -1,4 +1,4 @@
-"""The check names every gap: input, output, archive and database, each broken on purpose."""
+"""The check reports every gap in input, output, archive and database."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ EVERYTHING = {
     "remote_json": True, "local_json": True, "archive_json": True, "remote_mask": True, "local_mask": True,
     "archive_mask": True, "write_exif_to_db": True,
 }  # fmt: skip
-PER_PICTURE = 10  # input, output, archive, row, and three places of record and mask each
+PER_PICTURE = 10  # input, output, archive, row, and three records and masks
 
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """Three captures through the whole chain, with every file that there can be."""
+    """Three captures after the whole chain, with every possible file."""
     site = Site(tmp_path)
     site.fill(3)
     assert site.run(site.workspace(archive=True, **EVERYTHING)).succeeded
@@ -41,7 +41,7 @@ def gaps(workspace: Workspace) -> list[tuple[str, str]]:
     return [(gap.place, gap.problem) for gap in report.gaps]
 
 
-def test_a_whole_folder_has_no_gap_and_everything_was_looked_at(workspace: Workspace) -> None:
+def test_a_complete_folder_has_no_gap_and_everything_is_checked(workspace: Workspace) -> None:
     report = check_folder(workspace, FOLDER)
     assert (report.expected, report.missing, report.gaps) == (3 * PER_PICTURE, 0, ())
 
@@ -136,12 +136,12 @@ def test_disagreement_is_named(
     site: Site, workspace: Workspace, damage: Callable[[Site], None], place: str, problem: str
 ) -> None:
     damage(site)
-    ((where, told),) = gaps(workspace)
+    ((where, found),) = gaps(workspace)
     assert where.endswith(place)
-    assert problem in told
+    assert problem in found
 
 
-def test_pictures_that_failed_are_no_gaps(site: Site, workspace: Workspace) -> None:
+def test_failed_pictures_are_not_gaps(site: Site, workspace: Workspace) -> None:
     site.put("broken.jpg", b"no picture")
     site.run(workspace)
     assert gaps(workspace) == []

@@ -1,4 +1,4 @@
-"""Which capture folders are taken: wherever they lie, whatever they are called, and only while something is left."""
+"""Discovery finds capture folders of any depth and name, as long as they have work left."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def test_folders_of_any_depth_and_name_go_through_the_whole_chain(site: Site, as
     assert names_below(site.archive) == originals
     assert [name for name in names_below(site.output) if not name.endswith(".json")] == originals
     assert len(site.rows()) == len(STRANGE) + 1
-    assert list(site.input.iterdir()) == []  # emptied, and the base folder itself stays
+    assert list(site.input.iterdir()) == []  # the base folder itself stays
     assert discover(workspace).folders == ()
 
 
@@ -71,12 +71,12 @@ def test_links_and_loops_are_reported_and_not_followed(site: Site) -> None:
     assert taken(found) == {FOLDER: (2, 2)}
     assert {problem.path for problem in found.problems} == {"loop", "again", f"{FOLDER}/up", "snapshots/.snapshot"}
     report = site.run(site.workspace())
-    assert report.succeeded  # nothing is hidden from the run by them
+    assert report.succeeded  # they hide no pictures from the run
     assert len(report.problems) == 4
     assert report.total("mask", "masked") == 2
 
 
-def test_folders_that_cannot_be_entered_fail_the_run_and_stop_nothing(site: Site) -> None:
+def test_folders_that_cannot_be_entered_fail_the_run_but_do_not_stop_it(site: Site) -> None:
     site.fill(2)
     place = site.input / os.fsdecode(b"bl\xe5b\xe6r")
     place.mkdir()
@@ -113,7 +113,7 @@ def test_a_folder_is_taken_again_when_its_output_is_gone(site: Site) -> None:
 
 
 @pytest.mark.parametrize("change", [{"database": "sqlite:///{root}/other.db"}, {"db_table": "VEGBILDER"}])
-def test_another_table_or_database_wants_its_rows_too(site: Site, change: dict[str, str]) -> None:
+def test_another_table_or_database_gets_the_rows_too(site: Site, change: dict[str, str]) -> None:
     site.fill(2)
     site.run(site.workspace(write_exif_to_db=True))
     values: dict[str, Any] = {key: value.format(root=site.root) for key, value in change.items()}
@@ -124,7 +124,7 @@ def test_another_table_or_database_wants_its_rows_too(site: Site, change: dict[s
     assert discover(workspace).folders == ()
 
 
-def test_known_failures_are_listed_and_not_tried(site: Site) -> None:
+def test_known_failures_are_listed_and_not_retried(site: Site) -> None:
     site.fill(2)
     site.put("p001.jpg", b"no picture")
     first = site.run(site.workspace())
@@ -140,7 +140,7 @@ def test_known_failures_are_listed_and_not_tried(site: Site) -> None:
     assert folder.mask.failures[0].reason == first.folders[0].failures[0].reason
 
 
-def test_pictures_of_one_stem_are_known_failures_too(site: Site) -> None:
+def test_stem_collisions_are_known_failures_too(site: Site) -> None:
     site.put("a.jpeg", capture(1))
     site.put("a.jpg", capture(2))
     workspace = site.workspace(remote_json=True)
@@ -153,13 +153,13 @@ def test_pictures_of_one_stem_are_known_failures_too(site: Site) -> None:
     assert taken(discover(workspace)) == {FOLDER: (1, 1)}
 
 
-def test_a_folder_settles_with_age_or_its_marker(site: Site) -> None:
+def test_a_folder_settles_by_age_or_marker(site: Site) -> None:
     site.fill(1)
     nightly = Selection(settled_only=True)
     young = site.workspace(capture_settle_seconds=3600)
     assert discover(young, nightly).unsettled == (FOLDER,)
     assert discover(young, nightly).folders == ()
-    assert taken(discover(young)) == {FOLDER: (1, 1)}  # asked by scheduled runs only
+    assert taken(discover(young)) == {FOLDER: (1, 1)}  # only scheduled runs wait
     assert taken(discover(site.workspace(capture_settle_seconds=0), nightly)) == {FOLDER: (1, 1)}
     marked = site.workspace(capture_settle_seconds=3600, capture_marker_file="ready")
     assert discover(marked, nightly).folders == ()
@@ -168,9 +168,9 @@ def test_a_folder_settles_with_age_or_its_marker(site: Site) -> None:
     assert discover(young, nightly).folders == ()
 
 
-def test_age_is_told_by_the_change_of_status_not_by_the_clock_of_the_car(site: Site) -> None:
+def test_age_comes_from_the_change_time_and_not_the_modification_time(site: Site) -> None:
     path = site.fill(1)[0]
-    os.utime(path, (0, 0))  # as a copy that keeps times does
+    os.utime(path, (0, 0))  # as after a copy that keeps times
     os.utime(path.parent, (0, 0))
     found = discover(site.workspace(capture_settle_seconds=3600), Selection(settled_only=True))
     assert found.unsettled == (FOLDER,)
@@ -181,8 +181,8 @@ def test_age_is_told_by_the_change_of_status_not_by_the_clock_of_the_car(site: S
     [
         ("2019_01_01/x/F1_2021_05_02", capture, date(2021, 5, 2)),
         ("x-2020-02-29", capture, date(2020, 2, 29)),
-        ("2021_13_01", capture, date(2021, 5, 1)),  # not a date: that of the picture's EXIF counts
-        ("plain", plain, date(2018, 6, 21)),  # no EXIF: the file's time
+        ("2021_13_01", capture, date(2021, 5, 1)),  # not a date, so the EXIF counts
+        ("plain", plain, date(2018, 6, 21)),  # no EXIF, so the file time counts
         ("xml", lambda n: capture(n, xml=properties("a", n, "<open>")), date(2018, 6, 21)),
     ],
 )
@@ -195,7 +195,7 @@ def test_folders_of_a_capture_date(site: Site, folder: str, data: Callable[[int]
     assert discover(site.workspace(), Selection(capture_date=date(2001, 1, 1))).folders == ()
 
 
-def test_a_picture_that_cannot_be_read_does_not_stop_the_search_for_a_date(
+def test_a_picture_that_cannot_be_read_does_not_stop_discovery_by_date(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     site.fill(1)
@@ -203,7 +203,7 @@ def test_a_picture_that_cannot_be_read_does_not_stop_the_search_for_a_date(
 
     def read(path: Path) -> bytes:
         assert path == damaged
-        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))  # as of a bad block
+        raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))  # as with a bad block
 
     monkeypatch.setattr("anonymisation.chain.discover.read_plain", read)
     assert set(taken(discover(site.workspace(), Selection(capture_date=date(2021, 5, 1))))) == {FOLDER}
@@ -237,7 +237,7 @@ def test_lazy_paths_finds_folders_as_it_goes(site: Site, lazy: bool) -> None:
 
 
 @pytest.mark.parametrize("settings", [{}, {"remote_json": True}, {"local_json": True}])
-def test_lost_state_is_adopted_from_the_shares(site: Site, settings: dict[str, Any]) -> None:
+def test_lost_state_is_restored_from_the_shares(site: Site, settings: dict[str, Any]) -> None:
     site.fill(4)
     database = {"write_exif_to_db": True, "database": f"sqlite:///{site.root}/rows.db"}
     first = site.workspace(archive=True, **settings, **database)
@@ -264,18 +264,18 @@ def test_lost_state_is_adopted_from_the_shares(site: Site, settings: dict[str, A
     assert after == {path: before[path] for path in after}
 
 
-def test_a_picture_of_other_bytes_is_not_adopted(site: Site) -> None:
+def test_a_masked_picture_of_another_original_is_not_adopted(site: Site) -> None:
     site.fill(2)
     site.run(site.workspace())
     shutil.rmtree(site.state)
     site.put("p001.jpg", capture(33))
-    (site.output / FOLDER / "p000.jpg").write_bytes(plain(0))  # whole, of the same size, and masked by no one
+    (site.output / FOLDER / "p000.jpg").write_bytes(plain(0))  # a valid JPEG of the same size, not masked
     detector = CountingDetector()
     assert site.run(site.workspace(), detector).total("mask", "masked") == 2
     assert detector.calls == 2
 
 
-def test_an_input_that_is_not_there_is_an_error(site: Site) -> None:
+def test_a_missing_input_is_an_error(site: Site) -> None:
     workspace = site.workspace()
     site.input.rmdir()
     with pytest.raises(ShareUnavailableError):

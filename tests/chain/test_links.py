@@ -1,4 +1,4 @@
-"""Promise 5: nothing outside the folders is read, whatever links a delivery brings, and whenever they are put there."""
+"""Promise 5: nothing outside the folders is read, whatever links a delivery has, and whenever they appear."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ UNREADABLE: Final = "cannot be read: is a link and is not followed"
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """Three captures, and outside of all folders a secret and a picture."""
+    """Three captures, and a secret and a picture outside of all folders."""
     site = Site(tmp_path)
     site.fill(3)
     (tmp_path / "passwd").write_bytes(SECRET)
@@ -44,7 +44,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def link(site: Site, name: str, target: str) -> Path:
-    """Put a link in the place of whatever has that name in the capture folder."""
+    """Replace the entry with that name in the capture folder by a link."""
     path = site.input / FOLDER / name
     path.unlink(missing_ok=True)
     path.symlink_to(site.root / target)
@@ -52,13 +52,13 @@ def link(site: Site, name: str, target: str) -> Path:
 
 
 def written(site: Site) -> Iterator[Path]:
-    """Every file that a run may have written."""
+    """Every file that a run can have written."""
     for base in (site.output, site.archive, site.errors, site.state):
         yield from files_below(base)
 
 
 def require_nothing_of_outside(site: Site) -> None:
-    """Neither secret nor picture from outside is in any file that a run wrote, whole or in part, masked or not."""
+    """No file written by a run holds the secret or the picture from outside, or any part of them, masked or not."""
     for path in written(site):
         assert not path.is_symlink()
         data = path.read_bytes()
@@ -70,7 +70,7 @@ def require_nothing_of_outside(site: Site) -> None:
 
 @contextmanager
 def after_listing(monkeypatch: pytest.MonkeyPatch, module: Any, act: Callable[[], object]) -> Iterator[None]:
-    """Inside, `act` happens right after a step has listed its pictures, and before it opens the first."""
+    """Call `act` after a step has listed its pictures, before it opens the first one."""
 
     def listing(*arguments: Any) -> list[Any]:
         found = list_pictures(*arguments)
@@ -83,11 +83,11 @@ def after_listing(monkeypatch: pytest.MonkeyPatch, module: Any, act: Callable[[]
 
 
 def found_in(report: Any) -> dict[str, str]:
-    """{name of the picture: why it failed}."""
+    """The failures as {name of the picture: reason}."""
     return {Path(failure.picture).name: failure.reason for failure in report.failures}
 
 
-def test_pictures_that_are_links_are_told_and_nothing_else(site: Site) -> None:
+def test_pictures_that_are_links_are_reported_and_not_read(site: Site) -> None:
     links = {"passwd.jpg": "passwd", "outside.jpeg": "real.jpg", "broken.jpg": "no", "inside.jpg": "in/also.jpg"}
     site.put("also.jpg", capture(5), ".")
     for name, target in links.items():
@@ -102,12 +102,12 @@ def test_pictures_that_are_links_are_told_and_nothing_else(site: Site) -> None:
     assert (site.root / "passwd").read_bytes() == SECRET
     assert (site.root / "real.jpg").read_bytes() == capture(9)
     require_nothing_of_outside(site)
-    again = site.run(site.workspace(**ALL))  # and so every night, until someone takes them away
+    again = site.run(site.workspace(**ALL))  # the same every night until someone removes them
     assert len(again.broken) == 4
     assert not again.succeeded
 
 
-def test_a_link_that_comes_after_discovery_is_a_gap_of_the_folder(site: Site) -> None:
+def test_a_link_that_appears_after_discovery_is_a_gap(site: Site) -> None:
     workspace = site.workspace()
     link(site, "passwd.jpg", "passwd")
     assert counts(mask_folder(workspace, FOLDER, CountingDetector())) == (3, 3, 0, 0, 0)
@@ -117,7 +117,7 @@ def test_a_link_that_comes_after_discovery_is_a_gap_of_the_folder(site: Site) ->
 
 
 @pytest.mark.parametrize("threads", [False, True])
-def test_a_link_put_there_between_listing_and_reading_is_a_failed_picture(
+def test_a_link_that_appears_between_listing_and_reading_is_a_failed_picture(
     site: Site, monkeypatch: pytest.MonkeyPatch, threads: bool
 ) -> None:
     def swap() -> None:
@@ -132,14 +132,14 @@ def test_a_link_put_there_between_listing_and_reading_is_a_failed_picture(
     assert names_below(site.errors) == [f"{FOLDER}/p001_error.txt", f"{FOLDER}/p002_error.txt"]
     assert names_below(site.output) == [f"{FOLDER}/p000.jpg"]
     require_nothing_of_outside(site)
-    assert check_folder(site.workspace(), FOLDER).missing == 0  # failed pictures are no gaps
+    assert check_folder(site.workspace(), FOLDER).missing == 0  # failed pictures are not gaps
     link(site, "p001.jpg", "passwd").unlink()
     site.put("p001.jpg", capture(1, "p001.jpg"))
     assert counts(mask_folder(workspace, FOLDER, CountingDetector())) == (2, 1, 1, 0, 0)
     assert names_below(site.errors) == [f"{FOLDER}/p001_error.txt", f"{FOLDER}/p002_error.txt"]
 
 
-def test_a_link_put_there_while_the_model_looks_brings_nothing_into_the_error_folder(site: Site) -> None:
+def test_a_link_that_appears_during_detection_copies_nothing_to_the_error_folder(site: Site) -> None:
     def swap(pixels: NDArray[np.uint8]) -> None:
         if shows(pixels, 1):
             link(site, "p001.jpg", "passwd")
@@ -151,7 +151,7 @@ def test_a_link_put_there_while_the_model_looks_brings_nothing_into_the_error_fo
     require_nothing_of_outside(site)
 
 
-def test_a_link_put_there_before_archiving_brings_nothing_into_the_archive(
+def test_a_link_that_appears_before_archiving_copies_nothing_to_the_archive(
     site: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     workspace = site.workspace(**ALL)
@@ -173,7 +173,7 @@ def test_a_link_put_there_before_archiving_brings_nothing_into_the_archive(
 
 
 @pytest.mark.parametrize("target", ["passwd", "taken.jpg"], ids=["another file", "the original itself"])
-def test_a_link_put_there_before_the_release_costs_no_original(
+def test_a_link_that_appears_before_the_release_removes_no_original(
     site: Site, monkeypatch: pytest.MonkeyPatch, target: str
 ) -> None:
     workspace = site.workspace(**ALL)
@@ -194,7 +194,7 @@ def test_a_link_put_there_before_the_release_costs_no_original(
     assert (site.input / FOLDER / "p001.jpg").is_symlink()
 
 
-def test_what_lies_beside_a_link_stays_as_long_as_it_does(site: Site) -> None:
+def test_sidecars_next_to_a_link_stay_as_long_as_the_link(site: Site) -> None:
     workspace = site.workspace(local_json=True, capture_marker_file="ready", **ALL)
     site.put("ready", b"")
     link(site, "passwd.jpg", "passwd")
@@ -217,7 +217,7 @@ STEPS: Final[dict[str, Callable[[Workspace], object]]] = {
 
 @pytest.mark.parametrize("step", STEPS)
 @pytest.mark.parametrize("part", [FOLDER, str(Path(FOLDER).parent), "TilSladding"])
-def test_a_folder_that_became_a_link_is_not_worked_on(site: Site, step: str, part: str) -> None:
+def test_a_folder_that_became_a_link_is_refused(site: Site, step: str, part: str) -> None:
     workspace = site.workspace(**ALL)
     for before in STEPS:
         if before == step:
@@ -256,7 +256,7 @@ def test_a_folder_that_leads_into_another_base_folder_is_refused(site: Site, bas
     assert original.read_bytes() == before
 
 
-def test_an_output_or_archive_on_several_disks_is_the_administrators(site: Site) -> None:
+def test_links_to_other_disks_in_output_and_archive_are_allowed(site: Site) -> None:
     for base in (site.output, site.archive):
         disk = site.root / f"{base.name}_disk"
         (base / "TilSladding").mkdir(parents=True)
@@ -268,12 +268,12 @@ def test_an_output_or_archive_on_several_disks_is_the_administrators(site: Site)
 
 
 @pytest.mark.parametrize("target", ["kept.jpg", "passwd", "no"])
-def test_a_link_in_the_place_of_a_masked_picture_or_record_is_replaced(site: Site, target: str) -> None:
+def test_a_link_in_place_of_a_masked_picture_or_record_is_replaced(site: Site, target: str) -> None:
     workspace = site.workspace(archive=True, remote_json=True)
     assert site.run(workspace).succeeded
     for suffix, index in ((".jpg", 0), (".json", 1)):
         path = site.output / FOLDER / f"p00{index}{suffix}"
-        path.rename(site.root / "kept.jpg")  # the very file that was written, with its time
+        path.rename(site.root / "kept.jpg")  # the file that was written, with its time
         path.symlink_to(site.root / target)
         assert check_folder(workspace, FOLDER).missing == 1
         report = site.run(workspace)
@@ -284,7 +284,7 @@ def test_a_link_in_the_place_of_a_masked_picture_or_record_is_replaced(site: Sit
     assert (site.root / "passwd").read_bytes() == SECRET
 
 
-def test_a_stranger_in_the_output_that_is_a_link_is_named_and_not_read(site: Site) -> None:
+def test_an_unknown_link_in_the_output_is_reported_and_not_read(site: Site) -> None:
     workspace = site.workspace()
     assert site.run(workspace).succeeded
     (site.output / FOLDER / "x.jpg").symlink_to(site.root / "real.jpg")
@@ -293,8 +293,8 @@ def test_a_stranger_in_the_output_that_is_a_link_is_named_and_not_read(site: Sit
 
 
 @pytest.mark.parametrize("to", ["original", "copy", "nowhere"])
-def test_a_link_in_the_archive_is_no_copy(site: Site, to: str) -> None:
-    """It may lead to the original itself, which would go then; and whatever it leads to is not verified to stay."""
+def test_a_link_in_the_archive_is_not_a_copy(site: Site, to: str) -> None:
+    """It may lead to the original, which would be removed, or to any file that may not stay."""
     copy = site.root / "copy.jpg"
     copy.write_bytes((site.input / FOLDER / "p001.jpg").read_bytes())
     target = {"original": site.input / FOLDER / "p001.jpg", "copy": copy, "nowhere": site.root / "no"}[to]
@@ -302,9 +302,7 @@ def test_a_link_in_the_archive_is_no_copy(site: Site, to: str) -> None:
     place.parent.mkdir(parents=True)
     place.symlink_to(target)
     workspace = site.workspace(**ALL)
-    mask_folder(
-        site.workspace(remote_json=True), FOLDER, CountingDetector()
-    )  # done already, before there was an archive
+    mask_folder(site.workspace(remote_json=True), FOLDER, CountingDetector())  # masked before there was an archive
     report = archive_folder(workspace, FOLDER)
     assert (report.archived, report.failed) == (2, 1)
     assert "is a link and is not followed" in found_in(report)["p001.jpg"]
@@ -321,7 +319,7 @@ def test_a_picture_whose_archive_name_is_a_link_fails_before_it_is_masked(site: 
     assert found_in(report) == {"p001.jpg": f"the archive copy {place} {UNREADABLE}"}
 
 
-def test_what_stands_in_the_output_is_not_adopted_through_a_link(site: Site) -> None:
+def test_output_files_are_not_adopted_through_a_link(site: Site) -> None:
     assert site.run(site.workspace()).succeeded
     masked = site.output / FOLDER / "p000.jpg"
     masked.rename(site.root / "kept.jpg")
@@ -333,7 +331,7 @@ def test_what_stands_in_the_output_is_not_adopted_through_a_link(site: Site) -> 
     assert read_provenance(masked.read_bytes()) is not None
 
 
-def test_the_search_for_a_date_reads_no_link(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_discovery_by_date_reads_no_link(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.put("a.jpg", capture(1), "x")
     os.utime(site.input / "x" / "a.jpg", (0, 0))
 
@@ -345,5 +343,5 @@ def test_the_search_for_a_date_reads_no_link(site: Site, monkeypatch: pytest.Mon
         return found
 
     monkeypatch.setattr(discovery, "list_folder", swapped)
-    selection = Selection(date_from=date(2021, 5, 1))  # that of the picture outside
+    selection = Selection(date_from=date(2021, 5, 1))  # the date of the picture outside
     assert [found.folder for found in discover(site.workspace(), selection).folders] == [FOLDER]

@@ -1,4 +1,4 @@
-"""Records of a folder become rows, once each, and nothing is called loaded that is not."""
+"""The records of a folder become rows once, and only loaded rows count as loaded."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def names(site: Site) -> list[str]:
     return [name for name, _ in site.rows()]
 
 
-def test_rows_come_in_once(site: Site) -> None:
+def test_rows_are_inserted_once(site: Site) -> None:
     workspace = site.workspace(write_exif_to_db=True)
     report = load_folder(workspace, FOLDER)
     assert (report.inserted, report.updated, report.already_loaded, report.failed) == (3, 0, 0, 0)
@@ -43,7 +43,7 @@ def test_without_write_exif_to_db_nothing_is_loaded(site: Site) -> None:
     assert not site.database.exists()
 
 
-def test_rows_go_where_database_says(site: Site) -> None:
+def test_rows_go_to_the_configured_database(site: Site) -> None:
     place = site.root / "elsewhere.db"
     assert load_folder(site.workspace(write_exif_to_db=True, database=f"sqlite:///{place}"), FOLDER).inserted == 3
     assert place.exists()
@@ -59,7 +59,7 @@ def test_a_picture_masked_again_updates_its_row(site: Site) -> None:
     assert {version[:3] for (version,) in site.rows("SELECT Versjon FROM PICTURES")} == {"P9_"}
 
 
-def test_rows_that_someone_deleted_come_back(site: Site) -> None:
+def test_deleted_rows_are_inserted_again(site: Site) -> None:
     workspace = site.workspace(write_exif_to_db=True)
     load_folder(workspace, FOLDER)
     site.database.unlink()
@@ -68,8 +68,8 @@ def test_rows_that_someone_deleted_come_back(site: Site) -> None:
     assert len(names(site)) == 3
 
 
-def test_db_table_chooses_the_layout_and_a_refused_row_costs_itself_alone(site: Site) -> None:
-    site.put("plain.jpg", plain(9))  # without a road, which VEGBILDER requires and PICTURES does not
+def test_db_table_selects_the_layout_and_refused_rows_do_not_affect_others(site: Site) -> None:
+    site.put("plain.jpg", plain(9))  # has no road, which VEGBILDER requires and PICTURES does not
     workspace = site.workspace(write_exif_to_db=True, db_table="VEGBILDER")
     mask_folder(workspace, FOLDER, CountingDetector())
     report = load_folder(workspace, FOLDER)
@@ -91,7 +91,7 @@ def test_db_max_n_errors_stops_a_load(site: Site) -> None:
     assert load_folder(site.workspace(db_max_n_errors=3, **settings), FOLDER).failed == 3
 
 
-def test_db_max_n_accumulated_rows_bounds_what_goes_at_once(site: Site) -> None:
+def test_db_max_n_accumulated_rows_limits_a_batch(site: Site) -> None:
     away = f"sqlite:///{site.root}/no/such/folder/rows.db"
     spooled = {}
     for size in (1, 3):
@@ -106,7 +106,7 @@ def test_db_max_n_accumulated_rows_bounds_what_goes_at_once(site: Site) -> None:
     assert spooled == {1: 3, 3: 1}
 
 
-def test_rows_wait_while_the_database_is_away_and_are_sent_later(site: Site) -> None:
+def test_rows_wait_for_an_unreachable_database_and_are_sent_later(site: Site) -> None:
     place = site.root / "later"
     workspace = site.workspace(write_exif_to_db=True, database=f"sqlite:///{place}/rows.db")
     with pytest.raises(DatabaseUnavailableError, match="3 rows wait") as caught:
@@ -138,7 +138,7 @@ def test_db_max_cache_size_stops_a_load_and_discards_nothing(site: Site) -> None
     assert len(names(site)) == 3
 
 
-def test_a_record_that_was_lost_is_told_and_found_again(site: Site) -> None:
+def test_a_lost_record_is_reported_and_restored(site: Site) -> None:
     path = state_folder(site.state, FOLDER) / "records.jsonl"
     lines = path.read_bytes().splitlines(keepends=True)
     path.write_bytes(lines[0] + lines[2])
@@ -154,7 +154,7 @@ def test_a_record_that_was_lost_is_told_and_found_again(site: Site) -> None:
     assert len(names(site)) == 3
 
 
-def test_one_id_in_two_pictures_is_reported_by_name(site: Site) -> None:
+def test_two_pictures_with_one_id_are_reported(site: Site) -> None:
     other = f"{FOLDER}_again"
     site.put("p000.jpg", capture(0, xml=properties("p000.jpg", 0, "<Friction>9</Friction>")), other)
     workspace = site.workspace(write_exif_to_db=True)
@@ -167,7 +167,7 @@ def test_one_id_in_two_pictures_is_reported_by_name(site: Site) -> None:
     assert len(names(site)) == 3
 
 
-def test_presence_is_asked_of_the_database_itself(site: Site) -> None:
+def test_present_rows_are_looked_up_in_the_database(site: Site) -> None:
     workspace = site.workspace(write_exif_to_db=True)
     load_folder(workspace, FOLDER)
     with open_state(site.state, FOLDER) as state:

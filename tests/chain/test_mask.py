@@ -1,4 +1,4 @@
-"""The mask step: fail closed, account for everything, and know what is done and what is known to fail."""
+"""The mask step: fail closed, count every picture, and remember pictures that are done or known to fail."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def breaks_on(number: int, error: Exception) -> Callable[[NDArray[np.uint8]], No
 
 
 def require_failed_alone(site: Site, report: MaskReport, reason: str, workspace: Workspace) -> None:
-    """p001 failed for `reason` and left nothing but its copy in the error folder; p000 and p002 came out."""
+    """Only p001 failed, for `reason`, and left only its copy in the error folder; p000 and p002 are masked."""
     assert counts(report) == (3, 2, 0, 1, 0)
     assert [failure.picture for failure in report.failures] == [f"{FOLDER}/p001.jpg"]
     assert reason in report.failures[0].reason
@@ -77,18 +77,18 @@ def require_failed_alone(site: Site, report: MaskReport, reason: str, workspace:
 
 @pytest.mark.parametrize("asynchronous", [True, False])
 @pytest.mark.parametrize("error", [RuntimeError("out of memory"), UnreadableImageError("out of memory")])
-def test_a_detector_that_raises_costs_its_picture_alone(site: Site, error: Exception, asynchronous: bool) -> None:
+def test_a_detector_that_raises_fails_only_its_picture(site: Site, error: Exception, asynchronous: bool) -> None:
     site.fill(3)
     workspace = site.workspace(enable_async=asynchronous, **ALL_FILES)
     report = mask_folder(workspace, FOLDER, CountingDetector(before=breaks_on(1, error)))
     require_failed_alone(site, report, "out of memory", workspace)
 
 
-def test_a_redaction_that_raises_costs_its_picture_alone(site: Site) -> None:
+def test_a_redaction_that_raises_fails_only_its_picture(site: Site) -> None:
     site.fill(3)
 
     def detections(pixels: NDArray[np.uint8]) -> None:
-        # A class that no appearance knows: made past the check of the value type, as memory gone wrong would.
+        # A class without an appearance, set past the check of the value type, as with corrupt memory.
         kind = detector.detections.classes.copy()
         kind[:] = 77 if shows(pixels, 1) else 3
         broken = replace(CountingDetector().detections)
@@ -104,14 +104,14 @@ def test_a_redaction_that_raises_costs_its_picture_alone(site: Site) -> None:
 def test_a_mask_that_cannot_be_encoded_leaves_nothing_of_its_picture(site: Site) -> None:
     site.fill(3)
     wide = io.BytesIO()
-    Image.new("RGB", (16384, 8), (90, 90, 90)).save(wide, "JPEG")  # one column more than WebP holds
+    Image.new("RGB", (16384, 8), (90, 90, 90)).save(wide, "JPEG")  # one column more than WebP allows
     site.put("p001.jpg", wide.getvalue())
     workspace = site.workspace(**ALL_FILES)
     report = mask_folder(workspace, FOLDER, CountingDetector())
     require_failed_alone(site, report, "16383", workspace)
 
 
-def test_a_picture_whose_blocks_cannot_be_kept_is_told_of(site: Site) -> None:
+def test_a_picture_whose_blocks_cannot_be_kept_is_reported(site: Site) -> None:
     site.fill(3)
     cmyk = io.BytesIO()
     Image.new("CMYK", (96, 80), (0, 90, 90, 20)).save(cmyk, "JPEG")
@@ -128,8 +128,8 @@ def test_a_picture_whose_blocks_cannot_be_kept_is_told_of(site: Site) -> None:
     }
     again = mask_folder(workspace, FOLDER, CountingDetector())
     assert (again.already_done, again.encoded_anew) == (3, 0)
-    told = RunReport((FolderReport(FOLDER, mask=MaskReport.merged([report, again])),), seconds=1.0)
-    assert "encoded again as a whole  1\n" in render_summary(told)
+    summary = RunReport((FolderReport(FOLDER, mask=MaskReport.merged([report, again])),), seconds=1.0)
+    assert "encoded again as a whole  1\n" in render_summary(summary)
     where_asked_for = mask_folder(site.workspace(jpeg_quality=90, force_remask=True), FOLDER, CountingDetector())
     assert (where_asked_for.masked, where_asked_for.encoded_anew) == (3, 0)
 
@@ -172,7 +172,7 @@ def test_nothing_of_a_marked_region_or_a_driver_is_readable(site: Site) -> None:
             assert b"CAR 7" not in path.read_bytes()
 
 
-def test_a_blur_that_would_hide_nothing_is_not_taken(site: Site) -> None:
+def test_a_blur_that_would_hide_nothing_is_not_used(site: Site) -> None:
     site.put("a.jpg", capture(5, "a.jpg"))
     mask_folder(site.workspace(blur=15, gray_blur=False), FOLDER, CountingDetector())  # 2 pixels on 144 columns
     top, left, bottom, right = car_window()
@@ -181,19 +181,19 @@ def test_a_blur_that_would_hide_nothing_is_not_taken(site: Site) -> None:
     assert region.std(axis=(0, 1)).max() < 5
 
 
-def test_rotated_pictures_are_hidden_where_they_are_seen(site: Site) -> None:
+def test_rotated_pictures_are_redacted_at_the_right_place(site: Site) -> None:
     site.put("a.jpg", capture(5, "a.jpg", orientation=6))
     upper_left = Detections.of([[0.0, 0.0, 0.25, 0.25]], [0.9], [3])
     detector = CountingDetector(upper_left)
     mask_folder(site.workspace(mask_dilation_pixels=0, blur=None), FOLDER, detector)
     assert detector.seen[0].shape == (144, 96, 3)
     pixels = decode_jpeg((site.output / FOLDER / "a.jpg").read_bytes()).pixels.astype(int)
-    # Orientation 6: the stored picture is turned 90° clockwise to be seen, so seen upper left is stored lower left.
+    # Orientation 6: viewers turn the stored picture 90° clockwise, so its lower left becomes the upper left.
     assert np.abs(pixels[72 + 2 :, : 36 - 2] - FILL).max() < 30
     assert np.abs(pixels[:24, :36] - FILL).max() > 60
 
 
-def test_accounting_in_a_mix(site: Site) -> None:
+def test_a_mixed_folder_is_counted_correctly(site: Site) -> None:
     site.fill(6)
     site.put("p001.jpg", b"no picture")
     site.put("p003.jpg", capture(3)[:-200])
@@ -238,7 +238,7 @@ def test_a_known_failure_is_tried_again_with_another_model_or_configuration(site
     assert counts(mask_folder(again, FOLDER, CountingDetector()))[3:] == (1, 0)
 
 
-def test_a_new_model_or_configuration_does_not_undo_what_is_done(site: Site) -> None:
+def test_a_new_model_or_configuration_does_not_mask_done_pictures_again(site: Site) -> None:
     site.fill(2)
     mask_folder(site.workspace(), FOLDER, CountingDetector())
     before = (site.output / FOLDER / "p000.jpg").read_bytes()
@@ -253,23 +253,23 @@ def test_a_new_model_or_configuration_does_not_undo_what_is_done(site: Site) -> 
     assert (site.output / FOLDER / "p000.jpg").read_bytes() != before
 
 
-def test_a_failure_that_may_pass_is_tried_again(site: Site) -> None:
+def test_a_temporary_failure_is_tried_again(site: Site) -> None:
     site.fill(2)
     workspace = site.workspace()
     broken = CountingDetector(before=breaks_on(1, MemoryError("no room")))
     assert counts(mask_folder(workspace, FOLDER, broken)) == (2, 1, 0, 1, 0)
     assert counts(mask_folder(workspace, FOLDER, broken)) == (2, 0, 1, 1, 0)
     assert counts(mask_folder(workspace, FOLDER, CountingDetector())) == (2, 1, 1, 0, 0)
-    assert names_below(site.errors) == []  # the copy went as the picture came out
+    assert names_below(site.errors) == []  # the copy is removed once the picture is masked
 
 
-def test_a_file_that_cannot_be_read_costs_itself_alone(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_cannot_be_read_fails_only_its_picture(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     site.fill(2)
     damaged = site.put("p0005.jpg", capture(7))
 
     def read(path: Path) -> bytes:
         if path == damaged:
-            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))  # as of a bad block
+            raise OSError(errno.EIO, os.strerror(errno.EIO), str(path))  # as with a bad block
         return read_plain(path)
 
     workspace = site.workspace()
@@ -281,7 +281,7 @@ def test_a_file_that_cannot_be_read_costs_itself_alone(site: Site, monkeypatch: 
     assert counts(mask_folder(workspace, FOLDER, CountingDetector())) == (3, 1, 2, 0, 0)
 
 
-def test_a_share_that_comes_back_in_time_costs_nothing(site: Site) -> None:
+def test_a_share_that_comes_back_in_time_fails_no_picture(site: Site) -> None:
     site.fill(4)
     away = site.root / "away"
 
@@ -312,7 +312,7 @@ def test_a_share_that_vanishes_marks_no_picture_as_failed(site: Site) -> None:
     assert (report.found, report.failed, report.masked + report.already_done) == (6, 0, 6)
 
 
-def test_a_model_that_cannot_be_loaded_ends_the_folder_and_fails_no_picture(site: Site) -> None:
+def test_a_model_that_cannot_be_loaded_stops_the_folder_and_fails_no_picture(site: Site) -> None:
     site.fill(2)
 
     def no_model() -> CountingDetector:
@@ -324,7 +324,7 @@ def test_a_model_that_cannot_be_loaded_ends_the_folder_and_fails_no_picture(site
     assert names_below(site.output) == []
 
 
-def test_the_model_is_not_loaded_where_nothing_needs_it(site: Site) -> None:
+def test_the_model_is_not_loaded_if_nothing_needs_it(site: Site) -> None:
     site.fill(1)
     workspace = site.workspace()
     mask_folder(workspace, FOLDER, CountingDetector())
@@ -367,7 +367,7 @@ def test_a_touched_input_is_not_masked_again(site: Site) -> None:
 
 
 @pytest.mark.parametrize("damage", ["truncated", "missing", "other"])
-def test_an_output_that_is_not_whole_is_made_again(site: Site, damage: str) -> None:
+def test_an_incomplete_output_is_masked_again(site: Site, damage: str) -> None:
     site.fill(2)
     workspace = site.workspace()
     mask_folder(workspace, FOLDER, CountingDetector())

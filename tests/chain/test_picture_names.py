@@ -1,4 +1,4 @@
-"""Names that would be mixed up, or that no record can hold, are refused before anything is written under them."""
+"""Names that collide, or that a record cannot hold, are refused before anything is written."""
 
 from __future__ import annotations
 
@@ -17,11 +17,17 @@ def site(tmp_path: Path) -> Site:
     return Site(tmp_path)
 
 
-def test_pictures_of_one_stem_are_told_apart(site: Site) -> None:
+def test_stem_collisions_are_failures(site: Site) -> None:
     site.put("a.jpeg", capture(1))
     site.put("a.jpg", capture(2))
     site.put("b.jpg", capture(3))
-    assert counts(mask_folder(site.workspace(), FOLDER, CountingDetector())) == (3, 3, 0, 0, 0)  # nothing to mix up
+    assert counts(mask_folder(site.workspace(), FOLDER, CountingDetector())) == (
+        3,
+        3,
+        0,
+        0,
+        0,
+    )  # no derived files, so no collision
     (site.root / "again").mkdir()
     other = Site(site.root / "again")
     for name, number in (("a.jpeg", 1), ("a.jpg", 2), ("b.jpg", 3)):

@@ -1,4 +1,4 @@
-"""Promise 3: an original goes only when everything made from it is proven to stand, and nothing else goes with it."""
+"""Promise 3: an original is removed only after all files made from it are verified, and nothing else is removed."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def up_to_release(site: Site, **settings: Any) -> Workspace:
-    """Everything before the release, for three captures."""
+    """Run all steps before the release for three captures."""
     workspace = site.workspace(archive=True, delete_input=True, **settings)
     mask_folder(workspace, FOLDER, CountingDetector())
     assert archive_folder(workspace, FOLDER).failed == 0
@@ -38,7 +38,7 @@ def up_to_release(site: Site, **settings: Any) -> Workspace:
     return workspace
 
 
-def test_verified_originals_go_and_the_base_folder_stays(site: Site) -> None:
+def test_verified_originals_are_removed_and_the_base_folder_stays(site: Site) -> None:
     sums = {path.name: sha256_of_file(path) for path in (site.input / FOLDER).iterdir()}
     workspace = up_to_release(site, **FILES)
     report = release_folder(workspace, FOLDER)
@@ -48,7 +48,7 @@ def test_verified_originals_go_and_the_base_folder_stays(site: Site) -> None:
     assert {path.name: sha256_of_file(path) for path in (site.archive / FOLDER).glob("*.jpg")} == sums
 
 
-def test_pictures_directly_in_the_base_folder_go_and_it_stays(tmp_path: Path) -> None:
+def test_pictures_directly_in_the_base_folder_are_removed_and_it_stays(tmp_path: Path) -> None:
     site = Site(tmp_path)
     site.fill(2, ".")
     report = site.run(site.workspace(archive=True, delete_input=True, remote_json=True))
@@ -58,7 +58,7 @@ def test_pictures_directly_in_the_base_folder_go_and_it_stays(tmp_path: Path) ->
     assert list(site.input.iterdir()) == []
 
 
-def test_without_delete_input_nothing_goes(site: Site) -> None:
+def test_without_delete_input_nothing_is_removed(site: Site) -> None:
     up_to_release(site, **FILES)
     report = release_folder(site.workspace(archive=True, **FILES), FOLDER)
     assert (report.released, report.kept) == (0, 3)
@@ -134,7 +134,7 @@ def _input_changed(site: Site) -> None:
         (_input_changed, "the original differs"),
     ],
 )
-def test_exactly_the_verified_ones_go(site: Site, damage: Callable[[Site], None], reason: str) -> None:
+def test_only_verified_originals_are_removed(site: Site, damage: Callable[[Site], None], reason: str) -> None:
     workspace = up_to_release(site, **FILES)
     damage(site)
     report = release_folder(workspace, FOLDER)
@@ -153,7 +153,7 @@ def test_a_record_must_be_on_a_share_or_in_the_database(site: Site) -> None:
     assert release_folder(in_database, FOLDER).released == 3
 
 
-def test_a_row_that_is_wanted_must_be_there(site: Site) -> None:
+def test_with_write_exif_to_db_the_row_must_exist(site: Site) -> None:
     workspace = up_to_release(site, write_exif_to_db=True, **FILES)
     connection = sqlite3.connect(site.database)
     with connection:
@@ -164,7 +164,7 @@ def test_a_row_that_is_wanted_must_be_there(site: Site) -> None:
     assert "its row is not in the database" in report.failures[0].reason
 
 
-def test_nothing_goes_while_the_database_cannot_be_asked(site: Site) -> None:
+def test_nothing_is_removed_while_the_database_cannot_be_reached(site: Site) -> None:
     place = site.root / "db"
     place.mkdir()
     workspace = up_to_release(site, write_exif_to_db=True, database=f"sqlite:///{place}/rows.db")
@@ -183,7 +183,7 @@ def test_failed_and_unmasked_pictures_stay_and_keep_the_folder(site: Site) -> No
     assert [name.rsplit("/", 1)[1] for name in names_below(site.input)] == ["broken.jpg", "new.jpg"]
 
 
-def test_files_beside_the_pictures_go_with_the_last_one(site: Site) -> None:
+def test_sidecars_are_removed_with_the_last_picture(site: Site) -> None:
     settings = {"local_json": True, "local_mask": True, "capture_marker_file": "ready", **FILES}
     site.put("ready", b"")
     site.put("p001.jpg", b"broken")
@@ -210,14 +210,14 @@ def test_foreign_files_stay_and_keep_their_folder(site: Site) -> None:
     assert other.exists()
 
 
-def test_derived_files_that_were_not_ours_stay(site: Site) -> None:
+def test_foreign_files_with_derived_names_stay(site: Site) -> None:
     own = site.put("p000.json", b"of the car")
     workspace = up_to_release(site, **FILES)  # without local_json
     assert release_folder(workspace, FOLDER).released == 3
     assert own.read_bytes() == b"of the car"
 
 
-def test_parents_go_only_while_they_are_empty(site: Site) -> None:
+def test_only_empty_parents_are_removed(site: Site) -> None:
     sibling = "TilSladding/2021/EV6/S1D1/F2_2021_05_01"
     site.fill(1, sibling, first=20)
     workspace = up_to_release(site, **FILES)

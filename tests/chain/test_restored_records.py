@@ -1,4 +1,4 @@
-"""Records that are wanted later than their picture was masked, or that were lost, come back without the model."""
+"""Records that are configured after masking, or that are lost, are written without the model."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def site(tmp_path: Path) -> Site:
     return site
 
 
-def test_a_record_that_is_wanted_later_or_was_lost_is_written_again(site: Site) -> None:
+def test_a_record_that_is_configured_later_or_lost_is_written(site: Site) -> None:
     site.run(site.workspace())
     detector = CountingDetector()
     place = site.output / FOLDER / "p000.json"
@@ -30,7 +30,7 @@ def test_a_record_that_is_wanted_later_or_was_lost_is_written_again(site: Site) 
         place.unlink()
 
 
-def test_another_file_of_the_records_name_is_not_taken_for_it(site: Site) -> None:
+def test_a_foreign_file_with_the_name_of_a_record_is_not_used(site: Site) -> None:
     site.run(site.workspace(local_json=True))
     shutil.rmtree(site.state)
     (site.input / FOLDER / "p000.json").write_text('{"camera": "x"}')

@@ -1,4 +1,4 @@
-"""The whole chain over real captures, broken files and every setting that has no test of its own elsewhere."""
+"""The whole chain with real captures, broken files and the settings that have no test elsewhere."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def expected_rows(shared: Path) -> dict[str, dict[str, Any]]:
 
 @pytest.fixture
 def captures(site: Site, shared: Path, expected: dict[str, dict[str, Any]]) -> Site:
-    """The real captures as the input, with the file time that the record of the one without EXIF was made with."""
+    """The real captures as input; the one without EXIF has the file time of its reference record."""
     shutil.copytree(shared / "captures", site.input, dirs_exist_ok=True)
     for relative, record in expected.items():
         if record["exif_kvalitet"] == "0":
@@ -69,7 +69,7 @@ def captures(site: Site, shared: Path, expected: dict[str, dict[str, Any]]) -> S
 
 
 def reference_row(row: dict[str, Any]) -> dict[str, Any]:
-    """A row of the reference, with points as (srid, x, y), and what depends on the run left out."""
+    """A reference row, with points as (srid, x, y), without the columns that depend on the run."""
     found = {}
     for name, value in row.items():
         if name in {"JsonData", "DetekterteObjekter", "Versjon"}:
@@ -84,7 +84,7 @@ def reference_row(row: dict[str, Any]) -> dict[str, Any]:
 
 
 def stored_row(row: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
-    """The columns of a stored row that `like` has, points as (srid, x, y)."""
+    """The columns of a stored row that are in `like`, with points as (srid, x, y)."""
     found = {}
     for name in like:
         value = row[name]
@@ -95,7 +95,7 @@ def stored_row(row: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_records_and_rows_of_real_captures_equal_the_originals(
+def test_records_and_rows_of_real_captures_equal_the_reference(
     captures: Site, expected: dict[str, dict[str, Any]], expected_rows: dict[str, dict[str, Any]]
 ) -> None:
     workspace = captures.workspace(write_exif_to_db=True, remote_json=True, db_table="VEGBILDER")
@@ -108,7 +108,7 @@ def test_records_and_rows_of_real_captures_equal_the_originals(
         run = {"detekterte_objekter": {"car": "1"}, "versjon": workspace.version_tag}
         assert record == wanted | run, relative
     rows = {row["ID"]: row for row in all_rows(captures, "VEGBILDER")}
-    # One identifier may come from two pictures (the row of the greater path stands).
+    # Two pictures may have the same identifier; the row of the greater path stays.
     wanted_rows = {row["ID"]: row for _, row in sorted(expected_rows.items())}
     assert set(rows) == set(wanted_rows)
     for identifier, wanted in wanted_rows.items():
@@ -177,10 +177,10 @@ def test_broken_files_among_good_ones(site: Site, shared: Path) -> None:
     assert again.total("mask", "known_failed") == len(bad)
 
 
-# --- One bad folder stops no other -----------------------------------------------------------------------------------
+# --- A failed folder does not stop the others ------------------------------------------------------------------------
 
 
-def test_one_bad_folder_stops_no_other(site: Site) -> None:
+def test_a_failed_folder_does_not_stop_the_others(site: Site) -> None:
     for folder in ("a", "b", "c"):
         site.fill(2, folder)
     (site.output / "b").parent.mkdir()
@@ -193,7 +193,7 @@ def test_one_bad_folder_stops_no_other(site: Site) -> None:
     assert site.run(site.workspace()).succeeded
 
 
-def test_the_last_task_of_a_folder_names_what_failed(site: Site) -> None:
+def test_the_last_task_of_a_folder_names_the_failures(site: Site) -> None:
     site.fill(2)
     site.put("p001.jpg", b"no picture")
     report = run_folder(site.workspace(), FOLDER, CountingDetector())
@@ -206,7 +206,7 @@ def test_the_last_task_of_a_folder_names_what_failed(site: Site) -> None:
     assert failed_pictures_error(many) is None
 
 
-def test_a_missing_model_is_the_error_of_the_environment(site: Site) -> None:
+def test_a_missing_model_is_an_error_of_the_environment(site: Site) -> None:
     site.fill(1)
 
     def no_model() -> Any:
@@ -216,7 +216,7 @@ def test_a_missing_model_is_the_error_of_the_environment(site: Site) -> None:
     assert (report.exit_code, report.folders[0].error) == (3, "not installed")
 
 
-def test_zero_folders_are_a_run_that_succeeded(site: Site) -> None:
+def test_a_run_without_folders_succeeds(site: Site) -> None:
     report = site.run(site.workspace())
     assert (report.folders, report.succeeded, report.exit_code) == ((), True, 0)
 
@@ -240,7 +240,7 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
         report = site.run(site.workspace(remote_json=True, remote_mask=True, **overlap))
         assert report.succeeded
         states = {path.name: path.read_bytes() for path in (root / "out_state" / "folders").rglob("*s.jsonl")}
-        states.pop("pictures.jsonl")  # holds the times of the output files
+        states.pop("pictures.jsonl")  # has the times of the output files
         results.append((outputs(site), states))
         shutil.rmtree(root)
     assert len(results[0][0]) == 27
@@ -256,7 +256,7 @@ def test_any_number_of_workers_gives_the_same_bytes(tmp_path: Path) -> None:
         ({"enable_async": True, "max_num_async_workers": 3}, 3),
     ],
 )
-def test_so_many_workers_stand_beside_the_model(site: Site, settings: dict[str, Any], threads: int) -> None:
+def test_the_number_of_workers_is_as_configured(site: Site, settings: dict[str, Any], threads: int) -> None:
     site.fill(8)
     seen: set[int] = set()
     models: set[threading.Thread] = set()
@@ -267,7 +267,7 @@ def test_so_many_workers_stand_beside_the_model(site: Site, settings: dict[str, 
 
     assert site.run(site.workspace(**settings), CountingDetector(before=look)).succeeded
     assert max(seen) == threads
-    assert models == {threading.current_thread()}  # the model itself works in one place
+    assert models == {threading.current_thread()}  # the model runs on one thread only
 
 
 # --- Settings --------------------------------------------------------------------------------------------------------
@@ -315,7 +315,7 @@ def quantisation(path: Path) -> dict[int, list[int]]:
         return picture.quantization
 
 
-def test_jpeg_quality_is_that_of_the_original_or_as_told(site: Site) -> None:
+def test_jpeg_quality_is_that_of_the_original_or_as_configured(site: Site) -> None:
     site.put("a.jpg", capture(1))
     wanted = quantisation(site.input / FOLDER / "a.jpg")
     for quality in ("keep", 40):
@@ -323,7 +323,7 @@ def test_jpeg_quality_is_that_of_the_original_or_as_told(site: Site) -> None:
         assert (quantisation(site.output / FOLDER / "a.jpg") == wanted) == (quality == "keep")
 
 
-def test_force_remask_masks_again_and_keeps_the_numbers_straight(site: Site) -> None:
+def test_force_remask_masks_again_and_counts_correctly(site: Site) -> None:
     site.fill(2)
     workspace = site.workspace(archive=True, write_exif_to_db=True)
     site.run(workspace)
@@ -344,7 +344,7 @@ def test_write_exif_to_db_off_leaves_no_database(site: Site) -> None:
     assert len(site.rows()) == 1
 
 
-def test_delete_input_off_keeps_and_on_empties_the_input(site: Site) -> None:
+def test_only_delete_input_empties_the_input(site: Site) -> None:
     site.fill(2)
     site.run(site.workspace(archive=True, remote_json=True))
     assert len(names_below(site.input)) == 2
@@ -368,16 +368,16 @@ def pixels_read(site: Site) -> Iterator[NDArray[np.uint8]]:
         yield decode_jpeg(path.read_bytes()).pixels
 
 
-def test_what_is_told_while_it_happens(site: Site) -> None:
+def test_progress_is_reported_during_the_run(site: Site) -> None:
     site.fill(2, "a")
     site.fill(1, "b", first=5)
-    told: list[str] = []
+    events: list[str] = []
     run_all(
         site.workspace(),
         CountingDetector(),
-        on_folder=lambda folder: told.append(f"begin {folder.folder} {folder.pending}"),
-        on_progress=lambda outcome: told.append(outcome.picture),
-        on_report=lambda report: told.append(f"end {report.folder}"),
+        on_folder=lambda folder: events.append(f"begin {folder.folder} {folder.pending}"),
+        on_progress=lambda outcome: events.append(outcome.picture),
+        on_report=lambda report: events.append(f"end {report.folder}"),
     )
-    assert told == ["begin a 2", "a/p000.jpg", "a/p001.jpg", "end a", "begin b 1", "b/p005.jpg", "end b"]
+    assert events == ["begin a 2", "a/p000.jpg", "a/p001.jpg", "end a", "begin b 1", "b/p005.jpg", "end b"]
     assert len(list(pixels_read(site))) == 3

@@ -1,6 +1,6 @@
-"""Every key of the configuration does something: one test per key or small group of keys, seen from outside.
+"""Every key of the configuration has an effect: one end-to-end test per key or small group of keys.
 
-`effect` registers a test with the keys whose effect it sees; the last test here finds any key without one.
+`effect` registers a test with the keys whose effect it checks; the last test finds keys without one.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ T = TypeVar("T", bound=Callable[..., None])
 ORANGE: Final = (230, 140, 20)
 _SEEN: set[str] = set()
 
-# Keys whose effect is seen where their room is tested.
+# Keys whose effect is checked in the tests of their own package.
 FACTORY: Final = "masking/models/test_factory.py"
 ELSEWHERE: Final = {
     "datetime_format": "core/test_logs.py::test_the_log_file_is_named_as_configured",
@@ -45,7 +45,7 @@ ELSEWHERE: Final = {
     "email_to_addresses": "reporting/test_mail.py::test_sent_mail_is_addressed_and_dated",
     "email_smtp_host": "reporting/test_mail.py::test_without_a_server_nothing_is_sent_and_it_is_told",
     "email_smtp_port": "reporting/test_mail.py::test_a_server_that_is_away_stops_nothing",
-    "error_output_mode": "workspace/test_error_folder.py::test_only_those_who_are_to_see_originals_may_read_the_copies",
+    "error_output_mode": "workspace/test_error_folder.py::test_copies_have_the_configured_permissions",
     "max_pictures_per_work_unit": "plugins/test_sharing.py::test_large_folders_are_split_into_parts_of_about_this_size",
     "model_type": f"{FACTORY}::test_a_relative_path_and_a_wrong_name",
     "model_dir": f"{FACTORY}::test_names_of_the_zoo_are_looked_for_in_the_models_folder",
@@ -59,7 +59,7 @@ ELSEWHERE: Final = {
 
 
 def effect(*keys: str) -> Callable[[T], T]:
-    """Register a test with the keys whose effect it sees."""
+    """Register a test with the keys whose effect it checks."""
     _SEEN.update(keys)
     return lambda test: test
 
@@ -70,12 +70,11 @@ def site(tmp_path: Path) -> Site:
 
 
 def orange() -> bytes:
-    """A picture with coloured grain where the car stands."""
+    """A picture with coloured grain at the place of the car."""
     pixels = np.full((96, 144, 3), 128, np.uint8)
     top, left, bottom, right = car_window()
-    grain = (
-        np.random.default_rng(1).integers(0, 2, ((bottom - top) // 8, (right - left) // 8)).repeat(8, 0).repeat(8, 1)
-    )
+    size = ((bottom - top) // 8, (right - left) // 8)
+    grain = np.random.default_rng(1).integers(0, 2, size).repeat(8, 0).repeat(8, 1)
     pixels[top:bottom, left:right] = np.where(grain[..., None], ORANGE, (40, 20, 0))
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, "JPEG", quality=95, subsampling=0)
@@ -83,7 +82,7 @@ def orange() -> bytes:
 
 
 def hidden(root: Path, **settings: Any) -> NDArray[np.int_]:
-    """Run on the orange picture; the inner pixels of what is hidden, (H, W, 3)."""
+    """Mask the orange picture and return the inner pixels of the redacted region, (H, W, 3)."""
     root.mkdir(exist_ok=True)
     site = Site(root)
     site.put("a.jpg", orange())
@@ -135,7 +134,7 @@ def test_force_remask_masks_again(site: Site) -> None:
 
 @effect("lazy_paths")
 @pytest.mark.parametrize("lazy", [False, True])
-def test_lazy_paths_takes_folders_as_they_are_found(site: Site, *, lazy: bool) -> None:
+def test_lazy_paths_processes_folders_as_they_are_found(site: Site, *, lazy: bool) -> None:
     site.fill(1, "a")
     site.fill(1, "b")
     events: list[str] = []
@@ -153,7 +152,7 @@ def test_lazy_paths_takes_folders_as_they_are_found(site: Site, *, lazy: bool) -
 
 
 @effect("file_access_retry_seconds", "file_access_timeout_seconds")
-def test_a_share_that_is_away_is_waited_for(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+def test_an_unreachable_share_is_waited_for(site: Site, caplog: pytest.LogCaptureFixture) -> None:
     site.input.rmdir()
     with pytest.raises(ShareUnavailableError, match=r"waited 0\.13 s"):
         run(site, file_access_retry_seconds=0.02, file_access_timeout_seconds=0.13)
@@ -166,7 +165,7 @@ def test_a_share_that_is_away_is_waited_for(site: Site, caplog: pytest.LogCaptur
 
 
 @effect("application_version", "exif_mappenavn", "exif_top_dir")
-def test_records_are_made_as_configured(site: Site) -> None:
+def test_records_are_written_as_configured(site: Site) -> None:
     site.fill(1)
     settings: dict[str, Any] = {
         "application_version": "9.9",
@@ -201,7 +200,7 @@ def test_scheduled_runs_wait_for_a_folder_to_settle(site: Site) -> None:
 
 
 @effect("jpeg_quality")
-def test_jpeg_quality_makes_files_small_or_faithful(tmp_path: Path) -> None:
+def test_jpeg_quality_changes_size_and_fidelity(tmp_path: Path) -> None:
     sizes = []
     for quality in (10, "keep", 100):
         (tmp_path / str(quality)).mkdir()
@@ -214,10 +213,10 @@ def test_jpeg_quality_makes_files_small_or_faithful(tmp_path: Path) -> None:
 
 @effect("enable_async", "max_num_async_workers")
 @pytest.mark.parametrize(("enabled", "workers"), [(False, 3), (True, 1), (True, 3)])
-def test_pictures_are_prepared_by_so_many_threads(
+def test_pictures_are_prepared_by_the_configured_number_of_threads(
     site: Site, monkeypatch: pytest.MonkeyPatch, workers: int, *, enabled: bool
 ) -> None:
-    together = threading.Barrier(workers if enabled else 1)  # only so many threads at once get past it
+    together = threading.Barrier(workers if enabled else 1)  # passes only with that many threads
     names = set()
     prepare = PictureWorker.prepare
 
@@ -245,7 +244,7 @@ def test_tiles_are_cut_as_configured(tmp_path: Path) -> None:
     batches: list[tuple[int, ...]] = []
 
     class Watched:
-        """The real model, and what it was shown."""
+        """The real model, which records its inputs."""
 
         max_batch = 8
         max_detections = None
@@ -308,14 +307,14 @@ def test_a_wider_blur_has_softer_edges(tmp_path: Path) -> None:
 
 
 @effect("gray_blur", "normalized_gray_blur")
-def test_gray_blur_takes_the_colour_and_normalising_the_brightness(tmp_path: Path) -> None:
+def test_gray_blur_removes_colour_and_normalising_brightness(tmp_path: Path) -> None:
     colour = hidden(tmp_path / "c", blur=100, gray_blur=False, normalized_gray_blur=False)
     gray = hidden(tmp_path / "g", blur=100, gray_blur=True, normalized_gray_blur=False)
     level = hidden(tmp_path / "n", blur=100, gray_blur=True, normalized_gray_blur=True)
     assert np.ptp(colour, axis=2).mean() > 40
     assert np.ptp(gray, axis=2).max() < 10
     assert np.ptp(level, axis=2).max() < 10
-    assert np.abs(level - 128).max() < 4  # the level of what surrounds it
+    assert np.abs(level - 128).max() < 4  # the level of its surroundings
     assert np.abs(gray - 128).min() > 20
 
 
@@ -331,9 +330,9 @@ def test_rows_go_to_the_configured_database(site: Site) -> None:
 
 
 @effect("db_table", "db_max_n_errors")
-def test_a_strict_table_refuses_rows_up_to_a_number(site: Site) -> None:
+def test_refused_rows_are_tolerated_up_to_a_number(site: Site) -> None:
     for number in range(4):
-        site.put(f"p{number}.jpg", plain(number), "somewhere")  # without a road, which VEGBILDER requires
+        site.put(f"p{number}.jpg", plain(number), "somewhere")  # has no road, which VEGBILDER requires
     (patient,) = run(site, write_exif_to_db=True, db_table="VEGBILDER").folders
     assert patient.load is not None
     assert patient.load.failed == 4
@@ -368,7 +367,7 @@ def test_rows_are_sent_in_batches(tmp_path: Path) -> None:
 
 
 @effect("db_formatters_module")
-def test_a_function_of_ones_own_makes_a_columns_value(site: Site) -> None:
+def test_a_custom_formatter_provides_a_column_value(site: Site) -> None:
     site.fill(2)
     module = site.root / "mine.py"
     module.write_text("def Meter(record):\n    return 4711\n", "utf-8")
@@ -377,7 +376,7 @@ def test_a_function_of_ones_own_makes_a_columns_value(site: Site) -> None:
 
 
 @effect("db_max_cache_size")
-def test_only_so_many_rows_may_wait(site: Site) -> None:
+def test_the_number_of_waiting_rows_is_limited(site: Site) -> None:
     site.fill(3)
     away: dict[str, Any] = {"write_exif_to_db": True, "database": f"sqlite:///{site.root / 'away' / 'rows.db'}"}
     (waiting,) = run(site, **away).folders
@@ -390,7 +389,7 @@ def test_only_so_many_rows_may_wait(site: Site) -> None:
     assert sent.succeeded, sent.error
 
 
-def test_every_key_has_a_test_that_sees_its_effect() -> None:
+def test_every_key_has_a_test_of_its_effect() -> None:
     keys = set(Settings.model_fields)
     assert keys == _SEEN | set(ELSEWHERE)
     here = Path(__file__).parents[1]

@@ -1,4 +1,4 @@
-"""Shards of one folder: worked on beside each other, none tears the other's state, done pictures stay done."""
+"""Concurrent shards of one folder do not damage each other's state, and done pictures stay done."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def chain(workspace: Workspace, shard: Shard, detector: CountingDetector | None = None) -> dict[str, Any]:
-    """Every step for one shard."""
+    """Run every step for one shard."""
     return {
         "mask": mask_folder(workspace, FOLDER, detector or CountingDetector(), shard=shard),
         "archive": archive_folder(workspace, FOLDER, shard),
@@ -46,7 +46,7 @@ def chain(workspace: Workspace, shard: Shard, detector: CountingDetector | None 
     }
 
 
-def test_shards_make_together_what_the_whole_makes(tmp_path: Path) -> None:
+def test_all_shards_together_give_the_same_files_as_the_whole_folder(tmp_path: Path) -> None:
     outputs = []
     for name, shards in (("whole", (WHOLE,)), ("split", THIRDS)):
         (tmp_path / name).mkdir()
@@ -74,7 +74,9 @@ def test_shards_make_together_what_the_whole_makes(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("before", [(WHOLE,), HALVES, THIRDS])
 @pytest.mark.parametrize("after", [(WHOLE,), HALVES, THIRDS, (Shard(1, 6), Shard(4, 6))])
-def test_another_size_masks_nothing_again(site: Site, before: tuple[Shard, ...], after: tuple[Shard, ...]) -> None:
+def test_another_number_of_shards_masks_nothing_again(
+    site: Site, before: tuple[Shard, ...], after: tuple[Shard, ...]
+) -> None:
     workspace = site.workspace(archive=True, remote_json=True, write_exif_to_db=True)
     for shard in before:
         chain(workspace, shard)
@@ -87,7 +89,7 @@ def test_another_size_masks_nothing_again(site: Site, before: tuple[Shard, ...],
     assert len(read_detections(site.state, FOLDER)) == PICTURES
 
 
-def test_a_late_picture_is_taken_by_its_shard_alone(site: Site) -> None:
+def test_a_late_picture_is_masked_only_by_its_shard(site: Site) -> None:
     workspace = site.workspace()
     for shard in THIRDS:
         mask_folder(workspace, FOLDER, CountingDetector(), shard=shard)
@@ -96,7 +98,7 @@ def test_a_late_picture_is_taken_by_its_shard_alone(site: Site) -> None:
     assert masked == [int(shard.holds("late.jpg")) for shard in THIRDS]
 
 
-def test_what_can_hold_one_picture_is_worked_on_by_one(tmp_path: Path) -> None:
+def test_shards_that_can_hold_the_same_picture_exclude_each_other(tmp_path: Path) -> None:
     def refused(shard: Shard) -> bool:
         try:
             with open_state(tmp_path, FOLDER, shard):
@@ -108,7 +110,7 @@ def test_what_can_hold_one_picture_is_worked_on_by_one(tmp_path: Path) -> None:
         assert refused(THIRDS[0])
         assert refused(WHOLE)
         assert refused(HALVES[0])
-        assert refused(Shard(4, 6))  # every other picture of the first third
+        assert refused(Shard(4, 6))  # has every second picture of shard 1/3
         assert not refused(Shard(2, 6))
         assert not refused(THIRDS[1])
         with open_state(tmp_path, FOLDER, THIRDS[2]):
@@ -135,7 +137,7 @@ def test_processes_on_all_shards_at_once_lose_nothing(site: Site) -> None:
     assert check_folder(site.workspace(remote_json=True), FOLDER).missing == 0
 
 
-def test_what_a_killed_shard_knew_is_seen_at_once_and_kept(site: Site) -> None:
+def test_the_state_of_a_killed_shard_is_visible_and_kept(site: Site) -> None:
     site.put(".0123456789abcdef.part", b"half")
     process = PROCESSES.Process(target=mask_shard, args=(site.root, {}, THIRDS[0], 2))
     process.start()
@@ -145,14 +147,14 @@ def test_what_a_killed_shard_knew_is_seen_at_once_and_kept(site: Site) -> None:
     assert 0 < len(known) < PICTURES
     assert all(THIRDS[0].holds(name) for name in known)
     detector = CountingDetector()
-    report = mask_folder(site.workspace(), FOLDER, detector, shard=HALVES[0])  # of another size
+    report = mask_folder(site.workspace(), FOLDER, detector, shard=HALVES[0])  # with another number of shards
     assert report.already_done == sum(HALVES[0].holds(name) for name in known)
     assert report.masked == detector.calls
     assert not [path for path in state_folder(site.state, FOLDER).iterdir() if path.is_dir()]
     assert set(known) <= set(read_pictures(site.state, FOLDER))
 
 
-def test_leftovers_go_when_no_one_else_can_be_writing_them(site: Site) -> None:
+def test_leftovers_are_removed_only_if_no_other_shard_is_running(site: Site) -> None:
     leftover = site.output / FOLDER / ".0123456789abcdef.part"
     leftover.parent.mkdir(parents=True)
     leftover.write_bytes(b"half")
@@ -178,7 +180,7 @@ def test_leftovers_go_when_no_one_else_can_be_writing_them(site: Site) -> None:
     assert len(names_below(site.output)) == PICTURES
 
 
-def test_a_journal_that_shards_made_long_is_rewritten_once_it_has_doubled(tmp_path: Path) -> None:
+def test_a_merged_journal_is_compacted_once_it_has_doubled(tmp_path: Path) -> None:
     journal = tmp_path / "pictures.jsonl"
     line = b'{"name":"a.jpg","filling":"' + b"x" * 1000 + b'"}\n'
     journal.write_bytes(line * (GROWTH_BYTES // len(line) - 1))
@@ -192,7 +194,7 @@ def test_a_journal_that_shards_made_long_is_rewritten_once_it_has_doubled(tmp_pa
     assert journal.read_bytes() == line * 3
 
 
-def test_what_cannot_be_folded_now_is_folded_by_the_next(
+def test_journals_that_cannot_be_merged_are_merged_by_the_next_run(
     site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     workspace = site.workspace()

@@ -1,4 +1,4 @@
-"""The mask step and a model that fails: what came before the stop is kept, and the model is loaded once."""
+"""The mask step with a failing model: earlier outcomes are kept, and the model is loaded once."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ OTHER_KIND = ModelUnavailableError("the model in /m cannot be used: detection_bo
 
 
 class Loader:
-    """Gives a guarded detector of its own for every call, as the loader of the software does."""
+    """Returns a new guarded detector for every call, as the real loader does."""
 
     def __init__(self, errors: Mapping[int, Exception]) -> None:
-        """`errors` are raised for the captures of these numbers; the car is found in the others."""
+        """`errors` maps numbers of captures to the error that is raised; in the others the car is found."""
         self.errors = errors
         self.loaded = 0
 
@@ -53,11 +53,11 @@ def asynchronous(request: pytest.FixtureRequest) -> bool:
 
 def test_pictures_that_failed_before_the_stop_are_kept(site: Site, asynchronous: bool) -> None:
     site.fill(30)
-    told: list[ImageOutcome] = []
+    reported: list[ImageOutcome] = []
     workspace = site.workspace(enable_async=asynchronous)
     with pytest.raises(ModelUnavailableError, match="is unusable: it failed on 3 pictures in a row"):
-        mask_folder(workspace, FOLDER, Loader(dict.fromkeys(range(30), NONSENSE)), told.append)
-    assert [(outcome.picture, outcome.status) for outcome in told] == [
+        mask_folder(workspace, FOLDER, Loader(dict.fromkeys(range(30), NONSENSE)), reported.append)
+    assert [(outcome.picture, outcome.status) for outcome in reported] == [
         (f"{FOLDER}/p000.jpg", Status.FAILED),
         (f"{FOLDER}/p001.jpg", Status.FAILED),
     ]
@@ -66,14 +66,12 @@ def test_pictures_that_failed_before_the_stop_are_kept(site: Site, asynchronous:
         "p001.jpg": FAILED,
     }
     assert names_below(site.output) == []
-    report = mask_folder(workspace, FOLDER, Loader({}))  # what failed for the model is tried again
+    report = mask_folder(workspace, FOLDER, Loader({}))  # pictures that failed because of the model are tried again
     assert counts(report) == (30, 30, 0, 0, 0)
     assert names_below(site.errors) == []
 
 
-def test_a_model_that_turns_out_to_be_of_another_kind_costs_nothing_that_is_done(
-    site: Site, asynchronous: bool
-) -> None:
+def test_pictures_done_before_the_model_turns_out_unusable_are_kept(site: Site, asynchronous: bool) -> None:
     site.fill(6)
     workspace = site.workspace(enable_async=asynchronous)
     with pytest.raises(ModelUnavailableError, match="expected 3 axes"):
@@ -85,19 +83,19 @@ def test_a_model_that_turns_out_to_be_of_another_kind_costs_nothing_that_is_done
     assert names_below(site.output) == [f"{FOLDER}/p000.jpg"]
 
 
-def test_single_failures_stay_single(site: Site, asynchronous: bool) -> None:
+def test_single_failures_do_not_stop_the_folder(site: Site, asynchronous: bool) -> None:
     site.fill(7)
     loader = Loader(dict.fromkeys((0, 1, 3, 4, 5), NONSENSE))
     workspace = site.workspace(enable_async=asynchronous)
     assert counts(mask_folder(workspace, FOLDER, loader)) == (7, 2, 0, 5, 0)
-    # Not known to fail: every night with such a model is red. Now nothing precedes what it fails on.
+    # These failures are not lasting, so they come first in this run and stop it.
     with pytest.raises(ModelUnavailableError, match="is unusable"):
         mask_folder(workspace, FOLDER, loader)
     assert names_below(site.output) == [f"{FOLDER}/p002.jpg", f"{FOLDER}/p006.jpg"]
 
 
 def test_a_model_is_loaded_once_for_a_folder_and_only_for_pictures_to_mask(site: Site, asynchronous: bool) -> None:
-    """A task of Airflow has no other place where the model could stay."""
+    """A task of Airflow has nowhere else to keep the model."""
     site.fill(4)
     loader = Loader({})
     workspace = site.workspace(enable_async=asynchronous)

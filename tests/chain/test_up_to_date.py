@@ -1,4 +1,4 @@
-"""Which pictures need nothing more: a folder looked at as a whole, and picture by picture, with the same answer."""
+"""Which pictures are up to date: checks of a whole folder and of single pictures agree."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NAME = "p000.jpg"
 
 @pytest.fixture
 def site(tmp_path: Path) -> Site:
-    """Three pictures through the whole chain."""
+    """Three pictures after the whole chain."""
     site = Site(tmp_path)
     site.fill(3)
     assert site.run(site.workspace(archive=True, remote_json=True, write_exif_to_db=True)).succeeded
@@ -30,7 +30,7 @@ def site(tmp_path: Path) -> Site:
 
 
 def left(site: Site, **settings: Any) -> tuple[int, int]:
-    """Pictures with something left to do, and how many of them need the model; asked in both ways."""
+    """The number of pending pictures, and of those that need the model; checked in both ways."""
     workspace = site.workspace(archive=True, **{"remote_json": True, "write_exif_to_db": True, **settings})
     states = read_pictures(site.state, FOLDER)
     pictures = list_pictures(site.input / FOLDER)
@@ -43,14 +43,14 @@ def left(site: Site, **settings: Any) -> tuple[int, int]:
 
 
 def rewritten(path: Path) -> None:
-    """Other bytes of the same size, at another time."""
+    """Replace the bytes: same size, another time."""
     stat = path.stat()
     path.write_bytes(bytes(stat.st_size))
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns + 1))
 
 
 def grown(path: Path) -> None:
-    """One more byte, at the same time."""
+    """Add one byte: another size, same time."""
     stat = path.stat()
     path.write_bytes(path.read_bytes() + b"x")
     os.utime(path, ns=(stat.st_atime_ns, stat.st_mtime_ns))
@@ -84,24 +84,24 @@ def test_a_new_picture_is_found(site: Site) -> None:
     assert left(site) == (1, 1)
 
 
-def test_a_missing_record_is_found_where_records_are_wanted(site: Site) -> None:
+def test_a_missing_record_is_found_if_records_are_configured(site: Site) -> None:
     (site.output / FOLDER / "p000.json").unlink()
     assert left(site) == (1, 0)
     assert left(site, remote_json=False) == (0, 0)
 
 
 @pytest.mark.parametrize("change", [{"archived": False}, {"loaded": None}, {"loaded": "another table"}])
-def test_a_step_that_is_missing_is_found(site: Site, change: dict[str, Any]) -> None:
+def test_a_missing_step_is_found(site: Site, change: dict[str, Any]) -> None:
     with open_state(site.state, FOLDER) as state:
         state.put(replace(state.pictures[NAME], **change))
     assert left(site) == (1, 0)
 
 
-def test_an_original_that_must_go_is_found(site: Site) -> None:
+def test_an_unreleased_original_is_found(site: Site) -> None:
     assert left(site, delete_input=True) == (3, 0)
 
 
-def test_a_picture_masked_without_an_output_is_found_once_outputs_are_wanted(site: Site) -> None:
+def test_a_picture_masked_without_an_output_is_found_once_draw_mask_is_on(site: Site) -> None:
     with open_state(site.state, FOLDER) as state:
         state.put(replace(state.pictures[NAME], output=None))
     (site.output / FOLDER / NAME).unlink()
@@ -111,7 +111,7 @@ def test_a_picture_masked_without_an_output_is_found_once_outputs_are_wanted(sit
     assert left(site, draw_mask=False, remote_mask=True) == (0, 0)
 
 
-def test_a_failed_picture_whose_old_output_stands_is_not_done(site: Site) -> None:
+def test_a_failed_picture_with_an_old_output_is_not_done(site: Site) -> None:
     with open_state(site.state, FOLDER) as state:
         known = state.pictures[NAME]
         state.put(
@@ -126,7 +126,7 @@ def test_a_failed_picture_whose_old_output_stands_is_not_done(site: Site) -> Non
     assert left(site) == (1, 1)
 
 
-def test_an_output_folder_that_cannot_be_read_holds_nothing(site: Site) -> None:
+def test_an_output_folder_that_cannot_be_read_counts_as_empty(site: Site) -> None:
     place = site.output / FOLDER
     place.rename(place.with_name("away"))
     assert left(site) == (3, 3)
@@ -134,7 +134,9 @@ def test_an_output_folder_that_cannot_be_read_holds_nothing(site: Site) -> None:
     assert left(site) == (3, 3)
 
 
-def test_a_name_that_the_share_lists_in_another_form_is_asked_for(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_that_the_share_lists_in_another_unicode_form_is_found(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
     listed = os.scandir
 
     @contextmanager
