@@ -184,9 +184,9 @@ def test_a_connection_dropped_in_mid_batch_costs_nothing(
     write = type(target.writer).write
     dropped: list[int] = []
 
-    def cut_off(writer: Any, connection: Any, rows: Any, meanwhile: Any) -> Any:
+    def cut_off(writer: Any, connection: Any, rows: Any, while_waiting: Any) -> Any:
         if dropped:
-            return write(writer, connection, rows, meanwhile)
+            return write(writer, connection, rows, while_waiting)
         dropped.append(connection.exec_driver_sql("SELECT pg_backend_pid()").scalar())
         written = write(writer, connection, rows) if step == "after" else None
         site.ask(f"SELECT pg_terminate_backend({dropped[0]}, 5000)")

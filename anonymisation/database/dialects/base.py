@@ -73,18 +73,18 @@ class SpelledType(UserDefinedType[Any]):
 
 
 def nothing() -> None:
-    """The default for `meanwhile`: do nothing."""
+    """The default for `while_waiting`: do nothing."""
 
 
 class RowWriter(Protocol):
     """Writes rows into one table."""
 
     def write(
-        self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None] = nothing
+        self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing
     ) -> list[Written]:
         """Insert `rows` in order, or update where the primary key exists; a refused row does not affect the others.
 
-        While the database works, `write` may call `meanwhile` any number of times, if the driver allows it.
+        While the database works, `write` may call `while_waiting` any number of times, if the driver allows it.
         """
 
 

@@ -216,7 +216,7 @@ class OracleWriter:
         self._sql = merge_sql(table)
 
     def write(
-        self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None] = nothing
+        self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing
     ) -> list[Written]:
         if not rows:
             return []

@@ -198,27 +198,27 @@ class PostgresqlWriter:
         self._sql = _upsert_sql(layout, table)
 
     def write(
-        self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None] = nothing
+        self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing
     ) -> list[Written]:
         written: list[Written | None] = [None] * len(rows)
         for wave in _waves([row[self._key] for row in rows]):
             # Every loader locks rows in the same order, so that two loaders cannot deadlock.
             wave.sort(key=lambda index: str(rows[index][self._key]))
             outcomes = isolate(
-                self._dialect, [rows[index] for index in wave], lambda part: self._send(connection, part, meanwhile)
+                self._dialect, [rows[index] for index in wave], lambda part: self._send(connection, part, while_waiting)
             )
             for index, outcome in zip(wave, outcomes, strict=True):
                 written[index] = outcome
         return [outcome for outcome in written if outcome is not None]
 
-    def _send(self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None]) -> list[Written]:
+    def _send(self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None]) -> list[Written]:
         long = [[row[name] for row in rows] for name in self._long]
         short = encode([self._plain(row) for row in rows]).decode("utf-8")
-        inserted = self._upsert(connection, (short, *long), meanwhile)
+        inserted = self._upsert(connection, (short, *long), while_waiting)
         return [_INSERTED if inserted[row[self._key]] else _UPDATED for row in rows]
 
     def _upsert(
-        self, connection: Connection, values: Sequence[object], meanwhile: Callable[[], None]
+        self, connection: Connection, values: Sequence[object], while_waiting: Callable[[], None]
     ) -> dict[Any, bool]:
         """Send the statement, and undo it if it fails; returns for each key whether it was inserted."""
         driver: Any = connection.connection.driver_connection
@@ -228,7 +228,7 @@ class PostgresqlWriter:
             # because a prepared statement is session state.
             with driver.pipeline() if first else driver.transaction():
                 cursor = driver.execute(self._sql, values, prepare=False)
-                meanwhile()  # in a pipeline the server's answer is not read yet
+                while_waiting()  # in a pipeline the server's answer is not read yet
             return dict(cursor)
         except psycopg.Error as error:
             if first and not driver.closed:

@@ -172,7 +172,7 @@ class SqliteWriter:
         self._sql = _upsert_sql(table)
 
     def write(
-        self, connection: Connection, rows: Sequence[Row], meanwhile: Callable[[], None] = nothing
+        self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing
     ) -> list[Written]:
         keys = [str(row[self._key]) for row in rows]
         there = existing_keys(connection, self._table, keys)

@@ -65,7 +65,7 @@ def load_records(
     """
     # A whole batch may have to wait, so it is never larger than the number of rows that may wait.
     batches = Batches(records, min(limits.batch_rows, max(limits.max_waiting, 1)), target.layout)
-    loading = _Loading(target, state, limits, meanwhile=batches.make_next)
+    loading = _Loading(target, state, limits, while_waiting=batches.make_next)
     while batch := batches.take():
         loading.load(batch)
     return loading.report()
@@ -108,10 +108,10 @@ class _Loading:
     """One call of `load_records` or `send_spooled`."""
 
     def __init__(
-        self, target: DatabaseTarget, state: Path, limits: LoadLimits, meanwhile: Callable[[], None] = nothing
+        self, target: DatabaseTarget, state: Path, limits: LoadLimits, while_waiting: Callable[[], None] = nothing
     ) -> None:
         key = target.key(state)
-        self._meanwhile = meanwhile
+        self._while_waiting = while_waiting
         self._target = target
         self._limits = limits
         self._spool = Spool(state, key)
@@ -191,10 +191,10 @@ class _Loading:
     def _write(self, batch: Batch, tally: _Tally) -> None:
         """Write a batch; try once more if the connection broke or another loader interfered."""
         try:
-            _write(batch, self._target, self._registry, tally, self._meanwhile)
+            _write(batch, self._target, self._registry, tally, self._while_waiting)
         except ConnectionLostError as error:
             logging.getLogger(__name__).warning("%s; trying once more", error)
-            _write(batch, self._target, self._registry, tally, self._meanwhile)
+            _write(batch, self._target, self._registry, tally, self._while_waiting)
 
     def _check_failures(self) -> None:
         failures = [*self._old.failed, *self._new.failed]
@@ -207,7 +207,7 @@ class _Loading:
 
 
 def _write(
-    batch: Batch, target: DatabaseTarget, registry: IdentifierRegistry, tally: _Tally, meanwhile: Callable[[], None]
+    batch: Batch, target: DatabaseTarget, registry: IdentifierRegistry, tally: _Tally, while_waiting: Callable[[], None]
 ) -> None:
     """Upsert a batch in one transaction, then register the pictures of its rows; the caller holds the spool's lock."""
     ordered, rows = batch.records, batch.rows
@@ -226,7 +226,7 @@ def _write(
         for index, item in enumerate(ordered):
             yields = standing.get(str(keys[index]), "") > item.picture
             (yielding if yields else writing).append(index)
-        written = target.writer.write(connection, [rows[index] for index in writing], meanwhile)
+        written = target.writer.write(connection, [rows[index] for index in writing], while_waiting)
     outcomes = dict(zip(writing, written, strict=True)) | dict.fromkeys(yielding, Written())
     loaded = [(str(keys[i]), item.picture) for i, item in enumerate(ordered) if outcomes[i].refused is None]
     registry.claim({name: max(picture, standing.get(name, "")) for name, picture in loaded})
