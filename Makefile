@@ -19,6 +19,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check
 TESTS ?= tests
+# Two processes, since much of the time goes into waiting; tests that share a deployment stay in one (tests/conftest.py).
+PARALLEL := -n 2 --dist loadgroup
 export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON
 
 # The lock is given as constraints too: older versions of pip overlook a pin where a package asks for the same one with
@@ -42,10 +44,10 @@ down:
 
 test: lint
 	@./scripts/install_test_services.sh
-	$(PY) -m pytest $(if $(filter tests,$(TESTS)),--cov) $(TESTS)
+	$(PY) -m pytest $(if $(filter tests,$(TESTS)),--cov $(PARALLEL)) $(TESTS)
 
 test-fast: $(TEST_STAMP)
-	$(PY) -m pytest -n auto --dist loadgroup $(addprefix tests/,core files imaging metadata workspace reporting review evaluation)
+	$(PY) -m pytest $(PARALLEL) $(addprefix tests/,core files imaging metadata workspace reporting review evaluation)
 
 attack: $(TEST_STAMP)
 	@$(PY) -m tests.privacy.attack $(ATTACK)

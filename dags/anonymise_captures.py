@@ -61,7 +61,7 @@ late = (
     if deployment.deadline
     else None
 )
-each_folder: dict[str, Any] = {"map_index_template": "{{ folder_name }}"}
+each_folder: dict[str, Any] = {"map_index_template": "{{ task.op_kwargs.unit | label }}"}
 on_gpu: dict[str, Any] = {
     "pool": deployment.pool,
     "queue": deployment.queue,
@@ -78,22 +78,24 @@ with DAG(
     params=form(),
     deadline=late,
     tags=["anonymisation"],
+    user_defined_filters={"label": tasks.label},
     default_args={
         "retries": deployment.retries,
         "retry_delay": deployment.retry_delay,
         "retry_exponential_backoff": True,
         "retry_policy": retry_policy(),
+        "execution_timeout": deployment.timeout,
         "on_failure_callback": notifier.task_failed,
     },
 ):
 
     @task_group(group_id=tasks.GROUP)
     def folder_chain(unit: dict[str, Any]) -> None:
-        mask = task(**each_folder, **on_gpu)(tasks.mask)(unit)
-        archive = task(**each_folder)(tasks.archive)(unit)
-        load = task(**each_folder)(tasks.load)(unit)
-        check = task(**each_folder)(tasks.check)(unit)
-        release = task(**each_folder)(tasks.release)(unit)
+        mask = task(**each_folder, **on_gpu)(tasks.mask)(unit=unit)
+        archive = task(**each_folder)(tasks.archive)(unit=unit)
+        load = task(**each_folder)(tasks.load)(unit=unit)
+        check = task(**each_folder)(tasks.check)(unit=unit)
+        release = task(**each_folder)(tasks.release)(unit=unit)
         mask >> archive >> load >> check >> release
 
     discover = task(task_id=tasks.DISCOVER)(tasks.find_folders)()

@@ -9,13 +9,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from airflow.sdk.definitions.deadline import BaseDeadlineReference
 from asgiref.sync import sync_to_async
 
 from anonymisation_airflow.next_part import first_run_id
 from anonymisation_airflow.notifier import RunName, mail_late
+
+ENDED: Final = frozenset({"success", "failed"})
 
 
 class NightBegan(BaseDeadlineReference):
@@ -48,6 +50,9 @@ async def run_is_late(context: Mapping[str, Any]) -> None:
     """
     run = context["dag_run"]
     due = str(context["deadline"]["deadline_time"])
+    if run["state"] in ENDED:  # Airflow keeps the deadline of a run that failed
+        logging.getLogger(__name__).info("%s has ended (%s), so it is not late", run["dag_run_id"], run["state"])
+        return
     if run["queued_at"] and datetime.fromisoformat(run["queued_at"]) >= datetime.fromisoformat(due):
         logging.getLogger(__name__).info(
             "%s began after the deadline, for which a mail was sent before", run["dag_run_id"]

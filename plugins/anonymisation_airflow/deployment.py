@@ -18,8 +18,11 @@ ANONYMISATION_RETRY_SECONDS   seconds before the first retry, doubled each time 
 ANONYMISATION_MAX_FOLDERS     folders that one run takes, 1 or more; further runs take the rest. A run never takes
                               more work units (see max_pictures_per_work_unit) than Airflow's max_map_length
                                                                                   (default: 500)
-ANONYMISATION_DEADLINE_MINUTES  minutes after which a mail reports a night that has not ended; manual runs and
-                              backfills have no deadline                          (default: never)
+ANONYMISATION_DEADLINE_MINUTES  minutes after which a mail reports a night that has not ended, 0: never; manual runs
+                              and backfills have no deadline                      (default: 480)
+ANONYMISATION_STALL_MINUTES   minutes without any progress after which a mask task is ended and tried again, 0: never
+                                                                                  (default: 30)
+ANONYMISATION_TIMEOUT_MINUTES minutes after which Airflow ends any task, 0: never (default: 0)
 ANONYMISATION_GPU_POD_TEMPLATE  pod template file of the mask tasks, with the KubernetesExecutor  (default: none)
 """
 
@@ -40,7 +43,7 @@ NO_SCHEDULE: Final = "none"
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """The table above as values. An absent path is None, and so is an absent schedule."""
+    """The table above as values. An absent path, schedule or limit is None; `stall` is zero where there is no limit."""
 
     input: Path | None
     output: Path | None
@@ -57,6 +60,8 @@ class Deployment:
     retry_delay: timedelta
     max_folders: int
     deadline: timedelta | None
+    stall: timedelta
+    timeout: timedelta | None
     gpu_pod_template: Path | None
 
     @property
@@ -86,6 +91,9 @@ class Deployment:
                 raise ValueError(f"{PREFIX}{name}: expected a whole number, {least} or more, got {value!r}")
             return int(value)
 
+        def minutes(name: str, default: int) -> timedelta:
+            return timedelta(minutes=number(name, default, least=0))
+
         schedule = text("SCHEDULE", "0 2 * * *")
         return cls(
             input=path("INPUT"),
@@ -102,6 +110,8 @@ class Deployment:
             retries=number("RETRIES", 3, least=0),
             retry_delay=timedelta(seconds=number("RETRY_SECONDS", 120, least=0)),
             max_folders=number("MAX_FOLDERS", 500, least=1),
-            deadline=timedelta(minutes=deadline) if (deadline := number("DEADLINE_MINUTES", 0, least=0)) else None,
+            deadline=minutes("DEADLINE_MINUTES", 480) or None,
+            stall=minutes("STALL_MINUTES", 30),
+            timeout=minutes("TIMEOUT_MINUTES", 0) or None,
             gpu_pod_template=path("GPU_POD_TEMPLATE"),
         )

@@ -61,6 +61,14 @@ def mail_late(run: RunName, due: str) -> None:
     _mail(run, [], lambda mail: build_late(run.run_id, due, mail))
 
 
+def mail_marked(run: RunName, what: str) -> None:
+    """With `uncaught_exception_email`, report that a person marked `what` as failed."""
+    from anonymisation.reporting.mail import build_critical
+
+    error = TaskEndedError(f"{what} was marked as failed by hand; {run.run_id} does not finish its work")
+    _mail(run, ["uncaught_exception_email"], lambda mail: build_critical(error, mail))
+
+
 def task_failed(context: Context) -> None:
     """With `uncaught_exception_email`, report that a task failed after its last retry. Airflow calls this function.
 

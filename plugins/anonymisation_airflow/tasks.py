@@ -25,6 +25,7 @@ from anonymisation_airflow.deployment import Deployment
 from anonymisation_airflow.notifier import mail_folder
 from anonymisation_airflow.request import RunRequest, workspace_for
 from anonymisation_airflow.sharing import Limits, share_of_run
+from anonymisation_airflow.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from anonymisation.chain.discover import Discovery
@@ -36,7 +37,6 @@ GROUP: Final = "folder"
 DISCOVER: Final = "discover"
 NEXT_PART: Final = "next_part"
 STEPS: Final = ("mask", "archive", "load", "check", "release")
-FOLDER_NAME: Final = "folder_name"  # the context variable that labels a folder's tasks in the grid
 ERROR_KEY: Final = "error"
 NEXT_PART_KEY: Final = "next_part"
 FINDINGS_KEY: Final = "findings"
@@ -46,6 +46,11 @@ PROGRESS_EVERY: Final = 100  # pictures
 MAX_FINDINGS: Final = 100
 
 _UPSTREAM: Final = [f"{GROUP}.{step}" for step in STEPS[:-1]]
+
+
+def label(unit: dict[str, Any]) -> str:
+    """Return the name of a work unit's tasks in the grid."""
+    return WorkUnit.from_value(unit).label
 
 
 def find_folders() -> list[dict[str, Any]]:
@@ -84,22 +89,27 @@ def mask(unit: dict[str, Any]) -> dict[str, Any]:
     from anonymisation.masking.models.factory import load_detector
     from anonymisation.reporting.progress import ProgressNote
 
-    run = get_current_context()["dag_run"].run_id
+    context = get_current_context()
+    run = context["dag_run"].run_id
 
     def step(workspace: Workspace, folder: str, shard: Shard) -> Any:
         note = ProgressNote(workspace.shares.state, run, folder, shard.number)
-        log = _ProgressLog(WorkUnit(folder, shard).label)
+        part = WorkUnit(folder, shard)
+        log = _ProgressLog(part.label)
+        stall = Deployment.from_environment().stall.total_seconds()
+        with Watchdog(stall, lambda reason: _give_up(context, part, reason)) as watchdog:
 
-        def progress(outcome: ImageOutcome) -> None:
-            note.count(outcome)
-            log(outcome)
+            def progress(outcome: ImageOutcome) -> None:
+                watchdog.progress()
+                note.count(outcome)
+                log(outcome)
 
-        try:
-            return mask_folder(
-                workspace, folder, lambda: load_detector(workspace.settings), progress, shard=shard, run=run
-            )
-        finally:
-            note.close()
+            try:
+                return mask_folder(
+                    workspace, folder, lambda: load_detector(workspace.settings), progress, shard=shard, run=run
+                )
+            finally:
+                note.close()
 
     return _step("mask", step, unit)
 
@@ -149,6 +159,12 @@ def release(unit: dict[str, Any]) -> None:
         raise failed
 
 
+def _give_up(context: Context, unit: WorkUnit, reason: str) -> None:
+    """Store the reason why the process ends, for the summary."""
+    logging.getLogger(__name__).error("%s: %s", unit.label, reason)
+    context["ti"].xcom_push(ERROR_KEY, {**unit.to_value(), "message": reason})
+
+
 def step_report(value: dict[str, Any]) -> dict[str, Any]:
     """Return the report in a step's XCom, without the keys of its shard."""
     return {key: found for key, found in value.items() if key not in ("shard", "shards")}
@@ -156,7 +172,6 @@ def step_report(value: dict[str, Any]) -> dict[str, Any]:
 
 def _step(name: str, step: Step, value: dict[str, Any]) -> dict[str, Any]:
     context, unit = get_current_context(), WorkUnit.from_value(value)
-    context[FOLDER_NAME] = unit.label  # type: ignore[typeddict-unknown-key]
     with _errors_as_xcom(context, unit):
         report: dict[str, Any] = step(workspace_for(context), unit.folder, unit.shard).to_dict()
     metrics.count_step(name, report)

@@ -50,7 +50,7 @@ def test_folders_with_any_name_go_through_and_a_bad_picture_reddens_its_folder_o
     counts = {"found": 3, "masked": 2, "already_done": 0, "failed": 1, "known_failed": 0, "rows": 2, "units": 1}
     assert airflow.table("mixed")[bad] == {"folder": bad, **counts, "error": None}
     assert [len(airflow.mails_about("Processing error", f"{bad}/broken.jpg"))] == [1]
-    (summary,) = airflow.mails_about("finished", f"{bad}/broken.jpg")
+    (summary,) = airflow.mails_about("FAILED: 1 of 2 folders, 1 picture", f"{bad}/broken.jpg")
     assert "masked              4" in text_of(summary)
     assert not airflow.mails_about("uncaught", bad)
     for folder in (good, bad):
@@ -58,13 +58,20 @@ def test_folders_with_any_name_go_through_and_a_bad_picture_reddens_its_folder_o
             assert path.read_bytes() == (airflow.input / folder / path.name).read_bytes()
 
 
-def test_no_folder_is_a_green_run_that_says_so(airflow: Deployment) -> None:
-    airflow.trigger("nothing", ["no/such/folder"])
+def test_no_folder_of_a_day_is_a_green_run_that_says_so(airflow: Deployment) -> None:
+    airflow.trigger("nothing", [], capture_date="1999-01-31")
 
     assert airflow.wait("nothing") == "success"
     states = airflow.states("nothing")[""]
     assert states["discover"] == states["summary"] == "success"
-    assert airflow.mails_about("finished", "Nothing to do")
+    assert airflow.mails_about("Nothing to do: no capture folder matches captured 1999-01-31", "Nothing to do")
+
+
+def test_a_folder_that_does_not_exist_fails_the_run(airflow: Deployment) -> None:
+    airflow.trigger("mistyped", ["no/such/folder"])
+
+    assert airflow.wait("mistyped") == "failed"
+    assert airflow.mails_about("FAILED: not complete", "no capture folder matches no/such/folder")
 
 
 def test_a_hopeless_discovery_is_not_tried_again_and_fails_the_run_after_the_summary(airflow: Deployment) -> None:
@@ -78,7 +85,7 @@ def test_a_hopeless_discovery_is_not_tried_again_and_fails_the_run_after_the_sum
     tries = {task["task_id"]: task["try_number"] for task in airflow.stack.api.task_instances(DAG_ID, "hopeless")}
     assert tries["discover"] == 1
     assert airflow.mails_about("uncaught ModelUnavailableError", "Slow")
-    assert airflow.mails_about("finished", "discover: ")
+    assert airflow.mails_about("FAILED: not complete", "discover: ")
 
 
 def test_a_killed_mask_task_is_taken_up_again_and_does_nothing_twice(airflow: Deployment) -> None:
@@ -150,7 +157,7 @@ def test_more_folders_than_one_run_takes_go_on_in_another(airflow: Deployment) -
 
     assert airflow.wait("many") == "success"
     assert set(airflow.table("many")) == set(folders[:2])
-    assert airflow.mails_about("finished", "1 more folders")
+    assert airflow.mails_about("Finished: 2 folders", "1 more folders")
     assert airflow.wait("many__part2") == "success"
     assert set(airflow.table("many__part2")) == {folders[2]}
     assert not airflow.stack.api.has_run(DAG_ID, "many__part3")

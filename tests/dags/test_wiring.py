@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Mapping
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -62,7 +63,7 @@ def test_only_mask_needs_the_gpu(dag: Any) -> None:
 def test_folders_are_named_in_the_grid_and_failures_are_judged(dag: Any) -> None:
     for step in STEPS:
         task = dag.get_task(step)
-        assert task.map_index_template == "{{ folder_name }}"
+        assert task.map_index_template == "{{ task.op_kwargs.unit | label }}"
         assert task.has_retry_policy
         assert task.retries == 3
 
@@ -84,12 +85,26 @@ def test_schedule_and_time_zone_come_from_the_environment(dag: Any, monkeypatch:
     assert type(_read_again().timetable).__name__ == "NullTimetable"
 
 
-def test_a_deadline_is_set_only_where_the_environment_asks(dag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert not dag.deadline
-    monkeypatch.setenv("ANONYMISATION_DEADLINE_MINUTES", "240")
-    (alert,) = _read_again().deadline
-    assert alert.interval.total_seconds() == 240 * 60
+def test_the_environment_sets_and_removes_limits(dag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    (alert,) = dag.deadline
+    assert alert.interval.total_seconds() == 480 * 60
     assert alert.callback.path == "anonymisation_airflow.deadline.run_is_late"
+    assert dag.get_task("folder.mask").execution_timeout is None
+    monkeypatch.setenv("ANONYMISATION_DEADLINE_MINUTES", "0")
+    monkeypatch.setenv("ANONYMISATION_TIMEOUT_MINUTES", "600")
+    changed = _read_again()
+    assert not changed.deadline
+    assert changed.get_task("folder.load").execution_timeout.total_seconds() == 600 * 60
+
+
+def test_a_task_has_its_folder_s_name_before_it_runs(dag: Any) -> None:
+    """As Airflow renders it when a task starts: from its arguments alone."""
+    started = SimpleNamespace(op_kwargs={"unit": {"folder": "2021/EV6", "shard": 2, "shards": 5}})
+    for step in STEPS:
+        task = dag.get_task(step)
+        assert set(task.op_kwargs) == {"unit"}
+        template = dag.get_template_env().from_string(task.map_index_template)
+        assert template.render(task=started) == "2021/EV6 [2/5]"
 
 
 def _read_again() -> Any:

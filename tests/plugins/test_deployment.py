@@ -17,7 +17,8 @@ def test_defaults() -> None:
     assert (found.schedule, found.timezone, found.pool, found.queue) == ("0 2 * * *", "UTC", "gpu", "gpu")
     assert (found.db_conn_id, found.smtp_conn_id) == ("anonymisation_db", "smtp_default")
     assert (found.retries, found.retry_delay, found.max_folders) == (3, timedelta(minutes=2), 500)
-    assert (found.deadline, found.gpu_pod_template, found.gpu_executor_config) == (None, None, {})
+    assert (found.gpu_pod_template, found.gpu_executor_config) == (None, {})
+    assert (found.deadline, found.stall, found.timeout) == (timedelta(hours=8), timedelta(minutes=30), None)
 
 
 def test_what_only_some_deployments_set() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -126,13 +127,12 @@ def test_a_late_run_is_mailed_whatever_the_switches_say(
 ) -> None:
     from anonymisation_airflow.deadline import run_is_late
 
-    configure(tmp_path, monkeypatch, finished_email=False)
-    run = {"dag_id": "masking", "dag_run_id": "scheduled__2026", "queued_at": "2026-01-02T02:00:00Z"}
-    later = {**run, "dag_run_id": "scheduled__2026__part2", "queued_at": "2026-01-02T06:00:01Z"}
+    run = {"dag_id": "masking", "dag_run_id": "night", "queued_at": "2026-01-02T02:00:00Z", "state": "running"}
+    later = {**run, "dag_run_id": "night__part2", "queued_at": "2026-01-02T06:00:01Z"}
     for one in (run, later):
         asyncio.run(run_is_late({"dag_run": one, "deadline": {"deadline_time": "2026-01-02 06:00:00+00:00"}}))
     (mail,) = mails
-    assert "The run scheduled__2026 should have ended by 2026-01-02 06:00:00+00:00." in text_of(mail)
+    assert "The run night should have ended by 2026-01-02 06:00:00+00:00." in text_of(mail)
 
 
 def test_a_connection_that_is_missing_stops_nothing(
@@ -160,3 +160,35 @@ def test_a_mail_without_the_address_of_the_ui_is_sent_all_the_same(
     assert html is not None
     assert "<a " not in html.get_content()
     assert "set AIRFLOW__API__BASE_URL" in caplog.text
+
+
+@pytest.mark.parametrize("state", ["failed", "success"])
+def test_a_run_that_has_ended_is_not_late(mails: list[EmailMessage], state: str) -> None:
+    from anonymisation_airflow.deadline import run_is_late
+
+    run = {"dag_id": "masking", "dag_run_id": "scheduled__2026", "queued_at": "2026-01-02T02:00:00Z", "state": state}
+    asyncio.run(run_is_late({"dag_run": run, "deadline": {"deadline_time": "2026-01-02 06:00:00+00:00"}}))
+    assert mails == []
+
+
+def test_what_a_person_marks_as_failed_is_mailed_and_nothing_else(
+    mails: list[EmailMessage], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from airflow.listeners.listener import get_listener_manager
+
+    from anonymisation_airflow import marked
+
+    configure(tmp_path, monkeypatch, uncaught_exception_email=True)
+    manager = get_listener_manager()
+    manager.add_listener(marked)  # type: ignore[no-untyped-call]
+    by_hand = "TaskInstance's state was manually set to `failed`."
+    task = SimpleNamespace(dag_id=marked.DAG_ID, run_id="night", task_id="folder.mask")
+    other = SimpleNamespace(dag_id="another", run_id="night", task_id="folder.mask")
+    for item, error in ((task, by_hand), (task, ValueError("a failure of its own")), (other, by_hand)):
+        manager.hook.on_task_instance_failed(previous_state=None, task_instance=item, error=error)
+    manager.hook.on_dag_run_failed(dag_run=task, msg="Dag Run's state was manually set to `failed`.")
+    for thread in threading.enumerate():
+        if thread.name == "mail":
+            thread.join(60)
+    assert sorted("task folder.mask was marked as failed by hand" in text_of(mail) for mail in mails) == [False, True]
+    assert all("marked as failed by hand; night does not finish its work" in text_of(mail) for mail in mails)
