@@ -20,6 +20,7 @@ from anonymisation.imaging.jpeg.codec import decode_jpeg, encode_jpeg
 from anonymisation.imaging.mask_file import encode_mask
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.metadata.redaction import redact_tag
+from benchmarks.command import command
 from benchmarks.material import FOLDER, ScriptedModel, detections, photographs, write_folder
 from benchmarks.measuring import Figures, Stopwatch, forget_peak, peak_memory, site
 from benchmarks.plain import likeness
@@ -116,7 +117,8 @@ def main() -> None:
     logging.basicConfig(level=logging.ERROR)
     arguments = json.loads(sys.argv[1])
     run: dict[str, Callable[..., Figures]] = {
-        "pictures": pictures, "likeness": likeness, "stages": stages, "model": model, "scaling": scaling,
+        "pictures": pictures, "likeness": likeness, "stages": stages, "model": model, "command": command,
+        "scaling": scaling,
         "discovery": discovery,
     }  # fmt: skip
     figures = run[arguments.pop("case")](**arguments)

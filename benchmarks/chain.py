@@ -7,6 +7,7 @@ compression, with a model that finds so many objects at once, or after a set tim
     likeness    masks as written against the plain, slow computation: intersection over union (0.999 or it fails)
     stages      the parts of the mask step one by one
     model       wall time with a model of 0.1 s per picture: what is not hidden behind it
+    command     the whole chain through `anonymise run` with a SavedModel: one picture more, and the program's start
     scaling     small pictures in greater and greater folders, all steps of the chain: time per picture and memory
     discovery   the first task of a nightly run, over files that are all done (--full: a million, and 100 000 pictures
                 through the chain)
@@ -47,6 +48,7 @@ def cases(options: argparse.Namespace) -> list[dict[str, Any]]:
     found += [{"case": "likeness", "size": size, "objects": objects} for size in SIZES for objects in (8, 30)]
     found += [{"case": "stages", "size": "2.8 MP", "objects": 8}, {"case": "stages", "size": "24 MP", "objects": 30}]
     found.append({"case": "model", "size": "2.8 MP", "objects": 8, "number": 120 // share, "seconds": 0.1})
+    found.append({"case": "command", "size": "2.8 MP", "objects": 8, "number": 200 // share})
     scales, folders = (FULL_SCALE, FULL_DISCOVERY) if options.full else (options.scale, ())
     found += [{"case": "scaling", "number": number} for number in scales]
     found += [{"case": "discovery", "number": number} for number in options.discover]

@@ -13,8 +13,8 @@ from anonymisation.core.text import encodable
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-SLOW_GROUPS = ("dags", "multi_machine", "browser", "docker")
-"""Folders whose tests wait for deployments most of the time."""
+DEPLOYMENTS = ("dags", "multi_machine", "browser")
+"""Folders whose tests start deployments: one at a time, and the other tests meanwhile."""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -35,7 +35,7 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
-    items.sort(key=lambda item: _group(item) not in SLOW_GROUPS)  # first, so that processes finish together
+    items.sort(key=lambda item: _group(item) != "deployments")  # first, so that processes finish together
     reasons = {"db": "needs an Oracle: see docker/oracle/README.md, then --run-db", "slow": "needs --run-slow"}
     for marker, reason in reasons.items():
         if not config.getoption(f"--run-{marker}"):
@@ -53,9 +53,9 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 
 def _group(item: pytest.Item) -> str:
-    """What one process of pytest-xdist runs: a file, or a folder whose tests share a deployment."""
+    """What one process of pytest-xdist runs: a file, or everything that starts deployments."""
     place = item.path.relative_to(REPOSITORY / "tests")
-    return place.parts[0] if place.parts[0] in SLOW_GROUPS else place.as_posix()
+    return "deployments" if place.parts[0] in DEPLOYMENTS else place.as_posix()
 
 
 @pytest.fixture(scope="session")

@@ -17,8 +17,8 @@ from anonymisation.files.digests import sha256_of
 from anonymisation.files.plain import read_plain, sha256_of_plain
 from anonymisation.files.writer import write_one_by_one
 from anonymisation.imaging.exif.read import ExifTags, Provenance, published_exif, read_exif, read_provenance
-from anonymisation.imaging.jpeg.codec import Frame, decode_jpeg, encode_jpeg, to_upright
-from anonymisation.imaging.mask_file import encode_mask
+from anonymisation.imaging.jpeg.codec import Frame, decode_jpeg, encode_jpeg, sound_size, to_upright
+from anonymisation.imaging.mask_file import encode_mask, mask_digest
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.metadata.record import (
@@ -214,13 +214,15 @@ class PictureWorker:
             source=paths.relative,
         )
         files = [(path, record_to_json(record)) for path in paths.records(self._settings)]
+        mask = b""
         if mask_places := paths.masks(self._settings):
             mask = encode_mask(redaction.mask)
             files += [(path, mask) for path in mask_places]
         if self._settings.draw_mask:
             files.append((paths.masked, masked.data))
         boxes = tuple(added.number for added in review.active) if self._settings.draw_mask else tuple(review.hidden)
-        state = replace(self._state(picture), encoded_anew=masked.anew)
+        digest = mask_digest(mask) if mask else ""
+        state = replace(self._state(picture), encoded_anew=masked.anew, mask_digest=digest)
         return MadePicture(state, tuple(files), record, stored.as_json(), objects, boxes)
 
     def finished(self, made: MadePicture) -> FinishedPicture:
@@ -242,11 +244,11 @@ class PictureWorker:
         if provenance is None or provenance.source_sha256 != sha256_of(data):
             return None
         try:
-            output = decode_jpeg(masked)
+            width, height = sound_size(masked)
             picture = self.prepare(file, data)
         except ImageError:
             return None
-        if output.pixels.shape != picture.frame.pixels.shape:
+        if (height, width) != picture.frame.pixels.shape[:2]:
             return None
         state = replace(self._state(picture, provenance), output=self._output(file.name))
         record = self._known_record(paths) or self._rebuilt_record(paths, picture.exif, provenance)

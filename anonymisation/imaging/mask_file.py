@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import struct
 from typing import Final
@@ -32,6 +33,11 @@ def encode_mask(mask: NDArray[np.bool_]) -> bytes:
             "turn remote_mask and local_mask off for such pictures"
         )
     return encode_two_colours(mask, (0, 1))
+
+
+def mask_digest(data: bytes) -> str:
+    """The first 16 hexadecimal digits of the SHA-256 of a mask file, to recognise the file by."""
+    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def decode_mask(data: bytes) -> NDArray[np.bool_]:

@@ -120,7 +120,7 @@ def _hide_boxes(
     boxes = review.waiting if masked == known.output else review.active
     mask = _hide(workspace, paths, known, boxes)
     if known.output is not None:
-        state.put(replace(known, output=FileStamp.of(paths.masked)))
+        state.put(replace(known, output=FileStamp.of(paths.masked), mask_digest=""))
     _add_to_masks(workspace, paths, mask)
     return len(boxes)
 

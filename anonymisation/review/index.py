@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from operator import attrgetter
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from anonymisation.files.digests import name_digest
 from anonymisation.masking.labels import CLASSES
@@ -21,8 +21,10 @@ from anonymisation.review.rows import Row, read_rows
 from anonymisation.review.store import read_reviews, reviews_file
 from anonymisation.workspace.folder_state import FileStamp, state_folder
 
+T = TypeVar("T")
 LABELS: Final = tuple(kind.label for kind in CLASSES)
 TOP: Final = 200  # least certain pictures of a folder; kept in memory longer than its index
+MAX_FOLDERS: Final = 200  # of which the least certain pictures, and the reviews, are kept in memory
 MAX_PICTURES: Final = 200_000  # in memory at once; a picture takes about 1.6 kB
 _REST: Final = 20.0  # a folder that takes 1 s to read is read again after 20 s at the earliest
 
@@ -175,7 +177,8 @@ class IndexCache:
         if known is not None and known[0] == _stamp(state_folder(self._state_root, folder)):
             return known[1]
         rows = self.index(folder).doubtful()[:TOP]
-        self._tops[folder] = (self._entries[folder].stamp, rows) if folder in self._entries else ((), rows)
+        stamp = self._entries[folder].stamp if folder in self._entries else ()
+        self._remember(self._tops, folder, (stamp, rows))
         return rows
 
     def reviews(self, folder: str) -> tuple[FileStamp | None, Mapping[str, Review]]:
@@ -186,8 +189,17 @@ class IndexCache:
             stamp = None
         known = self._reviews.get(folder)
         if known is None or known[0] != stamp:
-            known = self._reviews[folder] = (stamp, read_reviews(self._state_root, folder))
+            known = (stamp, read_reviews(self._state_root, folder))
+            self._remember(self._reviews, folder, known)
         return known
+
+    def _remember(self, cache: dict[str, T], folder: str, value: T) -> None:
+        """Store the value, and drop the oldest values while there are those of too many folders."""
+        with self._lock:
+            cache.pop(folder, None)
+            cache[folder] = value
+            while len(cache) > MAX_FOLDERS:
+                cache.pop(next(iter(cache)))
 
     def _keep(self, folder: str, entry: _Entry) -> None:
         """Store the entry, and drop the oldest entries while there are too many pictures in memory."""

@@ -10,10 +10,12 @@ current masked picture the box stays hidden. This module changes no pixels.
 from __future__ import annotations
 
 import json
+import os
 import threading
 from collections.abc import Iterable, Iterator
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from datetime import UTC, datetime
+from itertools import islice
 from pathlib import Path
 from typing import Any, Final
 
@@ -26,6 +28,7 @@ from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS
 from anonymisation.review.model import NOTHING, AddedBox, Box, Review
 from anonymisation.workspace.folder_state import FileStamp, state_folder
+from anonymisation.workspace.locks import PICTURES
 
 FILE_NAME: Final = "reviews.jsonl"
 NAME_FILE: Final = "folder.json"  # names the capture folder of a state folder
@@ -57,6 +60,25 @@ def known_folders(state_root: Path) -> Iterator[str]:
     places = sorted((state_root / "folders").glob(f"*/{NAME_FILE}"))
     names = (read_name(place.parent) for place in places)
     yield from sorted(name for name in names if name is not None)
+
+
+def latest_folders(state_root: Path, number: int) -> list[str]:
+    """The `number` capture folders whose pictures changed last, the newest first. Reads only their names."""
+    changed = []
+    with suppress(FileNotFoundError), os.scandir(state_root / "folders") as places:
+        for place in places:
+            try:
+                changed.append((Path(place.path, PICTURES).stat().st_mtime_ns, place.path))
+            except (FileNotFoundError, NotADirectoryError):
+                continue
+    names = (read_name(Path(path)) for _, path in sorted(changed, reverse=True))
+    return list(islice((name for name in names if name is not None), number))
+
+
+def folder_with_key(state_root: Path, key: str) -> str | None:
+    """The capture folder whose state folder's name ends in `key` (16 hexadecimal digits); None where there is none."""
+    names = (read_name(place) for place in (state_root / "folders").glob(f"*-{key}"))
+    return next((name for name in names if name is not None), None)
 
 
 def read_name(place: Path) -> str | None:

@@ -60,7 +60,8 @@ class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
 
     `model`, `digest` (of the picture settings) and `run` are those of the attempt that masked it or failed.
     `loaded` is the key of the table that holds its row (see `DatabaseTarget.key`). `encoded_anew` is the reason why
-    blocks without redaction were not kept, although the settings ask for it.
+    blocks without redaction were not kept, although the settings ask for it. `mask_digest` is that of the mask file, as
+    it was written; empty: none was, or it is not known.
 
     A msgspec struct, since msgspec reads a million of them from the journals in a few seconds.
     """
@@ -81,6 +82,7 @@ class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
     loaded: str | None = None
     released: bool = False
     encoded_anew: str | None = None
+    mask_digest: str = ""
 
     def __post_init__(self) -> None:
         if self.status not in _STATUSES:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -20,6 +21,8 @@ from anonymisation.review.store import (
     MAX_REASON,
     ReviewedBoxes,
     add_box,
+    folder_with_key,
+    latest_folders,
     mark_hidden,
     mark_ok,
     read_reviews,
@@ -27,6 +30,7 @@ from anonymisation.review.store import (
     with_boxes,
     withdraw_box,
 )
+from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState, open_state, state_folder
 
 FOLDER = "2021/EV6/F1_2021_05_01"
 BOX = Box(0.1, 0.2, 0.3, 0.4)
@@ -226,3 +230,18 @@ def test_reviewers_who_draw_and_withdraw_at_once_lose_nothing(tmp_path: Path) ->
     for who, numbers in zip(["kari", "ola", "per", "ida"], drawn, strict=True):
         assert {boxes[number].by for number in numbers} == {who}
         assert [boxes[number].withdrawn is None for number in numbers] == [False] + [True] * 5
+
+
+def test_the_folders_that_changed_last_are_found_without_reading_the_others(tmp_path: Path) -> None:
+    for number in range(6):
+        with open_state(tmp_path, f"F{number}") as state:
+            state.put(PictureState("a.jpg", MASKED, FileStamp(1, 1), "0" * 64, "m", "d", "v"))
+        os.utime(state_folder(tmp_path, f"F{number}") / "pictures.jsonl", (1000 + number % 4, 1000 + number % 4))
+    (tmp_path / "folders/no state").mkdir()
+    (tmp_path / "folders/a file").write_text("x")
+    (state_folder(tmp_path, "F3") / "folder.json").write_text("no name")
+    assert latest_folders(tmp_path, 3) == ["F2", "F5", "F1"]
+    assert latest_folders(tmp_path / "none", 3) == []
+    key = state_folder(tmp_path, "F2").name.rpartition("-")[2]
+    assert folder_with_key(tmp_path, key) == "F2"
+    assert folder_with_key(tmp_path, "0" * 16) is None

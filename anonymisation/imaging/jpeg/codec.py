@@ -17,7 +17,7 @@ from PIL import Image
 
 from anonymisation.core.errors import ImageWriteError, UnreadableImageError
 from anonymisation.imaging.icc import profile_of, profile_segments, published_profile
-from anonymisation.imaging.jpeg.decoding import decode_pixels
+from anonymisation.imaging.jpeg.decoding import decode_pixels, require_sound
 from anonymisation.imaging.jpeg.keep_blocks import is_gray, keep_untouched, quantisation_definitions
 from anonymisation.imaging.jpeg.libjpeg import BlocksUnusableError
 from anonymisation.imaging.jpeg.segments import (
@@ -101,6 +101,17 @@ def decode_jpeg(data: bytes, *, source: str = "a picture") -> Frame:
     spaces = {"gray": b"GRAY", "ycc": b"RGB ", "rgb": b"RGB "}
     published = published_profile(profile, spaces[structure.colour]) if structure.colour != "cmyk" else None
     return Frame(pixels, structure.colour, _quantisation(structure), _sampling(structure), published, decoded)
+
+
+def sound_size(data: bytes) -> tuple[int, int]:
+    """(width, height) in pixels as stored, of a file that `decode_jpeg` decodes; takes half of its time.
+
+    Raises:
+        UnreadableImageError: as `decode_jpeg`.
+    """
+    structure = read_structure(data)
+    require_sound(structure, profile_of(structure.metadata))
+    return structure.width, structure.height
 
 
 def jpeg_size(data: bytes) -> tuple[int, int]:

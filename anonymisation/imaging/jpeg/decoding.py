@@ -61,6 +61,24 @@ def decode_pixels(structure: JpegStructure, profile: bytes | None) -> tuple[NDAr
     return pixels, structure
 
 
+def require_sound(structure: JpegStructure, profile: bytes | None) -> None:
+    """Refuse what `decode_pixels` refuses, in half of its time and little memory.
+
+    All coded data is read, which is what the decoder warns about. Of each block only the average is made into a pixel,
+    and none of colour.
+
+    Raises:
+        UnreadableImageError: as `decode_pixels`.
+    """
+    try:
+        if structure.colour != "cmyk":
+            simplejpeg.decode_jpeg(structure.stream(), "GRAY", min_height=1, min_width=1, strict=True)
+            return
+    except ValueError:
+        pass  # decoded again: for a rare form, or to find out what is wrong
+    decode_pixels(structure, profile)
+
+
 def _with_pillow(stream: bytes, profile: bytes | None) -> NDArray[np.uint8]:
     try:
         with Image.open(io.BytesIO(stream), formats=("JPEG",)) as picture:

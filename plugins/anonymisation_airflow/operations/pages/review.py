@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import re
 from collections.abc import Iterable
 from typing import Annotated, Final
 
@@ -18,14 +19,14 @@ from anonymisation.review import images as review_pictures
 from anonymisation.review.index import edition, is_reviewed
 from anonymisation.review.model import NOTHING, Box, Review
 from anonymisation.review.rows import Row
-from anonymisation.review.store import MAX_REASON, add_box, known_folders, mark_ok, withdraw_box
+from anonymisation.review.store import MAX_REASON, add_box, folder_with_key, latest_folders, mark_ok, withdraw_box
 from anonymisation_airflow.operations.pages.nights import PageNumber
 from anonymisation_airflow.operations.pages.paging import Paging
 from anonymisation_airflow.operations.pages.pictures import PICTURE, record_access
 from anonymisation_airflow.operations.runs.stored_run import read_run
 from anonymisation_airflow.operations.web.access import reviewing
 from anonymisation_airflow.operations.web.rendering import page
-from anonymisation_airflow.operations.web.site import OpenPicture, PictureDep, Site, SiteDep, folder_key
+from anonymisation_airflow.operations.web.site import KEY_PATTERN, OpenPicture, PictureDep, Site, SiteDep, folder_key
 
 router: Final = APIRouter()
 QUEUE_A_PAGE: Final = 30
@@ -130,26 +131,16 @@ def folders_in_question(site: Site, run: str, key: str) -> list[str]:
         HTTPException: 404 for a folder or run that does not exist.
     """
     if key:
-        found = [folder for folder in known_folders(site.state_root) if folder_key(site, folder) == key]
-        if not found:
+        found = folder_with_key(site.state_root, key) if re.fullmatch(KEY_PATTERN, key) else None
+        if found is None:
             raise HTTPException(404, "There is no such folder")
-        return found
+        return [found]
     if run:
         stored = read_run(run)
         if stored is None:
             raise HTTPException(404, "There is no such run")
         return [report.folder for report in stored.report().folders]
-    return latest_folders(site)
-
-
-def latest_folders(site: Site) -> list[str]:
-    """Return the folders whose state changed last, the newest first."""
-    changed = []
-    for folder in known_folders(site.state_root):
-        journal = site.state_root / "folders" / f"*-{folder_key(site, folder)}" / "pictures.jsonl"
-        times = [path.stat().st_mtime for path in journal.parent.parent.glob(f"{journal.parent.name}/{journal.name}")]
-        changed.append((max(times, default=0.0), folder))
-    return [folder for _, folder in heapq.nlargest(LATEST_FOLDERS, changed)]
+    return latest_folders(site.state_root, LATEST_FOLDERS)
 
 
 def least_certain(site: Site, folders: Iterable[str]) -> list[tuple[str, str, Row, Review]]:
@@ -186,8 +177,9 @@ def _redirect(request: Request, picture: OpenPicture, queue: str, said: str, *, 
     base = request.scope.get("root_path", "").rstrip("/")
     key, row = picture.folder.key, picture.row
     if queue and not stay:
-        folders = [picture.folder.path] if queue == "folder" else latest_folders(picture.folder.site)
-        following = next(iter(least_certain(picture.folder.site, folders)), None)
+        site = picture.folder.site
+        folders = [picture.folder.path] if queue == "folder" else latest_folders(site.state_root, LATEST_FOLDERS)
+        following = next(iter(least_certain(site, folders)), None)
         if following is None:
             return RedirectResponse(f"{base}/review", 303)
         _, key, row, _ = following

@@ -16,7 +16,7 @@ from anonymisation.core.errors import ConfigurationError
 from anonymisation.review.copies import Sweeper
 from anonymisation.review.index import FolderIndex, IndexCache
 from anonymisation.review.rows import Row
-from anonymisation.review.store import read_name
+from anonymisation.review.store import folder_with_key
 from anonymisation.workspace.folder_state import FileStamp, state_folder
 from anonymisation.workspace.workspace import Workspace, open_workspace
 from anonymisation_airflow.deployment import Deployment
@@ -98,11 +98,10 @@ def open_folder(site: SiteDep, folder_key: FolderKey) -> OpenFolder:
     Raises:
         HTTPException: 404 if no folder has this key.
     """
-    for place in (site.state_root / "folders").glob(f"*-{folder_key}"):
-        path = read_name(place)
-        if path is not None:
-            return OpenFolder(site, path, folder_key, site.cache.index(path))
-    raise HTTPException(404, "There is no such folder")
+    path = folder_with_key(site.state_root, folder_key)
+    if path is None:
+        raise HTTPException(404, "There is no such folder")
+    return OpenFolder(site, path, folder_key, site.cache.index(path))
 
 
 FolderDep = Annotated[OpenFolder, Depends(open_folder)]
