@@ -21,6 +21,7 @@ the discovery failed. If one run cannot take all folders, `next_part` triggers a
   only lists its work.
 - **One date again**: *Backfill* from 00:00 to 23:59 of a day takes the folders captured on that day. With *Mask again*,
   the run also masks finished pictures again.
+- **Other DAGs** can follow the assets `anonymisation_masked_folders` and `anonymisation_loaded_rows`.
 - **After a failure**: clear the red task. Every step continues from the files on disk and does nothing twice.
 - **Restart** of a scheduler or a worker: nothing to do. Airflow starts the interrupted tasks again, and they continue
   from the files on disk.
@@ -43,6 +44,7 @@ from airflow.sdk import (  # type: ignore[attr-defined]  # its stub file lacks t
 )
 
 from anonymisation_airflow import deadline, notifier, summary, tasks
+from anonymisation_airflow.assets import LOADED, MASKED, outlet
 from anonymisation_airflow.deployment import Deployment
 from anonymisation_airflow.next_part import NextPartOperator
 from anonymisation_airflow.request import KEY_FORMAT, form
@@ -73,6 +75,7 @@ with DAG(
     description="Hides people and vehicles in capture folders, archives, loads, checks and releases them.",
     doc_md=__doc__,
     schedule=nightly,
+    start_date=deployment.start,
     catchup=False,
     max_active_runs=1,
     params=form(),
@@ -91,9 +94,9 @@ with DAG(
 
     @task_group(group_id=tasks.GROUP)
     def folder_chain(unit: dict[str, Any]) -> None:
-        mask = task(**each_folder, **on_gpu)(tasks.mask)(unit=unit)
+        mask = task(**each_folder, **on_gpu, outlets=[outlet(MASKED)])(tasks.mask)(unit=unit)
         archive = task(**each_folder)(tasks.archive)(unit=unit)
-        load = task(**each_folder)(tasks.load)(unit=unit)
+        load = task(**each_folder, outlets=[outlet(LOADED)])(tasks.load)(unit=unit)
         check = task(**each_folder)(tasks.check)(unit=unit)
         release = task(**each_folder)(tasks.release)(unit=unit)
         mask >> archive >> load >> check >> release

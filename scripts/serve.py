@@ -11,6 +11,7 @@ import os
 import socket
 import sys
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -60,6 +61,7 @@ def up() -> None:
     for name in ("SCHEDULE", "TIMEZONE"):
         if os.environ.get(name):
             environment[f"ANONYMISATION_{name}"] = os.environ[name]
+    environment["ANONYMISATION_START"] = datetime.now(UTC).isoformat()  # not the last missed night at once
     stack = AirflowStack(HOME, environment, port)
     served = {name: environment[f"ANONYMISATION_{name}"] for name in VARIABLES}
     print("Airflow is starting, about half a minute …", flush=True)

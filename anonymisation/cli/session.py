@@ -20,6 +20,7 @@ from anonymisation.cli.options import ChainOptions
 from anonymisation.core.errors import DatabaseUnavailableError, LoadFailedError
 from anonymisation.core.logs import FILE_ONLY, logging_to, silence_tensorflow
 from anonymisation.core.settings import Settings
+from anonymisation.database.airflow_connections import database_in_file
 from anonymisation.database.connections import PASSWORD_VARIABLE, is_url
 from anonymisation.reporting.mail import Mailer
 from anonymisation.workspace.workspace import Workspace, open_workspace
@@ -87,13 +88,15 @@ def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None
         ShareUnavailableError: the log file cannot be written.
     """
     silence_tensorflow()
+    found = database_in_file() if options.database is None else None
     workspace = open_workspace(
         input_dir=options.input_folder,
         output_dir=options.output_folder,
         archive_dir=options.archive_folder,
         config=options.config_file,
         overrides={**options.overrides(), **(more_overrides or {})},
-        database_url=options.database,
+        database_url=options.database if found is None else found.url,
+        database_schema=None if found is None else found.schema,
     )
     workspace, secrets = _with_password(workspace)
     err = Console(stderr=True)

@@ -7,6 +7,8 @@ ANONYMISATION_CONFIG          configuration file, as for `anonymise -k`         
 ANONYMISATION_STATE           state folder, shared by all workers                 (default: as configured)
 ANONYMISATION_SCHEDULE        cron expression of the nightly run, or `none`       (default: 0 2 * * *)
 ANONYMISATION_TIMEZONE        time zone of the schedule                           (default: UTC)
+ANONYMISATION_START           ISO date and time before which no night is started: without it, switching the DAG on
+                              starts the last missed night                        (default: none)
 ANONYMISATION_DB_CONN_ID      Connection of the database for the records; without the default Connection, the
                               configured database is used                         (default: anonymisation_db)
 ANONYMISATION_SMTP_CONN_ID    Connection of the mail server; without the default Connection, no mail is sent
@@ -31,9 +33,10 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
+from zoneinfo import ZoneInfo
 
 PREFIX: Final = "ANONYMISATION_"
 DEFAULT_DB_CONN_ID: Final = "anonymisation_db"
@@ -52,6 +55,7 @@ class Deployment:
     state: Path | None
     schedule: str | None
     timezone: str
+    start: datetime | None
     db_conn_id: str
     smtp_conn_id: str
     pool: str
@@ -94,6 +98,14 @@ class Deployment:
         def minutes(name: str, default: int) -> timedelta:
             return timedelta(minutes=number(name, default, least=0))
 
+        def moment(name: str) -> datetime | None:
+            value = text(name, "")
+            try:
+                found = datetime.fromisoformat(value) if value else None
+            except ValueError:
+                raise ValueError(f"{PREFIX}{name}: expected a date and time as in ISO 8601, got {value!r}") from None
+            return found if found is None or found.tzinfo else found.replace(tzinfo=ZoneInfo(text("TIMEZONE", "UTC")))
+
         schedule = text("SCHEDULE", "0 2 * * *")
         return cls(
             input=path("INPUT"),
@@ -103,6 +115,7 @@ class Deployment:
             state=path("STATE"),
             schedule=None if schedule.lower() == NO_SCHEDULE else schedule,
             timezone=text("TIMEZONE", "UTC"),
+            start=moment("START"),
             db_conn_id=text("DB_CONN_ID", DEFAULT_DB_CONN_ID),
             smtp_conn_id=text("SMTP_CONN_ID", DEFAULT_SMTP_CONN_ID),
             pool=text("POOL", "gpu"),

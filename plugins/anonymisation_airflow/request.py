@@ -27,6 +27,7 @@ AS_CONFIGURED: Final = "as configured"
 MODELS: Final = (AS_CONFIGURED, "Built-in", "Slow", "Medium", "Fast")
 DELETE_INPUT: Final[Mapping[str, bool | None]] = {AS_CONFIGURED: None, "yes": True, "no": False}
 SCHEDULED_ONLY: Final = "on scheduled runs"
+FOR_FURTHER_RUNS: Final = "Leave as it is: filled in by runs that continue with the remaining folders"
 WAIT_UNTIL_SETTLED: Final[Mapping[str, bool | None]] = {SCHEDULED_ONLY: None, "yes": True, "no": False}
 
 
@@ -66,6 +67,7 @@ def form() -> dict[str, Param]:
             type="string",
             enum=list(DELETE_INPUT),
             title="Delete originals",
+            section="Originals",
             description="From the input folder, after archive copy, masked picture and record are verified.",
         ),
         "wait_until_settled": Param(
@@ -85,9 +87,17 @@ def form() -> dict[str, Param]:
             None,
             type=["null", "string"],
             title="Continue after",
-            description="Only folders after this one, in path order. A run with too many folders sets this field.",
+            description="Only folders after this one, in path order.",
+            section=FOR_FURTHER_RUNS,
         ),
-        "part": Param(1, type="integer", minimum=1, title="Part", description="Set together with Continue after."),
+        "part": Param(
+            1,
+            type="integer",
+            minimum=1,
+            title="Part",
+            description="Set together with Continue after.",
+            section=FOR_FURTHER_RUNS,
+        ),
     }
 
 

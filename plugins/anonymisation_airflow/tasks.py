@@ -10,6 +10,7 @@ seconds.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Final
@@ -21,6 +22,7 @@ from anonymisation.reporting.run_report import FolderReport
 from anonymisation.reporting.step_reports import ImageOutcome
 from anonymisation.workspace.shards import Shard, WorkUnit
 from anonymisation_airflow import metrics
+from anonymisation_airflow.assets import LOADED, MASKED, announce
 from anonymisation_airflow.deployment import Deployment
 from anonymisation_airflow.notifier import mail_folder
 from anonymisation_airflow.request import RunRequest, workspace_for
@@ -92,6 +94,8 @@ def mask(unit: dict[str, Any]) -> dict[str, Any]:
     context = get_current_context()
     run = context["dag_run"].run_id
 
+    _output_of_libraries()
+
     def step(workspace: Workspace, folder: str, shard: Shard) -> Any:
         note = ProgressNote(workspace.shares.state, run, folder, shard.number)
         part = WorkUnit(folder, shard)
@@ -111,7 +115,15 @@ def mask(unit: dict[str, Any]) -> dict[str, Any]:
             finally:
                 note.close()
 
-    return _step("mask", step, unit)
+    report = _step("mask", step, unit)
+    if report["masked"]:
+        announce(context, MASKED, WorkUnit.from_value(unit), {"pictures": report["masked"]})
+    return report
+
+
+def _output_of_libraries() -> None:
+    """Let native libraries write to standard output. Airflow logs every line on standard error as an error."""
+    os.dup2(1, 2)
 
 
 def archive(unit: dict[str, Any]) -> dict[str, Any]:
@@ -125,7 +137,10 @@ def load(unit: dict[str, Any]) -> dict[str, Any]:
     """Load the records into the database."""
     from anonymisation.chain.load import load_folder
 
-    return _step("load", load_folder, unit)
+    report = _step("load", load_folder, unit)
+    if rows := report["inserted"] + report["updated"]:
+        announce(get_current_context(), LOADED, WorkUnit.from_value(unit), {"rows": rows})
+    return report
 
 
 def check(unit: dict[str, Any]) -> dict[str, Any]:

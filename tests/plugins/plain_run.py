@@ -16,9 +16,21 @@ STEPS = ("mask", "archive", "load", "check", "release")
 RETURN = "return_value"
 
 
+class _Outlets(dict[Any, Any]):
+    """Outlets of a task; `add` keeps the asset's name and the extra."""
+
+    def __init__(self, events: list[tuple[str, dict[str, Any]]]) -> None:
+        super().__init__()
+        self._events = events
+
+    def __missing__(self, alias: Any) -> Any:
+        return SimpleNamespace(add=lambda asset, extra: self._events.append((asset.name, extra)))
+
+
 @dataclass
 class PlainRun:
-    """One run: `xcoms` by (task, map index, key); `states` by task instance; `form` is what it was triggered with."""
+    """One run: `xcoms` by (task, map index, key); `states` by task instance; `form` is what it was triggered with;
+    `events` are those of assets."""
 
     form: dict[str, Any] = field(default_factory=dict)
     run_id: str = "plain"
@@ -27,6 +39,7 @@ class PlainRun:
     xcoms: dict[tuple[str, int, str], Any] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     errors: dict[str, BaseException] = field(default_factory=dict)
+    events: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
 
     def context(self, task_id: str, map_index: int = -1) -> Any:
         """What a task of the run is given."""
@@ -49,7 +62,7 @@ class PlainRun:
             start_date=datetime.now(UTC),
             conf=self.form,
         )
-        return {"ti": ti, "dag_run": run, "params": params}
+        return {"ti": ti, "dag_run": run, "params": params, "outlet_events": _Outlets(self.events)}
 
     def call(self, task_id: str, function: Callable[..., Any], *arguments: Any, map_index: int = -1) -> bool:
         """Run a task; whether it ended well. What it raises is in `errors`."""

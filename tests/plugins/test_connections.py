@@ -17,7 +17,7 @@ from sqlalchemy.engine import make_url
 from anonymisation.core.errors import ConfigurationError
 
 if TYPE_CHECKING:
-    from anonymisation_airflow.connections import Database
+    from anonymisation.database.airflow_connections import Database
 
 PASSWORD = "p@ss:w/rd %40 æ"
 LOGIN = {"host": "db.example", "login": "loader", "password": PASSWORD}
@@ -125,10 +125,25 @@ def test_a_connection_of_another_type_is_refused(monkeypatch: pytest.MonkeyPatch
 def test_any_password_survives(password: str) -> None:
     from airflow.sdk import Connection
 
-    from anonymisation_airflow.connections import to_database
+    from anonymisation.database.airflow_connections import to_database
 
     connection = Connection(conn_id="pg", conn_type="postgres", host="h", login="u", password=password)
-    assert make_url(to_database(connection).url.render_as_string(hide_password=False)).password == password
+    assert make_url(to_database(connection, "pg").url.render_as_string(hide_password=False)).password == password
+
+
+def test_the_command_line_reads_connections_as_tasks_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    from airflow.providers.postgres.hooks.postgres import PostgresHook
+    from airflow.sdk import Connection
+
+    from anonymisation.database.airflow_connections import DEFAULT_CONN_ID, POSTGRES_HOOK_EXTRAS, to_database
+    from anonymisation_airflow.deployment import DEFAULT_DB_CONN_ID
+
+    assert DEFAULT_CONN_ID == DEFAULT_DB_CONN_ID
+    assert PostgresHook.ignored_extra_options == POSTGRES_HOOK_EXTRAS
+    extra = {"sslmode": "require", "sqlalchemy_query": {"application_name": "pictures"}, "cursor": "dictcursor"}
+    _define(monkeypatch, "pg", conn_type="postgres", schema="roads", port=5433, extra=extra, **LOGIN)
+    plain = Connection(conn_id="pg", conn_type="postgres", schema="roads", port=5433, extra=json.dumps(extra), **LOGIN)
+    assert to_database(plain, "pg") == _database("pg")
 
 
 def _database(conn_id: str) -> Database:

@@ -29,7 +29,7 @@ def test_what_only_some_deployments_set() -> None:
 
 def test_every_variable_of_the_table_is_read() -> None:
     names = {line.split()[0] for line in (deployment.__doc__ or "").splitlines() if line.strip().startswith(PREFIX)}
-    given = dict.fromkeys(names, "7")
+    given = dict.fromkeys(names, "7") | {f"{PREFIX}START": "2026-01-01T00:00Z"}
     found, default = Deployment.from_environment(given), Deployment.from_environment({})
     same = [name for name in Deployment.__slots__ if getattr(found, name) == getattr(default, name)]
     assert not same
@@ -50,8 +50,9 @@ def test_paths_and_no_schedule() -> None:
         ("MAX_FOLDERS", "0"),
         ("RETRY_SECONDS", "1.5"),
         ("DEADLINE_MINUTES", "6h"),
+        ("START", "tomorrow"),
     ],
 )
 def test_numbers_that_are_none_are_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(ValueError, match=f"{PREFIX}{name}: expected a whole number, . or more, got '{value}'"):
+    with pytest.raises(ValueError, match=f"{PREFIX}{name}: expected a .*, got '{value}'"):
         Deployment.from_environment({PREFIX + name: value})

@@ -18,6 +18,7 @@ from sqlalchemy.exc import ArgumentError
 from anonymisation.cli.options import config_option, log_option
 from anonymisation.cli.session import output_console, start_logging
 from anonymisation.core.settings import Settings, load_settings
+from anonymisation.database.airflow_connections import database_in_file
 from anonymisation.database.connections import FOLDER_VARIABLE, PASSWORD_VARIABLE, ConnectionStore, is_url
 from anonymisation.database.keys import KEY_VARIABLE
 from anonymisation.database.layouts.tables import TableLayout
@@ -111,7 +112,8 @@ def database_options(function: Callable[..., Any]) -> Callable[..., Any]:
 def open_database(options: DatabaseOptions) -> DatabaseSession:
     """Find the database and its password, and start logging; nothing is connected yet.
 
-    If neither flag nor configuration names a database, this is the embedded database of the state folder.
+    Without the flag this is the database of Airflow's Connection where its file is at hand, else the configured one,
+    else the embedded database of the state folder.
 
     Raises:
         ConfigurationError: configuration, layout or connection cannot be used.
@@ -133,7 +135,7 @@ def named_layout(options: DatabaseOptions) -> tuple[TableLayout, str | None, str
     """
     settings = load_settings(options.config_file).settings
     start_logging(settings, Console(stderr=True), options.log_folder)
-    named = options.connection or settings.database
+    named = options.connection or settings.database or database_in_file() is not None
     address = _find(options, settings) if named else None
     layout = _layout(settings, options.table_name or (None if address is None else address.table))
     if address is None:
@@ -157,6 +159,8 @@ def can_ask() -> bool:
 
 
 def _find(options: DatabaseOptions, settings: Settings) -> _Address:
+    if options.connection is None and (found := database_in_file()) is not None:
+        return _Address(found.url, schema=found.schema)
     named = options.connection or settings.database
     if not named:
         folder = options.state_folder(settings)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Annotated, Final
 
 from airflow.api_fastapi.core_api.security import GetUserDep
@@ -11,6 +12,7 @@ from fastapi.responses import HTMLResponse, Response
 from anonymisation.review.store import known_folders
 from anonymisation_airflow.operations.pages.paging import Paging
 from anonymisation_airflow.operations.runs.nights_view import totals_of, view_night
+from anonymisation_airflow.operations.runs.reasons import MAX_REASONS, reasons
 from anonymisation_airflow.operations.runs.stored_run import count_nights, nights, read_run
 from anonymisation_airflow.operations.web.access import DAG_ID
 from anonymisation_airflow.operations.web.rendering import OPERATIONS, page
@@ -38,12 +40,28 @@ def list_nights(request: Request, site: SiteDep, user: GetUserDep, number: PageN
 
 
 @router.get("/runs/{run_id}")
-def show_night(request: Request, run_id: str, site: SiteDep, user: GetUserDep, dag: str = DAG_ID) -> HTMLResponse:
-    """Show one run: the state of its folders, and its failures."""
+def show_night(
+    request: Request,
+    run_id: str,
+    site: SiteDep,
+    user: GetUserDep,
+    dag: str = DAG_ID,
+    show: str = "",
+    number: PageNumber = 1,
+) -> HTMLResponse:
+    """Show one run: its folders, or those in the state `show`, page by page, and what failed, by reason."""
     run = read_run(run_id) if dag == DAG_ID else None
     if run is None:
         raise HTTPException(404, f"There is no such run of {DAG_ID}")
-    return page(request, site, user, "night.html", view=view_night(site, run))
+    view = view_night(site, run)
+    found = Counter(line.state for line in view.lines)
+    lines = [line for line in view.lines if show not in found or line.state == show]
+    paging = Paging(number, FOLDERS_A_PAGE, len(lines))
+    return page(
+        request, site, user, "night.html",
+        view=view, states_found=found.most_common(), show=show if show in found else "", paging=paging,
+        shown=lines[paging.first : paging.last], reasons=reasons(view.lines), most_reasons=MAX_REASONS,
+    )  # fmt: skip
 
 
 @router.get("/folders")

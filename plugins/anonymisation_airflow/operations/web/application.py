@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from http import HTTPStatus
+from urllib.parse import quote, urlsplit
 
+from airflow.configuration import conf
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
@@ -38,6 +41,18 @@ def _not_understood(request: Request, _: Exception) -> HTMLResponse:
     return _plain(request, 422, "The request cannot be understood")
 
 
+def _way_on(request: Request, status: int, base: str) -> str:
+    """A link to where the person can go on: sign in, look at the picture again, or begin at the nights."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        below = urlsplit(conf.get("api", "base_url", fallback="/")).path.rstrip("/")
+        next_page = quote(str(request.url), safe="")
+        return f'<a href="{escape(below)}/auth/login/?next={next_page}">Sign in</a>'
+    picture = re.match(r"/folders/[0-9a-f]{16}/pictures/[0-9a-f]{16}", request.scope.get("path", "").removeprefix(base))
+    if status == HTTPStatus.CONFLICT and picture is not None:
+        return f'<a href="{base}{picture[0]}">Back to the picture</a>'
+    return f'<a href="{base}/">To the nights</a>'
+
+
 def _plain(request: Request, status: int, text: str) -> HTMLResponse:
     title = f"{status} {HTTPStatus(status).phrase}"
     base = escape(request.scope.get("root_path", "").rstrip("/"))
@@ -46,6 +61,6 @@ def _plain(request: Request, status: int, text: str) -> HTMLResponse:
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f'<title>{title}</title><link rel="stylesheet" href="{base}/static/app.css"></head>'
         f'<body><main><h1>{title}</h1><p class="warning">{escape(text)}</p>'
-        f'<p><a href="{base}/">To the nights</a></p></main></body></html>',
+        f"<p>{_way_on(request, status, base)}</p></main></body></html>",
         status,
     )

@@ -94,13 +94,13 @@ def states(state: str) -> tuple[str, str]:
 
 @pass_context
 def moment(context: Context, when: datetime | str | None) -> str:
-    """Format day and time in the deployment's time zone."""
+    """Format day and time in the deployment's time zone, with the name of the zone."""
     if not when:
         return _NOTHING
     at = datetime.fromisoformat(when) if isinstance(when, str) else when
     if at.tzinfo is None:
         at = at.replace(tzinfo=UTC)
-    return f"{at.astimezone(context['site'].zone):%Y-%m-%d %H:%M}"
+    return f"{at.astimezone(context['site'].zone):%Y-%m-%d %H:%M %Z}"
 
 
 @pass_context
