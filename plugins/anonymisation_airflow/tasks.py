@@ -94,8 +94,6 @@ def mask(unit: dict[str, Any]) -> dict[str, Any]:
     context = get_current_context()
     run = context["dag_run"].run_id
 
-    _output_of_libraries()
-
     def step(workspace: Workspace, folder: str, shard: Shard) -> Any:
         note = ProgressNote(workspace.shares.state, run, folder, shard.number)
         part = WorkUnit(folder, shard)
@@ -115,15 +113,23 @@ def mask(unit: dict[str, Any]) -> dict[str, Any]:
             finally:
                 note.close()
 
-    report = _step("mask", step, unit)
+    with _errors_to_output():
+        report = _step("mask", step, unit)
     if report["masked"]:
         announce(context, MASKED, WorkUnit.from_value(unit), {"pictures": report["masked"]})
     return report
 
 
-def _output_of_libraries() -> None:
-    """Let native libraries write to standard output. Airflow logs every line on standard error as an error."""
+@contextmanager
+def _errors_to_output() -> Iterator[None]:
+    """Let native libraries write to standard output: Airflow logs every line on standard error as an error."""
+    before = os.dup(2)
     os.dup2(1, 2)
+    try:
+        yield
+    finally:
+        os.dup2(before, 2)
+        os.close(before)
 
 
 def archive(unit: dict[str, Any]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -94,6 +95,32 @@ def test_what_stops_parts_of_a_folder_is_told_once_and_stops_no_other(
     assert plain.table()[OTHER]["error"] is None
     assert row["masked"] == len(names_below(site.output / FOLDER)) / 2 < 6  # a picture and a record each
     assert run().table()[FOLDER]["masked"] == 6 - row["masked"]
+
+
+def test_the_model_is_loaded_once_for_each_folder(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not for each picture, and not where there is nothing to mask; native libraries do not write to standard error."""
+    loads: list[bool] = []
+
+    def counting(settings: Any) -> Detector:
+        loads.append(os.fstat(1).st_ino == os.fstat(2).st_ino)
+        return CountingDetector()()
+
+    monkeypatch.setattr("anonymisation.masking.models.factory.load_detector", counting)
+    site.fill(9)
+    site.fill(4, OTHER, first=20)
+    before = os.fstat(2).st_ino
+    plain = run()
+    assert loads == [True, True]
+    assert os.fstat(2).st_ino == before
+    assert plain.table()[FOLDER]["masked"] == 9
+    assert [extra for name, extra in plain.events if name == "anonymisation_loaded_rows"] == [
+        {"folder": FOLDER, "rows": 9, "captured": "2021-05-01"},
+        {"folder": OTHER, "rows": 4, "captured": "2021-06-01"},
+    ]
+    assert [extra["pictures"] for name, extra in plain.events if name == "anonymisation_masked_folders"] == [9, 4]
+    again = run()
+    assert len(loads) == 2
+    assert again.events == []
 
 
 def test_a_model_of_nonsense_stops_its_folders_and_is_named(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
