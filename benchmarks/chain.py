@@ -71,7 +71,7 @@ def key(result: dict[str, Any]) -> str:
     return " · ".join(word for word in words if word)
 
 
-def told(result: dict[str, Any], before: dict[str, Any] | None) -> str:
+def line_of(result: dict[str, Any], before: dict[str, Any] | None) -> str:
     """One line, with the change of the ratio (of the time, where there is none) since the last kept result."""
     figures = [f"{name} {value:g}" for name, value in result["figures"].items()]
     line = f"{key(result):40} " + "  ".join(figures)
@@ -111,7 +111,7 @@ def main() -> None:
         if not any(words in key(case) for words in options.only):
             continue
         results.append(measured(case))
-        print(told(results[-1], before.get(key(results[-1]))), flush=True)
+        print(line_of(results[-1], before.get(key(results[-1]))), flush=True)
         if options.keep:
             keep(options.keep, results)
 

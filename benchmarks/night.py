@@ -11,7 +11,7 @@ LocalExecutor, the built-in model) with a mail server that keeps what it gets:
 Exit code 1 where a night goes otherwise. The figures go to FOLDER/night.json and the terminal: states, mails, and what
 a folder costs beyond the work itself; for that the same pictures are also worked on without Airflow, by one process
 that loads the model once. FOLDER/seen gets the mails, and pictures of them and of the operations page, where there is a
-browser. `--keep NAME` writes the record to results/night-NAME.json; benchmarks/NOTES.md tells what was measured.
+browser. `--keep NAME` writes the record to results/night-NAME.json; benchmarks/NOTES.md says what was measured.
 """
 
 from __future__ import annotations
@@ -140,7 +140,7 @@ def faults(place: Place) -> tuple[Fault, ...]:
 
 
 def night(stack: AirflowStack, catcher: Catcher, run_id: str) -> dict[str, Any]:
-    """Start a run that takes everything, wait for its end, and tell what came of it."""
+    """Start a run that takes everything, wait for its end, and report its result."""
     before = len(catcher.mails)
     stack.api.trigger(DAG_ID, run_id, {})
     state = stack.api.wait_for_run(DAG_ID, run_id, RUN_SECONDS)
@@ -192,7 +192,7 @@ def problems(place: Place, broken: tuple[Fault, ...], first: dict[str, Any], sec
     summaries = [text for subject, text in first["mails"] if "finished" in subject]
     if len(summaries) != 1 or first["state"] != "failed":
         yield f"first night: {first['state']}, {len(summaries)} summaries mailed"
-    yield from (f"the summary does not tell {fault.told!r}" for fault in broken if fault.told not in "".join(summaries))
+    yield from (f"the summary does not name {fault.told!r}" for fault in broken if fault.told not in "".join(summaries))
     if second["state"] != "success" or second["folders"] != {fault.folder: GREEN for fault in broken}:
         yield f"second night: {second['state']}, {second['folders']}"
     missing = [*first["missing_pages"], *second["missing_pages"]]

@@ -27,7 +27,7 @@ done
 if absent "$secrets/fernet_key"; then random | tr '+/' '-_' >"$secrets/fernet_key"; fi
 if absent "$folder/connections/connections.yaml"; then
     cat >"$folder/connections/connections.yaml" <<'YAML'
-# Airflow Connections, read anew by every task. One that is not needed is removed: the built-in database then takes the
+# Airflow Connections, read again by every task. Remove those that are not needed: the built-in database then takes the
 # records, or no mail is sent. Oracle: conn_type oracle, port 1521, and extra '{"service_name": "ROADS"}'.
 anonymisation_db:
   conn_type: postgres

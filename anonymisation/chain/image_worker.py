@@ -222,7 +222,7 @@ class PictureWorker:
             files.append((paths.masked, masked.data))
         boxes = tuple(added.number for added in review.active) if self._settings.draw_mask else tuple(review.hidden)
         digest = mask_digest(mask) if mask else ""
-        state = replace(self._state(picture), encoded_anew=masked.anew, mask_digest=digest)
+        state = replace(self._state(picture), encoded_anew=masked.reencoded, mask_digest=digest)
         return MadePicture(state, tuple(files), record, stored.as_json(), objects, boxes)
 
     def finished(self, made: MadePicture) -> FinishedPicture:

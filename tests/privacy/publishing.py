@@ -83,6 +83,6 @@ def publish(frame: Frame, detections: Detections, hide: Hide, dilation: int = DI
     """Hide the detections in a picture, write it like production, and read the written file."""
     hidden = hide(frame.pixels, detections, dilation, frame.coded_unit)
     encoded = encode_jpeg(hidden.pixels, frame, quality="keep", exif=None, mask=hidden.mask)
-    if encoded.anew is not None:
-        raise RuntimeError(f"the blocks around the mask were not kept: {encoded.anew}")
+    if encoded.reencoded is not None:
+        raise RuntimeError(f"the blocks around the mask were not kept: {encoded.reencoded}")
     return Published(encoded.data, decode_jpeg(encoded.data).pixels, hidden.mask)

@@ -168,7 +168,7 @@ def isolate(dialect: Dialect, rows: Sequence[_Sent], send: Callable[[Sequence[_S
     return [*isolate(dialect, rows[:middle], send), *isolate(dialect, rows[middle:], send)]
 
 
-def told_by_seen(there: set[str], keys: Sequence[object]) -> list[Written]:
+def inserted_or_updated(there: set[str], keys: Sequence[object]) -> list[Written]:
     """Inserted or updated for each key, by the keys that were there before; adds the new keys to `there`."""
     written = []
     for key in keys:

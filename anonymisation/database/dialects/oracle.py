@@ -32,9 +32,9 @@ from anonymisation.database.dialects.base import (
     Written,
     compiler,
     existing_keys,
+    inserted_or_updated,
     isolate,
     nothing,
-    told_by_seen,
 )
 from anonymisation.database.layouts.columns import Row
 from anonymisation.database.layouts.datatypes import DataType, Kind
@@ -227,7 +227,7 @@ class OracleWriter:
         sizes = dict(zip((name for name, _, _ in self._columns), bind.sizes, strict=True))
         refused = isolate(self._dialect, sent, lambda part: self._send_undoing(connection, part, sizes))
         in_order = [index for index, outcome in enumerate(refused) if outcome.refused is None]
-        written = dict(zip(in_order, told_by_seen(there, [keys[index] for index in in_order]), strict=True))
+        written = dict(zip(in_order, inserted_or_updated(there, [keys[index] for index in in_order]), strict=True))
         return [written.get(index, outcome) for index, outcome in enumerate(refused)]
 
     def _send_undoing(

@@ -41,9 +41,9 @@ from anonymisation.database.dialects.base import (
     Written,
     compiler,
     existing_keys,
+    inserted_or_updated,
     isolate,
     nothing,
-    told_by_seen,
 )
 from anonymisation.database.layouts.columns import Row
 from anonymisation.database.layouts.datatypes import Kind
@@ -179,7 +179,7 @@ class SqliteWriter:
         sent = [tuple(_bind(row[name]) for name in self._names) for row in rows]
         refused = isolate(self._dialect, sent, lambda part: self._send(connection, part))
         in_order = [index for index, outcome in enumerate(refused) if outcome.refused is None]
-        written = dict(zip(in_order, told_by_seen(there, [keys[index] for index in in_order]), strict=True))
+        written = dict(zip(in_order, inserted_or_updated(there, [keys[index] for index in in_order]), strict=True))
         return [written.get(index, outcome) for index, outcome in enumerate(refused)]
 
     def _send(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> list[Written]:

@@ -130,10 +130,10 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A JPEG file. `anew` is the reason why the whole picture was encoded again although its blocks should be kept."""
+    """A JPEG file. `reencoded` is the reason why the whole picture was encoded again although its blocks should be kept."""
 
     data: bytes
-    anew: str | None = None
+    reencoded: str | None = None
 
 
 def encode_jpeg(

@@ -326,10 +326,10 @@ def test_where_the_form_forbids_it_the_picture_is_encoded_whole_and_the_log_says
     with caplog.at_level(logging.WARNING), warnings.catch_warnings():
         warnings.simplefilter("error")  # NumPy's, of numbers that are none
         written = encode_jpeg(pixels, frame, quality="keep", exif=None, mask=mask, source="E6/a.jpg")
-    assert written.anew is not None
-    assert words in written.anew
+    assert written.reencoded is not None
+    assert words in written.reencoded
     without = encode_jpeg(pixels, frame, quality="keep", exif=None)
-    assert (without.data, without.anew) == (written.data, None)
+    assert (without.data, without.reencoded) == (written.data, None)
     assert "E6/a.jpg: the whole picture is encoded again" in caplog.text
     assert words in caplog.text
 
