@@ -130,7 +130,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """A JPEG file. `reencoded` is the reason why the whole picture was encoded again although its blocks should be kept."""
+    """A JPEG file. `reencoded` is the reason why no block was kept although blocks should be."""
 
     data: bytes
     reencoded: str | None = None
