@@ -32,6 +32,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("project")
 
 
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
     for item in items:
         item.add_marker(pytest.mark.xdist_group(_group(item)))
