@@ -32,10 +32,12 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("project")
 
 
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist looks for groups
+def pytest_itemcollected(item: pytest.Item) -> None:
+    # Here and not below: pytest-xdist has looked for groups by then.
+    item.add_marker(pytest.mark.xdist_group(_group(item)))
+
+
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    for item in items:
-        item.add_marker(pytest.mark.xdist_group(_group(item)))
     items.sort(key=lambda item: _group(item) != "deployments")  # first, so that processes finish together
     reasons = {"db": "needs an Oracle: see docker/oracle/README.md, then --run-db", "slow": "needs --run-slow"}
     for marker, reason in reasons.items():
