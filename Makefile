@@ -19,8 +19,8 @@ VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check
 TESTS ?= tests
-# Two processes, since much of the time goes into waiting; tests that share a deployment stay in one (tests/conftest.py).
-PARALLEL := -n 2 --dist loadgroup
+# Two processes, since much of the time goes into waiting; the tests of a file share what they start.
+PARALLEL := -n 2 --dist loadfile
 export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON
 
 # The lock is given as constraints too: older versions of pip overlook a pin where a package asks for the same one with

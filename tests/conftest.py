@@ -13,9 +13,6 @@ from anonymisation.core.text import encodable
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 
-DEPLOYMENTS = ("dags", "multi_machine", "browser")
-"""Folders whose tests start deployments: one at a time, and the other tests meanwhile."""
-
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-db", action="store_true", help="run the database tests on a real Oracle as well")
@@ -32,13 +29,7 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("project")
 
 
-def pytest_itemcollected(item: pytest.Item) -> None:
-    # Here and not below: pytest-xdist has looked for groups by then.
-    item.add_marker(pytest.mark.xdist_group(_group(item)))
-
-
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    items.sort(key=lambda item: _group(item) != "deployments")  # first, so that processes finish together
     reasons = {"db": "needs an Oracle: see docker/oracle/README.md, then --run-db", "slow": "needs --run-slow"}
     for marker, reason in reasons.items():
         if not config.getoption(f"--run-{marker}"):
@@ -53,12 +44,6 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
     report = yield
     report.sections = [(name, encodable(text)) for name, text in report.sections]
     return report
-
-
-def _group(item: pytest.Item) -> str:
-    """What one process of pytest-xdist runs: a file, or everything that starts deployments."""
-    place = item.path.relative_to(REPOSITORY / "tests")
-    return "deployments" if place.parts[0] in DEPLOYMENTS else place.as_posix()
 
 
 @pytest.fixture(scope="session")
