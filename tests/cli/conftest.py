@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,6 +25,11 @@ def car_model(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from tests.masking.scripted_models import save_one_car
 
     return save_one_car(tmp_path_factory.mktemp("models") / "cars")
+
+
+def as_in_a_terminal() -> None:
+    """For `preexec_fn`: Ctrl-C interrupts, also where the tests themselves run in the background of a shell."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 @dataclass(frozen=True)

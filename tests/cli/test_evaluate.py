@@ -19,7 +19,7 @@ from PIL import Image
 from anonymisation.cli.evaluate.options import _NAMES
 from anonymisation.evaluation.classes import LABELS, ROWS
 from tests.captures import HEIGHT, WIDTH, plain
-from tests.cli.conftest import invoke
+from tests.cli.conftest import as_in_a_terminal, invoke
 from tests.conftest import REPOSITORY
 from tests.evaluation.conftest import CAR, annotation, box, coco, put_json, put_raster
 
@@ -228,7 +228,7 @@ def test_an_interrupt_ends_with_130_and_no_figures(tmp_path: Path, car_model: Pa
     arguments = ("evaluate", "-i", str(folder), "--empty", "-m", str(car_model), "--json", str(tmp_path / "f.json"))
     process = subprocess.Popen(
         [sys.executable, "-m", "anonymisation", *arguments, "-s", "log_level=DEBUG"],
-        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        cwd=REPOSITORY, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, preexec_fn=as_in_a_terminal,
     )  # fmt: skip
     assert process.stderr is not None
     for line in process.stderr:

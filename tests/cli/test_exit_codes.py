@@ -18,7 +18,7 @@ from click.testing import Result
 from anonymisation.cli import check as check_module
 from anonymisation.workspace.folder_state import open_state
 from tests.captures import FOLDER, capture, names_below
-from tests.cli.conftest import Program
+from tests.cli.conftest import Program, as_in_a_terminal
 from tests.conftest import REPOSITORY
 
 SECRET = "hemmelig-7"
@@ -33,6 +33,7 @@ def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
+        preexec_fn=as_in_a_terminal,
     )
 
 
