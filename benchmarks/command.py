@@ -15,7 +15,6 @@ import yaml
 
 from benchmarks.material import FOLDER, detections, photographs, write_folder
 from benchmarks.measuring import Figures
-from tests.masking.scripted_models import save_constant
 
 # Mask file, record, archive, rows in a database, and the originals removed: everything that a night does.
 _SETTINGS: Final = {
@@ -57,6 +56,8 @@ def _run(root: Path, config: Path, data: list[bytes], number: int) -> tuple[floa
 
 
 def _model(folder: Path, objects: int) -> Path:
+    from tests.masking.scripted_models import save_constant  # loads TensorFlow, which the other cases do without
+
     found = detections(objects)
     return save_constant(
         folder,

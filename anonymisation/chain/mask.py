@@ -13,13 +13,14 @@ from typing import Any, Final
 
 import msgspec
 
-from anonymisation.chain.image_worker import FinishedPicture, MadePicture, PictureWorker, PreparedPicture
+from anonymisation.chain.image_worker import FinishedPicture, PictureWorker, PreparedPicture
 from anonymisation.chain.stem_collisions import STEM_COLLISION, colliding_names, is_known_collision
 from anonymisation.chain.up_to_date import is_done, is_known_failed
 from anonymisation.core.concurrency import executor, failed, in_flight, prompt_switching
 from anonymisation.core.errors import AnonymisationError, ImageError
 from anonymisation.files.digests import sha256_of
 from anonymisation.files.writer import Writer
+from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector
 from anonymisation.reporting.step_reports import ImageOutcome, MaskReport, Status
 from anonymisation.review.apply import hide_waiting
@@ -34,8 +35,8 @@ from anonymisation.workspace.workspace import Workspace
 
 # What the stages hand on: a picture on its way, or the outcome of one that leaves it there.
 _Prepared = ImageOutcome | FinishedPicture | PreparedPicture
-_Made = ImageOutcome | FinishedPicture | MadePicture
 _Written = ImageOutcome | FinishedPicture
+_Made = _Written | Future[_Written]
 
 _WRITTEN: Final = 8  # pictures whose files are being written; writing is mostly waiting for the disk
 # Stored instead of a failed picture's settings digest when trying again with the same file and settings may succeed.
@@ -140,8 +141,8 @@ class _MaskStep:
         threaded = threads > 0
         with prompt_switching(), executor(threads) as pool, Writer(self._settings, threaded=threaded) as writer:
             prepared = in_flight(((file, pool.submit(self._prepare, file)) for file in files), threads)
-            made = in_flight(((file, self._detect(pool, future)) for file, future in prepared), threads)
-            written = in_flight(((file, self._write(writer, future)) for file, future in made), _WRITTEN * threaded)
+            made = in_flight(((file, self._detect(pool, writer, future)) for file, future in prepared), threads)
+            written = in_flight(((file, _when_made(future)) for file, future in made), _WRITTEN * threaded)
             for file, future in written:
                 yield self._settle(file, future)
 
@@ -182,7 +183,7 @@ class _MaskStep:
         state = msgspec.structs.replace(known, source=file.stamp, output=found.state.output)
         return replace(found, state=state, record=record or found.record)
 
-    def _detect(self, pool: Executor, prepared: Future[_Prepared]) -> Future[_Made]:
+    def _detect(self, pool: Executor, writer: Writer, prepared: Future[_Prepared]) -> Future[_Made]:
         """Run the model on a prepared picture and have its files made; anything else is passed on.
 
         An error of the model is in the future, so that the pictures before this one are settled first.
@@ -194,16 +195,13 @@ class _MaskStep:
             detections = detector.detect(picture.upright())
         except Exception as error:  # noqa: BLE001 - any error of the model is a failure of this picture
             return failed(error)
-        return pool.submit(self._worker.make, picture, detections)
+        return pool.submit(self._make, writer, picture, detections)
 
-    def _write(self, writer: Writer, made: Future[_Made]) -> Future[_Written]:
-        """Wait until a picture's files are made and have them written; anything else is passed on.
-
-        The wait bounds memory: until its files are made, a picture's pixels are kept.
-        """
-        if made.exception() is not None or not isinstance(picture := made.result(), MadePicture):
-            return made  # type: ignore[return-value]  # no MadePicture, as just checked
-        return writer.write(picture.files, lambda: self._worker.finished(picture))
+    def _make(self, writer: Writer, picture: PreparedPicture, detections: Detections) -> Future[_Written]:
+        """Make a picture's files and hand them to the writer: here, since the thread that feeds the model should not
+        wait for the interpreter."""
+        made = self._worker.make(picture, detections)
+        return writer.write(made.files, lambda: self._worker.finished(made))
 
     def _settle(self, file: PictureFile, future: Future[_Written]) -> ImageOutcome:
         """Wait for a picture and store its outcome."""
@@ -261,6 +259,13 @@ class _MaskStep:
         raise StemCollisionError(
             f"{other} already uses {stem}{Sidecar.RECORD} and {stem}{Sidecar.MASK}; rename one of the two"
         )
+
+
+def _when_made(made: Future[_Made]) -> Future[_Written]:
+    """Wait until a picture's files are made: until then its pixels are kept, so this bounds memory."""
+    if made.exception() is None and isinstance(written := made.result(), Future):
+        return written
+    return made  # type: ignore[return-value]  # an outcome or an error, as just checked
 
 
 def _require_unicode(name: str) -> None:
