@@ -18,12 +18,12 @@ import cv2  # noqa: TID253 - one of the modules that use it
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymisation.core.blocks import BLOCK_SIDE, marked_blocks
 from anonymisation.masking.backdrop import Backdrop
 from anonymisation.masking.geometry import PixelBox, Window
 
 APART: Final = (1, 1)
 """The coded unit of a picture in which every pixel is coded separately."""
-_BLOCK: Final = 8  # side of a luma block, in pixels
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -42,7 +42,7 @@ class _SharedPixels:
         """The pixels that `around` (height, width) marks; `blocks` marks the luma blocks with pixels of an object."""
         where = np.flatnonzero(around)
         rows, columns = np.divmod(where, box.width)
-        return cls(box, where, ~blocks[rows // _BLOCK, columns // _BLOCK])
+        return cls(box, where, ~blocks[rows // BLOCK_SIDE, columns // BLOCK_SIDE])
 
     def replace(self, pixels: NDArray[np.uint8], field: Backdrop) -> None:
         if not len(self.where):
@@ -79,7 +79,7 @@ class SharedBlocks:
         if unit == APART:
             return cls(mask)
         whole = [_aligned(box.grown(margin, *mask.shape), unit, mask.shape) for box in boxes]
-        blocks = [_blocks(_without_margin(mask[box.window], margin)) for box in whole]
+        blocks = [marked_blocks(_without_margin(mask[box.window], margin)) for box in whole]
         units = np.zeros([-(-side // cell) for side, cell in zip(mask.shape, unit, strict=True)], np.bool_)
         for box, found in zip(whole, blocks, strict=True):
             units[_units(box, unit)] |= _merged(found, unit)
@@ -125,20 +125,10 @@ def _units(box: PixelBox, unit: tuple[int, int]) -> Window:
     return slice(box.top // unit[0], -(-box.bottom // unit[0])), slice(box.left // unit[1], -(-box.right // unit[1]))
 
 
-def _blocks(marked: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """(rows, columns): which blocks of 8 × 8 pixels, from the first pixel on, contain a marked pixel."""
-    height, width = marked.shape
-    rows, columns = -(-height // _BLOCK), -(-width // _BLOCK)
-    whole = np.zeros((rows * _BLOCK, columns * _BLOCK), np.bool_)
-    whole[:height, :width] = marked
-    eights = whole.view(np.uint64).reshape(rows, _BLOCK, columns)  # one number for each row of a block
-    return np.asarray(np.bitwise_or.reduce(eights, axis=1) != 0, np.bool_)
-
-
 def _merged(blocks: NDArray[np.bool_], unit: tuple[int, int]) -> NDArray[np.bool_]:
     """(rows, columns): which units contain a block that is set."""
     for axis, side in enumerate(unit):
-        starts = np.arange(0, blocks.shape[axis], side // _BLOCK)
+        starts = np.arange(0, blocks.shape[axis], side // BLOCK_SIDE)
         blocks = np.logical_or.reduceat(blocks, starts, axis=axis)
     return blocks
 

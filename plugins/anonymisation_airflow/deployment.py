@@ -38,6 +38,7 @@ from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
 
+DAG_ID: Final = "anonymise_captures"
 PREFIX: Final = "ANONYMISATION_"
 DEFAULT_DB_CONN_ID: Final = "anonymisation_db"
 DEFAULT_SMTP_CONN_ID: Final = "smtp_default"

@@ -7,9 +7,9 @@ from typing import Any, Final
 
 from airflow.listeners import hookimpl
 
+from anonymisation_airflow.deployment import DAG_ID
 from anonymisation_airflow.notifier import RunName, mail_marked
 
-DAG_ID: Final = "anonymise_captures"
 _BY_HAND: Final = "manually set"  # in the text that Airflow's API server gives
 
 

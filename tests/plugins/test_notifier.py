@@ -177,12 +177,13 @@ def test_what_a_person_marks_as_failed_is_mailed_and_nothing_else(
     from airflow.listeners.listener import get_listener_manager
 
     from anonymisation_airflow import marked
+    from anonymisation_airflow.deployment import DAG_ID
 
     configure(tmp_path, monkeypatch, uncaught_exception_email=True)
     manager = get_listener_manager()
     manager.add_listener(marked)  # type: ignore[no-untyped-call]
     by_hand = "TaskInstance's state was manually set to `failed`."
-    task = SimpleNamespace(dag_id=marked.DAG_ID, run_id="night", task_id="folder.mask")
+    task = SimpleNamespace(dag_id=DAG_ID, run_id="night", task_id="folder.mask")
     other = SimpleNamespace(dag_id="another", run_id="night", task_id="folder.mask")
     for item, error in ((task, by_hand), (task, ValueError("a failure of its own")), (other, by_hand)):
         manager.hook.on_task_instance_failed(previous_state=None, task_instance=item, error=error)

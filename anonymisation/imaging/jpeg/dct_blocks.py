@@ -18,6 +18,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from anonymisation.core.blocks import marked_blocks
 from anonymisation.core.matmul import product_in_pieces
 from anonymisation.imaging.jpeg.libjpeg import GREATEST, Blocks, Grid
 from anonymisation.imaging.jpeg.segments import JpegStructure
@@ -92,7 +93,7 @@ def redacted_blocks(
         structure: the original's structure; gray, YCbCr or RGB.
         tables: the quantisation table of each component, 64 steps row by row.
     """
-    cells = _cells(mask)
+    cells = marked_blocks(mask)
     high, wide = _greatest_factors(structure)
     unit_rows, unit_columns = np.nonzero(_coarser(cells, high, wide))
     units = _Units(unit_rows, unit_columns, high, wide)
@@ -114,18 +115,6 @@ def redacted_blocks(
 
 def _greatest_factors(structure: JpegStructure) -> tuple[int, int]:
     return max(c.vertical for c in structure.components), max(c.horizontal for c in structure.components)
-
-
-def _cells(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """The squares of 8 × 8 pixels, from the upper left corner, that contain a masked pixel."""
-    height, width = mask.shape
-    rows, columns = -(-height // _SIDE), -(-width // _SIDE)
-    if (height, width) != (_SIDE * rows, _SIDE * columns):
-        whole = np.zeros((_SIDE * rows, _SIDE * columns), np.bool_)
-        whole[:height, :width] = mask
-        mask = whole
-    eights = np.ascontiguousarray(mask).view(np.uint64).reshape(rows, _SIDE, columns)
-    return np.asarray(np.bitwise_or.reduce(eights, axis=1) != 0, np.bool_)
 
 
 def _coarser(cells: NDArray[np.bool_], down: int, across: int) -> NDArray[np.bool_]:

@@ -10,11 +10,11 @@ from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
 from anonymisation.review.store import known_folders
+from anonymisation_airflow.deployment import DAG_ID
 from anonymisation_airflow.operations.pages.paging import Paging
 from anonymisation_airflow.operations.runs.nights_view import totals_of, view_night
 from anonymisation_airflow.operations.runs.reasons import MAX_REASONS, reasons
 from anonymisation_airflow.operations.runs.stored_run import count_nights, nights, read_run
-from anonymisation_airflow.operations.web.access import DAG_ID
 from anonymisation_airflow.operations.web.rendering import OPERATIONS, page
 from anonymisation_airflow.operations.web.site import SiteDep, folder_key
 

@@ -20,9 +20,10 @@ from anonymisation.review.images import NotShownError, Size
 from anonymisation.review.index import Wanted
 from anonymisation.review.model import NOTHING, AddedBox, Review
 from anonymisation.review.store import MAX_REASON
+from anonymisation_airflow.deployment import DAG_ID
 from anonymisation_airflow.operations.pages.nights import PageNumber
 from anonymisation_airflow.operations.pages.paging import Paging
-from anonymisation_airflow.operations.web.access import DAG_ID, seeing_originals
+from anonymisation_airflow.operations.web.access import seeing_originals
 from anonymisation_airflow.operations.web.headers import KEPT
 from anonymisation_airflow.operations.web.rendering import page
 from anonymisation_airflow.operations.web.site import FolderDep, OpenPicture, PictureDep, SiteDep

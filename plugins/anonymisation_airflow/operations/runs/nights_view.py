@@ -14,8 +14,8 @@ from anonymisation.reporting.progress import Progress, read_progress
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import Failure
 from anonymisation.reporting.summary import verdict
+from anonymisation_airflow.deployment import DAG_ID
 from anonymisation_airflow.operations.runs.stored_run import Night, StoredRun, Task, read_run, tasks_by_unit
-from anonymisation_airflow.operations.web.access import DAG_ID
 from anonymisation_airflow.operations.web.site import Site, folder_key
 from anonymisation_airflow.tasks import DISCOVER, GROUP, PLAN_KEY, STEPS
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Final, cast
+from typing import Any, cast
 
 from airflow.models.dagrun import DagRun
 from airflow.models.taskinstance import TaskInstance
@@ -19,10 +19,9 @@ from airflow.utils.session import create_session
 from sqlalchemy import func, select
 
 from anonymisation.reporting.run_report import RunReport
-from anonymisation_airflow.operations.web.access import DAG_ID
+from anonymisation_airflow.deadline import ENDED
+from anonymisation_airflow.deployment import DAG_ID
 from anonymisation_airflow.summary import run_report
-
-ENDED: Final = frozenset({"success", "failed"})
 
 
 @dataclass(frozen=True, slots=True)

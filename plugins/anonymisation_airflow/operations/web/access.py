@@ -21,7 +21,8 @@ from airflow.utils.session import create_session
 from fastapi import Depends, Form, HTTPException, Request
 from itsdangerous import BadSignature, URLSafeTimedSerializer
 
-DAG_ID: Final = "anonymise_captures"
+from anonymisation_airflow.deployment import DAG_ID
+
 ORIGINALS: Final = "Anonymisation originals"
 TOKEN_SECONDS: Final = 12 * 3600
 _ADMIN: Final = "ADMIN"

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import re
 from http import HTTPStatus
-from urllib.parse import quote, urlsplit
+from urllib.parse import quote
 
-from airflow.configuration import conf
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
@@ -16,6 +15,7 @@ from starlette.exceptions import HTTPException
 from anonymisation_airflow.operations.pages import nights, pictures, review
 from anonymisation_airflow.operations.web.access import reading, register_permission
 from anonymisation_airflow.operations.web.headers import SecureHeaders
+from anonymisation_airflow.operations.web.rendering import airflow_root
 
 
 def create_app() -> FastAPI:
@@ -44,9 +44,8 @@ def _not_understood(request: Request, _: Exception) -> HTMLResponse:
 def _way_on(request: Request, status: int, base: str) -> str:
     """A link to where the person can go on: sign in, look at the picture again, or begin at the nights."""
     if status == HTTPStatus.UNAUTHORIZED:
-        below = urlsplit(conf.get("api", "base_url", fallback="/")).path.rstrip("/")
         next_page = quote(str(request.url), safe="")
-        return f'<a href="{escape(below)}/auth/login/?next={next_page}">Sign in</a>'
+        return f'<a href="{escape(airflow_root())}auth/login/?next={next_page}">Sign in</a>'
     picture = re.match(r"/folders/[0-9a-f]{16}/pictures/[0-9a-f]{16}", request.scope.get("path", "").removeprefix(base))
     if status == HTTPStatus.CONFLICT and picture is not None:
         return f'<a href="{base}{picture[0]}">Back to the picture</a>'
