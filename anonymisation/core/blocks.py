@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-BLOCK_SIDE: Final = 8
+BLOCK_SIDE: Final = 8  # samples along each axis of a block (ITU-T T.81, A.1.3)
 
 
 def marked_blocks(mask: NDArray[np.bool_]) -> NDArray[np.bool_]:

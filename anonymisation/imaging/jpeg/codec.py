@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from anonymisation.core.blocks import BLOCK_SIDE
 from anonymisation.core.errors import ImageWriteError, UnreadableImageError
 from anonymisation.imaging.icc import profile_of, profile_segments, published_profile
 from anonymisation.imaging.jpeg.decoding import decode_pixels, require_sound
@@ -36,7 +37,6 @@ Scalar = TypeVar("Scalar", bound=np.generic)
 Colour = Literal["gray", "ycc", "rgb", "cmyk"]
 Sampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
-BLOCK_SIDE: Final = 8  # samples along each axis of a block (ITU-T T.81, A.1.3)
 _SAMPLINGS: Final[dict[tuple[int, int], Sampling]] = {(2, 1): "4:2:2", (2, 2): "4:2:0"}
 
 

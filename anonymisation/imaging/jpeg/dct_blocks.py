@@ -18,16 +18,15 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.core.blocks import marked_blocks
+from anonymisation.core.blocks import BLOCK_SIDE, marked_blocks
 from anonymisation.core.matmul import product_in_pieces
 from anonymisation.imaging.jpeg.libjpeg import GREATEST, Blocks, Grid
 from anonymisation.imaging.jpeg.segments import JpegStructure
 
-_SIDE: Final = 8
 _PIXELS_AT_ONCE: Final = 1 << 17  # limits memory, and fits the cache
 _CENTRE: Final = 128  # samples are centred on zero before the transform
-_FREQUENCIES: Final = np.arange(_SIDE)[:, None]
-_COSINES: Final = np.cos((2 * np.arange(_SIDE) + 1) * _FREQUENCIES * np.pi / 16) * np.where(
+_FREQUENCIES: Final = np.arange(BLOCK_SIDE)[:, None]
+_COSINES: Final = np.cos((2 * np.arange(BLOCK_SIDE) + 1) * _FREQUENCIES * np.pi / 16) * np.where(
     _FREQUENCIES, 0.5, np.sqrt(0.125)
 )
 
@@ -43,7 +42,7 @@ class _Units:
 
     def parts(self) -> Iterator[slice]:
         """All units, in parts whose pixels fit the cache."""
-        step = max(1, _PIXELS_AT_ONCE // (_SIDE * _SIDE * self.high * self.wide))
+        step = max(1, _PIXELS_AT_ONCE // (BLOCK_SIDE * BLOCK_SIDE * self.high * self.wide))
         return (slice(start, start + step) for start in range(0, len(self.rows), step))
 
 
@@ -71,8 +70,8 @@ def grids_of(structure: JpegStructure) -> tuple[Grid, ...]:
     high, wide = _greatest_factors(structure)
     return tuple(
         Grid(
-            -(-structure.height * component.vertical // (_SIDE * high)),
-            -(-structure.width * component.horizontal // (_SIDE * wide)),
+            -(-structure.height * component.vertical // (BLOCK_SIDE * high)),
+            -(-structure.width * component.horizontal // (BLOCK_SIDE * wide)),
         )
         for component in structure.components
     )
@@ -144,7 +143,7 @@ def _hits(cells: NDArray[np.bool_], units: _Units, share: _Share, grid: Grid) ->
 def _colours(pixels: NDArray[np.uint8], units: _Units, part: slice) -> NDArray[np.uint8]:
     """(n, 8 · high, 8 · wide, 3): pixels of the units; beyond the picture's edge, the last row or column repeats."""
     rows, columns = units.rows[part], units.columns[part]
-    high, wide = _SIDE * units.high, _SIDE * units.wide
+    high, wide = BLOCK_SIDE * units.high, BLOCK_SIDE * units.wide
     whole = (pixels.shape[0] // high, pixels.shape[1] // wide)
     inside = (rows < whole[0]) & (columns < whole[1])
     found = np.empty((len(rows), high, wide, 3), np.uint8)
@@ -179,8 +178,8 @@ def _blocks(plane: NDArray[np.uint8], share: _Share) -> NDArray[np.uint8]:
         high, wide = high // share.down, wide // share.across
         tall = plane.reshape(-1, plane.shape[2])
         plane = np.asarray(cv2.resize(tall, (wide, number * high), interpolation=cv2.INTER_AREA), np.uint8)
-    rows = plane.reshape(-1).view(np.uint64).reshape(number, share.rows, _SIDE, share.columns)
-    return np.ascontiguousarray(rows.swapaxes(2, 3)).view(np.uint8).reshape(-1, _SIDE * _SIDE)
+    rows = plane.reshape(-1).view(np.uint64).reshape(number, share.rows, BLOCK_SIDE, share.columns)
+    return np.ascontiguousarray(rows.swapaxes(2, 3)).view(np.uint8).reshape(-1, BLOCK_SIDE * BLOCK_SIDE)
 
 
 def _steps(table: NDArray[np.int64]) -> NDArray[np.float32]:
