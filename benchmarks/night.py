@@ -189,7 +189,7 @@ def problems(place: Place, broken: tuple[Fault, ...], first: dict[str, Any], sec
     expected = dict.fromkeys(place.folders, GREEN) | {fault.folder: fault.states for fault in broken}
     yield from (f"first night: {folder}: {first['folders'].get(folder)}" for folder in place.folders
                 if first["folders"].get(folder) != expected[folder])  # fmt: skip
-    summaries = [text for subject, text in first["mails"] if "finished" in subject]
+    summaries = [text for subject, text in first["mails"] if subject.startswith("FAILED")]
     if len(summaries) != 1 or first["state"] != "failed":
         yield f"first night: {first['state']}, {len(summaries)} summaries mailed"
     yield from (f"the summary does not name {fault.told!r}" for fault in broken if fault.told not in "".join(summaries))

@@ -19,8 +19,8 @@ the discovery failed. If one run cannot take all folders, `next_part` triggers a
 
 - **Manual run**: *Trigger* opens a form. Without changes, the run takes every folder at once. With *Dry run*, the run
   only lists its work.
-- **One date again**: *Backfill* from 00:00 to 23:59 of a day takes the folders captured on that day. With *Mask again*,
-  the run also masks finished pictures again.
+- **One date again**: *Backfill* makes a run for every day of its range, which takes the folders captured on that day.
+  With *Mask again*, it also masks finished pictures again.
 - **Other DAGs** can follow the assets `anonymisation_masked_folders` and `anonymisation_loaded_rows`.
 - **After a failure**: clear the red task. Every step continues from the files on disk and does nothing twice.
 - **Restart** of a scheduler or a worker: nothing to do. Airflow starts the interrupted tasks again, and they continue
@@ -36,7 +36,6 @@ from typing import Any
 from airflow.sdk import (  # type: ignore[attr-defined]  # its stub file lacks the two deadline classes
     DAG,
     AsyncCallback,
-    CronPartitionTimetable,
     DeadlineAlert,
     TriggerRule,
     task,
@@ -47,13 +46,11 @@ from anonymisation_airflow import deadline, notifier, summary, tasks
 from anonymisation_airflow.assets import LOADED, MASKED, outlet
 from anonymisation_airflow.deployment import Deployment
 from anonymisation_airflow.next_part import NextPartOperator
-from anonymisation_airflow.request import KEY_FORMAT, form
+from anonymisation_airflow.request import form
 from anonymisation_airflow.retries import retry_policy
+from anonymisation_airflow.timetable import CaptureDays
 
 deployment = Deployment.from_environment()
-nightly = deployment.schedule and CronPartitionTimetable(
-    deployment.schedule, timezone=deployment.timezone, key_format=KEY_FORMAT
-)
 late = (
     DeadlineAlert(
         reference=deadline.NightBegan(),
@@ -74,7 +71,7 @@ with DAG(
     dag_id="anonymise_captures",
     description="Hides people and vehicles in capture folders, archives, loads, checks and releases them.",
     doc_md=__doc__,
-    schedule=nightly,
+    schedule=CaptureDays(deployment.schedule, deployment.timezone),
     start_date=deployment.start,
     catchup=False,
     max_active_runs=1,

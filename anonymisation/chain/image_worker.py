@@ -272,7 +272,7 @@ class PictureWorker:
             version=provenance.version if provenance else self._workspace.version_tag,
             width=width,
             height=height,
-            run=self._run,
+            run=None if provenance else self._run,
         )
 
     def _published_exif(self, picture: PreparedPicture, objects: Mapping[str, int]) -> bytes:

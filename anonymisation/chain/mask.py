@@ -67,9 +67,10 @@ def mask_folder(
 
     A picture that fails is an outcome; the others are still masked.
 
-    `detector` is called only when there is something to mask. `run` names the run for `force_remask`: a run that is
-    repeated after a kill does not mask its own pictures again. `clean_up` removes leftovers of interrupted writes when
-    no other process works on the folder.
+    `detector` is called only when there is something to mask. `run` names the run. A pass that repeats an earlier one
+    of the same run, for example after a kill, does not mask its pictures again, even with `force_remask`. It reports
+    them as that pass would have: masked or failed. `clean_up` removes leftovers of interrupted writes when no other
+    process works on the folder.
 
     Raises:
         FolderLockedError: another run works on the folder.
@@ -90,8 +91,8 @@ def mask_folder(
         report = MaskReport.of(folder, _reported(step.outcomes(), on_progress), 0.0)
         hide_waiting(workspace, folder, state)
     report = replace(report, seconds=time.monotonic() - started)
-    if report.masked:
-        keep_timing(workspace.shares.state, folder, Timing(step.model, report.masked, report.seconds))
+    if step.masked:
+        keep_timing(workspace.shares.state, folder, Timing(step.model, step.masked, report.seconds))
     return report
 
 
@@ -127,6 +128,7 @@ class _MaskStep:
         self._digest = workspace.settings.picture_digest()
         self._worker = PictureWorker(workspace, folder, model=self.model, run=run)
         self._colliding: Mapping[str, str] = {}
+        self.masked = 0  # in this pass
 
     @cached_property
     def _detector(self) -> Detector:
@@ -151,14 +153,15 @@ class _MaskStep:
         known = self._state.pictures.get(file.name)
         if file.name in self._colliding:
             return self._collision_outcome(file, known)
-        remask = self._settings.force_remask and not (known and self._run and known.run == self._run)
+        remask = self._settings.force_remask and not self._of_this_run(known)
         if not remask:
             # A picture without a record is not done: adopting its output files restores the record.
             if self._state.has_record(file.name) and is_done(self._workspace, self._folder, file, known):
-                self._restore_records(file, self._state.record(file.name))
-                return ImageOutcome(self._worker.paths(file).relative, Status.ALREADY_DONE)
+                record = self._state.record(file.name)
+                self._restore_records(file, record)
+                return self._done_outcome(file, known, record)
             if known is not None and is_known_failed(file, known, self.model, self._digest):
-                return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
+                return self._failed_outcome(file, known)
         _require_unicode(file.name)
         data = self._worker.read(file)
         adopted = None if remask else self._adopt(file, data, known)
@@ -167,6 +170,23 @@ class _MaskStep:
             return adopted
         self._worker.require_archive_place(file, data)
         return self._worker.prepare(file, data)
+
+    def _of_this_run(self, known: PictureState | None) -> bool:
+        return known is not None and self._run is not None and known.run == self._run
+
+    def _done_outcome(
+        self, file: PictureFile, known: PictureState | None, record: Mapping[str, Any] | None
+    ) -> ImageOutcome:
+        picture = self._worker.paths(file).relative
+        if known is None or not self._of_this_run(known):
+            return ImageOutcome(picture, Status.ALREADY_DONE)
+        found = (record or {}).get("detekterte_objekter") or {}
+        objects = {label: int(number) for label, number in found.items()}
+        return ImageOutcome(picture, Status.MASKED, objects=objects, encoded_anew=known.encoded_anew is not None)
+
+    def _failed_outcome(self, file: PictureFile, known: PictureState) -> ImageOutcome:
+        status = Status.FAILED if self._of_this_run(known) else Status.KNOWN_FAILED
+        return ImageOutcome(self._worker.paths(file).relative, status, known.reason)
 
     def _restore_records(self, file: PictureFile, record: Mapping[str, Any] | None) -> None:
         """Write the record of a finished picture to every place where the settings want one and none is."""
@@ -224,6 +244,7 @@ class _MaskStep:
         self._state.put_masked(result.state, result.record, result.detections)
         forget_failure(paths, result.state.sha256)
         status = Status.ALREADY_DONE if adopted else Status.MASKED
+        self.masked += not adopted
         reencoded = not adopted and result.state.encoded_anew is not None
         return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects, encoded_anew=reencoded)
 
@@ -254,7 +275,7 @@ class _MaskStep:
     def _collision_outcome(self, file: PictureFile, known: PictureState | None) -> ImageOutcome:
         other = self._colliding[file.name]
         if known is not None and is_known_collision(file, known):
-            return ImageOutcome(self._worker.paths(file).relative, Status.KNOWN_FAILED, known.reason)
+            return self._failed_outcome(file, known)
         stem = PurePosixPath(file.name).stem
         raise StemCollisionError(
             f"{other} already uses {stem}{Sidecar.RECORD} and {stem}{Sidecar.MASK}; rename one of the two"

@@ -54,7 +54,7 @@ class ProgressNote:
     def __init__(
         self, state_root: Path, run: str, folder: str, shard: int = 1, *, clock: Callable[[], float] = time.time
     ) -> None:
-        self._path = _run_folder(state_root, run) / f"{name_digest(folder)}-{shard}.json"
+        self._path = _path(state_root, run, folder, shard)
         self._clock = clock
         now = clock()
         self._progress = Progress(folder, shard, 0, 0, 0, now, now)
@@ -82,6 +82,11 @@ class ProgressNote:
             write_atomically(self._path, to_line(dataclasses.asdict(self._progress)))
         except OSError as error:  # no reason to stop masking: no step depends on the file
             logging.getLogger(__name__).warning("%s cannot be written: %s", self._path, error)
+
+
+def has_begun(state_root: Path, run: str, folder: str, shard: int = 1) -> bool:
+    """Whether the run has begun to mask the unit, in this process or another."""
+    return _path(state_root, run, folder, shard).exists()
 
 
 def read_progress(state_root: Path, run: str) -> list[Progress]:
@@ -114,3 +119,7 @@ def forget_progress(state_root: Path, run: str, *, now: float | None = None) -> 
 
 def _run_folder(state_root: Path, run: str) -> Path:
     return state_root / "runs" / name_digest(run)
+
+
+def _path(state_root: Path, run: str, folder: str, shard: int) -> Path:
+    return _run_folder(state_root, run) / f"{name_digest(folder)}-{shard}.json"

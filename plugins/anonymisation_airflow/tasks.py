@@ -19,7 +19,6 @@ from airflow.sdk import Context, conf, get_current_context
 
 from anonymisation.core.errors import AnonymisationError
 from anonymisation.reporting.run_report import FolderReport
-from anonymisation.reporting.step_reports import ImageOutcome
 from anonymisation.workspace.shards import Shard, WorkUnit
 from anonymisation_airflow import metrics
 from anonymisation_airflow.assets import LOADED, MASKED, announce
@@ -27,11 +26,11 @@ from anonymisation_airflow.deployment import Deployment
 from anonymisation_airflow.notifier import mail_folder
 from anonymisation_airflow.request import RunRequest, workspace_for
 from anonymisation_airflow.sharing import Limits, share_of_run
-from anonymisation_airflow.watchdog import Watchdog
 
 if TYPE_CHECKING:
     from anonymisation.chain.discover import Discovery
     from anonymisation.workspace.workspace import Workspace
+    from anonymisation_airflow.masking import Masking
 
     Step = Callable[[Workspace, str, Shard], Any]
 
@@ -44,7 +43,6 @@ NEXT_PART_KEY: Final = "next_part"
 FINDINGS_KEY: Final = "findings"
 PICTURES_KEY: Final = "pictures"
 PLAN_KEY: Final = "plan"
-PROGRESS_EVERY: Final = 100  # pictures
 MAX_FINDINGS: Final = 100
 
 _UPSTREAM: Final = [f"{GROUP}.{step}" for step in STEPS[:-1]]
@@ -86,38 +84,30 @@ def find_folders() -> list[dict[str, Any]]:
 
 
 def mask(unit: dict[str, Any]) -> dict[str, Any]:
-    """Mask the unit's pictures. The report lists the pictures that failed."""
-    from anonymisation.chain.mask import mask_folder
-    from anonymisation.masking.models.factory import load_detector
-    from anonymisation.reporting.progress import ProgressNote
+    """Mask the unit's pictures, then small folders that follow. The report lists the pictures that failed."""
+    from anonymisation_airflow.masking import Masking
 
     context = get_current_context()
-    run = context["dag_run"].run_id
-
-    def step(workspace: Workspace, folder: str, shard: Shard) -> Any:
-        note = ProgressNote(workspace.shares.state, run, folder, shard.number)
-        part = WorkUnit(folder, shard)
-        log = _ProgressLog(part.label)
-        stall = Deployment.from_environment().stall.total_seconds()
-        with Watchdog(stall, lambda reason: _give_up(context, part, reason)) as watchdog:
-
-            def progress(outcome: ImageOutcome) -> None:
-                watchdog.progress()
-                note.count(outcome)
-                log(outcome)
-
-            try:
-                return mask_folder(
-                    workspace, folder, lambda: load_detector(workspace.settings), progress, shard=shard, run=run
-                )
-            finally:
-                note.close()
-
+    stall = Deployment.from_environment().stall.total_seconds()
+    masking = Masking(context["dag_run"].run_id, stall, lambda part, reason: _give_up(context, part, reason))
     with _errors_to_output():
-        report = _step("mask", step, unit)
+        report = _step("mask", masking, unit)
+        _mask_ahead(context, masking, unit)
     if report["masked"]:
         announce(context, MASKED, WorkUnit.from_value(unit), {"pictures": report["masked"]})
     return report
+
+
+def _mask_ahead(context: Context, masking: Masking, unit: dict[str, Any]) -> None:
+    """Mask small folders whose tasks follow, if this task loaded the model and may be tried again."""
+    from anonymisation_airflow.masking import small_folders_after
+
+    ti = context["ti"]
+    if not masking.has_model or ti.try_number > 1 or not ti.max_tries:
+        return
+    units = [WorkUnit.from_value(value) for value in ti.xcom_pull(task_ids=DISCOVER) or ()]
+    pictures = ti.xcom_pull(task_ids=DISCOVER, key=PICTURES_KEY) or {}
+    masking.ahead(workspace_for(context), small_folders_after(WorkUnit.from_value(unit), units, pictures))
 
 
 @contextmanager
@@ -266,19 +256,3 @@ def _log_discovery(found: Discovery, request: RunRequest) -> None:
         log.info("%s still changes and is left for a later run", folder)
     for problem in found.problems:
         log.warning("%s", problem)
-
-
-class _ProgressLog:
-    """Logs the progress of a folder, and every picture that fails."""
-
-    def __init__(self, folder: str) -> None:
-        self._folder = folder
-        self._count = 0
-
-    def __call__(self, outcome: ImageOutcome) -> None:
-        log = logging.getLogger(__name__)
-        self._count += 1
-        if outcome.reason is not None:
-            log.warning("%s: %s: %s", outcome.picture, outcome.status, outcome.reason)
-        if self._count % PROGRESS_EVERY == 0:
-            log.info("%s: %d pictures so far", self._folder, self._count)

@@ -253,6 +253,20 @@ def test_a_new_model_or_configuration_does_not_mask_done_pictures_again(site: Si
     assert (site.output / FOLDER / "p000.jpg").read_bytes() != before
 
 
+def test_a_repeated_pass_reports_what_its_run_did(site: Site) -> None:
+    """After a kill, the run must not pass off its failures as known, nor its pictures as done by an earlier run."""
+    site.fill(2)
+    site.put("torn.jpg", capture(9)[:900])
+    detector = CountingDetector()
+    first = mask_folder(site.workspace(), FOLDER, detector, run="tonight")
+    again = mask_folder(site.workspace(), FOLDER, detector, run="tonight")
+    assert counts(first) == counts(again) == (3, 2, 0, 1, 0)
+    assert first.objects == again.objects != {}
+    assert (first.examples, first.failures) == (again.examples, again.failures)
+    assert detector.calls == 2
+    assert counts(mask_folder(site.workspace(), FOLDER, detector, run="tomorrow")) == (3, 0, 2, 0, 1)
+
+
 def test_a_temporary_failure_is_tried_again(site: Site) -> None:
     site.fill(2)
     workspace = site.workspace()

@@ -74,17 +74,6 @@ def test_the_dag_tells_what_it_does_and_runs_one_at_a_time(dag: Any) -> None:
     assert dag.catchup is False
 
 
-def test_schedule_and_time_zone_come_from_the_environment(dag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert (dag.timetable.expression, str(dag.timetable.timezone)) == ("0 2 * * *", "UTC")
-    assert dag.timetable.key_format == "%Y%m%d"
-    monkeypatch.setenv("ANONYMISATION_SCHEDULE", "30 4 * * *")
-    monkeypatch.setenv("ANONYMISATION_TIMEZONE", "Europe/Oslo")
-    changed = _read_again().timetable
-    assert (changed.expression, str(changed.timezone)) == ("30 4 * * *", "Europe/Oslo")
-    monkeypatch.setenv("ANONYMISATION_SCHEDULE", "none")
-    assert type(_read_again().timetable).__name__ == "NullTimetable"
-
-
 def test_the_environment_sets_and_removes_limits(dag: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     (alert,) = dag.deadline
     assert alert.interval.total_seconds() == 480 * 60

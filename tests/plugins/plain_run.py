@@ -36,6 +36,7 @@ class PlainRun:
     run_id: str = "plain"
     run_type: str = "manual"
     partition_key: str | None = None
+    try_number: int = 1
     xcoms: dict[tuple[str, int, str], Any] = field(default_factory=dict)
     states: dict[str, str] = field(default_factory=dict)
     errors: dict[str, BaseException] = field(default_factory=dict)
@@ -51,6 +52,8 @@ class PlainRun:
             task_id=task_id,
             run_id=self.run_id,
             map_index=map_index,
+            try_number=self.try_number,
+            max_tries=3,
             xcom_push=lambda key, value: self._push(task_id, map_index, key, value),
             xcom_pull=self._pull,
             get_task_states=lambda dag_id, run_ids: {run_ids[0]: self.states},
