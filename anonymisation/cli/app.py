@@ -17,6 +17,7 @@ import click
 
 from anonymisation import __version__
 from anonymisation.core.errors import AnonymisationError
+from anonymisation.core.memory import keep_freed_memory
 from anonymisation.core.text import encodable, hide_credentials, one_line
 
 INTERRUPTED: Final = 130  # the shells' exit code of a program that Ctrl-C ended: 128 + SIGINT
@@ -106,6 +107,7 @@ def main() -> None:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")  # for file names that the terminal cannot show
+    keep_freed_memory()
     cli(prog_name="anonymise")
 
 

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Final
 from airflow.sdk import Context, conf, get_current_context
 
 from anonymisation.core.errors import AnonymisationError
+from anonymisation.core.memory import keep_freed_memory
 from anonymisation.reporting.run_report import FolderReport
 from anonymisation.workspace.shards import Shard, WorkUnit
 from anonymisation_airflow import metrics
@@ -183,6 +184,7 @@ def step_report(value: dict[str, Any]) -> dict[str, Any]:
 
 def _step(name: str, step: Step, value: dict[str, Any]) -> dict[str, Any]:
     context, unit = get_current_context(), WorkUnit.from_value(value)
+    keep_freed_memory()
     with _errors_as_xcom(context, unit):
         report: dict[str, Any] = step(workspace_for(context), unit.folder, unit.shard).to_dict()
     metrics.count_step(name, report)
