@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Make new lock files from pyproject.toml: scripts/lock.sh PYTHON. They hold versions and checksums, no addresses.
+# Make new lock files from pyproject.toml: scripts/lock.sh PYTHON. They hold versions and checksums, no addresses, and
+# are for every Python that pyproject.toml names: a package that only some of them need has a marker.
 set -euo pipefail
 
 python="$1"
@@ -11,7 +12,7 @@ trap 'rm -rf "$tools"' EXIT
 compile() {
     local lock="$1" source="$2"
     shift 2
-    "$tools/bin/python" -m uv pip compile "$source" "$@" --python "$python" --generate-hashes --quiet \
+    "$tools/bin/python" -m uv pip compile "$source" "$@" --universal --python-version 3.11 --generate-hashes --quiet \
         --no-header --no-annotate --no-emit-index-url --output-file "$lock"
     echo "wrote $lock"
 }

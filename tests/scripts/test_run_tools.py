@@ -122,20 +122,36 @@ def test_an_airflow_that_is_up_does_not_take_other_folders(tmp_path: Path) -> No
         assert f"already up on {note['url']}\nINPUT: {tmp_path / 'in'}\n" in str(caught.value)
 
 
-def test_a_python_3_11_is_found_and_its_absence_is_explained(tmp_path: Path) -> None:
-    script = ROOT / "scripts" / "find_python.sh"
-    found = subprocess.run([str(script)], capture_output=True, text=True, check=True).stdout.strip()
-    assert "3.11" in subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+def _fake_python(path: Path, version: str) -> None:
+    """A Python that says it is of this version, and has or lacks what it is asked for like the real one."""
+    path.write_text(f"#!{sys.executable}\nimport sys\nsys.version_info = {version}\nexec(sys.argv[2])\n")
+    path.chmod(path.stat().st_mode | stat.S_IXUSR)
 
-    for name in ("python3.11", "python3", "python"):
-        old = tmp_path / name
-        old.write_text("#!/bin/sh\nexit 1\n")
-        old.chmod(old.stat().st_mode | stat.S_IXUSR)
-    environment = {"PATH": str(tmp_path)}
+
+@pytest.mark.parametrize(
+    ("versions", "found"),
+    [
+        ({"python3": (3, 12), "python3.11": (3, 11)}, "python3"),
+        ({"python3": (3, 14), "python3.13": (3, 13), "python3.11": (3, 11)}, "python3.13"),
+        ({"python3": (3, 10), "python3.11": (3, 11)}, "python3.11"),
+        ({"python": (3, 13)}, "python"),
+        ({"python3": (3, 14), "python": (2, 7)}, None),
+        ({}, None),
+    ],
+)
+def test_a_supported_python_is_found_or_its_absence_explained(
+    tmp_path: Path, versions: dict[str, tuple[int, int]], found: str | None
+) -> None:
+    for name, version in versions.items():
+        _fake_python(tmp_path / name, str(version))
     bash = shutil.which("bash") or "/bin/bash"
-    refused = subprocess.run([bash, str(script)], env=environment, capture_output=True, text=True, check=False)
-    assert refused.returncode == 1
-    assert "Python 3.11 with its venv module is needed" in refused.stderr
+    command = [bash, str(ROOT / "scripts" / "find_python.sh")]
+    done = subprocess.run(command, env={"PATH": str(tmp_path)}, capture_output=True, text=True, check=False)
+    if found is None:
+        assert done.returncode == 1
+        assert "Python 3.11, 3.12 or 3.13 with its venv module is needed" in done.stderr
+    else:
+        assert (done.returncode, done.stdout.strip()) == (0, str(tmp_path / found))
 
 
 def test_progress_counts_folders_through_each_step() -> None:
