@@ -23,6 +23,7 @@ from anonymisation.masking.detections import Detections
 from anonymisation.metadata.record import RECORD_KEYS, record_from_json
 from anonymisation.reporting.run_report import RunReport
 from anonymisation.reporting.step_reports import MaskReport
+from anonymisation.workspace.roots import MARKER
 from anonymisation.workspace.workspace import Workspace, open_workspace
 from tests.doubles import ScriptedDetector
 from tests.imaging.builders import TiffBuilder, scene, with_exif
@@ -174,10 +175,11 @@ class Site:
 
 
 def files_below(folder: Path) -> Iterator[Path]:
-    """Every file below a folder, hidden ones too; no link is followed."""
+    """Every file below a folder, hidden ones too, but not the markers of base folders; no link is followed."""
     for place, _, names in os.walk(folder):
         for name in names:
-            yield Path(place) / name
+            if name != MARKER:
+                yield Path(place) / name
 
 
 def names_below(folder: Path) -> list[str]:

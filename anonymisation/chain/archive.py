@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from msgspec.structs import replace
 
 from anonymisation.core.concurrency import executor, in_flight
 from anonymisation.core.errors import ArchiveConflictError, ImageError
 from anonymisation.files.access import with_access
-from anonymisation.files.atomic import copy_atomically, flush_folder
+from anonymisation.files.atomic import copy_atomically
+from anonymisation.files.folders import flush_folder
+from anonymisation.files.names import rename_new
 from anonymisation.files.plain import is_there, sha256_of_plain
 from anonymisation.reporting.step_reports import MAX_LISTED, ArchiveReport, Failure
 from anonymisation.workspace.folder_state import PictureState, open_state
@@ -22,8 +23,6 @@ from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.workspace import Workspace
 
 T = TypeVar("T")
-# Some shares ignore the case of names (a.jpg, A.jpg): of two copies at once, the second must find the first.
-_PUTTING: Final = threading.Lock()
 
 
 def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> ArchiveReport:
@@ -86,10 +85,7 @@ def _ensure_copy(workspace: Workspace, source: Path, target: Path, sha256: str) 
         if copied != sha256:
             raise ImageError(f"{source} has changed since it was masked; the next run masks it again")
         _read_back(part, place, sha256)
-        with _PUTTING:
-            if is_there(place):
-                raise _conflict(place)
-            part.replace(place)
+        rename_new(part, place)
 
     def copy() -> bool:
         if is_there(target):
@@ -97,7 +93,12 @@ def _ensure_copy(workspace: Workspace, source: Path, target: Path, sha256: str) 
                 flush_folder(target.parent)  # an earlier attempt may have ended right after the rename
                 return False
             raise _conflict(target)
-        copy_atomically(source, target, put=put)
+        try:
+            copy_atomically(source, target, put=put, make=workspace.make_folder)
+        except FileExistsError:  # another process put its copy there meanwhile
+            if sha256_of_plain(target) == sha256:
+                return False
+            raise _conflict(target) from None
         return True
 
     return _with_archive(workspace, source, target, copy)
@@ -118,7 +119,7 @@ def _refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
 
     def copy() -> None:
         if not is_there(target) or sha256_of_plain(target) != sha256_of_plain(source):
-            copy_atomically(source, target, put=put)
+            copy_atomically(source, target, put=put, make=workspace.make_folder)
 
     _with_archive(workspace, source, target, copy)
 

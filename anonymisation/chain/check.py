@@ -7,13 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymisation.chain.load import rows_present
-from anonymisation.chain.verify import copy_problem, derived_problem, derived_problems, masked_picture_problem
+from anonymisation.chain.verify import expected_of
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_provenance
 from anonymisation.reporting.step_reports import MAX_LISTED, CheckReport, Gap
 from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.workspace.listing import join, list_named
 from anonymisation.workspace.paths import ImagePaths
+from anonymisation.workspace.set_aside import files_aside
 from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.workspace import Workspace
 
@@ -55,6 +56,7 @@ class _FolderCheck:
         self._settings = workspace.settings
         self._folder = folder
         self._shard = shard
+        self._state = state
         self._masked = {name: known for name, known in state.pictures.items() if known.status == MASKED}
         self._failed = {name for name, known in state.pictures.items() if known.status == FAILED}
         wants_rows = self._settings.write_exif_to_db
@@ -76,22 +78,19 @@ class _FolderCheck:
                 yield _Finding(self._paths(name).relative, "input", problem)
         for name, known in sorted(self._masked.items()):
             yield from self._of_picture(self._paths(name), known, in_input=name in inputs)
+        yield from self._aside()
         yield from self._strangers()
 
     def _of_picture(self, paths: ImagePaths, known: PictureState, *, in_input: bool) -> Iterator[_Finding]:
-        settings = self._settings
-        if settings.draw_mask:
-            yield _Finding(paths.relative, "output", masked_picture_problem(paths.masked, known))
-        if in_input:
-            for path in paths.local_files(settings):
-                yield _Finding(paths.relative, str(path), derived_problem(path, known))
-        for path, problem in derived_problems(paths, known, settings):
-            yield _Finding(paths.relative, str(path), problem)
-        if paths.archived is not None:
-            yield _Finding(paths.relative, "archive", copy_problem(paths.archived, known.sha256))
-        if settings.write_exif_to_db:
-            problem = None if known.name in self._rows else f"has no row in {settings.db_table}"
-            yield _Finding(paths.relative, "database", problem)
+        has_row = known.name in self._rows
+        for item in expected_of(paths, known, self._settings, self._state, in_input=in_input, has_row=has_row):
+            yield _Finding(paths.relative, item.place, item.problem)
+
+    def _aside(self) -> Iterator[_Finding]:
+        """Originals of an interrupted release; the mask step puts back those whose names are free."""
+        for place in files_aside(self._workspace.shares.input / self._folder, self._shard):
+            problem = f"an interrupted release left it as {place}; release it again, or rename what has its name now"
+            yield _Finding(self._paths(place.name).relative, "input", problem)
 
     def _strangers(self) -> Iterator[_Finding]:
         """Pictures in the output folder that are not known to be masked: they could show people."""

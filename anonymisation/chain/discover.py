@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import fnmatch
 import time
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -180,11 +180,12 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
             if selection.settled_only and not _is_settled(workspace, base / folder, listing):
                 yield Unsettled(folder)
             else:
-                yield _look(workspace, folder, listing.pictures, table)
+                yield _look(workspace, folder, listing, table)
 
 
-def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], table: str | None) -> FoundFolder:
+def _look(workspace: Workspace, folder: str, listing: Listing, table: str | None) -> FoundFolder:
     """Compare the pictures with their states; `table` is the key of the table that gets their rows."""
+    pictures = listing.pictures
     states = read_pictures(workspace.shares.state, folder)
     settings = workspace.settings
     model, digest = workspace.model_identity(), settings.picture_digest()
@@ -210,7 +211,7 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
     return FoundFolder(
         folder=folder,
         pictures=len(pictures),
-        pending=max(len(pending), int(row_missing)),
+        pending=max(len(pending), int(row_missing), int(listing.releasing)),
         known_failed=len(failures),
         known_failures=tuple(failures[:MAX_LISTED]),
         to_mask=to_mask,
@@ -219,14 +220,19 @@ def _look(workspace: Workspace, folder: str, pictures: Sequence[PictureFile], ta
 
 
 def _is_left_behind(workspace: Workspace, folder: str, listing: Listing) -> bool:
-    """Whether a killed release left this folder: its pictures are gone, and it is empty or holds sidecars of ours."""
+    """Whether a killed release left this folder: its pictures are set aside, or gone and it is empty or holds sidecars.
+
+    Originals that are set aside count whatever the settings and the state: they may have changed, or be lost.
+    """
+    if listing.releasing:
+        return True
     if not workspace.settings.delete_input or folder == ".":
         return False
     states = read_pictures(workspace.shares.state, folder)
     if not any(state.released for state in states.values()):
         return False
     names = {name for name in listing.other_names if not is_leftover(name)}
-    ours = {path.name for path in sidecars(workspace, folder, states)}
+    ours = {path.name for path, _ in sidecars(workspace, folder, states)}
     empty = not (names or listing.folders or listing.problems)
     return empty or not names.isdisjoint(ours)
 

@@ -178,7 +178,8 @@ class PictureWorker:
             ImageError: it cannot be written.
             ShareUnavailableError: the share did not come back in time.
         """
-        write_one_by_one(self._settings, [(path, record_to_json(record)) for path in places])
+        files = [(path, record_to_json(record)) for path in places]
+        write_one_by_one(self._settings, files, self._workspace.make_folder)
 
     def make(self, picture: PreparedPicture, detections: Detections) -> MadePicture:
         """Redact the picture and encode every file that the settings ask for.

@@ -13,6 +13,8 @@ from anonymisation.database.layouts.columns import row_from_record
 from anonymisation.database.layouts.user_formatters import effective_layout
 from anonymisation.database.loading.limits import LoadLimits, LoadReport, SourceRecord
 from anonymisation.database.loading.loader import load_records, send_spooled
+from anonymisation.database.loading.picture_registry import IdentifierRegistry
+from anonymisation.database.loading.spool import Spool
 from anonymisation.database.target import DatabaseTarget, existing_ids, open_target
 from anonymisation.reporting.step_reports import MAX_LISTED, Failure, LoadSummary
 from anonymisation.workspace.folder_state import MASKED, FolderState, open_state
@@ -93,15 +95,33 @@ def rows_present(workspace: Workspace, state: FolderState, names: Iterable[str])
     return _present(_target(workspace), state, names)
 
 
+def names_on_other_rows(workspace: Workspace, folder: str, state: FolderState, names: Iterable[str]) -> frozenset[str]:
+    """The names among `names` whose picture yields its ID to another one, so that the row is of that picture.
+
+    Raises:
+        DatabaseUnavailableError: other loaders hold the lock of the spool for too long.
+        ShareUnavailableError: the state folder cannot be used.
+    """
+    target, root = _target(workspace), workspace.shares.state
+    identifiers = {name: identifier for name in names if (identifier := _identifier(target, state, name)) is not None}
+    key = target.key(root)
+    with Spool(root, key).locked():
+        rows = IdentifierRegistry(root, key).pictures(identifiers.values())
+    own = {name: workspace.picture(folder, name).relative for name in identifiers}
+    return frozenset(name for name, identifier in identifiers.items() if rows.get(identifier, own[name]) != own[name])
+
+
+def _identifier(target: DatabaseTarget, state: FolderState, name: str) -> str | None:
+    """The ID of the picture's row; None if its record is lost."""
+    record = state.record(name)
+    return None if record is None else str(row_from_record(target.layout, record)[target.layout.pk_column])
+
+
 def _present(target: DatabaseTarget, state: FolderState, names: Iterable[str]) -> frozenset[str]:
     present: set[str] = set()
     left = iter(names)
     while some := list(islice(left, _ASKED_AT_ONCE)):
-        identifiers = {}
-        for name in some:
-            record = state.record(name)
-            if record is not None:
-                identifiers[name] = str(row_from_record(target.layout, record)[target.layout.pk_column])
+        identifiers = {name: own for name in some if (own := _identifier(target, state, name)) is not None}
         found = existing_ids(target, identifiers.values()) if identifiers else set()
         present.update(name for name, identifier in identifiers.items() if identifier in found)
     return frozenset(present)

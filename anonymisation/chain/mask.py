@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from functools import cached_property
-from pathlib import PurePosixPath
+from pathlib import Path, PurePosixPath
 from typing import Any, Final
 
 import msgspec
@@ -29,6 +29,7 @@ from anonymisation.workspace.error_folder import forget_failure, keep_failure
 from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.workspace.listing import PictureFile, list_pictures
 from anonymisation.workspace.paths import Sidecar
+from anonymisation.workspace.set_aside import put_back_all
 from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.timing import Timing, keep_timing
 from anonymisation.workspace.workspace import Workspace
@@ -87,6 +88,7 @@ def mask_folder(
             workspace.remove_leftovers(folder)
 
     with open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
+        _put_back_originals(workspace.shares.input / folder, shard)
         step = _MaskStep(workspace, folder, shard, state, detector, run)
         report = MaskReport.of(folder, _reported(step.outcomes(), on_progress), 0.0)
         hide_waiting(workspace, folder, state)
@@ -94,6 +96,16 @@ def mask_folder(
     if step.masked:
         keep_timing(workspace.shares.state, folder, Timing(step.model, step.masked, report.seconds))
     return report
+
+
+def _put_back_originals(place: Path, shard: Shard) -> None:
+    """Put back what an interrupted release set aside; what cannot be put back stays, and the check reports it."""
+    log = logging.getLogger(__name__)
+    try:
+        for path in put_back_all(place, shard):
+            log.warning("%s: an interrupted release left it there, and another file has its name now", path)
+    except OSError as error:
+        log.warning("%s: what an interrupted release set aside cannot be put back: %s", place, error)
 
 
 def _reported(
@@ -141,12 +153,15 @@ class _MaskStep:
         self._colliding = colliding_names([file.name for file in files], self._state.pictures, self._settings)
         threads = self._settings.threads
         threaded = threads > 0
-        with prompt_switching(), executor(threads) as pool, Writer(self._settings, threaded=threaded) as writer:
+        with prompt_switching(), executor(threads) as pool, self._writer(threaded) as writer:
             prepared = in_flight(((file, pool.submit(self._prepare, file)) for file in files), threads)
             made = in_flight(((file, self._detect(pool, writer, future)) for file, future in prepared), threads)
             written = in_flight(((file, _when_made(future)) for file, future in made), _WRITTEN * threaded)
             for file, future in written:
                 yield self._settle(file, future)
+
+    def _writer(self, threaded: bool) -> Writer:
+        return Writer(self._settings, threaded=threaded, make=self._workspace.make_folder)
 
     def _prepare(self, file: PictureFile) -> _Prepared:
         """The outcome if nothing is left to do, the output files found on the output share, or the decoded picture."""

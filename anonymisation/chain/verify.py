@@ -1,22 +1,64 @@
 """Checks of files on the shares: masked pictures, masks, records and archive copies.
 
 Each function returns None if the file is fine, otherwise a problem that completes the sentence "the file …".
+`expected_of` asks all of them for one picture: the check reports every problem, the release step stops at the first.
 """
 
 from __future__ import annotations
 
+import hashlib
+import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from anonymisation.core.errors import ImageError
 from anonymisation.core.settings import Settings
-from anonymisation.files.plain import read_plain, sha256_of_plain
+from anonymisation.files.plain import open_plain, read_plain, sha256_of_plain
 from anonymisation.imaging.exif.read import read_provenance
 from anonymisation.imaging.jpeg.codec import sound_size
 from anonymisation.imaging.mask_file import decode_mask, mask_digest
 from anonymisation.metadata.record import RECORD_KEYS, record_from_json
-from anonymisation.workspace.folder_state import PictureState
+from anonymisation.workspace.folder_state import FolderState, PictureState
 from anonymisation.workspace.paths import ImagePaths, Sidecar
+
+_DIFFERS: Final = "differs from the original that was masked"
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """A file or a row that the settings want of a masked picture.
+
+    `place` names it in the check's report, `subject` in a sentence with its `problem` (None: there is none).
+    """
+
+    place: str
+    subject: str
+    problem: str | None
+
+
+def expected_of(
+    paths: ImagePaths, known: PictureState, settings: Settings, state: FolderState, *, in_input: bool, has_row: bool
+) -> Iterator[Expected]:
+    """Every file and row that the settings want of a masked picture; those next to the original only if `in_input`."""
+    wants_record = settings.local_json or settings.remote_json or settings.archive_json
+    own = _identifier(state, known.name) if wants_record else None
+    if settings.draw_mask:
+        problem = masked_picture_problem(paths.masked, known)
+        yield Expected("output", f"the masked picture {paths.masked}", problem)
+    if paths.archived is not None:
+        yield Expected("archive", f"the archive copy {paths.archived}", copy_problem(paths.archived, known.sha256))
+    copies = [target for _, target in paths.archive_copies(settings)]
+    for path in (*(paths.local_files(settings) if in_input else ()), *paths.published_files(settings), *copies):
+        yield Expected(str(path), str(path), derived_problem(path, known, own))
+    if settings.write_exif_to_db:
+        yield Expected("database", "it", None if has_row else f"has no row in {settings.db_table}")
+
+
+def _identifier(state: FolderState, name: str) -> str | None:
+    record = state.record(name)
+    return None if record is None else record.get("bildeid")
 
 
 def masked_picture_problem(path: Path, known: PictureState) -> str | None:
@@ -54,8 +96,8 @@ def mask_problem(path: Path, known: PictureState) -> str | None:
     return None
 
 
-def record_problem(path: Path) -> str | None:
-    """A record must be JSON with exactly the keys of a record, in any order."""
+def record_problem(path: Path, own: str | None = None) -> str | None:
+    """A record must be JSON with exactly the keys of a record, in any order, and have the ID `own` if that is known."""
     try:
         record = record_from_json(read_plain(path))
     except OSError as error:
@@ -64,18 +106,14 @@ def record_problem(path: Path) -> str | None:
         return f"is not a record: {error}"
     if different := set(record) ^ set(RECORD_KEYS):
         return f"does not have the keys of a record: {', '.join(sorted(different))}"
+    if own is not None and record["bildeid"] != own:
+        return f"is the record of another picture: its ID is {record['bildeid']}, expected {own}"
     return None
 
 
-def derived_problem(path: Path, known: PictureState) -> str | None:
-    """The problem of a record (.json) or a mask (.webp)."""
-    return record_problem(path) if path.suffix == Sidecar.RECORD else mask_problem(path, known)
-
-
-def derived_problems(paths: ImagePaths, known: PictureState, settings: Settings) -> Iterator[tuple[Path, str | None]]:
-    """Each record and mask that the settings want on the output and archive shares, with its problem."""
-    for path in (*paths.published_files(settings), *(target for _, target in paths.archive_copies(settings))):
-        yield path, derived_problem(path, known)
+def derived_problem(path: Path, known: PictureState, own: str | None = None) -> str | None:
+    """The problem of a record (.json), which must have the ID `own`, or of a mask (.webp)."""
+    return record_problem(path, own) if path.suffix == Sidecar.RECORD else mask_problem(path, known)
 
 
 def copy_problem(path: Path, sha256: str) -> str | None:
@@ -84,7 +122,21 @@ def copy_problem(path: Path, sha256: str) -> str | None:
         found = sha256_of_plain(path)
     except OSError as error:
         return _unreadable(error)
-    return None if found == sha256 else "differs from the original that was masked"
+    return None if found == sha256 else _DIFFERS
+
+
+def quiet_copy_problem(path: Path, sha256: str) -> str | None:
+    """As `copy_problem`, of a file that is removed next: nobody may write to it while it is read."""
+    try:
+        with open_plain(path) as stream:
+            before = os.fstat(stream.fileno())
+            found = hashlib.file_digest(stream, "sha256").hexdigest()
+            after = os.fstat(stream.fileno())
+    except OSError as error:
+        return _unreadable(error)
+    if (before.st_size, before.st_mtime_ns) != (after.st_size, after.st_mtime_ns):
+        return "is being written"
+    return None if found == sha256 else _DIFFERS
 
 
 def _unreadable(error: OSError) -> str:

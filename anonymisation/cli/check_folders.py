@@ -87,7 +87,7 @@ def _read(bases: Bases, settings: Settings) -> tuple[Names, list[str]]:
     names: Names = {}
     problems = []
     for share, base in bases.roles().items():
-        require_folder(settings, base, share)
+        require_folder(settings, base, share, first_look=True)
         for folder, listing in listings(base):
             if isinstance(listing, Problem):
                 problems.append(f"{share}: {listing}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import click
@@ -12,11 +13,12 @@ from rich.console import Console
 
 from anonymisation.cli.options import config_option, input_option, log_option, output_option
 from anonymisation.cli.session import output_console, start_logging
-from anonymisation.core.errors import ImageError
+from anonymisation.core.errors import ImageError, ShareUnavailableError
 from anonymisation.core.settings import LoadedSettings, Settings, load_settings
 from anonymisation.core.text import one_line
 from anonymisation.files.access import require_folder, with_access
 from anonymisation.files.atomic import write_atomically
+from anonymisation.files.folders import make_folders
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_exif
 from anonymisation.imaging.jpeg.codec import jpeg_size
@@ -48,9 +50,11 @@ def create_json_command(
     loaded = load_settings(config_file)
     start_logging(loaded.settings, Console(stderr=True), log_folder)
     base = input_folder.expanduser().absolute()
-    require_folder(loaded.settings, base, "input")
+    require_folder(loaded.settings, base, "input", first_look=True)
     tally = _Tally()
-    writer = _Writer(base, output_folder or base, loaded, overwrite)
+    target = (output_folder or base).expanduser().absolute()
+    _make_target(target)
+    writer = _Writer(base, target, loaded, overwrite)
     for found in _pictures(base):
         if isinstance(found, Problem):
             if found.hides_pictures:
@@ -64,6 +68,14 @@ def create_json_command(
         tally.written += wrote
         tally.kept += not wrote
     _conclude(tally)
+
+
+def _make_target(target: Path) -> None:
+    try:
+        make_folders(target, below=target.parent)
+    except OSError as error:
+        message = f"output folder {target} cannot be created: {error.strerror} (mistyped, or its share is not mounted)"
+        raise ShareUnavailableError(message) from error
 
 
 def _pictures(base: Path) -> Iterator[str | Problem]:
@@ -89,6 +101,7 @@ class _Writer:
             version=loaded.version_tag,
         )
         self._owners: dict[Path, str] = {}
+        self._make = partial(make_folders, below=target)  # a share that is gone is not made again
 
     def write(self, picture: str) -> bool:
         """Write one record; returns False if a record with detections exists.
@@ -108,7 +121,7 @@ class _Writer:
             jpeg_size(data)  # a file that does not begin as a JPEG gets no record
             record = build_record(path, read_exif(data), self._context, objects=None)
             content = record_to_json(record)
-            with_access(self._settings, f"writing {target}", lambda: write_atomically(target, content))
+            with_access(self._settings, f"writing {target}", lambda: write_atomically(target, content, make=self._make))
         except OSError as error:
             raise ImageError(f"{error.filename or path}: {error.strerror}") from error
         return True

@@ -18,7 +18,7 @@ def load_command(options: ChainOptions) -> None:
     Works also with write_exif_to_db: False. Rows that wait from earlier runs are loaded first.
     """
     session = open_session(options, {"write_exif_to_db": True})
-    session.workspace.require_shares()
+    session.workspace.require_shares(first_look=True)
     trouble = session.send_waiting_rows()
     report = run_step(
         session, "load", lambda found: load_folder(session.workspace, found.folder), released_too=True, broken=trouble

@@ -35,7 +35,7 @@ def run_command(options: ChainOptions, dry_run: bool) -> None:
         return
     with _mail_if_stopped(session):
         started = time.monotonic()
-        session.workspace.require_shares()
+        session.workspace.require_shares(first_look=True)
         trouble = session.send_waiting_rows()
         report = _run(session)
         report = replace(report, seconds=time.monotonic() - started)
@@ -48,6 +48,7 @@ def run_command(options: ChainOptions, dry_run: bool) -> None:
 
 
 def _print_plan(session: Session) -> None:
+    session.workspace.require_input(first_look=True)
     plan = make_plan(session.workspace, session.selection)
     text = render_plan(plan)
     session.log(text)

@@ -42,6 +42,7 @@ def run_step(
         ShareUnavailableError: the input folder, or another share, cannot be reached.
     """
     started = time.monotonic()
+    session.workspace.require_shares(first_look=True)
     folders = all_folders(session.workspace, session.selection, released_too=released_too)
     if on_found is not None:
         for folder in folders.found:

@@ -24,6 +24,7 @@ from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.core.text import did_you_mean
 from anonymisation.database.keys import Key, find_key
 from anonymisation.files.atomic import write_atomically
+from anonymisation.files.folders import make_folders
 
 FOLDER_VARIABLE: Final = "ANONYMISATION_CONNECTIONS_DIR"
 PASSWORD_VARIABLE: Final = "ANONYMISATION_DB_PASSWORD"  # noqa: S105 - its name, not the password
@@ -133,7 +134,7 @@ class ConnectionStore:
             content |= {"encrypted": key.fernet().encrypt(sealed).decode("ascii"), "key": key.fingerprint}
         path = self.path(connection.name)
         try:
-            self._folder.mkdir(mode=_FOLDER_MODE, parents=True, exist_ok=True)
+            make_folders(self._folder, _FOLDER_MODE)
             text = json.dumps(content, ensure_ascii=False, indent=4)
             write_atomically(path, f"{text}\n".encode(), mode=_MODE)
         except OSError as error:

@@ -12,7 +12,6 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.core.settings import Settings
-from anonymisation.files.permissions import make_folders
 
 T = TypeVar("T")
 
@@ -64,56 +63,56 @@ def with_access(settings: Settings, what: str, action: Callable[[], T]) -> T:
         raise ShareUnavailableError(f"{what}: not reachable for {waited:g} s ({error}); check the share") from error
 
 
-def make_folder(settings: Settings, path: Path, role: str, mode: int | None = None) -> None:
-    """Create a base folder and its parents if missing; with `mode`, the base folder gets these permissions.
-
-    Raises:
-        ShareUnavailableError: it cannot be created.
-    """
-
-    def make() -> None:
-        if mode is None:
-            path.mkdir(parents=True, exist_ok=True)
-        else:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            make_folders(path, mode)
-
-    try:
-        with_access(settings, f"{role} folder {path}", make)
-    except OSError as error:
-        raise ShareUnavailableError(f"{role} folder {path} cannot be created: {error.strerror}") from error
-
-
-def require_folder(settings: Settings, path: Path, role: str) -> None:
+def require_folder(settings: Settings, path: Path, role: str, *, first_look: bool = False) -> None:
     """Wait until a base folder exists; if its share is not mounted, it does not.
 
-    Raises:
-        ShareUnavailableError: it did not appear in time.
-    """
+    `first_look` is for a command that was just typed: if the parent folder is there and this one is not, the name is
+    most likely mistyped, and nothing is waited for.
 
+    Raises:
+        ShareUnavailableError: it is not there, or did not appear in time.
+    """
     missing = f"{role} folder {path} does not exist (mistyped, or its share is not mounted)"
+    if first_look and not path.exists() and path.parent.is_dir():
+        raise ShareUnavailableError(f"{missing}; its parent folder {path.parent} does")
+
+    def look() -> str | None:
+        return None if path.is_dir() else missing
+
+    wait_until(settings, f"{role} folder {path}", look)
+
+
+def wait_until(settings: Settings, what: str, problem: Callable[[], str | None]) -> None:
+    """Wait until `problem` returns None, as `with_access` waits; otherwise it returns a sentence without a full stop.
+
+    Raises:
+        ShareUnavailableError: with the sentence, or the share did not come back in time.
+    """
     limit = settings.file_access_timeout_seconds
-    warned = False
+    found: str | None = None
 
     def look() -> None:
-        nonlocal warned
-        if path.is_dir():
+        nonlocal found
+        before, found = found, problem()
+        if found is None:
             return
-        if not warned:
-            logging.getLogger(__name__).warning("%s; waiting up to %g s", missing, limit)
-            warned = True
-        raise _MissingFolderError(errno.ENOTCONN, "is not there")
+        if before is None:
+            logging.getLogger(__name__).warning("%s; waiting up to %g s", found, limit)
+        raise ShareAwayError("is not there")
 
     try:
-        with_access(settings, f"{role} folder {path}", look)
+        with_access(settings, what, look)
     except ShareUnavailableError as error:
-        if not isinstance(error.__cause__, _MissingFolderError):
+        if not isinstance(error.__cause__, ShareAwayError):
             raise
-        raise ShareUnavailableError(f"{missing}; waited {limit:g} s for it") from error
+        raise ShareUnavailableError(f"{found}; waited {limit:g} s for it") from error
 
 
-class _MissingFolderError(OSError):
-    """Retried like an error of a share; shown without an error number, since no system call failed."""
+class ShareAwayError(OSError):
+    """A share is not there, without an error of the operating system. It is retried like an error of a share."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(errno.ENOTCONN, reason)
 
     def __str__(self) -> str:
         return str(self.strerror)

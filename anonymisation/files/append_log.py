@@ -19,6 +19,7 @@ from typing import IO, Any, Final, TypeVar
 import msgspec
 
 from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.files.folders import make_folders
 
 T = TypeVar("T")
 _NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeDecodeError)
@@ -181,7 +182,7 @@ class AppendLog:
 
     def _open(self) -> IO[bytes]:
         if self._stream is None:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
+            make_folders(self.path.parent)
             self._stream = open(self.path, "ab+", opener=lambda name, flags: os.open(name, flags, self._mode))  # noqa: SIM115
             size = self._stream.seek(0, os.SEEK_END)
             if size and (self._stream.seek(size - 1), self._stream.read(1))[1] != b"\n":

@@ -11,26 +11,29 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import IO, Final
 
-from anonymisation.files.access import is_share_error
+from anonymisation.files.folders import flush_folder, make_folders
+from anonymisation.files.names import rename_new
 from anonymisation.files.permissions import new_file, new_file_exactly
 from anonymisation.files.plain import open_plain
 
+MakeFolder = Callable[[Path], None]
+
 # Hidden, so that no reader of *.jpg takes it; short, so that long names stay within the limit of 255 bytes.
 _PART_NAME: Final = re.compile(r"\.[0-9a-f]{16}\.part")
-
-
 _CHUNK_BYTES: Final = 1 << 20
 
 
 class Part:
     """A temporary file next to `path`, renamed to it once it is flushed."""
 
-    def __init__(self, path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None) -> None:
-        """Write `data`; with `mode` the file has these permissions, whatever the umask."""
+    def __init__(
+        self, path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None, make: MakeFolder = make_folders
+    ) -> None:
+        """Write `data`; with `mode` the file has these permissions, whatever the umask. `make` creates its folder."""
         self.path = path
         self._part = _part_path(path)
         self._stream: IO[bytes] | None = None
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make(path.parent)
         try:
             self._stream = new_file(self._part, 0o666) if mode is None else new_file_exactly(self._part, mode)
             self._stream.writelines([data] if isinstance(data, bytes) else data)
@@ -48,6 +51,10 @@ class Part:
         """Rename it to `path`, which holds either its old content or all of the new."""
         self._part.replace(self.path)
 
+    def put_new(self) -> None:
+        """As `put`, but raise FileExistsError if the name is taken."""
+        rename_new(self._part, self.path)
+
     def discard(self) -> None:
         """Remove the temporary file, unless it has been renamed."""
         if self._stream is not None:
@@ -56,16 +63,30 @@ class Part:
         self._part.unlink(missing_ok=True)
 
 
-def write_atomically(path: Path, data: bytes | Iterable[bytes], *, mode: int | None = None) -> None:
+def write_atomically(
+    path: Path,
+    data: bytes | Iterable[bytes],
+    *,
+    mode: int | None = None,
+    new: bool = False,
+    make: MakeFolder = make_folders,
+) -> None:
     """Write `data` (bytes, or an iterable of pieces) so that `path` holds either its old content or all of `data`.
 
     Writes and flushes a temporary file in the same folder, then renames it. With `mode` the file has these permissions
-    from its first byte on, whatever the umask.
+    from its first byte on, whatever the umask. With `new`, a file that has the name already stays as it is.
+
+    Raises:
+        FileExistsError: with `new`, the name is taken.
+        OSError: the file cannot be written.
     """
-    part = Part(path, data, mode=mode)
+    part = Part(path, data, mode=mode, make=make)
     try:
         part.flush()
-        part.put()
+        if new:
+            part.put_new()
+        else:
+            part.put()
         flush_folder(path.parent)
     except BaseException:
         part.discard()
@@ -77,19 +98,24 @@ def _put(part: Path, target: Path, _: str) -> None:
 
 
 def copy_atomically(
-    source: Path, target: Path, *, put: Callable[[Path, Path, str], None] = _put, mode: int | None = None
+    source: Path,
+    target: Path,
+    *,
+    put: Callable[[Path, Path, str], None] = _put,
+    mode: int | None = None,
+    make: MakeFolder = make_folders,
 ) -> str:
     """Copy `source` with its times to `target`, whole or not at all, and return the SHA-256 of the bytes copied.
 
     `put(copy, target, checksum)` renames the flushed copy to `target`, or raises an error, which removes the copy. From
     its first byte on the copy has the permissions `mode`, whatever the umask; without `mode` at most those of `source`,
-    so that no one can read the copy who cannot read `source`.
+    so that no one can read the copy who cannot read `source`. `make` creates the folder of `target`.
 
     Raises:
         OSError: `source` cannot be copied, or is a link or no regular file.
     """
     part = _part_path(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make(target.parent)
     digest = hashlib.sha256()
     try:
         with open_plain(source) as reader:
@@ -132,21 +158,3 @@ def _part_path(path: Path) -> Path:
 def _flush(stream: IO[bytes]) -> None:
     stream.flush()
     os.fsync(stream.fileno())
-
-
-def flush_folder(path: Path) -> None:
-    """Flush a rename to the disk, since an original may be removed once its copy is renamed.
-
-    Shares that cannot flush a folder answer with an error (mostly EINVAL), which is ignored.
-
-    Raises:
-        OSError: the share cannot be reached, or is full.
-    """
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    except OSError as error:
-        if is_share_error(error):
-            raise
-    finally:
-        os.close(descriptor)

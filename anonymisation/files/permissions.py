@@ -1,4 +1,4 @@
-"""Create files and folders with exact permissions, whatever the umask of the process.
+"""Create files with exact permissions, whatever the umask of the process; for folders see `folders`.
 
 A share that stores no permissions (SMB) shows those of its mount instead, which these functions accept.
 """
@@ -28,29 +28,11 @@ def new_file_exactly(path: Path, mode: int) -> IO[bytes]:
         OSError: as `new_file`.
     """
     stream = new_file(path, mode)
-    _add(stream.fileno(), mode)
+    add_permissions(stream.fileno(), mode)
     return stream
 
 
-def make_folders(path: Path, mode: int) -> None:
-    """Create a folder and its missing parents with the permissions `mode`.
-
-    Raises:
-        OSError: a folder cannot be created.
-    """
-    if path.is_dir():
-        return
-    make_folders(path.parent, mode)
-    try:
-        path.mkdir(mode=mode)
-    except FileExistsError:
-        if not path.is_dir():  # otherwise another process has just created it
-            raise
-    else:
-        _add(path, mode)
-
-
-def _add(place: Path | int, mode: int) -> None:
+def add_permissions(place: Path | int, mode: int) -> None:
     """Add the permissions that the umask removed; bits inherited from the parent folder, such as set-group-ID, stay."""
     now = stat.S_IMODE(os.stat(place).st_mode)  # noqa: PTH116 - of a path or a descriptor
     if now | mode != now:

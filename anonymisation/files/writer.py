@@ -19,7 +19,8 @@ from typing import Any, Final, Self, TypeVar
 from anonymisation.core.errors import ImageError, ShareUnavailableError
 from anonymisation.core.settings import Settings
 from anonymisation.files.access import with_access
-from anonymisation.files.atomic import Part, flush_folder, write_atomically
+from anonymisation.files.atomic import MakeFolder, Part, write_atomically
+from anonymisation.files.folders import flush_folder, make_folders
 
 T = TypeVar("T")
 PictureFiles = Sequence[tuple[Path, bytes]]
@@ -27,8 +28,10 @@ _MOST_TOGETHER: Final = 16
 _FIRST, _LAST = slice(None, -1), slice(-1, None)
 
 
-def write_one_by_one(settings: Settings, files: PictureFiles) -> None:
+def write_one_by_one(settings: Settings, files: PictureFiles, make: MakeFolder = make_folders) -> None:
     """Write a picture's files in order; if one cannot be written, remove the files that did not exist before.
+
+    `make` creates a file's folder.
 
     Raises:
         ImageError: one cannot be written.
@@ -39,7 +42,7 @@ def write_one_by_one(settings: Settings, files: PictureFiles) -> None:
         for path, data in files:
             if not path.exists():
                 new.append(path)
-            _write(settings, path, data)
+            _write(settings, path, data, make)
     except ImageError:
         _remove(new)
         raise
@@ -51,20 +54,20 @@ def _remove(paths: Sequence[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write(settings: Settings, path: Path, data: bytes) -> None:
+def _write(settings: Settings, path: Path, data: bytes, make: MakeFolder) -> None:
     try:
-        with_access(settings, f"writing {path}", lambda: write_atomically(path, data))
+        with_access(settings, f"writing {path}", lambda: write_atomically(path, data, make=make))
     except OSError as error:
         raise ImageError(f"{path} cannot be written: {error.strerror}") from error
 
 
-def write_together(pictures: Sequence[PictureFiles]) -> list[OSError | None]:
+def write_together(pictures: Sequence[PictureFiles], make: MakeFolder = make_folders) -> list[OSError | None]:
     """Write the files of several pictures and return the error of each (None: written).
 
     The last file of a picture appears once the others are on the disk. If a picture fails, its files that did not exist
-    before are removed.
+    before are removed. `make` creates a file's folder.
     """
-    group = [_Picture(files) for files in pictures]
+    group = [_Picture(files, make) for files in pictures]
     steps = (
         lambda picture: picture.begin(),
         lambda picture: picture.flush(),
@@ -93,8 +96,9 @@ def _folders_once(which: slice) -> Callable[[_Picture], None]:
 class _Picture:
     """The files of one picture while they are written."""
 
-    def __init__(self, files: PictureFiles) -> None:
+    def __init__(self, files: PictureFiles, make: MakeFolder) -> None:
         self._files = files
+        self._make = make
         self._new: list[Path] = []
         self.parts: list[Part] = []
         self.error: OSError | None = None
@@ -111,7 +115,7 @@ class _Picture:
     def begin(self) -> None:
         self._new = [path for path, _ in self._files if not path.exists()]
         for path, data in self._files:
-            self.parts.append(Part(path, data))
+            self.parts.append(Part(path, data, make=self._make))
 
     def flush(self) -> None:
         for part in self.parts:
@@ -138,8 +142,10 @@ class _Job:
 class Writer:
     """Writes the files of pictures: in its own thread and in groups if `threaded`, otherwise at once."""
 
-    def __init__(self, settings: Settings, *, threaded: bool) -> None:
+    def __init__(self, settings: Settings, *, threaded: bool, make: MakeFolder = make_folders) -> None:
+        """`make` creates a file's folder."""
         self._settings = settings
+        self._make = make
         self._jobs: SimpleQueue[_Job | None] = SimpleQueue()
         self._thread = threading.Thread(target=self._run, name="writer", daemon=True) if threaded else None
         self.given_up = False
@@ -191,7 +197,7 @@ class Writer:
                 job.future.cancel()
             return
         try:
-            errors: Sequence[BaseException | None] = write_together([job.files for job in jobs])
+            errors: Sequence[BaseException | None] = write_together([job.files for job in jobs], self._make)
         except Exception as unexpected:  # noqa: BLE001 - raised again when each picture is written alone
             errors = [unexpected] * len(jobs)
         for job, error in zip(jobs, errors, strict=True):
@@ -213,7 +219,7 @@ class Writer:
         if self._away is not None:
             raise self._away
         try:
-            write_one_by_one(self._settings, files)
+            write_one_by_one(self._settings, files, self._make)
         except ShareUnavailableError as error:
             self._away = error
             raise

@@ -182,7 +182,8 @@ def _add_to_masks(workspace: Workspace, paths: ImagePaths, added: NDArray[np.boo
 
 
 def _write(workspace: Workspace, place: Path, data: bytes) -> None:
-    with_access(workspace.settings, f"writing {place}", lambda: write_atomically(place, data))
+    write = partial(write_atomically, place, data, make=workspace.make_folder)
+    with_access(workspace.settings, f"writing {place}", write)
 
 
 def _exif_of(data: bytes) -> bytes:

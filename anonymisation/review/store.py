@@ -24,6 +24,7 @@ from filelock import FileLock, Timeout
 
 from anonymisation.core.errors import FolderLockedError
 from anonymisation.files.append_log import AppendLog, read_entries
+from anonymisation.files.folders import make_folders
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS
 from anonymisation.review.model import NOTHING, AddedBox, Box, Review
@@ -194,7 +195,7 @@ class ReviewedBoxes:
 def _journal(state_root: Path, folder: str) -> Iterator[AppendLog]:
     """The journal of the folder, locked against other writers and flushed to disk at the end."""
     path = reviews_file(state_root, folder)
-    path.parent.mkdir(parents=True, exist_ok=True)
+    make_folders(path.parent)
     lock = FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
     try:
         lock.acquire()

@@ -6,9 +6,10 @@ The copies are not masked, so `error_output_mode` limits who can read them.
 from __future__ import annotations
 
 import logging
+from functools import partial
 
 from anonymisation.files.atomic import copy_atomically, write_atomically
-from anonymisation.files.permissions import make_folders
+from anonymisation.files.folders import make_folders
 from anonymisation.files.plain import sha256_of_plain
 from anonymisation.workspace.paths import ImagePaths
 
@@ -19,9 +20,9 @@ def keep_failure(paths: ImagePaths, reason: str) -> None:
     folder_mode = paths.shares.error_mode
     file_mode = folder_mode & 0o666
     try:
-        make_folders(paths.failed_copy.parent, folder_mode)
-        write_atomically(paths.failure_note, note, mode=file_mode)
-        copy_atomically(paths.original, paths.failed_copy, mode=file_mode)
+        make = partial(make_folders, mode=folder_mode, below=paths.shares.errors)
+        write_atomically(paths.failure_note, note, mode=file_mode, make=make)
+        copy_atomically(paths.original, paths.failed_copy, mode=file_mode, make=make)
     except OSError as error:
         log = logging.getLogger(__name__)
         log.warning("%s: cannot be copied to the error folder: %s", paths.relative, error)

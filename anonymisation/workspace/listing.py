@@ -14,7 +14,7 @@ import msgspec
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.plain import LINK, NO_FILE
 from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState
-from anonymisation.workspace.paths import is_picture_name
+from anonymisation.workspace.paths import RELEASING_FOLDER, is_picture_name
 from anonymisation.workspace.shards import WHOLE, Shard
 
 
@@ -39,13 +39,17 @@ class Problem:
 
 @dataclass(slots=True)
 class Listing:
-    """One directory: pictures sorted by name, subfolders, entries not read, newest change (s), other files."""
+    """One directory: pictures sorted by name, subfolders, entries not read, newest change (s), other files.
+
+    With `releasing`, it has a folder of originals that are being released, or whose release was interrupted.
+    """
 
     pictures: list[PictureFile]
     folders: list[str]
     problems: list[Problem]
     newest: float
     other_names: set[str]
+    releasing: bool = False
 
 
 def list_folder(path: Path, folder: str) -> Listing | Problem:
@@ -106,6 +110,8 @@ def _sort_folder(entry: os.DirEntry[str], folder: str, listing: Listing) -> None
     if not _is_unicode(name):
         reason = "its name is not valid UTF-8; rename it, its pictures are not masked"
         listing.problems.append(Problem(join(folder, _printable(name)), reason, hides_pictures=True))
+    elif name == RELEASING_FOLDER:
+        listing.releasing = True
     elif name.startswith("."):  # snapshots and recycle bins of file servers, never deliveries
         listing.problems.append(Problem(join(folder, name), "is hidden and is not entered", hides_pictures=False))
     else:

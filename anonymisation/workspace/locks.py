@@ -29,6 +29,7 @@ from filelock import FileLock, Timeout
 from anonymisation.core.errors import FolderLockedError
 from anonymisation.files.append_log import to_line
 from anonymisation.files.atomic import remove_leftovers, write_atomically
+from anonymisation.files.folders import make_folders
 from anonymisation.workspace.journal import compact_overgrown, merge
 from anonymisation.workspace.shards import Shard
 
@@ -62,11 +63,11 @@ def holding(place: Path, folder: str, shard: Shard, tidy: Callable[[], None]) ->
     Raises:
         FolderLockedError: another run works on these pictures.
     """
-    place.mkdir(parents=True, exist_ok=True)
+    make_folders(place)
     own = place if shard.is_whole else place / f"shard-{shard.number}-of-{shard.count}"
     with _mutex(place, folder):
         alone = _require_free(place, folder, shard)
-        own.mkdir(exist_ok=True)
+        make_folders(own)
         lock = FileLock(own / "lock", timeout=0)
         lock.acquire()
         try:

@@ -13,6 +13,8 @@ from anonymisation.core.errors import ConfigProblem
 from anonymisation.core.settings import Settings
 
 PICTURE_SUFFIXES: Final = (".jpg", ".jpeg")
+# Holds originals while they are released, next to where they were; see `set_aside`.
+RELEASING_FOLDER: Final = ".releasing"
 _NO_ARCHIVE: Final = "needs an archive folder (-a, or ANONYMISATION_ARCHIVE)"
 
 
@@ -102,6 +104,11 @@ class ImagePaths:
     @property
     def original(self) -> Path:
         return self.shares.input / self.folder / self.name
+
+    @property
+    def set_aside(self) -> Path:
+        """Where the original is while it is released."""
+        return self.original.parent / RELEASING_FOLDER / self.name
 
     @property
     def masked(self) -> Path:

@@ -18,12 +18,13 @@ from anonymisation.database.connections import ConnectionStore, is_url
 from anonymisation.database.layouts.tables import load_layout, require_layout
 from anonymisation.database.layouts.user_formatters import load_formatters
 from anonymisation.database.target import embedded_url, open_target, require_usable
-from anonymisation.files.access import make_folder, require_folder
+from anonymisation.files.access import require_folder
 from anonymisation.files.atomic import remove_leftovers
 from anonymisation.files.plain import LINK, link_within
 from anonymisation.masking.models.factory import model_identity
 from anonymisation.masking.models.weights import unknown_model
 from anonymisation.workspace.paths import ImagePaths, Shares
+from anonymisation.workspace.roots import make_folder, require_roots
 
 T = TypeVar("T")
 
@@ -53,25 +54,27 @@ class Workspace:
         """
         return model_identity(self.settings)
 
-    def require_input(self) -> None:
-        """Wait for the input folder.
+    def make_folder(self, path: Path) -> None:
+        """Create a folder of a share, as `roots.make_folder`."""
+        make_folder(self.shares, path)
+
+    def require_input(self, *, first_look: bool = False) -> None:
+        """Wait for the input folder; with `first_look`, do not wait for a name that is most likely mistyped.
 
         Raises:
             ShareUnavailableError: it cannot be reached.
         """
-        require_folder(self.settings, self.shares.input, "input")
+        require_folder(self.settings, self.shares.input, "input", first_look=first_look)
 
-    def require_shares(self) -> None:
-        """Wait for the input folder; create the others where they are missing.
+    def require_shares(self, *, first_look: bool = False) -> None:
+        """Wait for the folders of all shares; on first use, create all but the input folder. See `require_input`.
 
         Raises:
-            ShareUnavailableError: the input folder cannot be reached, or another one cannot be created.
+            ShareUnavailableError: a folder cannot be reached or created, or a share is not mounted.
             ConfigurationError: two of them are one and the same.
         """
-        self.require_input()
-        for role, path in self.shares.roles():
-            if role != "input":
-                make_folder(self.settings, path, role, self.shares.error_mode if role == "error" else None)
+        self.require_input(first_look=first_look)
+        require_roots(self.settings, self.shares)
         self.require_apart(".")
 
     def require_apart(self, folder: str) -> None:

@@ -12,6 +12,7 @@ from anonymisation.chain.archive import archive_folder
 from anonymisation.chain.mask import mask_folder
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.digests import sha256_of_file
+from anonymisation.files.names import rename_new
 from anonymisation.workspace.folder_state import read_pictures
 from tests.captures import FOLDER, CountingDetector, Site, capture, checksums, names_below
 
@@ -112,14 +113,13 @@ def test_an_input_that_changed_between_masking_and_archiving_is_not_archived(sit
 def put_in_archive(site: Site, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The names of copies in the archive, in the order in which they get them."""
     names: list[str] = []
-    replace = Path.replace
 
-    def note(part: Path, target: Path) -> Path:
+    def note(part: Path, target: Path) -> None:
         if site.archive in target.parents:
             names.append(target.name)
-        return replace(part, target)
+        rename_new(part, target)
 
-    monkeypatch.setattr(Path, "replace", note)
+    monkeypatch.setattr("anonymisation.chain.archive.rename_new", note)
     return names
 
 

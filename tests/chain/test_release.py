@@ -161,7 +161,7 @@ def test_with_write_exif_to_db_the_row_must_exist(site: Site) -> None:
     connection.close()
     report = release_folder(workspace, FOLDER)
     assert (report.released, report.failed) == (2, 1)
-    assert "its row is not in the database" in report.failures[0].reason
+    assert "it has no row in PICTURES" in report.failures[0].reason
 
 
 def test_nothing_is_removed_while_the_database_cannot_be_reached(site: Site) -> None:

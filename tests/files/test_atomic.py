@@ -16,8 +16,9 @@ from hypothesis import strategies as st
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.core.settings import Settings
 from anonymisation.files.access import is_share_error, require_folder, with_access
-from anonymisation.files.atomic import copy_atomically, flush_folder, is_leftover, remove_leftovers, write_atomically
+from anonymisation.files.atomic import copy_atomically, is_leftover, remove_leftovers, write_atomically
 from anonymisation.files.digests import sha256_of, sha256_of_file
+from anonymisation.files.folders import flush_folder
 from tests.captures import Site
 
 

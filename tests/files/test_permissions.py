@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from anonymisation.files.atomic import copy_atomically, write_atomically
-from anonymisation.files.permissions import make_folders, new_file, new_file_exactly
+from anonymisation.files.folders import make_folders
+from anonymisation.files.permissions import new_file, new_file_exactly
 
 
 @pytest.fixture(params=[0, 0o022, 0o077, 0o777], ids=oct, autouse=True)

@@ -12,7 +12,7 @@ import pytest
 from anonymisation.core.errors import ImageError, ShareUnavailableError
 from anonymisation.core.settings import Settings, load_settings
 from anonymisation.files import writer as writing
-from anonymisation.files.atomic import flush_folder
+from anonymisation.files.folders import flush_folder
 from anonymisation.files.writer import Writer, write_one_by_one, write_together
 
 
@@ -97,7 +97,7 @@ def test_waiting_pictures_are_written_together(
 ) -> None:
     begun, go_on, groups = threading.Event(), threading.Event(), []
 
-    def held(pictures: list[writing.PictureFiles]) -> list[OSError | None]:
+    def held(pictures: list[writing.PictureFiles], _: object) -> list[OSError | None]:
         groups.append(len(pictures))
         begun.set()
         go_on.wait(60)
@@ -120,7 +120,7 @@ def test_after_an_error_waiting_pictures_are_cancelled(
     begun = threading.Event()
     writer = Writer(settings, threaded=True)
 
-    def held(pictures: list[writing.PictureFiles]) -> list[OSError | None]:
+    def held(pictures: list[writing.PictureFiles], _: object) -> list[OSError | None]:
         begun.set()
         while not writer.given_up:
             time.sleep(0.01)
@@ -164,12 +164,12 @@ def test_an_unreachable_share_is_waited_for_only_once(
     waits: list[writing.PictureFiles] = []
     begun, go_on = threading.Event(), threading.Event()
 
-    def away(pictures: list[writing.PictureFiles]) -> list[OSError | None]:
+    def away(pictures: list[writing.PictureFiles], _: object) -> list[OSError | None]:
         begun.set()
         go_on.wait(60)
         return [OSError(5, "Input/output error") for _ in pictures]
 
-    def wait_in_vain(_: Settings, files: writing.PictureFiles) -> None:
+    def wait_in_vain(_: Settings, files: writing.PictureFiles, __: object) -> None:
         waits.append(files)
         raise ShareUnavailableError("not reachable for 60 s")
 

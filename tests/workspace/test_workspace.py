@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from datetime import datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import pytest
 
 from anonymisation.core.errors import ConfigurationError, ModelUnavailableError, ShareUnavailableError
+from anonymisation.workspace.roots import MARKER
 from anonymisation.workspace.workspace import open_workspace
 from tests.captures import FOLDER, CountingDetector, Site, checksums
 
@@ -162,7 +164,11 @@ def test_one_directory_with_two_names_is_refused(site: Site) -> None:
 def test_two_base_folders_at_the_same_place_are_refused(site: Site) -> None:
     workspace = site.workspace(archive=True)
     workspace.require_shares()
+    (site.archive / MARKER).unlink()
     site.archive.rmdir()
     site.archive.symlink_to(site.output)
+    with pytest.raises(ShareUnavailableError, match="is another folder than before"):
+        workspace.require_shares()
+    shutil.rmtree(site.state)  # so that both are as new
     with pytest.raises(ConfigurationError, match="are the same directory"):
         workspace.require_shares()

@@ -50,7 +50,7 @@ def load_command(input_folder: Path, options: DatabaseOptions) -> None:
     session = open_database(options)
     settings = session.settings
     folder = options.state_folder(settings) or base.with_name(base.name + "_state")
-    require_folder(settings, base, "input")
+    require_folder(settings, base, "input", first_look=True)
     _Load(session, base, folder.expanduser().absolute()).run()
 
 

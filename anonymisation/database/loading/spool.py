@@ -22,6 +22,7 @@ from anonymisation.core.errors import DatabaseUnavailableError, ShareUnavailable
 from anonymisation.database.fast_json import encode
 from anonymisation.database.loading.limits import SourceRecord
 from anonymisation.files.append_log import read_entries
+from anonymisation.files.folders import make_folders
 
 LOCK_TIMEOUT_SECONDS: Final = 600.0  # many loaders may queue, each with one batch
 DAMAGED_SUFFIX: Final = ".damaged"
@@ -54,7 +55,7 @@ class Spool:
             DatabaseUnavailableError: other loaders held the lock for too long.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            make_folders(self._folder)
             with FileLock(self._folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS):
                 (self._folder / PART_NAME).unlink(missing_ok=True)
                 yield

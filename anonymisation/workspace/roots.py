@@ -1,0 +1,243 @@
+"""The base folders of the shares: created on first use, marked, and recognised, so that an unmounted share is noticed.
+
+An unmounted share looks like an empty or a missing folder. Copies would go to the local disk below its mount point, and
+originals would be removed after that. So the output and the archive folder get a hidden file, the marker, and the state
+folder remembers its content:
+
+    <output or archive>/.anonymisation-share     the marker: one line of text, different for every folder
+    <state>/roots/<hash of the path>.json        the role and the path of the folder, and the digest of its marker
+
+A folder that was used before must be there and have its marker. Otherwise its share is away, and is waited for. Who
+moved or replaced a folder on purpose confirms it with an empty marker, which is filled in. A folder that cannot be
+written to (a read-only share, a full disk) is used without a marker, and must only be there.
+
+A lost state folder remembers nothing, so all folders are as new. State folders of older versions remember no folders,
+but their journals know whether pictures were written, so a folder that is missing or empty then counts as away.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import logging
+import os
+import secrets
+import shlex
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.core.settings import Settings
+from anonymisation.files.access import ShareAwayError, wait_until, with_access
+from anonymisation.files.append_log import read_as, to_line
+from anonymisation.files.atomic import write_atomically
+from anonymisation.files.digests import name_digest
+from anonymisation.files.folders import make_folders
+from anonymisation.workspace.folder_state import PictureState
+from anonymisation.workspace.locks import PICTURES
+from anonymisation.workspace.paths import Shares
+
+MARKER: Final = ".anonymisation-share"
+MARKED_ROLES: Final = ("output", "archive")
+_UNREADABLE: Final = "?"
+_MODE: Final = 0o644  # everybody who uses the share reads it
+_NOT_WRITABLE: Final = frozenset((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT))
+
+
+@dataclass(frozen=True, slots=True)
+class _Root:
+    """What the state folder knows of a base folder; `marker` is the digest of its marker, "" if it has none."""
+
+    role: str
+    path: str
+    marker: str
+
+
+def require_roots(settings: Settings, shares: Shares) -> None:
+    """Wait for the output and the archive folder, create and mark them on first use; create the others if missing.
+
+    Raises:
+        ShareUnavailableError: a folder that was used before is away, or one cannot be created.
+    """
+    marked = [(role, path) for role, path in shares.roles() if role in MARKED_ROLES]
+    for role, path in marked:
+        _require(settings, shares.state, role, path)
+    for role, path in shares.roles():
+        if role in ("error", "state"):
+            _reported(settings, role, path, partial(_make, path, shares.error_mode if role == "error" else None))
+    for role, path in marked:
+        _remember(shares.state, _Root(role, str(path), _digest(path)))
+
+
+def make_folder(shares: Shares, path: Path) -> None:
+    """Create a folder of a share for a file that is written now; the base folders and those of the input are not made.
+
+    Raises:
+        ShareAwayError: the share is not there any more, an error that is waited for.
+        OSError: it cannot be created.
+    """
+    if path.is_dir():
+        return
+    role, base = next((role, base) for role, base in shares.roles() if path.is_relative_to(base))
+    if role == "input":
+        raise ShareAwayError(f"input folder {path} is not there any more")
+    if role in MARKED_ROLES and (problem := _problem(shares.state, role, base)) is not None:
+        raise ShareAwayError(problem)
+    make_folders(path, shares.error_mode if role == "error" else None, below=base)
+
+
+def require_marked(shares: Shares) -> None:
+    """Check once more that the output and the archive folder are those that were used before.
+
+    Raises:
+        ShareUnavailableError: one is not.
+    """
+    for role, path in shares.roles():
+        if role in MARKED_ROLES and (problem := _problem(shares.state, role, path)) is not None:
+            raise ShareUnavailableError(problem)
+
+
+def _require(settings: Settings, state: Path, role: str, path: Path) -> None:
+    try:
+        wait_until(settings, f"{role} folder {path}", partial(_problem, state, role, path))
+    except ShareUnavailableError as error:
+        raise ShareUnavailableError(f"{error}. {_how_to_confirm(path)}") from error
+    if not path.is_dir() and not path.parent.is_dir():
+        raise ShareUnavailableError(
+            f"{role} folder {path} cannot be created: its parent folder {path.parent} does not exist (mistyped, or its "
+            "share is not mounted)"
+        )
+    _reported(settings, role, path, partial(make_folders, path, below=path.parent))
+    if not _content(path):
+        _reported(settings, role, path, partial(_mark, state, role, path))
+
+
+def _problem(state: Path, role: str, path: Path) -> str | None:
+    """Why the folder is not the one that was used before; None if it is, or if none was.
+
+    Raises:
+        OSError: the share cannot be reached.
+    """
+    known, content = _remembered(state, path), _content(path)
+    if content == "":
+        return None  # a person confirmed it
+    if known is None:
+        if content is None and _is_empty(path) and _was_used(state, role):
+            return f"{role} folder {path} is empty, and pictures were written there before (is its share mounted?)"
+        return None
+    if not path.is_dir():
+        return f"{role} folder {path} is missing, and was used before (is its share mounted?)"
+    if known.marker and content is None:
+        return f"{role} folder {path} lacks the file {MARKER} that it had before (is its share mounted?)"
+    if known.marker and _digest(path) not in ("", known.marker):
+        return f"{role} folder {path} is another folder than before: its {MARKER} differs (is another share mounted?)"
+    return None
+
+
+def _make(path: Path, mode: int | None) -> None:
+    make_folders(path.parent)  # not ours alone, so without the mode
+    make_folders(path, mode)
+
+
+def _how_to_confirm(path: Path) -> str:
+    folder, marker = shlex.quote(str(path)), shlex.quote(str(path / MARKER))
+    return f"If it was moved or replaced on purpose, confirm it with: mkdir -p {folder} && truncate -s 0 {marker}"
+
+
+def _content(path: Path) -> str | None:
+    """The text of a marker, None if there is none."""
+    try:
+        return (path / MARKER).read_bytes().decode("utf-8", "replace").strip()
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except PermissionError:
+        return _UNREADABLE
+
+
+def _digest(path: Path) -> str:
+    """The digest of the marker, "" if it cannot be read or is empty."""
+    content = _content(path)
+    return "" if content in (None, "", _UNREADABLE) else name_digest(str(content))
+
+
+def _mark(state: Path, role: str, path: Path) -> None:
+    """Write the marker; an empty one is filled in. Of several processes, the first one's stays."""
+    note = "Keep this file: without it, this folder counts as the mount point of a share that is not mounted."
+    line = to_line({"share": role, "id": secrets.token_hex(8), "note": note})
+    try:
+        if _content(path) == "":
+            write_atomically(path / MARKER, line, mode=_MODE, make=_nothing)
+        else:
+            write_atomically(path / MARKER, line, mode=_MODE, new=True, make=_nothing)
+    except FileExistsError:
+        pass  # another process was first
+    except OSError as error:
+        if error.errno not in _NOT_WRITABLE:
+            raise
+        if _remembered(state, path) is None:
+            log = logging.getLogger(__name__)
+            log.warning("%s cannot be marked (%s): should its share be unmounted, that is not noticed", path, error)
+
+
+def _nothing(_: Path) -> None:
+    """Create no folder."""
+
+
+def _place(state: Path, path: Path) -> Path:
+    return state / "roots" / f"{name_digest(str(path))}.json"
+
+
+def _remembered(state: Path, path: Path) -> _Root | None:
+    return _read(_place(state, path))
+
+
+def _read(place: Path) -> _Root | None:
+    try:
+        return _Root(**json.loads(place.read_bytes()))
+    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):  # none, or of another version
+        return None
+
+
+def _remember(state: Path, root: _Root) -> None:
+    place, known = _place(state, Path(root.path)), _remembered(state, Path(root.path))
+    if known == root or (known is not None and not root.marker):
+        return
+    try:
+        write_atomically(place, to_line(asdict(root)))
+    except OSError as error:
+        raise ShareUnavailableError(
+            f"{place} cannot be written: {error.strerror}; check the state folder's share and its free space"
+        ) from error
+
+
+def _was_used(state: Path, role: str) -> bool:
+    """Whether the journals of an older version, which remembered no folders, know of a picture in this share."""
+    if any(known.role == role for known in map(_read, (state / "roots").glob("*.json")) if known is not None):
+        return False
+    for picture in _known_pictures(state):
+        if picture.archived if role == "archive" else picture.output is not None:
+            return True
+    return False
+
+
+def _known_pictures(state: Path) -> Iterator[PictureState]:
+    for journal in sorted((state / "folders").glob(f"*/{PICTURES}")):
+        yield from read_as(journal, PictureState, warn=False)
+
+
+def _is_empty(path: Path) -> bool:
+    try:
+        with os.scandir(path) as entries:
+            return next(entries, None) is None
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+
+
+def _reported(settings: Settings, role: str, path: Path, action: partial[None]) -> None:
+    try:
+        with_access(settings, f"{role} folder {path}", action)
+    except OSError as error:
+        raise ShareUnavailableError(f"{role} folder {path} cannot be created: {error.strerror}") from error
