@@ -10,7 +10,8 @@ from anonymisation.chain.load import rows_present
 from anonymisation.chain.verify import expected_of
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_provenance
-from anonymisation.reporting.step_reports import MAX_LISTED, CheckReport, Gap
+from anonymisation.reporting.partial import keeping
+from anonymisation.reporting.step_reports import MAX_LISTED, CheckReport, Failure, Gap
 from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.workspace.listing import join, list_named
 from anonymisation.workspace.paths import ImagePaths
@@ -22,23 +23,33 @@ from anonymisation.workspace.workspace import Workspace
 def check_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> CheckReport:
     """Check every file and row that the settings want for the pictures of `folder` (or of its `shard`).
 
-    Pictures that failed are not gaps.
+    Pictures that failed are not gaps; the report counts them.
 
     Raises:
         FolderLockedError: another run works on the folder.
         ShareUnavailableError: a share cannot be reached.
         DatabaseUnavailableError: the database cannot be reached.
     """
-    workspace.require_shares()
-    workspace.require_apart(folder)
-    with open_state(workspace.shares.state, folder, shard) as state:
-        expected = 0
-        gaps: list[Gap] = []
-        for finding in _FolderCheck(workspace, folder, shard, state).findings():
-            expected += 1
-            if finding.problem is not None:
-                gaps.append(Gap(finding.picture, finding.place, finding.problem))
-    return CheckReport(folder, expected, len(gaps), tuple(gaps[:MAX_LISTED]))
+    expected = 0
+    gaps: list[Gap] = []
+    failed: list[Failure] = []
+
+    def so_far() -> CheckReport:
+        listed = tuple(gaps[:MAX_LISTED]), len(failed), tuple(failed[:MAX_LISTED])
+        return CheckReport(folder, expected, len(gaps), *listed)
+
+    with keeping(so_far):
+        workspace.require_shares()
+        workspace.require_apart(folder)
+        with open_state(workspace.shares.state, folder, shard) as state:
+            for finding in _FolderCheck(workspace, folder, shard, state).findings():
+                if isinstance(finding, Failure):
+                    failed.append(finding)
+                    continue
+                expected += 1
+                if finding.problem is not None:
+                    gaps.append(Gap(finding.picture, finding.place, finding.problem))
+    return so_far()
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,19 +69,22 @@ class _FolderCheck:
         self._shard = shard
         self._state = state
         self._masked = {name: known for name, known in state.pictures.items() if known.status == MASKED}
-        self._failed = {name for name, known in state.pictures.items() if known.status == FAILED}
+        self._failed = {name: known for name, known in state.pictures.items() if known.status == FAILED}
         wants_rows = self._settings.write_exif_to_db
         self._rows = rows_present(workspace, state, self._masked) if wants_rows else frozenset[str]()
 
-    def findings(self) -> Iterator[_Finding]:
-        """Every expected file and row of the folder, each with its problem."""
+    def findings(self) -> Iterator[_Finding | Failure]:
+        """Every expected file and row of the folder, each with its problem; and the pictures that failed before."""
         files, unread = list_named(self._workspace.shares.input / self._folder, self._shard)
         inputs = {file.name: file for file in files}
         for item in unread:
             if item.path not in self._failed:
                 yield _Finding(join(self._folder, item.path), "input", item.reason)
         for name, file in inputs.items():
-            if name not in self._failed:
+            if name in self._failed:
+                reason = self._failed[name].reason or "failed"
+                yield Failure(self._paths(name).relative, reason, known=True)
+            else:
                 known = self._masked.get(name)
                 problem = "is not masked yet" if known is None else None
                 if known is not None and known.source != file.stamp:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import fnmatch
+import logging
 import time
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
@@ -14,6 +15,7 @@ from anonymisation.chain.load import table_key
 from anonymisation.chain.release import sidecars
 from anonymisation.chain.stem_collisions import colliding_names, is_known_collision
 from anonymisation.chain.up_to_date import UpToDatePictures, is_known_failed
+from anonymisation.core.errors import AnonymisationError, ImageError, ShareUnavailableError
 from anonymisation.files.atomic import is_leftover
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_exif
@@ -30,6 +32,8 @@ class FoundFolder:
     """A capture folder with its number of pictures: `pending` ones still need the chain, `known_failed` failed before.
 
     `to_mask` of the pending pictures still need the model; `pending_bytes` is the total size of the pending pictures.
+    `trouble` is the reason why it is not known what is left; the folder then counts as pending, and its steps report
+    the reason, if it has not gone by then.
     """
 
     folder: str
@@ -39,6 +43,7 @@ class FoundFolder:
     known_failures: tuple[Failure, ...] = ()
     to_mask: int = 0
     pending_bytes: int = 0
+    trouble: str = ""
 
     def idle_report(self) -> MaskReport:
         """The report of a folder without work left: it keeps the known failures in every summary."""
@@ -121,7 +126,7 @@ Finding = FoundFolder | Problem | Unsettled
 
 
 def discover(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: bool = False) -> Discovery:
-    """Walk the input folder and list the work that is left, sorted by path; for `look_only` see `walk`.
+    """Walk the input folder and list the work that is left, sorted by path; for `look_only` and errors see `walk`.
 
     Raises:
         ShareUnavailableError: the input folder cannot be reached.
@@ -152,10 +157,12 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
     """Yield every capture folder (also without pending pictures), unsettled folder and place that is not entered.
 
     Links to folders are never followed: they could form a loop, or lead to the same pictures twice. With `look_only`
-    missing base folders are not created.
+    missing base folders are not created. A folder that cannot be looked at stops no other: it is a Problem, or has
+    `trouble` if its state cannot be read.
 
     Raises:
         ShareUnavailableError: the input folder cannot be reached.
+        ModelUnavailableError: the model is not installed.
     """
     require = workspace.require_input if look_only else workspace.require_shares
     require()
@@ -174,13 +181,60 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
             continue
         yield from listing.problems
         stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
-        if not listing.pictures and selection.matches(folder) and _is_left_behind(workspace, folder, listing):
-            yield FoundFolder(folder, pictures=0, pending=1)
-        elif listing.pictures and selection.matches(folder) and _is_of_date(workspace, folder, listing, selection):
-            if selection.settled_only and not _is_settled(workspace, base / folder, listing):
-                yield Unsettled(folder)
-            else:
-                yield _look(workspace, folder, listing, table)
+        if selection.matches(folder):
+            found = _found_or_problem(workspace, folder, listing, selection, table)
+            if found is not None:
+                yield found
+
+
+def _found_or_problem(
+    workspace: Workspace, folder: str, listing: Listing, selection: Selection, table: str | None
+) -> Finding | None:
+    """As `_finding`; whatever is wrong with this folder must not keep the others from being masked."""
+    try:
+        return _finding(workspace, folder, listing, selection, table)
+    except ShareUnavailableError as error:
+        return _unknown(folder, listing, error)
+    except AnonymisationError:  # such as a missing model: it concerns every folder
+        raise
+    except Exception as error:
+        logging.getLogger(__name__).exception("%s: cannot be looked at", folder)
+        reason = f"cannot be looked at ({type(error).__name__}: {error}); its pictures are not masked"
+        return Problem(folder, reason, hides_pictures=True)
+
+
+def _finding(
+    workspace: Workspace, folder: str, listing: Listing, selection: Selection, table: str | None
+) -> Finding | None:
+    """What the folder is; None if it is no capture folder, or is not selected.
+
+    Raises:
+        ShareUnavailableError: its state cannot be read.
+        OSError: one of its files cannot be looked at.
+        ModelUnavailableError: the model is not installed.
+    """
+    if not listing.pictures:
+        left_behind = _is_left_behind(workspace, folder, listing)
+        return FoundFolder(folder, pictures=0, pending=1) if left_behind else None
+    if not _is_of_date(workspace, folder, listing, selection):
+        return None
+    if selection.settled_only and not _is_settled(workspace, workspace.shares.input / folder, listing):
+        return Unsettled(folder)
+    return _look(workspace, folder, listing, table)
+
+
+def _unknown(folder: str, listing: Listing, error: ShareUnavailableError) -> FoundFolder:
+    """A folder of which it is not known what is left: its steps find out, or fail with the reason."""
+    logging.getLogger(__name__).warning("%s: %s", folder, error)
+    number = len(listing.pictures)
+    return FoundFolder(
+        folder,
+        pictures=number,
+        pending=max(1, number),
+        to_mask=number,
+        pending_bytes=sum(picture.stamp.size for picture in listing.pictures),
+        trouble=str(error),
+    )
 
 
 def _look(workspace: Workspace, folder: str, listing: Listing, table: str | None) -> FoundFolder:
@@ -257,7 +311,7 @@ def _capture_date(workspace: Workspace, folder: str, first: PictureFile) -> date
     path = workspace.picture(folder, first.name).original
     try:
         exif = read_exif(read_plain(path))
-    except OSError:  # the mask step reports it
+    except (OSError, ImageError):  # the mask step reports it
         exif = None
     return date_of_capture(relative, exif, mtime)
 

@@ -74,12 +74,13 @@ def make_plan(workspace: Workspace, selection: Selection = EVERYTHING) -> Plan:
 
 
 def plan_of(workspace: Workspace, found: Discovery) -> Plan:
-    """The plan for what discovery found."""
+    """The plan for what discovery found. A folder of which it is not known what is left makes the plan incomplete."""
+    unknown = tuple(f"{item.folder}: {item.trouble}" for item in found.folders if item.trouble)
     return Plan(
         folders=found.folders,
         seconds_per_picture=seconds_per_picture(workspace.shares.state, workspace.model_identity()),
-        problems=tuple(str(problem) for problem in found.problems),
-        broken=tuple(str(problem) for problem in found.problems if problem.hides_pictures),
+        problems=(*(str(problem) for problem in found.problems), *unknown),
+        broken=(*(str(problem) for problem in found.problems if problem.hides_pictures), *unknown),
         unsettled=found.unsettled,
     )
 

@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from anonymisation.core.errors import DatabaseUnavailableError
 from anonymisation.database.layouts.columns import row_from_record
 from anonymisation.database.layouts.user_formatters import effective_layout
-from anonymisation.database.loading.limits import LoadLimits, LoadReport, SourceRecord
+from anonymisation.database.loading.limits import LoadLimits, LoadReport, LoadStoppedError, SourceRecord
 from anonymisation.database.loading.loader import load_records, send_spooled
 from anonymisation.database.loading.picture_registry import IdentifierRegistry
 from anonymisation.database.loading.spool import Spool
 from anonymisation.database.target import DatabaseTarget, existing_ids, open_target
+from anonymisation.reporting.partial import keeping
 from anonymisation.reporting.step_reports import MAX_LISTED, Failure, LoadSummary
 from anonymisation.workspace.folder_state import MASKED, FolderState, open_state
 from anonymisation.workspace.shards import WHOLE, Shard
@@ -41,17 +42,24 @@ def load_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> Load
     workspace.require_shares()
     target = _target(workspace)
     key = target.key(workspace.shares.state)
-    with open_state(workspace.shares.state, folder, shard) as state:
+    done = LoadSummary(folder)
+    with keeping(lambda: done), open_state(workspace.shares.state, folder, shard) as state:
         masked = [name for name, known in sorted(state.pictures.items()) if known.status == MASKED]
         there = _present(target, state, (name for name in masked if state.pictures[name].loaded == key))
         missing = [name for name in masked if name not in there]
         unknown = dict.fromkeys(name for name in missing if not state.has_record(name))
-        report = load_records(
-            _sources(workspace, folder, state, missing),
-            target,
-            workspace.shares.state,
-            LoadLimits.from_settings(workspace.settings),
-        )
+        done = LoadSummary(folder, already_loaded=len(there))
+        try:
+            report = load_records(
+                _sources(workspace, folder, state, missing),
+                target,
+                workspace.shares.state,
+                LoadLimits.from_settings(workspace.settings),
+            )
+        except LoadStoppedError as error:
+            done = _summary(folder, error.report, [], already=len(there))
+            raise
+        done = _summary(folder, report, [], already=len(there))
         if report.waiting:
             raise DatabaseUnavailableError(
                 f"{target.place}: the database is away; {report.waiting} rows wait in {workspace.shares.state} and are "

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from functools import cached_property
@@ -18,17 +18,19 @@ from anonymisation.chain.stem_collisions import STEM_COLLISION, colliding_names,
 from anonymisation.chain.up_to_date import is_done, is_known_failed
 from anonymisation.core.concurrency import executor, failed, in_flight, prompt_switching
 from anonymisation.core.errors import AnonymisationError, ImageError
+from anonymisation.core.settings import Settings
 from anonymisation.files.digests import sha256_of
 from anonymisation.files.writer import Writer
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector
-from anonymisation.reporting.step_reports import ImageOutcome, MaskReport, Status
+from anonymisation.reporting.partial import keeping
+from anonymisation.reporting.step_reports import ImageOutcome, MaskReport, MaskTally, Status
 from anonymisation.review.apply import hide_waiting
 from anonymisation.review.store import mark_hidden
 from anonymisation.workspace.error_folder import forget_failure, keep_failure
 from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.workspace.listing import PictureFile, list_pictures
-from anonymisation.workspace.paths import Sidecar
+from anonymisation.workspace.paths import MAX_NAME_BYTES, ImagePaths, Sidecar, name_bytes
 from anonymisation.workspace.set_aside import put_back_all
 from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.timing import Timing, keep_timing
@@ -45,7 +47,7 @@ _PASSING: Final = "passing"
 
 
 class UnusableNameError(ImageError):
-    """The file's name cannot be stored in a record or a database."""
+    """The file's name cannot be stored in a record or a database, or is too long for a derived file."""
 
     lasting = True
 
@@ -80,22 +82,38 @@ def mask_folder(
             are recorded as failed.
     """
     started = time.monotonic()
-    workspace.require_shares()
-    workspace.require_apart(folder)
+    tally = MaskTally(folder)
 
     def tidy() -> None:
         if clean_up:
             workspace.remove_leftovers(folder)
 
-    with open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
-        _put_back_originals(workspace.shares.input / folder, shard)
-        step = _MaskStep(workspace, folder, shard, state, detector, run)
-        report = MaskReport.of(folder, _reported(step.outcomes(), on_progress), 0.0)
-        hide_waiting(workspace, folder, state)
-    report = replace(report, seconds=time.monotonic() - started)
+    def so_far() -> MaskReport:
+        return tally.report(time.monotonic() - started, _number_of_pictures(workspace, folder, shard))
+
+    with keeping(so_far):
+        workspace.require_shares()
+        workspace.require_apart(folder)
+        with open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
+            _put_back_originals(workspace.shares.input / folder, shard)
+            step = _MaskStep(workspace, folder, shard, state, detector, run)
+            for outcome in step.outcomes():
+                tally.add(outcome)
+                if on_progress is not None:
+                    on_progress(outcome)
+            hide_waiting(workspace, folder, state)
+    report = tally.report(time.monotonic() - started)
     if step.masked:
         keep_timing(workspace.shares.state, folder, Timing(step.model, step.masked, report.seconds))
     return report
+
+
+def _number_of_pictures(workspace: Workspace, folder: str, shard: Shard) -> int:
+    """How many pictures the step has, as far as the share shows them now."""
+    try:
+        return len(list_pictures(workspace.shares.input / folder, shard))
+    except AnonymisationError:
+        return 0
 
 
 def _put_back_originals(place: Path, shard: Shard) -> None:
@@ -106,15 +124,6 @@ def _put_back_originals(place: Path, shard: Shard) -> None:
             log.warning("%s: an interrupted release left it there, and another file has its name now", path)
     except OSError as error:
         log.warning("%s: what an interrupted release set aside cannot be put back: %s", place, error)
-
-
-def _reported(
-    outcomes: Iterable[ImageOutcome], on_progress: Callable[[ImageOutcome], None] | None
-) -> Iterator[ImageOutcome]:
-    for outcome in outcomes:
-        if on_progress is not None:
-            on_progress(outcome)
-        yield outcome
 
 
 class _MaskStep:
@@ -166,18 +175,20 @@ class _MaskStep:
     def _prepare(self, file: PictureFile) -> _Prepared:
         """The outcome if nothing is left to do, the output files found on the output share, or the decoded picture."""
         known = self._state.pictures.get(file.name)
+        paths = self._worker.paths(file)
         if file.name in self._colliding:
             return self._collision_outcome(file, known)
         remask = self._settings.force_remask and not self._of_this_run(known)
         if not remask:
             # A picture without a record is not done: adopting its output files restores the record.
             if self._state.has_record(file.name) and is_done(self._workspace, self._folder, file, known):
+                _require_usable(paths, self._settings)  # the settings may want more files than before
                 record = self._state.record(file.name)
                 self._restore_records(file, record)
                 return self._done_outcome(file, known, record)
             if known is not None and is_known_failed(file, known, self.model, self._digest):
                 return self._failed_outcome(file, known)
-        _require_unicode(file.name)
+        _require_usable(paths, self._settings)
         data = self._worker.read(file)
         adopted = None if remask else self._adopt(file, data, known)
         if adopted is not None:
@@ -304,8 +315,11 @@ def _when_made(made: Future[_Made]) -> Future[_Written]:
     return made  # type: ignore[return-value]  # an outcome or an error, as just checked
 
 
-def _require_unicode(name: str) -> None:
+def _require_usable(paths: ImagePaths, settings: Settings) -> None:
     try:
-        name.encode("utf-8")
+        paths.name.encode("utf-8")
     except UnicodeEncodeError:
         raise UnusableNameError("its name is not valid UTF-8; rename it") from None
+    if (derived := paths.too_long(settings)) is not None:
+        reason = f"has {name_bytes(derived)} bytes, more than the {MAX_NAME_BYTES} that a file's name may have"
+        raise UnusableNameError(f"its name is too long: {derived} {reason}; rename the picture")

@@ -18,6 +18,7 @@ from anonymisation.chain.release import release_folder
 from anonymisation.core.errors import AnonymisationError, PicturesFailedError
 from anonymisation.core.text import one_line
 from anonymisation.masking.detector import Detector
+from anonymisation.reporting.partial import partial_report
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import ImageOutcome
 from anonymisation.workspace.listing import Problem
@@ -51,18 +52,21 @@ def run_folder(
 def report_of(folder: str, steps: Iterable[tuple[str, Callable[[], Any]]]) -> FolderReport:
     """Do named steps for one folder, one after another, and report what they return.
 
-    The first that raises ends them: its error is logged and goes into the report, so that other folders go on.
+    The first that raises ends them: its error is logged and goes into the report, with the counts of what it had done
+    before, so that other folders go on.
     """
     report = FolderReport(folder)
-    try:
-        for name, step in steps:
+    for name, step in steps:
+        try:
             report = replace(report, **{name: step()})
-    except AnonymisationError as error:
-        logging.getLogger(__name__).error("%s: %s", folder, error)
-        return replace(report, error=str(error), error_exit_code=error.exit_code)
-    except Exception as error:  # a fault in one folder must not keep the others from being masked
-        logging.getLogger(__name__).exception("%s: unexpected error", folder)
-        return replace(report, error=f"{type(error).__name__}: {error}", error_exit_code=1)
+        except AnonymisationError as error:
+            logging.getLogger(__name__).error("%s: %s", folder, error)
+            done = {name: partial_report(error)}
+            return replace(report, error=str(error), error_exit_code=error.exit_code, **done)
+        except Exception as error:  # a fault in one folder must not keep the others from being masked
+            logging.getLogger(__name__).exception("%s: unexpected error", folder)
+            done = {name: partial_report(error)}
+            return replace(report, error=f"{type(error).__name__}: {error}", error_exit_code=1, **done)
     return report
 
 

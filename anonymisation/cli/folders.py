@@ -8,11 +8,13 @@ from datetime import date
 from pathlib import PurePosixPath
 
 from anonymisation.chain.discover import FoundFolder, Selection, walk
-from anonymisation.files.plain import read_plain
+from anonymisation.core.errors import ImageError
+from anonymisation.files.plain import is_there, read_plain
 from anonymisation.imaging.exif.read import read_exif
 from anonymisation.metadata.capture_date import capture_date as date_of_capture
 from anonymisation.workspace.folder_state import state_folder
 from anonymisation.workspace.listing import Listing, Problem, listings
+from anonymisation.workspace.locks import PICTURES
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -47,13 +49,24 @@ def _known_outputs(workspace: Workspace, selection: Selection) -> Iterator[str]:
     for folder, listing in listings(workspace.shares.output):
         if isinstance(listing, Problem) or not listing.pictures or not selection.matches(folder):
             continue
-        known = (state_folder(workspace.shares.state, folder) / "pictures.jsonl").is_file()
-        if known and (not selection.by_date or selection.wants(_date(workspace, folder, listing))):
+        of_date = not selection.by_date or selection.wants(_date(workspace, folder, listing))
+        if of_date and _has_state(workspace, folder):
             yield folder
+
+
+def _has_state(workspace: Workspace, folder: str) -> bool:
+    """Whether the folder has a journal, even one that cannot be read: its step then reports the reason."""
+    try:
+        return is_there(state_folder(workspace.shares.state, folder) / PICTURES)
+    except OSError:
+        return True
 
 
 def _date(workspace: Workspace, folder: str, listing: Listing) -> date:
     """The day of capture, as discovery finds it; a masked picture has the time of its original."""
     first = listing.pictures[0]
-    data = read_plain(workspace.shares.output / folder / first.name)
-    return date_of_capture(PurePosixPath(folder), read_exif(data), first.stamp.mtime_ns / 1e9)
+    try:
+        exif = read_exif(read_plain(workspace.shares.output / folder / first.name))
+    except (OSError, ImageError):  # removed since, or damaged: the check reports it
+        exif = None
+    return date_of_capture(PurePosixPath(folder), exif, first.stamp.mtime_ns / 1e9)

@@ -90,6 +90,7 @@ def describe(report: MaskReport) -> str:
         "done already": report.already_done,
         "failed": report.failed,
         "known to fail": report.known_failed,
+        "not reached": report.left,
     }
     listed = ", ".join(f"{number} {label}" for label, number in counts.items() if number)
     return f"{listed or 'no pictures'} ({report.seconds:.0f} s)"

@@ -40,7 +40,8 @@ def run_command(options: ChainOptions, dry_run: bool) -> None:
         report = _run(session)
         report = replace(report, seconds=time.monotonic() - started)
         if trouble is not None:
-            report = replace(report, broken=(*report.broken, trouble))
+            code = 1 if report.broken else trouble.exit_code
+            report = replace(report, broken=(*report.broken, trouble.reason), broken_exit_code=code)
     if report.broken:
         session.mailer.folder(FolderReport(".", error="; ".join(report.broken), error_exit_code=report.exit_code))
     _finish(session, report)

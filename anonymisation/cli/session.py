@@ -17,13 +17,21 @@ from anonymisation.chain.discover import Selection
 from anonymisation.chain.load import send_waiting_rows
 from anonymisation.cli.app import LOG_FILE_KEY, SECRETS_KEY
 from anonymisation.cli.options import ChainOptions
-from anonymisation.core.errors import DatabaseUnavailableError, LoadFailedError
+from anonymisation.core.errors import AnonymisationError, ConfigurationError, DatabaseUnavailableError
 from anonymisation.core.logs import FILE_ONLY, logging_to, silence_tensorflow
 from anonymisation.core.settings import Settings
 from anonymisation.database.airflow_connections import database_in_file
 from anonymisation.database.connections import PASSWORD_VARIABLE, is_url
 from anonymisation.reporting.mail import Mailer
 from anonymisation.workspace.workspace import Workspace, open_workspace
+
+
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """Why a run is incomplete whatever its folders come to, and its exit code if nothing else fails."""
+
+    reason: str
+    exit_code: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,8 +68,14 @@ class Session:
         """Write text to the log file only; the terminal shows it already."""
         logging.getLogger(__name__).info("%s", text, extra=FILE_ONLY)
 
-    def send_waiting_rows(self) -> str | None:
-        """Send the rows that wait from earlier runs, except with --skip-clear-cache; returns a problem, or None."""
+    def send_waiting_rows(self) -> Trouble | None:
+        """Send the rows that wait from earlier runs, except with --skip-clear-cache; returns a problem, or None.
+
+        Whatever is wrong with these rows must not keep pictures from being masked.
+
+        Raises:
+            ConfigurationError: the database refuses the login, or the table is not there or not of this layout.
+        """
         if self.options.skip_clear_cache:
             return None
         log = logging.getLogger(__name__)
@@ -70,14 +84,19 @@ class Session:
         except DatabaseUnavailableError as error:
             log.warning("rows of earlier runs still wait: %s", error)
             return None
-        except LoadFailedError as error:
-            return f"rows of earlier runs: {error}"
+        except ConfigurationError:
+            raise
+        except AnonymisationError as error:
+            return Trouble(f"rows of earlier runs: {error}", error.exit_code)
+        except Exception as error:
+            log.exception("rows of earlier runs are not sent")
+            return Trouble(f"rows of earlier runs are not sent: {type(error).__name__}: {error}")
         if report is None:
             return None
         if report.resent:
             log.info("%d rows that waited from earlier runs are now in the database", report.resent)
         refused = [f"{failure.picture}: {failure.reason}" for failure in report.failed]
-        return f"rows of earlier runs were refused: {'; '.join(refused)}" if refused else None
+        return Trouble(f"rows of earlier runs were refused: {'; '.join(refused)}") if refused else None
 
 
 def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None = None) -> Session:

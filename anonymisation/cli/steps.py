@@ -14,7 +14,7 @@ from rich.text import Text
 from anonymisation.chain.discover import FoundFolder
 from anonymisation.chain.run import no_match, report_of
 from anonymisation.cli.folders import all_folders
-from anonymisation.cli.session import Session
+from anonymisation.cli.session import Session, Trouble
 from anonymisation.cli.tables import print_table
 from anonymisation.core.text import one_line
 from anonymisation.reporting.run_report import RunReport
@@ -30,7 +30,7 @@ def run_step(
     call: StepCall,
     *,
     released_too: bool = False,
-    broken: str | None = None,
+    broken: Trouble | None = None,
     on_found: Callable[[FoundFolder], None] | None = None,
 ) -> RunReport:
     """Call the step for every folder. An error in one folder goes into its report and does not stop the others.
@@ -50,10 +50,12 @@ def run_step(
     reports = tuple(report_of(folder.folder, [(step, partial(call, folder))]) for folder in folders.found)
     hidden = [str(problem) for problem in folders.problems if problem.hides_pictures]
     unmatched = session.selection.unmatched([folder.folder for folder in folders.found])
+    others = (*hidden, *map(no_match, unmatched))
     return RunReport(
         folders=reports,
         problems=tuple(str(problem) for problem in folders.problems),
-        broken=(*hidden, *map(no_match, unmatched), *([broken] if broken else [])),
+        broken=others if broken is None else (*others, broken.reason),
+        broken_exit_code=1 if broken is None or others else broken.exit_code,
         seconds=time.monotonic() - started,
         selection=session.selected,
     )

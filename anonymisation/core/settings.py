@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -40,6 +41,13 @@ MAPPENAVN_FIELDS: Final = frozenset(
 )  # fmt: skip
 
 
+_DAY: Final = 86_400  # seconds
+_JPEG_SIDE: Final = 65_535  # the largest width and height of a JPEG, ITU-T T.81 B.2.2
+_LONGEST_NAME: Final = 255  # of a file, in bytes: NAME_MAX
+_LONGEST_TEXT: Final = 4096  # PATH_MAX, and more than any other text needs
+# A width such as %99999999d makes the C library write as many characters.
+_TIME_FORMAT: Final = re.compile(r"([^%]|%-?[A-Za-z%])+")
+
 # Octal digits that leave the owner every right; a further one in front may be set-group-ID and sticky bit.
 _MODE: Final = re.compile(r"(0o|0)?[0-3]?7[0-7]{2}")
 
@@ -47,27 +55,35 @@ _MODE: Final = re.compile(r"(0o|0)?[0-3]?7[0-7]{2}")
 class Settings(BaseModel):
     """All settings; `config/default_config.yml` documents the meaning, unit and default of each."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, populate_by_name=True)
+    # Every number has a greatest value, and every text a greatest length: what is beyond is a slip or an attack, and
+    # would cost hours or gigabytes instead of a message.
+    model_config = ConfigDict(
+        frozen=True,
+        extra="forbid",
+        strict=True,
+        populate_by_name=True,
+        allow_inf_nan=False,
+    )
 
     draw_mask: bool
     delete_input: bool
     force_remask: bool
     lazy_paths: bool
-    file_access_retry_seconds: Annotated[float, Field(gt=0)]
-    file_access_timeout_seconds: Annotated[float, Field(ge=0)]
-    datetime_format: Annotated[str, Field(min_length=1)]
-    log_file_name: Annotated[str, Field(min_length=1)]
+    file_access_retry_seconds: Annotated[float, Field(ge=0.001, le=3600)]
+    file_access_timeout_seconds: Annotated[float, Field(ge=0, le=7 * _DAY)]
+    datetime_format: Annotated[str, Field(min_length=1, max_length=100)]
+    log_file_name: Annotated[str, Field(min_length=1, max_length=_LONGEST_NAME)]
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"]
-    application_version: Annotated[str, Field(min_length=1)]
-    exif_mappenavn: str
-    exif_top_dir: str
+    application_version: Annotated[str, Field(min_length=1, max_length=100)]
+    exif_mappenavn: Annotated[str, Field(max_length=1000)]
+    exif_top_dir: Annotated[str, Field(max_length=_LONGEST_NAME)]
 
     error_output_dir: str
     error_output_mode: str
     state_dir: str
-    capture_settle_seconds: Annotated[float, Field(ge=0)]
-    capture_marker_file: str
-    max_pictures_per_work_unit: Annotated[int, Field(ge=0)]
+    capture_settle_seconds: Annotated[float, Field(ge=0, le=366 * _DAY)]
+    capture_marker_file: Annotated[str, Field(max_length=_LONGEST_NAME)]
+    max_pictures_per_work_unit: Annotated[int, Field(ge=0, le=10_000_000)]
 
     remote_json: bool
     local_json: bool
@@ -78,16 +94,16 @@ class Settings(BaseModel):
     jpeg_quality: Literal["keep"] | Annotated[int, Field(ge=1, le=100)]
 
     enable_async: bool
-    max_num_async_workers: Annotated[int, Field(ge=1)]
+    max_num_async_workers: Annotated[int, Field(ge=1, le=256)]
 
     model_type: Annotated[str, Field(min_length=1)]
     model_dir: str
     score_threshold: Annotated[float, Field(ge=0, le=1)]
     tiles: bool
-    tile_pixels: Annotated[int, Field(ge=64)]
+    tile_pixels: Annotated[int, Field(ge=64, le=_JPEG_SIDE)]
     tile_overlap: Annotated[float, Field(ge=0, le=0.9)]
-    mask_dilation_pixels: Annotated[int, Field(ge=0)]
-    max_num_pixels: Annotated[int, Field(ge=1)]
+    mask_dilation_pixels: Annotated[int, Field(ge=0, le=1000)]
+    max_num_pixels: Annotated[int, Field(ge=1, le=_JPEG_SIDE**2)]
     gpu_memory_growth: bool
     gpu_mixed_precision: bool
     gpu_xla: bool
@@ -105,17 +121,27 @@ class Settings(BaseModel):
         bool, Field(validation_alias=AliasChoices("email_attach_log_file", "email_attach_log"))
     ]
     email_from_address: str
-    email_to_addresses: tuple[str, ...]
-    email_smtp_host: str
+    email_to_addresses: Annotated[tuple[str, ...], Field(max_length=100)]
+    email_smtp_host: Annotated[str, Field(max_length=253)]
     email_smtp_port: Annotated[int, Field(ge=1, le=65535)]
 
     write_exif_to_db: bool
     database: str
-    db_table: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$")]
+    db_table: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=128)]
     db_formatters_module: str
-    db_max_n_accumulated_rows: Annotated[int, Field(ge=1)]
-    db_max_n_errors: Annotated[int, Field(ge=0)]
-    db_max_cache_size: Annotated[int, Field(ge=0)]
+    db_max_n_accumulated_rows: Annotated[int, Field(ge=1, le=100_000)]
+    db_max_n_errors: Annotated[int, Field(ge=0, le=10_000_000)]
+    db_max_cache_size: Annotated[int, Field(ge=0, le=100_000_000)]
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _openable(cls, value: object) -> object:
+        """Refuse texts that no path or name can be. Pydantic's own limit would refuse bytes that are no UTF-8, too."""
+        if isinstance(value, str) and len(value) > _LONGEST_TEXT:
+            raise ValueError(f"expected at most {_LONGEST_TEXT} characters")
+        if isinstance(value, str) and "\0" in value:
+            raise ValueError("expected text without null characters")
+        return value
 
     @field_validator("mask_color", "email_to_addresses", mode="before")
     @classmethod
@@ -137,6 +163,13 @@ class Settings(BaseModel):
     def _plain_name(cls, value: str) -> str:
         if value in {".", ".."} or "/" in value or "\\" in value:
             raise ValueError("expected a file name without folders")
+        return value
+
+    @field_validator("datetime_format")
+    @classmethod
+    def _plain_time(cls, value: str) -> str:
+        if not _TIME_FORMAT.fullmatch(value):
+            raise ValueError("expected directives of strftime without widths, such as %Y-%m-%d %H.%M.%S")
         return value
 
     @field_validator("log_file_name")
@@ -256,7 +289,10 @@ def check_values(layers: MergedValues) -> LoadedSettings:
 
 
 def _version_tag(settings: Settings, path: Path) -> str:
-    changed = datetime.fromtimestamp(path.stat().st_mtime)
+    try:
+        changed = datetime.fromtimestamp(path.stat().st_mtime)
+    except (OSError, ValueError, OverflowError) as error:  # removed since, or a time that no calendar has
+        raise ConfigurationError([ConfigProblem(str(path), "", f"its time cannot be read: {error}")]) from error
     return f"P{settings.application_version}_K{changed:%Y%m%d}"
 
 
@@ -271,13 +307,18 @@ _EXPECTED: Final[Mapping[str, str]] = {
 }
 
 
+# YAML's references make a value of a few bytes that takes gigabytes to write out.
+_short: Final = reprlib.Repr()
+_short.maxlevel, _short.maxlist, _short.maxstring, _short.maxother, _short.maxlong = 2, 10, 200, 200, 60
+
+
 def _in_words(message: str) -> str:
     return message.removeprefix("Value error, ").replace("Input should be", "must be")
 
 
 def _as_written(key: str, value: object) -> str:
     octal = f" ({value:04o} in octal digits)" if key == "error_output_mode" and type(value) is int else ""
-    return f"{value!r}{octal}"
+    return f"{_short.repr(value)}{octal}"
 
 
 def _field_problems(error: ValidationError, layers: MergedValues) -> list[ConfigProblem]:
@@ -314,11 +355,13 @@ def _combination_problems(layers: MergedValues) -> list[ConfigProblem]:
 
 
 def _check_fields(template: str, known: frozenset[str]) -> str:
-    names = {name for _, name, _, _ in Formatter().parse(template) if name is not None}
-    if unknown := names - known:
-        raise ValueError(f"unknown field {sorted(unknown)}, expected one of {sorted(known)}")
+    """Allow plain fields only: a format such as `{hostname:>9999999999}` makes a text of that length."""
     try:
-        template.format(**dict.fromkeys(known, ""))
-    except (ValueError, LookupError) as error:
+        fields = [(name, form, kind) for _, name, form, kind in Formatter().parse(template) if name is not None]
+    except ValueError as error:
         raise ValueError(f"cannot be filled in ({error})") from None
+    if unknown := {name for name, _, _ in fields} - known:
+        raise ValueError(f"unknown field {sorted(unknown)}, expected one of {sorted(known)}")
+    if any(form or kind for _, form, kind in fields):
+        raise ValueError(f"expected plain fields such as {{{fields[0][0]}}}, without a format")
     return template

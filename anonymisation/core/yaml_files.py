@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
+
+MAX_BYTES: Final = 1_000_000  # people write a few kB; YAML takes seconds for a MB
 
 
 class _UniqueKeys(yaml.SafeLoader):
     """YAML that refuses duplicate keys; the safe loader would silently keep the last one."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
-        for index, key in enumerate(keys):
-            if key in keys[:index]:
-                mark = node.value[index][0].start_mark
-                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", mark)
+        seen: set[Any] = set()
+        for name, _ in node.value:
+            key = self.construct_object(name, deep=True)
+            if not isinstance(key, Hashable):
+                raise yaml.constructor.ConstructorError(None, None, "a key is a list or a mapping", name.start_mark)
+            if key in seen:
+                raise yaml.constructor.ConstructorError(None, None, f"the key {key!r} is given twice", name.start_mark)
+            seen.add(key)
         return super().construct_mapping(node, deep=deep)
 
 
@@ -26,14 +32,23 @@ def read_mapping(path: Path) -> dict[str, Any]:
     """The keys and values of a file; empty for an empty file.
 
     Raises:
-        ConfigurationError: the file cannot be read, is not YAML, has a key twice, or holds no keys and values.
+        ConfigurationError: the file cannot be read, is not YAML, is larger than 1 MB, has a key twice, or holds no keys
+            and values.
     """
     try:
-        content = yaml.load(path.read_text(encoding="utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a safe loader
+        with path.open("rb") as stream:
+            data = stream.read(MAX_BYTES + 1)
+        text = data.decode("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         reason = (isinstance(error, OSError) and error.strerror) or str(error)
         raise ConfigurationError([ConfigProblem(str(path), "", f"cannot be read: {reason}")]) from error
-    except yaml.YAMLError as error:
+    if len(data) > MAX_BYTES:
+        raise ConfigurationError([ConfigProblem(str(path), "", f"is larger than {MAX_BYTES} bytes")])
+    try:
+        content = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a safe loader
+    except RecursionError as error:
+        raise ConfigurationError([ConfigProblem(str(path), "", "is nested too deeply")]) from error
+    except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that does not exist
         raise ConfigurationError([ConfigProblem(str(path), "", f"is not valid YAML: {error}")]) from error
     if content is None:
         return {}

@@ -12,6 +12,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception, stop_after_de
 
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.core.settings import Settings
+from anonymisation.files.reported import is_full, reason_of, remedy_for
 
 T = TypeVar("T")
 
@@ -60,7 +61,13 @@ def with_access(settings: Settings, what: str, action: Callable[[], T]) -> T:
         if not is_share_error(error):
             raise
         waited = settings.file_access_timeout_seconds
-        raise ShareUnavailableError(f"{what}: not reachable for {waited:g} s ({error}); check the share") from error
+        raise ShareUnavailableError(f"{what}: {_problem(error, waited)}") from error
+
+
+def _problem(error: OSError, waited: float) -> str:
+    if is_full(error):
+        return f"{reason_of(error)} for {waited:g} s; {remedy_for(error, '')}"
+    return f"not reachable for {waited:g} s ({error}); check the share"
 
 
 def require_folder(settings: Settings, path: Path, role: str, *, first_look: bool = False) -> None:

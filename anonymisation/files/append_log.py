@@ -2,7 +2,9 @@
 
 Every log of the software is one of these: the journals of a folder, the reviews, the audit, the spool, the registry of
 identifiers. A line that cannot be read is skipped with a warning: half a line of a killed process, bytes damaged on the
-disk, or a line of an unknown kind from another version of the software.
+disk, or a line of an unknown kind from another version of the software. Keys that this version does not know are
+ignored. A log that cannot be read at all (no permission, a directory, a share that is away) is an error: what it holds
+is there, and must not count as nothing.
 """
 
 from __future__ import annotations
@@ -11,18 +13,28 @@ import json
 import logging
 import os
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final, Self, TypeVar
 
 import msgspec
 
-from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.folders import make_folders
+from anonymisation.files.plain import open_plain
+from anonymisation.files.reported import reported
 
 T = TypeVar("T")
-_NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeDecodeError)
+_NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+# What reading the values of a line of an unknown kind may raise.
+_UNKNOWN_KIND: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_MOST_WARNINGS: Final = 5  # of one log, each time it is read
+
+
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """A line that is a JSON object, but not of the wanted kind: another version of the software wrote it."""
+
+    values: dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,82 +48,113 @@ class Lines:
 
 
 def read_lines(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
-    """Each valid line as (offset in bytes, values); nothing if there is no file."""
-    for offset, line in _raw_lines(path):
-        values = parse_line(line)
-        if values is None:
-            _warn_of_damage(path, offset, line)
-        else:
-            yield offset, values
+    """Each valid line as (offset in bytes, values); nothing if there is no file.
+
+    Raises:
+        ShareUnavailableError: the file is there and cannot be read.
+    """
+    with _Skipped(path) as skipped:
+        for offset, line in _raw_lines(path):
+            values = parse_line(line)
+            if values is not None:
+                yield offset, values
+            elif line.strip():
+                skipped.add(offset, _DAMAGED)
 
 
 def read_entries(path: Path, parse: Callable[[dict[str, Any]], T]) -> Iterator[T]:
-    """The result of `parse` for each valid line; skips lines for which it raises KeyError, TypeError or ValueError."""
-    for offset, values in read_lines(path):
-        try:
-            entry = parse(values)
-        except (KeyError, TypeError, ValueError) as error:
-            reason = f"{type(error).__name__}: {error}"
-            _log().warning("%s: line at byte %d is of an unknown kind and is skipped (%s)", path, offset, reason)
-            continue
-        yield entry
+    """The result of `parse` for each valid line; skips lines whose values it cannot use.
+
+    Raises: as `read_lines`.
+    """
+    with _Skipped(path) as skipped:
+        for offset, values in read_lines(path):
+            try:
+                entry = parse(values)
+            except _UNKNOWN_KIND as error:
+                skipped.add(offset, f"of an unknown kind ({type(error).__name__}: {error})")
+                continue
+            yield entry
 
 
 def read_as(path: Path, kind: type[T], *, warn: bool = True) -> Iterator[T]:
     """Each line as a `kind` (a msgspec struct), in a tenth of the time of `read_lines`.
 
-    Lines that do not fit `kind` are skipped. Damaged lines are logged if `warn` is set; turn it off to read a log that
-    another process writes, where half a line is no damage.
+    Lines that do not fit `kind` are skipped; see `read_with_foreign`.
+    """
+    return (value for value in read_with_foreign(path, kind, warn=warn) if not isinstance(value, Foreign))
+
+
+def read_with_foreign(path: Path, kind: type[T], *, warn: bool = True) -> Iterator[T | Foreign]:
+    """Each line as a `kind` (a msgspec struct), or as Foreign if it is a JSON object that does not fit.
+
+    Damaged and foreign lines are logged if `warn` is set; turn it off to read a log that another process writes, where
+    half a line is no damage.
+
+    Raises: as `read_lines`.
     """
     decode = msgspec.json.Decoder(kind).decode
-    for offset, line in _raw_lines(path):
-        try:
-            value = decode(line)
-        except _NOT_DECODED:
-            values = parse_line(line)
-            if values is None:
-                if warn:
-                    _warn_of_damage(path, offset, line)
-                continue
+    with _Skipped(path, silent=not warn) as skipped:
+        for offset, line in _raw_lines(path):
             try:
-                value = msgspec.convert(values, kind)
-            except msgspec.ValidationError:
-                continue
-        yield value
+                value: T | Foreign = decode(line)
+            except _NOT_DECODED:
+                values = parse_line(line)
+                if values is None:
+                    if line.strip():
+                        skipped.add(offset, _DAMAGED)
+                    continue
+                try:
+                    value = msgspec.convert(values, kind)
+                except (msgspec.ValidationError, RecursionError) as error:
+                    skipped.add(offset, f"of an unknown kind ({error})")
+                    value = Foreign(values)
+            yield value
 
 
 def read_from(path: Path, start: int) -> Lines:
     """The lines from byte `start` on, to follow a growing log; an incomplete last line is left for the next call.
 
     Raises:
-        OSError: the file cannot be read.
+        ShareUnavailableError: the file cannot be read.
     """
     values, count = list[dict[str, Any]](), 0
-    with path.open("rb") as stream:
+    with _Skipped(path) as skipped, reported(path, "read"), open_plain(path) as stream:
         stream.seek(start)
         for line in stream:
             if not line.endswith(b"\n"):
                 break
             count += 1
             parsed = parse_line(line)
-            if parsed is None:
-                _warn_of_damage(path, start, line)
-            else:
+            if parsed is not None:
                 values.append(parsed)
+            elif line.strip():
+                skipped.add(start, _DAMAGED)
             start += len(line)
     return Lines(values, count, start)
 
 
-def read_tail(path: Path, most_bytes: int) -> list[dict[str, Any]]:
-    """The valid lines among the last `most_bytes` bytes, newest first; none if there is no file."""
+def read_tail(path: Path, kind: type[T], most_bytes: int) -> list[T]:
+    """The lines of a `kind` among the last `most_bytes` bytes, newest first; none if there is no file.
+
+    Raises: as `read_lines`.
+    """
+    with reported(path, "read"):
+        try:
+            with open_plain(path) as stream:
+                size = stream.seek(0, os.SEEK_END)
+                stream.seek(max(0, size - most_bytes))
+                lines = stream.read().splitlines()
+        except FileNotFoundError:
+            return []
+    return [value for line in reversed(lines) if (value := _converted(line, kind)) is not None]
+
+
+def _converted(line: bytes, kind: type[T]) -> T | None:
     try:
-        with path.open("rb") as stream:
-            size = stream.seek(0, os.SEEK_END)
-            stream.seek(max(0, size - most_bytes))
-            lines = stream.read().splitlines()
-    except FileNotFoundError:
-        return []
-    return [values for line in reversed(lines) if (values := parse_line(line)) is not None]
+        return msgspec.convert(parse_line(line), kind)
+    except (msgspec.ValidationError, RecursionError):
+        return None
 
 
 def parse_line(line: bytes) -> dict[str, Any] | None:
@@ -121,7 +164,7 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
     except _NOT_DECODED:
         try:
             values = json.loads(line)  # a name that is not valid Unicode, which only msgspec refuses
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
     return values if isinstance(values, dict) else None
 
@@ -150,11 +193,12 @@ class AppendLog:
 
     def extend(self, entries: Iterable[Mapping[str, Any]]) -> int:
         """Add lines in one write and return the offset of the first in bytes."""
-        with self._reported():
-            stream = self._open()
-            offset = stream.tell()
-            stream.write(b"".join(to_line(values) for values in entries))
-            stream.flush()
+        with reported(self.path, "written"):
+            if self._stream is None:
+                self._stream = self._open()
+            offset = self._stream.tell()
+            self._stream.write(b"".join(to_line(values) for values in entries))
+            self._stream.flush()
         return offset
 
     @property
@@ -164,48 +208,64 @@ class AppendLog:
 
     def close(self) -> None:
         """Flush the appended lines to the disk."""
-        if self._stream is not None:
-            with self._reported():
+        stream, self._stream = self._stream, None
+        if stream is not None:
+            with reported(self.path, "written"), stream:
                 if self._durable:
-                    os.fsync(self._stream.fileno())
-                self._stream.close()
-            self._stream = None
-
-    @contextmanager
-    def _reported(self) -> Iterator[None]:
-        try:
-            yield
-        except OSError as error:
-            raise ShareUnavailableError(
-                f"{self.path} cannot be written: {error.strerror}; check the state folder's share and its free space"
-            ) from error
+                    stream.flush()
+                    os.fsync(stream.fileno())
 
     def _open(self) -> IO[bytes]:
-        if self._stream is None:
-            make_folders(self.path.parent)
-            self._stream = open(self.path, "ab+", opener=lambda name, flags: os.open(name, flags, self._mode))  # noqa: SIM115
-            size = self._stream.seek(0, os.SEEK_END)
-            if size and (self._stream.seek(size - 1), self._stream.read(1))[1] != b"\n":
-                self._stream.write(b"\n")  # a kill cut the last line short: end it
-            self._stream.seek(0, os.SEEK_END)
-        return self._stream
+        make_folders(self.path.parent)
+        stream = open(self.path, "ab+", opener=lambda name, flags: os.open(name, flags, self._mode))  # noqa: SIM115
+        try:
+            size = stream.seek(0, os.SEEK_END)
+            if size and (stream.seek(size - 1), stream.read(1))[1] != b"\n":
+                stream.write(b"\n")  # a kill cut the last line short: end it
+            stream.seek(0, os.SEEK_END)
+        except BaseException:
+            stream.close()
+            raise
+        return stream
+
+
+_DAMAGED: Final = "damaged"
+
+
+class _Skipped:
+    """Logs the lines of one log that are skipped: the first ones, and the number of the others."""
+
+    def __init__(self, path: Path, *, silent: bool = False) -> None:
+        self._path = path
+        self._silent = silent
+        self._count = 0
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        more = self._count - _MOST_WARNINGS
+        if more > 0 and not self._silent:
+            _log().warning("%s: %d more lines are damaged or of an unknown kind and are skipped", self._path, more)
+
+    def add(self, offset: int, what: str) -> None:
+        """Note that the line at byte `offset` is skipped, since it is `what`."""
+        self._count += 1
+        if self._count <= _MOST_WARNINGS and not self._silent:
+            _log().warning("%s: line at byte %d is %s and is skipped", self._path, offset, what)
 
 
 def _raw_lines(path: Path) -> Iterator[tuple[int, bytes]]:
-    try:
-        stream = path.open("rb")
-    except FileNotFoundError:
-        return
-    with stream:
-        offset = 0
-        for line in stream:
-            yield offset, line
-            offset += len(line)
-
-
-def _warn_of_damage(path: Path, offset: int, line: bytes) -> None:
-    if line.strip():
-        _log().warning("%s: line at byte %d is damaged and is skipped", path, offset)
+    with reported(path, "read"):
+        try:
+            stream = open_plain(path)
+        except FileNotFoundError:
+            return
+        with stream:
+            offset = 0
+            for line in stream:
+                yield offset, line
+                offset += len(line)
 
 
 def _log() -> logging.Logger:

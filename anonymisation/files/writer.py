@@ -40,9 +40,7 @@ def write_one_by_one(settings: Settings, files: PictureFiles, make: MakeFolder =
     new: list[Path] = []
     try:
         for path, data in files:
-            if not path.exists():
-                new.append(path)
-            _write(settings, path, data, make)
+            _write(settings, path, data, new, make)
     except ImageError:
         _remove(new)
         raise
@@ -54,9 +52,14 @@ def _remove(paths: Sequence[Path]) -> None:
             path.unlink(missing_ok=True)
 
 
-def _write(settings: Settings, path: Path, data: bytes, make: MakeFolder) -> None:
+def _write(settings: Settings, path: Path, data: bytes, new: list[Path], make: MakeFolder) -> None:
+    def write() -> None:
+        if path not in new and not path.exists():
+            new.append(path)
+        write_atomically(path, data, make=make)
+
     try:
-        with_access(settings, f"writing {path}", lambda: write_atomically(path, data, make=make))
+        with_access(settings, f"writing {path}", write)
     except OSError as error:
         raise ImageError(f"{path} cannot be written: {error.strerror}") from error
 

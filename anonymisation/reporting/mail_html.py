@@ -41,7 +41,7 @@ _COLUMNS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
 
 def finished_html(report: RunReport, context: MailContext, shown: Sequence[tuple[str, Thumbnail]]) -> str:
     """The summary of a run; `shown` are the thumbnails with the content ids of their attachments."""
-    known = report.total("mask", "known_failed")
+    known = sum(folder.known_failed for folder in report.folders)
     ordered = sorted(report.folders, key=lambda folder: folder.succeeded)
     return _render(
         "finished.html.j2",

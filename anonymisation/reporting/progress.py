@@ -8,18 +8,16 @@ A file is no longer needed when the unit has its report. The end of the run remo
 from __future__ import annotations
 
 import dataclasses
-import json
 import logging
 import shutil
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
-from anonymisation.files.append_log import to_line
-from anonymisation.files.atomic import write_atomically
 from anonymisation.files.digests import name_digest
+from anonymisation.files.notes import keep_note, read_note
 from anonymisation.reporting.step_reports import ImageOutcome, Status
 
 EVERY_SECONDS: Final = 2.0
@@ -78,10 +76,7 @@ class ProgressNote:
 
     def _write(self) -> None:
         self._progress = dataclasses.replace(self._progress, at=self._clock())
-        try:
-            write_atomically(self._path, to_line(dataclasses.asdict(self._progress)))
-        except OSError as error:  # no reason to stop masking: no step depends on the file
-            logging.getLogger(__name__).warning("%s cannot be written: %s", self._path, error)
+        keep_note(self._path, dataclasses.asdict(self._progress))
 
 
 def has_begun(state_root: Path, run: str, folder: str, shard: int = 1) -> bool:
@@ -90,15 +85,13 @@ def has_begun(state_root: Path, run: str, folder: str, shard: int = 1) -> bool:
 
 
 def read_progress(state_root: Path, run: str) -> list[Progress]:
-    """The progress of every unit of the run that has begun; skips files of another version."""
-    found = []
-    for path in sorted(_run_folder(state_root, run).glob("*.json")):
-        try:
-            values: Any = json.loads(path.read_bytes())
-            found.append(Progress(**values))
-        except (OSError, ValueError, TypeError):
-            continue
-    return found
+    """The progress of every unit of the run that has begun; skips notes that cannot be read."""
+    try:
+        places = sorted(_run_folder(state_root, run).glob("*.json"))
+    except OSError as error:
+        logging.getLogger(__name__).warning("the progress of %s cannot be read: %s", run, error)
+        return []
+    return [note for place in places if (note := read_note(place, Progress)) is not None]
 
 
 def forget_progress(state_root: Path, run: str, *, now: float | None = None) -> None:

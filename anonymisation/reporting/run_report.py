@@ -23,8 +23,8 @@ from anonymisation.reporting.step_reports import (
 class FolderReport:
     """One folder's way through the chain; a step that did not run is None.
 
-    `error` is the error that stopped the folder, `error_exit_code` its exit code. `units` is the number of work units
-    that were merged into the report.
+    The report of a step that an error ended has the counts of what was done before. `error` is the error that stopped
+    the folder, `error_exit_code` its exit code. `units` is the number of work units that were merged into the report.
     """
 
     folder: str
@@ -52,6 +52,18 @@ class FolderReport:
         return sum(counts) + (self.check.missing if self.check else 0)
 
     @property
+    def known_failures(self) -> tuple[Failure, ...]:
+        """Pictures that failed in an earlier run and have not changed since, as far as they are listed."""
+        step = self.mask or self.check
+        return () if step is None else tuple(failure for failure in step.failures if failure.known)
+
+    @property
+    def known_failed(self) -> int:
+        """The exact number of known failures."""
+        step = self.mask or self.check
+        return 0 if step is None else step.known_failed
+
+    @property
     def succeeded(self) -> bool:
         """No step stopped, and there is no new failure."""
         return self.error is None and self.failed_count == 0
@@ -63,7 +75,7 @@ class FolderReport:
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> FolderReport:
         """The report that `to_dict` was called on."""
-        steps = {name: kind.from_dict(values[name]) for name, kind in _STEPS.items() if values.get(name) is not None}
+        steps = {name: kind.from_dict(values[name]) for name, kind in STEPS.items() if values.get(name) is not None}
         plain = {name: values[name] for name in ("folder", "error", "error_exit_code", "units") if name in values}
         return cls(**plain, **steps)
 
@@ -71,7 +83,7 @@ class FolderReport:
     def merged(cls, reports: Sequence[FolderReport]) -> FolderReport:
         """One report of all work units of a folder; a step is present if it ran in any unit."""
         steps: dict[str, Any] = {}
-        for name, kind in _STEPS.items():
+        for name, kind in STEPS.items():
             ran = [report for report in (getattr(unit, name) for unit in reports) if report is not None]
             steps[name] = kind.merged(ran) if ran else None
         errors = Counter(report.error for report in reports if report.error is not None)
@@ -89,7 +101,7 @@ class FolderReport:
         return [failure for step in steps if step is not None for failure in step.failures]
 
 
-_STEPS: Final[Mapping[str, Any]] = {
+STEPS: Final[Mapping[str, Any]] = {
     "mask": MaskReport,
     "archive": ArchiveReport,
     "load": LoadSummary,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import heapq
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -77,11 +78,11 @@ class _Report:
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
-        """The report that `to_dict` was called on."""
-        content = dict(values)
+        """The report that `to_dict` was called on; keys that this version does not know are ignored."""
+        content = _known(cls, values)
         for name in _ITEMS:
             if name in content:
-                content[name] = tuple(_ITEMS[name](**item) for item in content[name])
+                content[name] = tuple(_ITEMS[name](**_known(_ITEMS[name], item)) for item in content[name])
         return cls(**content)
 
     @classmethod
@@ -96,6 +97,10 @@ class _Report:
 
 def plain_fields(report: Any) -> dict[str, Any]:
     return {name: _plain(value) for name, value in dataclasses.asdict(report).items()}
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    return {item.name: values[item.name] for item in dataclasses.fields(kind) if item.name in values}
 
 
 def _plain(value: Any) -> Any:
@@ -123,10 +128,11 @@ def _merged(values: list[Any]) -> Any:
 
 @dataclass(frozen=True, slots=True)
 class MaskReport(_Report):
-    """Counts of pictures: found = masked + already_done + failed + known_failed. `seconds` of wall time.
+    """Counts of pictures: found = masked + already_done + failed + known_failed + left. `seconds` of wall time.
 
-    In a report of several work units, `seconds` is their sum. `examples` are the pictures masked now with most
-    detections. `encoded_anew` counts the pictures masked now of which no block could be kept.
+    `left` are the pictures that the step did not reach, since an error ended it. In a report of several work units,
+    `seconds` is their sum. `examples` are the pictures masked now with most detections. `encoded_anew` counts the
+    pictures masked now of which no block could be kept.
     """
 
     found: int
@@ -139,41 +145,59 @@ class MaskReport(_Report):
     seconds: float = 0.0
     examples: tuple[ExamplePicture, ...] = ()
     encoded_anew: int = 0
+    left: int = 0
 
     def __post_init__(self) -> None:
-        accounted = self.masked + self.already_done + self.failed + self.known_failed
+        accounted = self.masked + self.already_done + self.failed + self.known_failed + self.left
         if accounted != self.found:
             raise ValueError(f"{self.folder}: expected {self.found} pictures accounted for, got {accounted}")
 
     @classmethod
     def of(cls, folder: str, outcomes: Iterable[ImageOutcome], seconds: float) -> MaskReport:
         """Count the outcomes of a folder's pictures."""
-        counts = dict.fromkeys(Status, 0)
-        objects: dict[str, int] = {}
-        failures: list[Failure] = []
-        examples: tuple[ExamplePicture, ...] = ()
-        encoded_again = 0
+        tally = MaskTally(folder)
         for outcome in outcomes:
-            counts[outcome.status] += 1
-            encoded_again += outcome.encoded_anew
-            for label, number in outcome.objects.items():
-                objects[label] = objects.get(label, 0) + number
-            if outcome.reason is not None and len(failures) < MAX_LISTED:
-                failures.append(Failure(outcome.picture, outcome.reason, outcome.status is Status.KNOWN_FAILED))
-            if outcome.status is Status.MASKED and outcome.objects:
-                examples = _most((*examples, ExamplePicture(outcome.picture, sum(outcome.objects.values()))))
-        return cls(
-            folder=folder,
-            found=sum(counts.values()),
-            masked=counts[Status.MASKED],
-            already_done=counts[Status.ALREADY_DONE],
-            failed=counts[Status.FAILED],
-            known_failed=counts[Status.KNOWN_FAILED],
-            failures=tuple(failures),
-            objects=dict(sorted(objects.items())),
+            tally.add(outcome)
+        return tally.report(seconds)
+
+
+class MaskTally:
+    """Counts the outcomes of a folder's pictures one by one, so that the counts are known whenever the step ends."""
+
+    def __init__(self, folder: str) -> None:
+        self._folder = folder
+        self._counts = dict.fromkeys(Status, 0)
+        self._objects: Counter[str] = Counter()
+        self._failures: list[Failure] = []
+        self._examples: tuple[ExamplePicture, ...] = ()
+        self._encoded_again = 0
+
+    def add(self, outcome: ImageOutcome) -> None:
+        """Count one more picture."""
+        self._counts[outcome.status] += 1
+        self._encoded_again += outcome.encoded_anew
+        self._objects.update(outcome.objects)
+        if outcome.reason is not None and len(self._failures) < MAX_LISTED:
+            self._failures.append(Failure(outcome.picture, outcome.reason, outcome.status is Status.KNOWN_FAILED))
+        if outcome.status is Status.MASKED and outcome.objects:
+            self._examples = _most((*self._examples, ExamplePicture(outcome.picture, sum(outcome.objects.values()))))
+
+    def report(self, seconds: float, found: int = 0) -> MaskReport:
+        """The report so far; of `found` pictures, those that are not counted are left."""
+        counted = sum(self._counts.values())
+        return MaskReport(
+            folder=self._folder,
+            found=max(found, counted),
+            masked=self._counts[Status.MASKED],
+            already_done=self._counts[Status.ALREADY_DONE],
+            failed=self._counts[Status.FAILED],
+            known_failed=self._counts[Status.KNOWN_FAILED],
+            failures=tuple(self._failures),
+            objects=dict(sorted(self._objects.items())),
             seconds=seconds,
-            examples=examples,
-            encoded_anew=encoded_again,
+            examples=self._examples,
+            encoded_anew=self._encoded_again,
+            left=max(0, found - counted),
         )
 
 
@@ -212,11 +236,17 @@ class Gap:
 
 @dataclass(frozen=True, slots=True)
 class CheckReport(_Report):
-    """Files and rows expected, and gaps (`missing` counts all, `gaps` lists the first)."""
+    """Files and rows expected, and gaps (`missing` counts all, `gaps` lists the first).
+
+    `known_failed` counts the pictures in the input that failed before, of which nothing is expected; `failures` lists
+    the first of them.
+    """
 
     expected: int = 0
     missing: int = 0
     gaps: tuple[Gap, ...] = ()
+    known_failed: int = 0
+    failures: tuple[Failure, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,6 +18,7 @@ _COUNTS: Final = (
     ("masked", "mask", "masked", True),
     ("failed", "mask", "failed", True),
     ("known to fail", "mask", "known_failed", True),
+    ("not reached", "mask", "left", False),
     ("encoded again as a whole", "mask", "encoded_anew", False),
     ("originals archived", "archive", "archived", False),
     ("originals not archived", "archive", "failed", False),
@@ -90,7 +91,7 @@ def verdict(report: RunReport) -> str:
     """The result of the run in one sentence."""
     if report.succeeded and not report.folders:
         return _nothing_to_do(report)
-    if report.succeeded and (known := report.total("mask", "known_failed")):
+    if report.succeeded and (known := sum(folder.known_failed for folder in report.folders)):
         pictures = "1 picture that is" if known == 1 else f"{known} pictures that are"
         return f"Everything is done, but for {pictures} known to fail."
     if report.succeeded:
@@ -161,8 +162,7 @@ def unlisted(folders: Iterable[FolderReport]) -> int:
 
 def known_failures(folders: Iterable[FolderReport]) -> Iterable[Failure]:
     """Pictures that failed in an earlier run and have not changed since."""
-    masks = (folder.mask for folder in folders if folder.mask is not None)
-    return (failure for mask in masks for failure in mask.failures if failure.known)
+    return (failure for folder in folders for failure in folder.known_failures)
 
 
 def collisions(folders: Iterable[FolderReport]) -> Iterable[str]:

@@ -5,12 +5,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import closing
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from anonymisation.files.append_log import AppendLog, read_tail
 
@@ -45,17 +44,12 @@ def note_look(state_root: Path, by: str, did: str, picture: str, reason: str = "
 
 
 def newest_looks(state_root: Path, count: int) -> list[Look]:
-    """The last looks, newest first: at most `count`, and only those in the last 256 KiB of the file."""
-    found = (_look(values) for values in read_tail(_file(state_root), _TAIL_BYTES))
-    return [look for look in found if look is not None][:count]
+    """The last looks, newest first: at most `count`, and only those in the last 256 KiB of the file.
 
-
-def _look(values: Mapping[str, Any]) -> Look | None:
-    """The look on one line, or None where a required key is missing. Unknown keys, of a later version, are ignored."""
-    try:
-        return Look(**{item.name: str(values[item.name]) for item in fields(Look) if item.name in values})
-    except TypeError:
-        return None
+    Raises:
+        ShareUnavailableError: the file is there and cannot be read.
+    """
+    return read_tail(_file(state_root), Look, _TAIL_BYTES)[:count]
 
 
 def _file(state_root: Path) -> Path:

@@ -21,8 +21,7 @@ from typing import Final
 
 from anonymisation.files.atomic import is_leftover, write_atomically
 from anonymisation.files.digests import name_digest
-from anonymisation.review.store import read_name
-from anonymisation.workspace.folder_state import FileStamp, state_folder
+from anonymisation.workspace.folder_state import FileStamp, read_name, state_folder
 from anonymisation.workspace.paths import Shares
 
 FOLDER_NAME: Final = "thumbnails"
@@ -71,9 +70,12 @@ def keep_copy(path: Path, data: bytes) -> None:
 def forget_copies(state_root: Path, folder: str, name: str) -> None:
     """Remove all copies of a picture: they are older than the boxes that were just hidden."""
     key = name_digest(name)
-    for path in (state_folder(state_root, folder) / FOLDER_NAME / key[:2]).glob(f"{key}-*.webp"):
-        with suppress(OSError):
+    place = state_folder(state_root, folder) / FOLDER_NAME / key[:2]
+    try:
+        for path in place.glob(f"{key}-*.webp"):
             path.unlink(missing_ok=True)
+    except OSError as error:  # a copy is valid for one masked file only, so at worst it takes up room
+        logging.getLogger(__name__).warning("%s: copies of %s are not removed: %s", place, name, error)
 
 
 def sweep_copies(shares: Shares, limit: int = MAX_BYTES) -> int:
@@ -81,10 +83,14 @@ def sweep_copies(shares: Shares, limit: int = MAX_BYTES) -> int:
 
     Returns the number of removed copies. Files that cannot be read or removed are logged and left in place.
     """
-    if not shares.output.is_dir():
-        return 0  # the share is not available; its pictures still exist
+    try:
+        if not shares.output.is_dir():
+            return 0  # the share is not available; its pictures still exist
+        places = sorted((shares.state / "folders").glob(f"*/{FOLDER_NAME}"))
+    except OSError as error:
+        logging.getLogger(__name__).warning("the copies below %s are not cleared: %s", shares.state, error)
+        return 0
     removed, kept = 0, list[_Copy]()
-    places = sorted((shares.state / "folders").glob(f"*/{FOLDER_NAME}"))
     for place in places:
         try:
             stale, good = _sort_out(shares.output, place)
@@ -192,6 +198,7 @@ def _remove(path: Path) -> bool:
 
 
 def _remove_empty(place: Path) -> None:
-    for part in (*sorted(place.glob("*")), place):
-        with suppress(OSError):  # the folder is not empty, or a file is being written there
-            part.rmdir()
+    with suppress(OSError):
+        for part in (*sorted(place.glob("*")), place):
+            with suppress(OSError):  # the folder is not empty, or a file is being written there
+                part.rmdir()

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import Final, TypeVar
 
 from anonymisation.files.digests import name_digest
+from anonymisation.files.reported import reported
 from anonymisation.masking.labels import CLASSES
 from anonymisation.review.model import NOTHING, Review
 from anonymisation.review.rows import Row, read_rows
-from anonymisation.review.store import read_reviews, reviews_file
+from anonymisation.review.store import read_reviews, reviews_file, stamp_of_reviews
 from anonymisation.workspace.folder_state import FileStamp, state_folder
 
 T = TypeVar("T")
@@ -143,7 +144,10 @@ class _Entry:
 
 
 class IndexCache:
-    """The indexes of the folders last used. Thread-safe: one thread reads a folder while the others wait."""
+    """The indexes of the folders last used. Thread-safe: one thread reads a folder while the others wait.
+
+    Its methods raise ShareUnavailableError if the state of the folder cannot be read.
+    """
 
     def __init__(
         self, state_root: Path, *, max_pictures: int = MAX_PICTURES, clock: Callable[[], float] = time.monotonic
@@ -183,10 +187,7 @@ class IndexCache:
 
     def reviews(self, folder: str) -> tuple[FileStamp | None, Mapping[str, Review]]:
         """The current reviews of a folder and the stamp of their file; the stamp is None without a file."""
-        try:
-            stamp: FileStamp | None = FileStamp.of(reviews_file(self._state_root, folder))
-        except FileNotFoundError:
-            stamp = None
+        stamp = stamp_of_reviews(reviews_file(self._state_root, folder))
         known = self._reviews.get(folder)
         if known is None or known[0] != stamp:
             known = (stamp, read_reviews(self._state_root, folder))
@@ -213,11 +214,12 @@ class IndexCache:
 def _stamp(place: Path) -> tuple[tuple[str, int, int], ...]:
     """Path, size and time of every journal of the folder, shards included."""
     found = []
-    for name in ("pictures.jsonl", "detections.jsonl"):
-        for path in (place / name, *sorted(place.glob(f"*/{name}"))):
-            try:
-                stat = path.stat()
-            except FileNotFoundError:
-                continue
-            found.append((str(path), stat.st_size, stat.st_mtime_ns))
+    with reported(place, "read"):
+        for name in ("pictures.jsonl", "detections.jsonl"):
+            for path in (place / name, *sorted(place.glob(f"*/{name}"))):
+                try:
+                    stat = path.stat()
+                except FileNotFoundError:
+                    continue
+                found.append((str(path), stat.st_size, stat.st_mtime_ns))
     return tuple(found)

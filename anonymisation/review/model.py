@@ -44,7 +44,10 @@ class Withdrawal:
 
 @dataclass(frozen=True, slots=True)
 class AddedBox:
-    """A box, who drew it and when (ISO 8601 in UTC). `number` counts all boxes ever drawn on the picture, from 0."""
+    """A box, who drew it and when (ISO 8601 in UTC). `number` counts all boxes ever drawn on the picture, from 0.
+
+    A box whose line is damaged leaves a gap: later lines name boxes by these numbers, and must not mean another box.
+    """
 
     number: int
     box: Box
@@ -67,6 +70,11 @@ class Review:
     seen: str = ""
     by: str = ""
     at: str = ""
+
+    @property
+    def next_number(self) -> int:
+        """The number of the next box that is drawn."""
+        return self.boxes[-1].number + 1 if self.boxes else 0
 
     @property
     def active(self) -> tuple[AddedBox, ...]:
@@ -95,10 +103,10 @@ class Review:
         """The review after one more line of the journal.
 
         Raises:
-            KeyError, TypeError, ValueError: the line comes from another version of the software.
+            ArithmeticError, LookupError, TypeError, ValueError: the line comes from another version of the software.
         """
         if "box" in line:
-            added = AddedBox(len(self.boxes), Box(*line["box"]), line["by"], line["at"])
+            added = AddedBox(self._number_in(line), Box(*line["box"]), _text(line, "by"), _text(line, "at"))
             return self._judged(line, boxes=(*self.boxes, added), ok=False, seen=str(line.get("of", "")))
         if "hidden" in line:
             return self._hiding(line["hidden"])
@@ -108,22 +116,34 @@ class Review:
         return self._judged(line, ok=True, seen=str(line["ok"]))
 
     def _judged(self, line: Mapping[str, Any], **changes: Any) -> Self:
-        return replace(self, **changes, by=line["by"], at=line["at"])
+        return replace(self, **changes, by=_text(line, "by"), at=_text(line, "at"))
+
+    def _number_in(self, line: Mapping[str, Any]) -> int:
+        """The number of the box on a line; earlier versions wrote none. A number that is taken is never believed."""
+        number = line.get("number")
+        return number if type(number) is int and number > self.next_number else self.next_number
 
     def _hiding(self, numbers: int | list[int]) -> Self:
         """With the numbers of the boxes that are hidden now. Earlier versions wrote a count: the first boxes."""
-        known = range(len(self.boxes))
-        hidden = frozenset(known[:numbers] if isinstance(numbers, int) else (n for n in numbers if n in known))
+        known = [added.number for added in self.boxes]
+        hidden = frozenset(known[: max(0, numbers)] if isinstance(numbers, int) else (n for n in numbers if n in known))
         if self.hidden <= hidden:
             return replace(self, hidden=hidden)
         return replace(self, hidden=hidden, ok=False, seen="")  # less is hidden than the reviewer saw
 
     def _without(self, number: int, line: Mapping[str, Any]) -> tuple[AddedBox, ...]:
-        if not 0 <= number < len(self.boxes):
-            raise ValueError(f"expected a box number below {len(self.boxes)}, got {number}")
-        withdrawal = Withdrawal(line["by"], line["at"], str(line["reason"]))
-        taken = replace(self.boxes[number], withdrawn=withdrawal)
-        return (*self.boxes[:number], taken, *self.boxes[number + 1 :])
+        known = [added.number for added in self.boxes]
+        if number not in known:
+            raise ValueError(f"expected the number of a box, one of {known}, got {number}")
+        withdrawal = Withdrawal(_text(line, "by"), _text(line, "at"), str(line["reason"]))
+        return tuple(replace(added, withdrawn=withdrawal) if added.number == number else added for added in self.boxes)
+
+
+def _text(line: Mapping[str, Any], key: str) -> str:
+    value = line[key]
+    if not isinstance(value, str):
+        raise TypeError(f"{key}: expected text, got {value!r}")
+    return value
 
 
 NOTHING: Final = Review()

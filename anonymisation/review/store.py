@@ -9,7 +9,6 @@ current masked picture the box stays hidden. This module changes no pixels.
 
 from __future__ import annotations
 
-import json
 import os
 import threading
 from collections.abc import Iterable, Iterator
@@ -25,14 +24,14 @@ from filelock import FileLock, Timeout
 from anonymisation.core.errors import FolderLockedError
 from anonymisation.files.append_log import AppendLog, read_entries
 from anonymisation.files.folders import make_folders
+from anonymisation.files.reported import reported
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS
 from anonymisation.review.model import NOTHING, AddedBox, Box, Review
-from anonymisation.workspace.folder_state import FileStamp, state_folder
+from anonymisation.workspace.folder_state import NAME_FILE, FileStamp, read_name, state_folder
 from anonymisation.workspace.locks import PICTURES
 
 FILE_NAME: Final = "reviews.jsonl"
-NAME_FILE: Final = "folder.json"  # names the capture folder of a state folder
 MAX_BOXES: Final = 200  # on one picture; a sensible review needs fewer
 MAX_REASON: Final = 300  # characters
 _LOCK_SECONDS: Final = 10.0
@@ -44,11 +43,17 @@ def reviews_file(state_root: Path, folder: str) -> Path:
 
 
 def read_reviews(state_root: Path, folder: str) -> dict[str, Review]:
-    """The review of every picture of `folder` that has one, by name. Takes no lock."""
+    """The review of every picture of `folder` that has one, by name. Takes no lock.
+
+    Raises:
+        ShareUnavailableError: the journal is there and cannot be read.
+    """
     reviews: dict[str, Review] = {}
 
     def add(line: dict[str, Any]) -> None:
-        name = str(line.get("name"))
+        name = line["name"]
+        if not isinstance(name, str):
+            raise TypeError(f"expected a name, got {name!r}")
         reviews[name] = reviews.get(name, NOTHING).with_line(line)
 
     for _ in read_entries(reviews_file(state_root, folder), add):
@@ -57,38 +62,42 @@ def read_reviews(state_root: Path, folder: str) -> dict[str, Review]:
 
 
 def known_folders(state_root: Path) -> Iterator[str]:
-    """Every capture folder that has a state, sorted by path."""
-    places = sorted((state_root / "folders").glob(f"*/{NAME_FILE}"))
+    """Every capture folder that has a state, sorted by path.
+
+    Raises:
+        ShareUnavailableError: the state folder cannot be read.
+    """
+    with reported(state_root, "read"):
+        places = sorted((state_root / "folders").glob(f"*/{NAME_FILE}"))
     names = (read_name(place.parent) for place in places)
     yield from sorted(name for name in names if name is not None)
 
 
 def latest_folders(state_root: Path, number: int) -> list[str]:
-    """The `number` capture folders whose pictures changed last, the newest first. Reads only their names."""
+    """The `number` capture folders whose pictures changed last, the newest first. Reads only their names.
+
+    Raises:
+        ShareUnavailableError: the state folder cannot be read.
+    """
     changed = []
-    with suppress(FileNotFoundError), os.scandir(state_root / "folders") as places:
+    with reported(state_root, "read"), suppress(FileNotFoundError), os.scandir(state_root / "folders") as places:
         for place in places:
-            try:
+            with suppress(OSError):  # no state, or one that cannot be read, which the next run reports
                 changed.append((Path(place.path, PICTURES).stat().st_mtime_ns, place.path))
-            except (FileNotFoundError, NotADirectoryError):
-                continue
     names = (read_name(Path(path)) for _, path in sorted(changed, reverse=True))
     return list(islice((name for name in names if name is not None), number))
 
 
 def folder_with_key(state_root: Path, key: str) -> str | None:
-    """The capture folder whose state folder's name ends in `key` (16 hexadecimal digits); None where there is none."""
-    names = (read_name(place) for place in (state_root / "folders").glob(f"*-{key}"))
+    """The capture folder whose state folder's name ends in `key` (16 hexadecimal digits); None where there is none.
+
+    Raises:
+        ShareUnavailableError: the state folder cannot be read.
+    """
+    with reported(state_root, "read"):
+        places = list((state_root / "folders").glob(f"*-{key}"))
+    names = (read_name(place) for place in places)
     return next((name for name in names if name is not None), None)
-
-
-def read_name(place: Path) -> str | None:
-    """The capture folder of the state in `place`; None when its name is missing, or belongs to another place."""
-    try:
-        name = json.loads((place / NAME_FILE).read_bytes())["folder"]
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return name if isinstance(name, str) and state_folder(place.parent.parent, name) == place else None
 
 
 def add_box(state_root: Path, folder: str, name: str, box: Box, by: str, seen: str = "") -> AddedBox:
@@ -97,12 +106,14 @@ def add_box(state_root: Path, folder: str, name: str, box: Box, by: str, seen: s
     Raises:
         ValueError: the picture has MAX_BOXES boxes already.
         FolderLockedError: other writers hold the journal's lock for too long.
+        ShareUnavailableError: the journal cannot be read or written.
     """
     with _journal(state_root, folder) as journal:
         review = read_reviews(state_root, folder).get(name, NOTHING)
         if len(review.active) >= MAX_BOXES:
             raise ValueError(f"{name} has {MAX_BOXES} added boxes already")
-        line = {"name": name, "box": list(box.as_tuple()), "of": seen, "by": by, "at": _now()}
+        line = {"name": name, "number": review.next_number, "box": list(box.as_tuple()), "of": seen, "by": by}
+        line["at"] = _now()
         journal.append(line)
         return review.with_line(line).boxes[-1]
 
@@ -113,6 +124,7 @@ def withdraw_box(state_root: Path, folder: str, name: str, number: int, by: str,
     Raises:
         ValueError: the box does not exist or is withdrawn already, or the reason is not of 1 to MAX_REASON characters.
         FolderLockedError: other writers hold the journal's lock for too long.
+        ShareUnavailableError: the journal cannot be read or written.
     """
     reason = " ".join(reason.split())
     if not reason or len(reason) > MAX_REASON:
@@ -123,7 +135,7 @@ def withdraw_box(state_root: Path, folder: str, name: str, number: int, by: str,
             raise ValueError(f"{name} has no region {number + 1} that is not withdrawn")
         line = {"name": name, "withdrawn": number, "reason": reason, "by": by, "at": _now()}
         journal.append(line)
-        return review.with_line(line).boxes[number]
+        return next(added for added in review.with_line(line).boxes if added.number == number)
 
 
 def mark_ok(state_root: Path, folder: str, name: str, seen: str, by: str) -> None:
@@ -131,6 +143,7 @@ def mark_ok(state_root: Path, folder: str, name: str, seen: str, by: str) -> Non
 
     Raises:
         FolderLockedError: other writers hold the journal's lock for too long.
+        ShareUnavailableError: the journal cannot be read or written.
     """
     with _journal(state_root, folder) as journal:
         journal.append({"name": name, "ok": seen, "by": by, "at": _now()})
@@ -141,6 +154,7 @@ def mark_hidden(state_root: Path, folder: str, name: str, numbers: Iterable[int]
 
     Raises:
         FolderLockedError: other writers hold the journal's lock for too long.
+        ShareUnavailableError: the journal cannot be read or written.
     """
     with _journal(state_root, folder) as journal:
         journal.append({"name": name, "hidden": sorted(numbers)})
@@ -161,7 +175,11 @@ def with_boxes(detections: Detections, added: Iterable[AddedBox]) -> Detections:
 
 
 class ReviewedBoxes:
-    """The current reviews of one folder's pictures; the journal is read again when it changes. Thread-safe."""
+    """The current reviews of one folder's pictures; the journal is read again when it changes. Thread-safe.
+
+    Its methods raise ShareUnavailableError if the journal is there and cannot be read: then no one knows which regions
+    are to be hidden, so no picture of the folder may be published.
+    """
 
     def __init__(self, state_root: Path, folder: str) -> None:
         self._state_root = state_root
@@ -181,9 +199,8 @@ class ReviewedBoxes:
 
     def _current(self) -> dict[str, Review]:
         with self._lock:
-            try:
-                stamp = FileStamp.of(self._file)
-            except FileNotFoundError:
+            stamp = stamp_of_reviews(self._file)
+            if stamp is None:
                 return {}
             if stamp != self._stamp:
                 self._reviews = read_reviews(self._state_root, self._folder)
@@ -195,17 +212,31 @@ class ReviewedBoxes:
 def _journal(state_root: Path, folder: str) -> Iterator[AppendLog]:
     """The journal of the folder, locked against other writers and flushed to disk at the end."""
     path = reviews_file(state_root, folder)
-    make_folders(path.parent)
     lock = FileLock(path.with_suffix(".lock"), timeout=_LOCK_SECONDS)
-    try:
-        lock.acquire()
-    except Timeout:
-        raise FolderLockedError(f"{folder}: its reviews are being written; try again") from None
+    with reported(Path(lock.lock_file), "locked"):
+        make_folders(path.parent)
+        try:
+            lock.acquire()
+        except Timeout:  # an OSError, too
+            raise FolderLockedError(f"{folder}: its reviews are being written; try again") from None
     try:
         with closing(AppendLog(path)) as journal:
             yield journal
     finally:
         lock.release()
+
+
+def stamp_of_reviews(file: Path) -> FileStamp | None:
+    """The stamp of a journal of reviews; None if there is none.
+
+    Raises:
+        ShareUnavailableError: the file cannot be looked at.
+    """
+    with reported(file, "read"):
+        try:
+            return FileStamp.of(file)
+        except FileNotFoundError:
+            return None
 
 
 def _now() -> str:

@@ -15,17 +15,23 @@ from anonymisation.workspace.paths import ImagePaths
 
 
 def keep_failure(paths: ImagePaths, reason: str) -> None:
-    """Copy the original to the error folder with a note; an error there is only logged."""
+    """Copy the original to the error folder with a note; an error there is only logged.
+
+    The copy does not depend on the note, nor the note on the copy.
+    """
     note = f"{paths.original}\n\n{reason}\n".encode("utf-8", "backslashreplace")
     folder_mode = paths.shares.error_mode
     file_mode = folder_mode & 0o666
-    try:
-        make = partial(make_folders, mode=folder_mode, below=paths.shares.errors)
-        write_atomically(paths.failure_note, note, mode=file_mode, make=make)
-        copy_atomically(paths.original, paths.failed_copy, mode=file_mode, make=make)
-    except OSError as error:
-        log = logging.getLogger(__name__)
-        log.warning("%s: cannot be copied to the error folder: %s", paths.relative, error)
+    make = partial(make_folders, mode=folder_mode, below=paths.shares.errors)
+    for what, action in (
+        ("its reason", lambda: write_atomically(paths.failure_note, note, mode=file_mode, make=make)),
+        ("it", lambda: copy_atomically(paths.original, paths.failed_copy, mode=file_mode, make=make)),
+    ):
+        try:
+            action()
+        except OSError as error:
+            log = logging.getLogger(__name__)
+            log.warning("%s: %s cannot be put into the error folder: %s", paths.relative, what, error)
 
 
 def forget_failure(paths: ImagePaths, sha256: str) -> None:

@@ -9,6 +9,12 @@
         timing.json        the duration of the last masking
 
 If it is lost, the mask step restores it from the files on the shares.
+
+A line costs only what it says. Half a line, or a damaged one, counts as never written: the line before it stands. Of a
+line of a newer version, keys that this version does not know are ignored, and lost when it writes the next line of that
+picture. If it cannot understand the line at all, such as an unknown status, the picture is unknown: the mask step takes
+over its masked picture if that is whole and made from these bytes, and masks it otherwise. A file that is there and
+cannot be read is an error of its folder alone.
 """
 
 from __future__ import annotations
@@ -25,14 +31,19 @@ from typing import Any, Final, Self, TypeVar
 import msgspec
 from msgspec.structs import force_setattr
 
-from anonymisation.files.append_log import AppendLog, parse_line, read_as, read_lines, to_line
+from anonymisation.core.errors import AnonymisationError
+from anonymisation.files.append_log import AppendLog, Foreign, parse_line, read_lines, read_with_foreign, to_line
 from anonymisation.files.atomic import write_atomically
 from anonymisation.files.digests import name_digest
+from anonymisation.files.notes import read_note
+from anonymisation.files.plain import open_plain
+from anonymisation.files.reported import at_the_end, reported
 from anonymisation.workspace.journal import compact
 from anonymisation.workspace.locks import DETECTIONS, PICTURES, RECORDS, holding, shard_folders
 from anonymisation.workspace.shards import WHOLE, Shard
 
 T = TypeVar("T")
+NAME_FILE: Final = "folder.json"  # names the capture folder of a state folder
 MASKED: Final = "masked"
 FAILED: Final = "failed"
 _STATUSES: Final = frozenset((MASKED, FAILED))
@@ -55,7 +66,7 @@ class FileStamp(msgspec.Struct, frozen=True, gc=False):
         return cls(stat.st_size, stat.st_mtime_ns)
 
 
-class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=True):
+class PictureState(msgspec.Struct, frozen=True, gc=False):
     """The state of one picture. `source` and `sha256` belong to the original, `output` to the masked picture.
 
     `model`, `digest` (of the picture settings) and `run` are those of the attempt that masked it or failed.
@@ -87,6 +98,8 @@ class PictureState(msgspec.Struct, frozen=True, gc=False, forbid_unknown_fields=
     def __post_init__(self) -> None:
         if self.status not in _STATUSES:
             raise ValueError(f"{self.name}: expected the status {MASKED} or {FAILED}, got {self.status!r}")
+        if "/" in self.name or "\0" in self.name or self.name in {"", ".", ".."}:  # would lead out of the folder
+            raise ValueError(f"expected the name of a file, got {self.name!r}")
         # Interned, since many pictures have the same strings: saves half of the memory per picture.
         force_setattr(self, "status", intern(self.status))
         force_setattr(self, "model", intern(self.model))
@@ -105,18 +118,46 @@ def state_folder(state_root: Path, folder: str) -> Path:
 
 
 def read_pictures(state_root: Path, folder: str, shard: Shard = WHOLE) -> dict[str, PictureState]:
-    """The last known state of each picture (of the shard) by name; empty if none is known. Takes no lock."""
+    """The last known state of each picture (of the shard) by name; empty if none is known. Takes no lock.
 
-    def read(place: Path) -> Iterator[PictureState]:
-        return (picture for picture in read_as(place / PICTURES, PictureState) if shard.holds(picture.name))
+    A picture whose last line this version cannot understand is not known.
 
-    return {picture.name: picture for picture in journal_lines(state_folder(state_root, folder), read)}
+    Raises:
+        ShareUnavailableError: a journal is there and cannot be read.
+    """
+    known: dict[str, PictureState] = {}
+    place = state_folder(state_root, folder)
+    for line in journal_lines(place, lambda own: read_with_foreign(own / PICTURES, PictureState)):
+        if isinstance(line, Foreign):
+            known.pop(str(line.values.get("name")), None)
+        elif shard.holds(line.name):
+            known[line.name] = line
+    return known
 
 
 def read_detections(state_root: Path, folder: str) -> dict[str, dict[str, Any]]:
-    """The detections of each picture by name: {"width", "height", "model", "detections": […]}. Takes no lock."""
+    """The detections of each picture by name: {"width", "height", "model", "detections": […]}. Takes no lock.
+
+    Raises: as `read_pictures`.
+    """
     found = journal_lines(state_folder(state_root, folder), lambda own: read_lines(own / DETECTIONS))
     return {str(values["name"]): values for _, values in found if "name" in values}
+
+
+class _Name(msgspec.Struct):
+    folder: str
+
+
+def read_name(place: Path) -> str | None:
+    """The capture folder of the state in `place`; None when its name cannot be read, or belongs to another place."""
+    name = read_note(place / NAME_FILE, _Name)
+    return None if name is None or state_folder(place.parent.parent, name.folder) != place else name.folder
+
+
+def _keep_name(place: Path, folder: str) -> None:
+    if read_name(place) != folder:
+        with reported(place / NAME_FILE, "written"):
+            write_atomically(place / NAME_FILE, to_line({"folder": folder}))
 
 
 def journal_lines(place: Path, read: Callable[[Path], Iterable[T]]) -> Iterator[T]:
@@ -131,7 +172,10 @@ def journal_lines(place: Path, read: Callable[[Path], Iterable[T]]) -> Iterator[
 
 
 class FolderState:
-    """The state of a capture folder or a shard, writable while its lock is held."""
+    """The state of a capture folder or a shard, writable while its lock is held.
+
+    Its methods raise ShareUnavailableError if a journal cannot be read or written.
+    """
 
     def __init__(self, place: Path, own: Path, shard: Shard, pictures: dict[str, PictureState]) -> None:
         self._pictures = pictures
@@ -173,10 +217,10 @@ class FolderState:
         if place is None:
             return None
         path, offset = place
-        with path.open("rb") as stream:
+        with reported(path, "read"), open_plain(path) as stream:
             stream.seek(offset)
             values = parse_line(stream.readline())
-        return None if values is None else values.get("record")
+        return None if values is None else _record_in(values)
 
     def has_record(self, name: str) -> bool:
         """Whether the record of a picture is known."""
@@ -185,12 +229,13 @@ class FolderState:
     def _places(self) -> dict[str, tuple[Path, int]]:
         with self._indexing:
             if self._record_places is None:
-                self._record_places = {}
+                places: dict[str, tuple[Path, int]] = {}
                 # Other shards only append to the folder's journal at the same time, so offsets stay valid.
                 for path in dict.fromkeys((self._known_records, self._records_journal.path)):
                     for offset, values in read_lines(path):
-                        if self._shard.holds(name := str(values.get("name"))):
-                            self._record_places[name] = (path, offset)
+                        if _record_in(values) is not None and self._shard.holds(name := str(values.get("name"))):
+                            places[name] = (path, offset)
+                self._record_places = places
             return self._record_places
 
     def close(self) -> None:
@@ -198,11 +243,22 @@ class FolderState:
 
         The journals of a shard are merged into the folder's when its lock is released.
         """
-        grown = [journal for journal in self._journals if journal.used]
-        for journal in grown:
-            journal.close()
-            if self._shard.is_whole:
-                compact(journal.path)
+        errors: list[AnonymisationError] = []
+        for journal in [journal for journal in self._journals if journal.used]:
+            try:
+                journal.close()
+                if self._shard.is_whole:
+                    compact(journal.path)
+            except AnonymisationError as error:
+                errors.append(error)
+        if errors:
+            raise errors[0]
+
+
+def _record_in(values: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The record on a line of the records' journal."""
+    record = values.get("record")
+    return record if isinstance(record, dict) else None
 
 
 def _nothing() -> None:
@@ -220,13 +276,11 @@ def open_state(
 
     Raises:
         FolderLockedError: another run works on these pictures.
+        ShareUnavailableError: a file of the folder's state cannot be read or written; the message names it.
     """
     place = state_folder(state_root, folder)
     with holding(place, folder, shard, tidy) as own:
-        if not (place / "folder.json").exists():
-            write_atomically(place / "folder.json", to_line({"folder": folder}))
+        _keep_name(place, folder)
         state = FolderState(place, own, shard, read_pictures(state_root, folder, shard))
-        try:
+        with at_the_end(state.close):
             yield state
-        finally:
-            state.close()

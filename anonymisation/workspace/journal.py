@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -9,48 +10,74 @@ from typing import Final
 
 from anonymisation.files.append_log import AppendLog, read_lines
 from anonymisation.files.atomic import write_atomically
+from anonymisation.files.reported import reported
 
 GROWTH_BYTES: Final = 1_000_000  # smaller journals are not worth an early rewrite
 
 
 def compact(path: Path) -> None:
-    """Keep only the last line of each `name`, sorted by name, with one line in memory at a time."""
-    offsets = {str(values.get("name")): offset for offset, values in read_lines(path)}
+    """Keep only the last line of each `name`, sorted by name, with one line in memory at a time.
+
+    Lines without a name, which only another version of the software writes, are all kept, before the others.
+
+    Raises:
+        ShareUnavailableError: the journal cannot be read, or the new one cannot be written; the old one then stays.
+    """
+    offsets: dict[str, int] = {}
+    nameless: list[int] = []
+    for offset, values in read_lines(path):
+        if isinstance(name := values.get("name"), str):
+            offsets[name] = offset
+        else:
+            nameless.append(offset)
 
     def lines() -> Iterator[bytes]:
-        with path.open("rb") as stream:
-            for name in sorted(offsets):
-                stream.seek(offsets[name])
-                yield stream.readline()
+        with reported(path, "read"), path.open("rb") as stream:
+            for offset in (*nameless, *(offsets[name] for name in sorted(offsets))):
+                stream.seek(offset)
+                line = stream.readline()
+                yield line if line.endswith(b"\n") else line + b"\n"
 
-    write_atomically(path, lines())
+    with reported(path, "written"):
+        write_atomically(path, lines())
 
 
 def compact_overgrown(path: Path) -> None:
     """Compact a journal that has doubled since it was last compacted, so that the total cost stays a few passes.
 
-    A note next to the journal holds its size at that time; a lost note costs one more pass.
+    A note next to the journal holds its size at that time; a note that is lost or cannot be written costs one more
+    pass.
+
+    Raises: as `compact`.
     """
     note = path.with_name(f"{path.name}.compacted")
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError:
-        return
+    with reported(path, "read"):
+        try:
+            size = path.stat().st_size
+        except FileNotFoundError:
+            return
     try:
         before = int(note.read_bytes())
-    except (FileNotFoundError, ValueError):
+    except (OSError, ValueError):
         before = 0
     if size > 2 * before + GROWTH_BYTES:
         compact(path)
-        write_atomically(note, str(path.stat().st_size).encode())
+        try:
+            write_atomically(note, str(path.stat().st_size).encode())
+        except OSError as error:
+            logging.getLogger(__name__).warning("%s cannot be written: %s", note, error)
 
 
 def merge(source: Path, target: Path) -> None:
     """Append the valid lines of `source` to `target` and remove `source`.
 
     A kill before the removal makes the next run append them again, which is harmless since the last line counts.
+
+    Raises:
+        ShareUnavailableError: one of the two cannot be read or written.
     """
     with closing(AppendLog(target)) as log:
         for _, values in read_lines(source):
             log.append(values)
-    source.unlink(missing_ok=True)
+    with reported(source, "removed"):
+        source.unlink(missing_ok=True)

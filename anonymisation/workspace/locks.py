@@ -13,14 +13,15 @@ order of time, whatever the size of the shards.
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 import re
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -30,6 +31,8 @@ from anonymisation.core.errors import FolderLockedError
 from anonymisation.files.append_log import to_line
 from anonymisation.files.atomic import remove_leftovers, write_atomically
 from anonymisation.files.folders import make_folders
+from anonymisation.files.notes import read_note
+from anonymisation.files.reported import at_the_end, reported
 from anonymisation.workspace.journal import compact_overgrown, merge
 from anonymisation.workspace.shards import Shard
 
@@ -44,13 +47,28 @@ _SHARD_FOLDER: Final = re.compile(r"shard-(?P<number>[0-9]+)-of-(?P<count>[0-9]+
 
 
 def shard_folders(place: Path) -> dict[Path, Shard]:
-    """The folders of running and killed shards in the state folder `place`."""
+    """The folders of running and killed shards in the state folder `place`.
+
+    Raises:
+        ShareUnavailableError: `place` cannot be read.
+    """
+    with reported(place, "read"):
+        try:
+            with os.scandir(place) as entries:
+                folders = [Path(entry.path) for entry in entries if entry.is_dir(follow_symlinks=False)]
+        except FileNotFoundError:
+            return {}
+    shards = {path: _shard_of(path) for path in folders}
+    return {path: shard for path, shard in shards.items() if shard is not None}
+
+
+def _shard_of(path: Path) -> Shard | None:
+    """The shard in the name of a folder; None if no shard has these numbers."""
+    found = _SHARD_FOLDER.fullmatch(path.name)
     try:
-        with os.scandir(place) as entries:
-            named = [(Path(entry.path), _SHARD_FOLDER.fullmatch(entry.name)) for entry in entries]
-    except FileNotFoundError:
-        return {}
-    return {path: Shard(int(found["number"]), int(found["count"])) for path, found in named if found}
+        return None if found is None else Shard(int(found["number"]), int(found["count"]))
+    except ValueError:
+        return None
 
 
 @contextmanager
@@ -62,31 +80,31 @@ def holding(place: Path, folder: str, shard: Shard, tidy: Callable[[], None]) ->
 
     Raises:
         FolderLockedError: another run works on these pictures.
+        ShareUnavailableError: a file of the state folder cannot be read or written; the message names it.
     """
-    make_folders(place)
+    with reported(place, "made"):
+        make_folders(place)
     own = place if shard.is_whole else place / f"shard-{shard.number}-of-{shard.count}"
     with _mutex(place, folder):
         alone = _require_free(place, folder, shard)
-        make_folders(own)
+        with reported(own, "made"):
+            make_folders(own)
         lock = FileLock(own / "lock", timeout=0)
-        lock.acquire()
+        _acquire(lock, folder)
         try:
             _merge_dead(place, own)
             if alone:
                 _tidy_up(place, tidy)
-            write_atomically(own / "holder.json", _holder_line())
+            with reported(own / "holder.json", "written"):
+                write_atomically(own / "holder.json", to_line(asdict(_Holder.here())))
         except BaseException:
-            lock.release()
+            _release(lock)
             raise
     try:
-        yield own
+        with at_the_end(partial(_leave, place, folder, own, None if alone else tidy)):
+            yield own
     finally:
-        try:
-            (own / "holder.json").unlink(missing_ok=True)
-            if own != place:
-                _leave(place, folder, own, None if alone else tidy)
-        finally:
-            lock.release()
+        _release(lock)
 
 
 def _require_free(place: Path, folder: str, shard: Shard) -> bool:
@@ -106,15 +124,39 @@ def _require_free(place: Path, folder: str, shard: Shard) -> bool:
 
 
 def _is_held(path: Path) -> bool:
-    if not path.exists():
-        return False
-    lock = FileLock(path, timeout=0)
-    try:
-        lock.acquire()
-    except Timeout:
-        return True
-    lock.release()
+    with reported(path, "locked"):
+        if not path.exists():
+            return False
+        lock = FileLock(path, timeout=0)
+        try:
+            lock.acquire()
+        except Timeout:  # an OSError, too
+            return True
+    _release(lock)
     return False
+
+
+def _acquire(lock: FileLock, folder: str) -> None:
+    """Take a lock that no one held a moment ago.
+
+    Raises:
+        FolderLockedError: another process was faster.
+        ShareUnavailableError: its file cannot be used.
+    """
+    with reported(Path(lock.lock_file), "locked"):
+        try:
+            lock.acquire()
+        except Timeout as error:
+            since = f" for {lock.timeout:g} s" if lock.timeout else ""
+            raise FolderLockedError(f"{folder}: {lock.lock_file} was held{since}; try again later") from error
+
+
+def _release(lock: FileLock) -> None:
+    """Release a lock. The operating system releases it at the latest when this process ends."""
+    try:
+        lock.release()
+    except OSError as error:
+        logging.getLogger(__name__).warning("%s cannot be released: %s", lock.lock_file, error)
 
 
 def _merge_dead(place: Path, own: Path) -> None:
@@ -134,7 +176,13 @@ def _merge_shard(place: Path, own: Path) -> None:
 
 
 def _leave(place: Path, folder: str, own: Path, tidy: Callable[[], None] | None) -> None:
-    """Merge the shard's journals and remove its folder. If the mutex is held too long, the next run does it."""
+    """End the work in `own`: for a shard, merge its journals and remove its folder.
+
+    If the mutex is held too long, the next run does it.
+    """
+    _forget_holder(own)
+    if own == place:
+        return
     try:
         with _mutex(place, folder):
             _merge_shard(place, own)
@@ -146,39 +194,56 @@ def _leave(place: Path, folder: str, own: Path, tidy: Callable[[], None] | None)
 
 
 def _tidy_up(place: Path, tidy: Callable[[], None]) -> None:
-    remove_leftovers(place)
+    with reported(place, "cleared of leftovers"):
+        remove_leftovers(place)
     for name in JOURNALS:
         compact_overgrown(place / name)
-    tidy()
+    try:
+        tidy()
+    except OSError as error:  # of a share; the step itself meets it, if it matters
+        logging.getLogger(__name__).warning("leftovers of an interrupted run are not removed: %s", error)
 
 
 def _remove(own: Path) -> None:
-    remove_leftovers(own)
-    for name in ("holder.json", "lock"):
-        (own / name).unlink(missing_ok=True)
-    with suppress(OSError):  # a folder that is not empty stays for the next run
+    with suppress(OSError):  # what cannot be removed, and so the folder, stays for the next run
+        remove_leftovers(own)
+        for name in ("holder.json", "lock"):
+            (own / name).unlink(missing_ok=True)
         own.rmdir()
 
 
 @contextmanager
 def _mutex(place: Path, folder: str) -> Iterator[None]:
+    lock = FileLock(place / "gate", timeout=MUTEX_SECONDS)
+    _acquire(lock, folder)
     try:
-        with FileLock(place / "gate", timeout=MUTEX_SECONDS):
-            yield
-    except Timeout as error:
-        raise FolderLockedError(
-            f"{folder}: {place / 'gate'} was held for {MUTEX_SECONDS:g} s; try again later"
-        ) from error
+        yield
+    finally:
+        _release(lock)
 
 
-def _holder_line() -> bytes:
-    since = datetime.now(UTC).isoformat(timespec="seconds")
-    return to_line({"host": socket.gethostname(), "process": os.getpid(), "since": since})
+@dataclass(frozen=True, slots=True)
+class _Holder:
+    """The process that holds a lock; `since` is ISO 8601 in UTC. Only for messages: the lock itself decides."""
+
+    host: str
+    process: int
+    since: str
+
+    @classmethod
+    def here(cls) -> _Holder:
+        return cls(socket.gethostname(), os.getpid(), datetime.now(UTC).isoformat(timespec="seconds"))
 
 
 def _holder(place: Path) -> str:
-    try:
-        values = json.loads((place / "holder.json").read_bytes())
-        return f"process {values['process']} on {values['host']} (since {values['since']})"
-    except (OSError, ValueError, KeyError, TypeError):
+    holder = read_note(place / "holder.json", _Holder)
+    if holder is None:
         return "another run"
+    return f"process {holder.process} on {holder.host} (since {holder.since})"
+
+
+def _forget_holder(own: Path) -> None:
+    try:
+        (own / "holder.json").unlink(missing_ok=True)
+    except OSError as error:
+        logging.getLogger(__name__).warning("%s cannot be removed: %s", own / "holder.json", error)

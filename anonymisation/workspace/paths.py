@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -11,10 +12,13 @@ from typing import Final
 
 from anonymisation.core.errors import ConfigProblem
 from anonymisation.core.settings import Settings
+from anonymisation.files.digests import name_digest
 
 PICTURE_SUFFIXES: Final = (".jpg", ".jpeg")
 # Holds originals while they are released, next to where they were; see `set_aside`.
 RELEASING_FOLDER: Final = ".releasing"
+MAX_NAME_BYTES: Final = 255  # NAME_MAX of Linux, and of every share that Linux mounts
+_NOTE: Final = "_error.txt"
 _NO_ARCHIVE: Final = "needs an archive folder (-a, or ANONYMISATION_ARCHIVE)"
 
 
@@ -124,7 +128,18 @@ class ImagePaths:
 
     @property
     def failure_note(self) -> Path:
-        return self.failed_copy.with_name(f"{PurePosixPath(self.name).stem}_error.txt")
+        """The file with the reason next to the copy of a picture that failed; shorter for a very long name."""
+        name = f"{PurePosixPath(self.name).stem}{_NOTE}"
+        if name_bytes(name) > MAX_NAME_BYTES:
+            digest = name_digest(self.name)
+            kept = os.fsencode(name)[: MAX_NAME_BYTES - len(digest) - len(_NOTE) - 1].decode("utf-8", "ignore")
+            name = f"{kept}-{digest}{_NOTE}"
+        return self.failed_copy.with_name(name)
+
+    def too_long(self, settings: Settings) -> str | None:
+        """The name of a derived file that the settings want and that no file system can store; None if all fit."""
+        wanted = (*self.local_files(settings), *self.published_files(settings))
+        return next((path.name for path in wanted if name_bytes(path.name) > MAX_NAME_BYTES), None)
 
     def masks(self, settings: Settings) -> list[Path]:
         """The paths where the settings want the mask (.webp), without the archive copy."""
@@ -163,6 +178,11 @@ def _absolute(path: Path) -> Path:
 
 def _configured(setting: object, output: Path, suffix: str) -> Path:
     return _absolute(Path(str(setting))) if setting else output.with_name(output.name + suffix)
+
+
+def name_bytes(name: str) -> int:
+    """The length of a file name as file systems count it."""
+    return len(os.fsencode(name))
 
 
 def stem_of(name: str) -> str:

@@ -107,6 +107,8 @@ def run_report(context: Context) -> RunReport:
     for index, unit in enumerate(units):
         values: dict[str, Any] = {step: steps[step].get(unit) for step in STEPS}
         values |= {"folder": unit.folder, "error": _unit_error(states, errors, values, unit, index)}
+        for step in STEPS:  # what a step had done before an error ended it
+            values[step] = values[step] or errors[step].get(unit, {}).get("report")
         parts.setdefault(unit.folder, []).append(FolderReport.from_dict(values))
     reports = [found[0] if len(found) == 1 else FolderReport.merged(found) for found in parts.values()]
     findings = ti.xcom_pull(task_ids=DISCOVER, key=FINDINGS_KEY) or {}

@@ -19,6 +19,7 @@ from airflow.sdk import Context, conf, get_current_context
 
 from anonymisation.core.errors import AnonymisationError
 from anonymisation.core.memory import keep_freed_memory
+from anonymisation.reporting.partial import partial_report
 from anonymisation.reporting.run_report import FolderReport
 from anonymisation.workspace.shards import Shard, WorkUnit
 from anonymisation_airflow import metrics
@@ -198,11 +199,18 @@ def _errors_as_xcom(context: Context, unit: WorkUnit) -> Iterator[None]:
     try:
         yield
     except AnonymisationError as error:
-        context["ti"].xcom_push(ERROR_KEY, {**unit.to_value(), "message": str(error)})
+        context["ti"].xcom_push(ERROR_KEY, {**unit.to_value(), "message": str(error), "report": _done(error)})
         raise
     except Exception as error:
-        context["ti"].xcom_push(ERROR_KEY, {**unit.to_value(), "message": f"{type(error).__name__}: {error}"})
+        message = f"{type(error).__name__}: {error}"
+        context["ti"].xcom_push(ERROR_KEY, {**unit.to_value(), "message": message, "report": _done(error)})
         raise
+
+
+def _done(error: BaseException) -> dict[str, Any] | None:
+    """Return the report of what a step had done before the error ended it."""
+    report = partial_report(error)
+    return None if report is None else report.to_dict()
 
 
 def _folder_report(context: Context, unit: WorkUnit, release_report: dict[str, Any]) -> FolderReport:

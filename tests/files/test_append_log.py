@@ -112,7 +112,9 @@ def test_lines_are_read_as_structs(tmp_path_factory: pytest.TempPathFactory, nam
     assert list(read_as(path, Line)) == [Line(name, number) for number, name in enumerate(names)]
 
 
-def test_lines_of_another_form_are_skipped_and_damage_is_logged(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_lines_of_another_form_are_skipped_and_logged_as_damage_is(
+    path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     assert list(read_as(path, Line)) == []
     others: list[dict[str, object]] = [
         {"name": 5},
@@ -122,17 +124,25 @@ def test_lines_of_another_form_are_skipped_and_damage_is_logged(path: Path, capl
     ]
     written(path, [{"name": "a"}, *others, {"name": "z"}])
     assert list(read_as(path, Line)) == [Line("a"), Line("z")]
-    assert caplog.text == ""
+    assert caplog.text.count("is of an unknown kind") == len(others)
     path.write_bytes(path.read_bytes() + b'{"name":"\xff"}\n\n{"name":"t')
+    caplog.clear()
     assert list(read_as(path, Line)) == [Line("a"), Line("z")]
-    assert caplog.text.count("is damaged and is skipped") == 2
+    assert caplog.text.count("is of an unknown kind") == len(others)
+    assert caplog.text.count("is damaged and is skipped") == 1  # five lines of a log are named
+    assert "1 more lines are damaged" in caplog.text
+    caplog.clear()
+    assert list(read_as(path, Line, warn=False)) == [Line("a"), Line("z")]
+    assert caplog.text == ""
 
 
 def test_a_full_disk_is_an_error_with_the_path(tmp_path: Path) -> None:
     path = tmp_path / "pictures.jsonl"
     path.symlink_to("/dev/full")
     writer = AppendLog(path)
-    with pytest.raises(ShareUnavailableError, match=rf"{path} cannot be written: No space left on device"):
+    with pytest.raises(
+        ShareUnavailableError, match=rf"{path} cannot be written: disk full \(No space left on device\); make"
+    ):
         writer.append({"name": "a.jpg"})
     with pytest.raises(ShareUnavailableError, match="cannot be written"):
         writer.close()

@@ -105,7 +105,7 @@ def regions_of(review: Review, orientation: int) -> list[Region]:
     """Return every box that reviewers have added, in the order in which they were drawn."""
     edges = review_pictures.upright([added.box.as_tuple() for added in review.boxes], orientation)
     states = {
-        **dict.fromkeys(range(len(review.boxes)), "withdrawn"),
+        **{added.number: "withdrawn" for added in review.boxes},
         **dict.fromkeys(review.remaining, "remaining"),
         **{added.number: "hidden" for added in review.active},
         **{added.number: "waiting" for added in review.waiting},

@@ -226,7 +226,7 @@ def _line(
         step=_step(tasks),
         report=report,
         units=len(units),
-        looked_at=(mask.found if mask else 0) + sum(item.looked_at for item in progress),
+        looked_at=(mask.found - mask.left if mask else 0) + sum(item.looked_at for item in progress),
         masked=(mask.masked if mask else 0) + sum(item.masked for item in progress),
         failed=report.failed_count + sum(item.failed for item in progress),
         total=total,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from http import HTTPStatus
 from urllib.parse import quote
@@ -12,6 +13,8 @@ from fastapi.responses import HTMLResponse
 from markupsafe import escape
 from starlette.exceptions import HTTPException
 
+from anonymisation.core.errors import UnavailableError
+from anonymisation.core.text import hide_credentials
 from anonymisation_airflow.operations.pages import nights, pictures, review
 from anonymisation_airflow.operations.web.access import reading, register_permission
 from anonymisation_airflow.operations.web.headers import SecureHeaders
@@ -27,6 +30,7 @@ def create_app() -> FastAPI:
     app.add_middleware(SecureHeaders)
     app.add_exception_handler(HTTPException, _refused)
     app.add_exception_handler(RequestValidationError, _not_understood)
+    app.add_exception_handler(UnavailableError, _unavailable)
     return app
 
 
@@ -39,6 +43,12 @@ def _refused(request: Request, error: Exception) -> HTMLResponse:
 def _not_understood(request: Request, _: Exception) -> HTMLResponse:
     # The answer never repeats the input.
     return _plain(request, 422, "The request cannot be understood")
+
+
+def _unavailable(request: Request, error: Exception) -> HTMLResponse:
+    """A file of the state folder cannot be read or written, or is being written by others."""
+    logging.getLogger(__name__).error("%s", error)
+    return _plain(request, 503, hide_credentials(str(error)))
 
 
 def _way_on(request: Request, status: int, base: str) -> str:
