@@ -19,9 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.atomic import is_leftover, write_atomically
 from anonymisation.files.digests import name_digest
-from anonymisation.workspace.folder_state import FileStamp, read_name, state_folder
+from anonymisation.workspace.folder_state import FileStamp, read_name, state_folder, state_folders
 from anonymisation.workspace.paths import Shares
 
 FOLDER_NAME: Final = "thumbnails"
@@ -86,8 +87,9 @@ def sweep_copies(shares: Shares, limit: int = MAX_BYTES) -> int:
     try:
         if not shares.output.is_dir():
             return 0  # the share is not available; its pictures still exist
-        places = sorted((shares.state / "folders").glob(f"*/{FOLDER_NAME}"))
-    except OSError as error:
+        places = [place / FOLDER_NAME for place in state_folders(shares.state)]
+        places = [place for place in places if place.is_dir()]
+    except (OSError, ShareUnavailableError) as error:
         logging.getLogger(__name__).warning("the copies below %s are not cleared: %s", shares.state, error)
         return 0
     removed, kept = 0, list[_Copy]()

@@ -9,7 +9,6 @@ current masked picture the box stays hidden. This module changes no pixels.
 
 from __future__ import annotations
 
-import os
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
@@ -28,7 +27,7 @@ from anonymisation.files.reported import reported
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS
 from anonymisation.review.model import NOTHING, AddedBox, Box, Review
-from anonymisation.workspace.folder_state import NAME_FILE, FileStamp, read_name, state_folder
+from anonymisation.workspace.folder_state import FileStamp, read_name, state_folder, state_folders
 from anonymisation.workspace.locks import PICTURES
 
 FILE_NAME: Final = "reviews.jsonl"
@@ -67,9 +66,7 @@ def known_folders(state_root: Path) -> Iterator[str]:
     Raises:
         ShareUnavailableError: the state folder cannot be read.
     """
-    with reported(state_root, "read"):
-        places = sorted((state_root / "folders").glob(f"*/{NAME_FILE}"))
-    names = (read_name(place.parent) for place in places)
+    names = (read_name(place) for place in state_folders(state_root))
     yield from sorted(name for name in names if name is not None)
 
 
@@ -80,11 +77,10 @@ def latest_folders(state_root: Path, number: int) -> list[str]:
         ShareUnavailableError: the state folder cannot be read.
     """
     changed = []
-    with reported(state_root, "read"), suppress(FileNotFoundError), os.scandir(state_root / "folders") as places:
-        for place in places:
-            with suppress(OSError):  # no state, or one that cannot be read, which the next run reports
-                changed.append((Path(place.path, PICTURES).stat().st_mtime_ns, place.path))
-    names = (read_name(Path(path)) for _, path in sorted(changed, reverse=True))
+    for place in state_folders(state_root):
+        with suppress(OSError):  # no state, or one that cannot be read, which the next run reports
+            changed.append(((place / PICTURES).stat().st_mtime_ns, place))
+    names = (read_name(place) for _, place in sorted(changed, reverse=True))
     return list(islice((name for name in names if name is not None), number))
 
 
@@ -94,9 +90,7 @@ def folder_with_key(state_root: Path, key: str) -> str | None:
     Raises:
         ShareUnavailableError: the state folder cannot be read.
     """
-    with reported(state_root, "read"):
-        places = list((state_root / "folders").glob(f"*-{key}"))
-    names = (read_name(place) for place in places)
+    names = (read_name(place) for place in state_folders(state_root) if place.name.endswith(f"-{key}"))
     return next((name for name in names if name is not None), None)
 
 

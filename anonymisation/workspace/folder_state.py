@@ -26,7 +26,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from sys import intern
 from threading import Lock
-from typing import Any, Final, Self, TypeVar
+from typing import Annotated, Any, Final, Self, TypeVar
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -50,10 +50,14 @@ _STATUSES: Final = frozenset((MASKED, FAILED))
 _READABLE_NAME_LENGTH: Final = 60
 
 
+_Count = Annotated[int, msgspec.Meta(ge=0)]
+_Side = Annotated[int, msgspec.Meta(ge=0, le=65_535)]  # of a JPEG, ITU-T T.81 B.2.2
+
+
 class FileStamp(msgspec.Struct, frozen=True, gc=False):
     """Size in bytes and modification time in ns, to detect that a file has changed."""
 
-    size: int
+    size: _Count
     mtime_ns: int
 
     @classmethod
@@ -84,8 +88,8 @@ class PictureState(msgspec.Struct, frozen=True, gc=False):
     model: str
     digest: str
     version: str
-    width: int = 0
-    height: int = 0
+    width: _Side = 0
+    height: _Side = 0
     output: FileStamp | None = None
     reason: str | None = None
     run: str | None = None
@@ -115,6 +119,21 @@ def state_folder(state_root: Path, folder: str) -> Path:
     """The folder with the state of the capture folder `folder` (a path below the input folder, with `/`)."""
     readable = re.sub(r"[^A-Za-z0-9._-]+", "_", folder)[-_READABLE_NAME_LENGTH:].strip("._") or "input"
     return state_root / "folders" / f"{readable}-{name_digest(folder)}"
+
+
+def state_folders(state_root: Path) -> list[Path]:
+    """The folders with the state of a capture folder, sorted; what else is there is left out. Looks into none of them.
+
+    Raises:
+        ShareUnavailableError: the state folder cannot be read.
+    """
+    base = state_root / "folders"
+    with reported(base, "read"):
+        try:
+            with os.scandir(base) as entries:
+                return sorted(Path(entry.path) for entry in entries if entry.is_dir())
+        except FileNotFoundError:
+            return []
 
 
 def read_pictures(state_root: Path, folder: str, shard: Shard = WHOLE) -> dict[str, PictureState]:

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from anonymisation.files.notes import keep_note, read_note
-from anonymisation.files.reported import reported
-from anonymisation.workspace.folder_state import state_folder
+from anonymisation.workspace.folder_state import state_folder, state_folders
 
 FILE_NAME: Final = "timing.json"
 _MOST: Final = 1e9  # pictures, or seconds; a note with more is damaged
@@ -41,10 +40,9 @@ def seconds_per_picture(state_root: Path, model: str) -> float | None:
         ShareUnavailableError: the state folder cannot be read.
     """
     files: list[tuple[float, Path]] = []
-    with reported(state_root, "read"):
-        for path in (state_root / "folders").glob(f"*/{FILE_NAME}"):
-            with contextlib.suppress(OSError):  # removed since, or damaged: it costs only itself
-                files.append((path.stat().st_mtime, path))
+    for place in state_folders(state_root):
+        with contextlib.suppress(OSError):  # there is none, or it cannot be read, which costs only itself
+            files.append(((place / FILE_NAME).stat().st_mtime, place / FILE_NAME))
     found: list[Timing] = []
     for _, path in sorted(files, reverse=True):
         timing = read_note(path, Timing)
