@@ -20,6 +20,8 @@ _COLOUR_TAGS: Final = frozenset(
 )
 _TABLES: Final = frozenset((b"mft1", b"mft2", b"mAB ", b"mBA "))  # types without one field for their length
 _PARAMETERS: Final = {0: 1, 1: 3, 2: 4, 3: 5, 4: 7}  # parametric curve: parameters by function type (table 68)
+MAX_TAGS: Final = 100
+"""Most tags of a profile, as in Little CMS, which refuses a profile with more."""
 _TEXT: Final = "Colour profile"
 # Parts of the header that identify devices and programs: CMM; platform; manufacturer, model; creator, checksum, rest.
 _BLANKED: Final = ((4, 8), (40, 44), (48, 56), (80, 128))
@@ -67,15 +69,27 @@ def published_profile(profile: bytes | None, space: bytes) -> bytes | None:
 
 
 def _colour_tags(profile: bytes) -> dict[bytes, bytes]:
+    """The colour tags by name; none where the tags are too many, or claim more bytes than the profile has.
+
+    Tags may share a value, as three equal curves do. Values that overlap otherwise could make a large profile of a
+    small one.
+    """
     (count,) = struct.unpack_from(">I", profile, _HEADER)
-    tags: dict[bytes, bytes] = {}
+    if count > MAX_TAGS:
+        return {}
+    places: dict[bytes, tuple[int, int]] = {}
     for position in range(_HEADER + 4, min(_HEADER + 4 + 12 * count, len(profile) - 11), 12):
         name, offset, size = struct.unpack_from(">4sII", profile, position)
         if name in _COLOUR_TAGS and offset >= _HEADER and offset + size <= len(profile):
-            value = profile[offset : offset + size]
-            length = _length(value)
-            if length is not None and length <= size:
-                tags[name] = value[:length]
+            places[name] = (offset, size)
+    if sum(size for _, size in {*places.values()}) > len(profile):
+        return {}
+    tags: dict[bytes, bytes] = {}
+    for name, (offset, size) in places.items():
+        value = profile[offset : offset + size]
+        length = _length(value)
+        if length is not None and length <= size:
+            tags[name] = value[:length]
     return tags
 
 

@@ -21,6 +21,10 @@ from anonymisation.core.errors import ImageMetadataError
 
 MAX_DEPTH: Final = 64
 """Maximum nesting; the vendor's documents have four levels."""
+MAX_BYTES: Final = 1 << 20
+"""Most bytes of a document; the vendor's have a few thousand."""
+MAX_PARTS: Final = 20_000
+"""Most elements and attributes, counted by `<` and `=`; each takes about a kilobyte of memory."""
 
 _BYTE_ORDER_MARKS: Final = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF32_LE, "utf-32-le"),
@@ -77,9 +81,16 @@ def parse_xml(xml: bytes, *, source: str) -> minidom.Element:
     """Parse the bytes of a tag; `source` names the picture in messages. The result is not redacted yet.
 
     Raises:
-        ImageMetadataError: undecodable or malformed, or with a document type, entities or external references.
+        ImageMetadataError: undecodable, malformed or too large, or with a document type, entities or external
+            references.
     """
+    if len(xml) > MAX_BYTES:
+        reason = f"{len(xml)} bytes, at most {MAX_BYTES}"
+        raise ImageMetadataError(f"{source}: its XML metadata is too large ({reason}); repair the tag")
     text = _decode(xml, source)
+    if (parts := text.count("<") + text.count("=")) > MAX_PARTS:
+        reason = f"{parts} elements and attributes, at most {MAX_PARTS}"
+        raise ImageMetadataError(f"{source}: its XML metadata is too large ({reason}); repair the tag")
     try:
         document = defused_minidom.parseString(text, forbid_dtd=True)  # of a str, the declared encoding is ignored
     except ExpatError as error:

@@ -12,11 +12,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from anonymisation.imaging.exif.tiff import Tiff, read_tiff
-from anonymisation.imaging.jpeg.segments import APP1, segments_of
+from anonymisation.core.errors import UnreadableImageError
+from anonymisation.imaging.exif.tiff import TIFF_MARKS, Tiff, read_tiff
+from anonymisation.imaging.jpeg.segments import APP1, Segment, segments_of
 
 TAG_IMAGE_HISTORY: Final = 0x9213
 EXIF_MARK: Final = b"Exif\0\0"
+_MAX_SEGMENTS: Final = 64  # of EXIF, 4 MiB: several times as much as any camera writes
 _SOFTWARE: Final = "image-anonymisation"
 _SHA256: Final = re.compile(r"[0-9a-f]{64}")
 
@@ -55,19 +57,29 @@ class Provenance:
 def exif_tiff(data: bytes) -> Tiff | None:
     """The EXIF of a JPEG file, or of a prefix of the file that holds the EXIF; None when there is no readable EXIF.
 
-    The first readable EXIF segment counts. Later EXIF segments continue it, as cameras write EXIF beyond 64 KiB.
+    The first readable EXIF segment counts. Later EXIF segments continue it, as cameras write EXIF beyond 64 KiB. Only
+    the first 64 EXIF segments are read.
     """
-    found: list[bytes] = []
-    for item in segments_of(data, header_only=True) if data.startswith(b"\xff\xd8") else ():
-        if isinstance(item, int):
-            continue
-        if item.marker == APP1 and item.payload.startswith(EXIF_MARK):
-            found.append(item.payload[len(EXIF_MARK) :])
+    found = _exif_segments(data) if data.startswith(b"\xff\xd8") else []
     for first in range(len(found)):
-        tiff = read_tiff(b"".join(found[first:]))
-        if tiff is not None:
-            return tiff
+        if found[first].startswith(TIFF_MARKS):
+            tiff = read_tiff(b"".join(found[first:]))
+            if tiff is not None:
+                return tiff
     return None
+
+
+def _exif_segments(data: bytes) -> list[bytes]:
+    found: list[bytes] = []
+    try:
+        for item in segments_of(data, header_only=True):
+            if isinstance(item, Segment) and item.marker == APP1 and item.payload.startswith(EXIF_MARK):
+                found.append(item.payload[len(EXIF_MARK) :])
+            if len(found) == _MAX_SEGMENTS:
+                break
+    except UnreadableImageError:  # too many segments: what comes first counts
+        pass
+    return found
 
 
 def read_provenance(data: bytes) -> Provenance | None:

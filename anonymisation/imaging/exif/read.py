@@ -110,9 +110,11 @@ def _text(directory: Directory, tag: int) -> str:
 
 
 def _taken(tiff: Tiff) -> datetime | None:
-    both = {**tiff.main, **tiff.exif}  # some writers put the dates into the wrong directory
+    def text(tag: int) -> str:  # some writers put the dates into the wrong directory
+        return _text(tiff.exif if tag in tiff.exif else tiff.main, tag)
+
     for date, fraction, offset in _TIMES:
-        moment = _moment(_text(both, date), _text(both, fraction), _text(both, offset))
+        moment = _moment(text(date), text(fraction), text(offset))
         if moment is not None:
             return moment
     return None

@@ -1,12 +1,16 @@
 """The TIFF structure inside EXIF: a reader that accepts any broken data, and a writer for three directories.
 
+The cost of reading is bounded before any value is read: entries of a file may all refer to the same bytes, and a small
+file could claim gigabytes. Only the entries that are asked for are decoded. Directories are never followed further than
+from the main one to the two inner ones, so that chains and loops cost nothing.
+
 Layout and type numbers: TIFF 6.0 (1992), section 2; the two inner directories: CIPA DC-008 (EXIF 2.32), section 4.6.3.
 """
 
 from __future__ import annotations
 
 import struct
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -23,6 +27,14 @@ _BYTES: Final = frozenset((BYTE, ASCII, UNDEFINED))
 TAG_ORIENTATION: Final = 0x0112
 EXIF_DIRECTORY: Final = 0x8769
 GPS_DIRECTORY: Final = 0x8825
+
+TIFF_MARKS: Final = (b"II*\0", b"MM\0*")
+"""The first bytes of a TIFF structure: little-endian and big-endian."""
+MAX_ENTRIES: Final = 512
+"""Most entries of a directory; EXIF 2.32 names about 150 tags."""
+MAX_NUMBERS: Final = 1024
+"""Most numbers of an entry; no tag that this package reads has more than four."""
+_SHARED_BYTES: Final = 1 << 16  # entries may share some bytes, as two equal resolutions do
 
 Number = int | float
 Value = bytes | tuple[Number, ...] | tuple[tuple[int, int], ...]
@@ -75,58 +87,90 @@ class Tiff:
     gps: Directory
 
 
+class _ReadDirectory(Mapping[int, Entry]):
+    """A directory in `data` whose entries are decoded when they are asked for."""
+
+    def __init__(self, data: bytes, order: str, places: Mapping[int, tuple[int, int, int]]) -> None:
+        """`places` holds the type, the number of values, and the offset of the value of each tag."""
+        self._data = data
+        self._order = order
+        self._places = places
+
+    def __getitem__(self, tag: int) -> Entry:
+        kind, count, start = self._places[tag]
+        if kind in _BYTES:
+            return Entry(kind, self._data[start : start + count])
+        form = _FORMATS[kind]
+        values = struct.unpack_from(f"{self._order}{form * count}", self._data, start)
+        if len(form) == 2:
+            return Entry(kind, tuple(zip(values[::2], values[1::2], strict=True)))
+        return Entry(kind, values)
+
+    def __contains__(self, tag: object) -> bool:
+        return tag in self._places
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._places)
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    @property
+    def size(self) -> int:
+        """The bytes of all values; bytes that several entries share count for each of them."""
+        return sum(count * _value_size(kind) for kind, count, _ in self._places.values())
+
+
 def read_tiff(data: bytes) -> Tiff | None:
     """Read the readable entries of a TIFF structure; None without a readable main directory.
 
-    Entries outside the data and entries of an unknown type are left out. Broken data never raises.
+    Entries outside the data, of an unknown type, or of more than MAX_NUMBERS numbers are left out, and directories of
+    more than MAX_ENTRIES entries are not read. None also if the entries claim far more bytes than there are, as those
+    of an attack do. Broken data never raises.
     """
-    order: Literal["<", ">"]
-    if data[:4] == b"II*\0":
-        order = "<"
-    elif data[:4] == b"MM\0*":
-        order = ">"
-    else:
+    if not data.startswith(TIFF_MARKS):
         return None
+    order: Literal["<", ">"] = "<" if data.startswith(TIFF_MARKS[0]) else ">"
     main = _read_directory(data, int.from_bytes(data[4:8], "little" if order == "<" else "big"), order)
     if not main:
         return None
-    return Tiff(main, _inner(data, main, EXIF_DIRECTORY, order), _inner(data, main, GPS_DIRECTORY, order))
+    exif, gps = (_inner(data, main, tag, order) for tag in (EXIF_DIRECTORY, GPS_DIRECTORY))
+    if main.size + exif.size + gps.size > 2 * len(data) + _SHARED_BYTES:
+        return None
+    return Tiff(main, exif, gps)
 
 
-def _inner(data: bytes, main: Directory, tag: int, order: str) -> Directory:
+def _inner(data: bytes, main: Directory, tag: int, order: str) -> _ReadDirectory:
     numbers = main[tag].numbers if tag in main else ()
     if len(numbers) != 1 or not isinstance(numbers[0], int):
-        return {}
+        return _ReadDirectory(data, order, {})
     return _read_directory(data, numbers[0], order)
 
 
-def _read_directory(data: bytes, offset: int, order: str) -> dict[int, Entry]:
-    if offset < 8 or offset + 2 > len(data):
-        return {}
-    (count,) = struct.unpack_from(f"{order}H", data, offset)
-    entries: dict[int, Entry] = {}
+def _read_directory(data: bytes, offset: int, order: str) -> _ReadDirectory:
+    places: dict[int, tuple[int, int, int]] = {}
+    count = struct.unpack_from(f"{order}H", data, offset)[0] if 8 <= offset <= len(data) - 2 else 0
+    if count > MAX_ENTRIES:
+        return _ReadDirectory(data, order, {})
     for position in range(offset + 2, min(offset + 2 + 12 * count, len(data) - 11), 12):
         tag, kind, length = struct.unpack_from(f"{order}HHI", data, position)
-        entry = _read_entry(data, position + 8, kind, length, order)
-        if entry is not None:
-            entries.setdefault(tag, entry)
-    return entries
+        start = _place_of(data, position + 8, kind, length, order)
+        if start is not None:
+            places.setdefault(tag, (kind, length, start))
+    return _ReadDirectory(data, order, places)
 
 
-def _read_entry(data: bytes, field: int, kind: int, count: int, order: str) -> Entry | None:
-    if kind not in _BYTES and kind not in _FORMATS:
+def _place_of(data: bytes, field: int, kind: int, count: int, order: str) -> int | None:
+    """The offset of an entry's value; None if the entry is not readable."""
+    if kind not in _BYTES and (kind not in _FORMATS or count > MAX_NUMBERS):
         return None
-    form = _FORMATS.get(kind, "B")
-    size = count * struct.calcsize(f"={form}")
-    start = field if size <= 4 else struct.unpack_from(f"{order}I", data, field)[0]
-    if count == 0 or start + size > len(data):
-        return None
-    if kind in _BYTES:
-        return Entry(kind, data[start : start + size])
-    values = struct.unpack_from(f"{order}{form * count}", data, start)
-    if len(form) == 2:
-        return Entry(kind, tuple(zip(values[::2], values[1::2], strict=True)))
-    return Entry(kind, values)
+    size = count * _value_size(kind)
+    start: int = field if size <= 4 else struct.unpack_from(f"{order}I", data, field)[0]
+    return None if count == 0 or start + size > len(data) else start
+
+
+def _value_size(kind: int) -> int:
+    return struct.calcsize(f"={_FORMATS.get(kind, 'B')}")
 
 
 def write_tiff(tiff: Tiff) -> bytes:

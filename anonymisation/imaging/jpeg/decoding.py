@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from itertools import zip_longest
 from typing import Final
 
 import numpy as np
@@ -25,6 +26,7 @@ _UNKNOWN_SAMPLING: Final = "Could not determine subsampling"
 _EXTRANEOUS: Final = re.compile(r"extraneous bytes before marker 0xd[0-7]")
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
 _PADDING: Final = re.compile(rb"(?:\xff\x00)+\Z")
+_MAX_PADDED: Final = 20_000  # intervals that are tried without their padding: about a second
 _PILLOW_ERRORS: Final = (OSError, SyntaxError, ValueError, struct.error, IndexError, Image.DecompressionBombError)
 
 
@@ -108,15 +110,21 @@ def _from_cmyk(picture: Image.Image, profile: bytes | None) -> Image.Image:
 def _check_restarts(structure: JpegStructure) -> None:
     """Refuse a single-scan stream whose restart markers are incomplete or out of order."""
     scans = [segment.scan for segment in structure.segments if segment.marker == SOS]
-    interval = _restart_interval(structure)
     if len(scans) != 1:
         return
+    expected = _expected_restarts(structure)
+    numbers = (marker[0][1] & 7 for marker in _RESTART.finditer(scans[0]))
+    # One by one, since a scan may hold millions; the surplus marker, if any, is the last one that is looked at.
+    if any(found != number % 8 for number, found in zip_longest(range(expected), numbers, fillvalue=-1)):
+        raise UnreadableImageError(f"corrupt picture data: expected {expected} restart markers in order")
+
+
+def _expected_restarts(structure: JpegStructure) -> int:
+    """The number of restart markers in a picture with a single scan."""
+    interval = _restart_interval(structure)
     wide, high = _unit(structure)
     units = -(-structure.width // wide) * -(-structure.height // high)
-    expected = (units - 1) // interval if interval else 0
-    found = [marker[1] & 7 for marker in _RESTART.findall(scans[0])]
-    if found != [number % 8 for number in range(expected)]:
-        raise UnreadableImageError(f"corrupt picture data: {len(found)} restart markers, expected {expected} in order")
+    return (units - 1) // interval if interval else 0
 
 
 def _check_warnings(stream: bytes) -> None:
@@ -155,6 +163,9 @@ def _without_padding(structure: JpegStructure, warning: str) -> JpegStructure:
     scans = [segment for segment in structure.segments if segment.marker == SOS]
     if not interval or len(scans) != 1 or structure.frame.marker not in {0xC0, 0xC1}:
         raise refused
+    most = min(_expected_restarts(structure), _MAX_PADDED)
+    if any(number >= most for number, _ in enumerate(_RESTART.finditer(scans[0].scan))):
+        raise refused  # otherwise a small file could ask for millions of pictures to be decoded
     parts = re.split(rb"(\xff[\xd0-\xd7])", scans[0].scan)
     trimmed = list(parts)
     for index in range(0, len(parts) - 1, 2):  # no restart marker follows the last interval

@@ -38,9 +38,19 @@ MAX_PIXELS: Final = 178_956_970
 """Largest accepted picture: 512 MiB of RGB, Pillow's own limit for decompression bombs."""
 MAX_PAYLOAD: Final = 65533
 """Most bytes in a segment: its length field counts itself, 65535 - 2."""
+MAX_SEGMENTS: Final = 10_000
+"""Most segments and runs of junk in a file. 4,000 hold 256 MiB of metadata; more cost Python much time and memory."""
+MAX_TABLE_BYTES: Final = 1 << 20
+"""Most bytes of tables: five hundred scans, each with new Huffman tables for four components."""
 MAX_SCANS: Final = 500
 """The limit of libjpeg-turbo's tools. No encoder writes more scans; more are an attack on the decoder's time."""
+MAX_PASSES: Final = 24
+"""How often the scans of a large picture may code each block, on average; libjpeg's progressive files need 6 passes.
+Each pass visits every block of its components (60 ns), even where the scan has hardly any data."""
+FREE_VISITS: Final = 4_000_000
+"""Blocks that the scans of any picture may visit: they take less than a second."""
 
+_FILL: Final = re.compile(rb"\xff*")
 # Entropy-coded data ends at the first 0xFF without a stuffed zero, restart number or further 0xFF (fill byte) after it.
 _END_OF_SCAN: Final = re.compile(rb"\xff(?=[\x01-\xcf\xd8-\xfe])")
 
@@ -163,16 +173,21 @@ def segments_of(data: bytes, *, header_only: bool = False) -> Iterator[Segment |
 
     The iteration ends at the end-of-image marker, which is a segment without payload, or at the end of the data. An
     incomplete last segment is left out. `data` must begin with the start-of-image marker.
+
+    Raises:
+        UnreadableImageError: more than MAX_SEGMENTS segments and runs of junk.
     """
-    position = 2
+    position, rounds = 2, 0
     while position < len(data):
+        rounds += 1
+        if rounds > MAX_SEGMENTS:
+            raise UnreadableImageError(f"corrupt: more than {MAX_SEGMENTS} segments and runs of junk in the file")
         start = data.find(b"\xff", position)
         if start != position:
             yield (start if start >= 0 else len(data)) - position
         if start < 0:
             return
-        while start < len(data) and data[start] == 0xFF:
-            start += 1
+        start = _end_of(_FILL, data, start)
         if start >= len(data):
             return
         marker = data[start]
@@ -188,6 +203,11 @@ def segments_of(data: bytes, *, header_only: bool = False) -> Iterator[Segment |
         else:
             yield segment
             position += 2 + len(segment.payload) + len(segment.scan)
+
+
+def _end_of(pattern: re.Pattern[bytes], data: bytes, start: int) -> int:
+    found = pattern.match(data, start)
+    return found.end() if found else start
 
 
 def _read_segment(data: bytes, marker: int, position: int) -> Segment | None:
@@ -298,6 +318,7 @@ def _check_scans(segments: list[Segment], width: int, height: int, components: t
         raise UnreadableImageError("truncated: no picture data (scan) in the file")
     if len(scans) > MAX_SCANS:
         raise UnreadableImageError(f"too many scans: {len(scans)}, at most {MAX_SCANS} can be processed")
+    _check_work(segments, scans, width, height, components)
     # A Huffman code has at least one bit, so every 8 × 8 block costs one; an arithmetic coder has no such bound.
     widest = max(c.horizontal for c in components) * max(c.vertical for c in components)
     samples = sum(width * height * c.horizontal * c.vertical // widest for c in components)
@@ -305,3 +326,23 @@ def _check_scans(segments: list[Segment], width: int, height: int, components: t
     arithmetic = any(segment.marker in {0xC9, 0xCA} for segment in segments)
     if size * 8 < samples // 64 and not arithmetic:
         raise UnreadableImageError(f"truncated or corrupt: {size} bytes cannot hold {width} × {height} pixels")
+
+
+def _check_work(
+    segments: list[Segment], scans: list[Segment], width: int, height: int, components: tuple[Component, ...]
+) -> None:
+    """Refuse tables and scans that would cost far more time than those of any encoder."""
+    tables = sum(len(segment.payload) for segment in segments if segment.marker in _TABLES)
+    if tables > MAX_TABLE_BYTES:
+        raise UnreadableImageError(f"corrupt: {tables} bytes of tables, at most {MAX_TABLE_BYTES} can be processed")
+    high, wide = max(c.vertical for c in components), max(c.horizontal for c in components)
+    blocks = {
+        c.number: -(-width * c.horizontal // (wide * 8)) * -(-height * c.vertical // (high * 8)) for c in components
+    }
+    visits = sum(blocks.get(number, 0) for scan in scans for number in scan.payload[1:-3:2])
+    if visits > max(FREE_VISITS, MAX_PASSES * sum(blocks.values())):
+        passes = visits // sum(blocks.values())
+        raise UnreadableImageError(
+            f"too many scans: {len(scans)}, which code every block {passes} times; at most {MAX_PASSES} passes can be "
+            f"processed in a picture of {width} × {height} pixels"
+        )
