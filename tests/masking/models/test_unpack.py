@@ -1,14 +1,20 @@
 from __future__ import annotations
 
+import gzip
 import io
 import tarfile
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from random import Random
 
 import pytest
 
 from anonymisation.core.errors import ModelUnavailableError
 from anonymisation.masking.models.unpack import unpack_model
+from tests.limits import bounded, preload
 from tests.masking.model_server import tar_gz
+
+preload(__name__)
 
 GOOD: dict[str, bytes | tarfile.TarInfo] = {
     "zoo/saved_model/saved_model.pb": b"graph",
@@ -106,3 +112,87 @@ def test_files_without_archive_or_model_are_refused(folder: Path, tmp_path: Path
         unpack_model(written(tmp_path / "a.tar.gz", b"<html>not found</html>"), folder)
     with pytest.raises(ModelUnavailableError, match=r"holds no saved_model/saved_model\.pb"):
         unpack_model(written(tmp_path / "a.tar.gz", tar_gz({"zoo/readme": b"hello"})), folder)
+
+
+def header(kind: bytes, size: int, name: str = "zoo/x") -> bytes:
+    """A raw header block of a member of any kind and size."""
+    block = bytearray(tarfile.TarInfo(name).tobuf(tarfile.USTAR_FORMAT))
+    block[124:136] = b"\xff" + (size % (1 << 88)).to_bytes(11, "big") if size < 0 else b"%011o\0" % size
+    block[156:157] = kind
+    block[148:156] = b" " * 8
+    block[148:156] = b"%06o\0 " % sum(block)
+    return bytes(block)
+
+
+def extended(kind: bytes, text: bytes) -> bytes:
+    """An extended header (x, g, L and so on) with its data."""
+    return header(kind, len(text)) + text + bytes(-len(text) % 512)
+
+
+def pax(keys: int) -> bytes:
+    return b"".join(b"%d k%06d=\n" % (12, number) for number in range(keys))
+
+
+def unpacked(archive: Path, folder: Path) -> str:
+    """The reason why the archive is refused."""
+    try:
+        unpack_model(archive, folder)
+    except ModelUnavailableError as error:
+        return str(error)
+    return "unpacked"
+
+
+FILE = header(b"0", 0)
+BOMBS: dict[str, tuple[Callable[[], Iterable[bytes]], str]] = {
+    "pax headers of 1 MiB each": (lambda: (extended(b"x", bytes(1 << 20)) for _ in range(200)), "has headers of more"),
+    "one pax header of 256 MiB": (
+        lambda: [header(b"x", 256 << 20), *[bytes(1 << 20)] * 256],
+        "has headers of more than 8192 bytes for a member",
+    ),
+    "a pax header of all that follows": (lambda: [header(b"x", -512), *[bytes(1 << 20)] * 256], "has headers of more"),
+    "a long name of 256 MiB": (lambda: [header(b"L", 256 << 20), *[b"a" * (1 << 20)] * 256], "has headers of more"),
+    "thousands of pax headers in a row": (lambda: [extended(b"x", pax(1))] * 100_000, "has headers of more"),
+    "global headers that every member inherits": (
+        lambda: [*[extended(b"g", pax(600))] * 80, *[extended(b"x", pax(1)) + FILE] * 900],
+        "has headers of more",
+    ),
+    "a pax header that takes long to search": (
+        lambda: [extended(b"x", b"1" * 8000) + FILE] * 50,
+        "has headers of more",
+    ),
+    "a hundred thousand members": (lambda: [FILE] * 100_000, "has more than 1000 members"),
+    "a member of negative size": (lambda: [header(b"0", -1024)] * 10, "is refused"),
+    "a member of a negative size in its pax header": (
+        lambda: [extended(b"x", b"12 size=-99\n") + FILE] * 10,
+        "is refused",
+    ),
+    "a number of too many digits": (
+        lambda: [extended(b"x", b"6020 mtime=" + b"9" * 6008 + b"\n") + FILE],
+        "is refused",
+    ),
+    "a sparse file": (lambda: [header(b"S", 0), bytes(1024)], "neither file nor folder"),
+}
+
+
+@pytest.mark.parametrize("name", BOMBS)
+def test_a_bomb_is_refused_before_it_costs_anything(name: str, folder: Path, tmp_path: Path) -> None:
+    blocks, reason = BOMBS[name]
+    archive = tmp_path / "bomb.tar.gz"
+    with gzip.open(archive, "wb", compresslevel=1) as stream:
+        stream.writelines(blocks())
+    verdict = bounded(unpacked, archive, folder, seconds=4, mebibytes=100)
+    assert verdict.startswith("the archive bomb.tar.gz is refused: it ")
+    assert reason in verdict
+    assert [*folder.iterdir()] == []
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_a_damaged_archive_is_refused_or_unpacked_and_nothing_else(seed: int, folder: Path, tmp_path: Path) -> None:
+    """Damage below the compression, which a checksum of the archive would hide."""
+    random = Random(seed)
+    data = bytearray(gzip.decompress(tar_gz(GOOD)))
+    for _ in range(random.randint(1, 6)):
+        data[random.randrange(2048)] = random.choice((0, 0xFF, 0x80, ord("x"), ord("9"), random.randrange(256)))
+    archive = written(tmp_path / "a.tar.gz", gzip.compress(bytes(data), 1))
+    assert unpacked(archive, folder).startswith(("the archive a.tar.gz is refused", "unpacked"))
+    assert {path for path in tmp_path.rglob("*") if folder not in path.parents} == {archive, folder, folder.parent}
