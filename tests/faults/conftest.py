@@ -1,0 +1,78 @@
+"""What the fault suite shares: how much is tried, and the table of what was tried."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+import pytest
+
+LONG: Final = os.environ.get("ANONYMISATION_FAULTS") == "long"
+"""Whether everything is tried (`make faults`), or only a sample (the ordinary run)."""
+_TRIED: Final = "tried"
+
+
+class Tried(Protocol):
+    """Notes for the table what a test tried; a test calls it once for each row."""
+
+    def __call__(self, kind: str, what: str, times: int = 1) -> None:
+        """`kind` is the kind of fault, `what` names the faults, `times` is how often they were tried."""
+
+
+@pytest.fixture
+def tried(request: pytest.FixtureRequest) -> Tried:
+    """See `Tried`. The promises held if the test passes."""
+
+    def note(kind: str, what: str, times: int = 1) -> None:
+        request.node.user_properties.append((_TRIED, [kind, what, times]))  # pytest-xdist sends these
+
+    return note
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _Row:
+    kind: str
+    what: str
+    times: int
+    held: bool
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print for every kind of fault what was tried, how often, and whether the promises held."""
+    rows = _merged(row for outcome in ("passed", "failed") for row in _rows(terminalreporter.stats.get(outcome, ())))
+    if not rows:
+        return
+    terminalreporter.section("faults")
+    for line in _table(rows):
+        terminalreporter.write_line(line)
+
+
+def _rows(reports: Iterable[Any]) -> Iterable[_Row]:
+    for report in reports:
+        if getattr(report, "when", "") == "call":
+            for name, values in report.user_properties:
+                if name == _TRIED:
+                    yield _Row(*values, held=report.passed)
+
+
+def _merged(rows: Iterable[_Row]) -> list[_Row]:
+    """The rows in order, those of the same faults added up."""
+    merged: dict[tuple[str, str], _Row] = {}
+    for row in rows:
+        before = merged.get((row.kind, row.what), _Row(row.kind, row.what, 0, held=True))
+        merged[row.kind, row.what] = _Row(row.kind, row.what, before.times + row.times, before.held and row.held)
+    return sorted(merged.values())
+
+
+def _table(rows: list[_Row]) -> list[str]:
+    """The table in Markdown, as it stands in docs/faults.md."""
+    heading = ("Fault", "Tried", "Times", "Promises")
+    body = [(row.kind, row.what, f"{row.times:,}", "held" if row.held else "BROKEN") for row in rows]
+    widths = [max(len(line[column]) for line in (heading, *body)) for column in range(len(heading))]
+    rule = tuple("-" * width for width in widths)
+    return [
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
+        for line in (heading, rule, *body)
+    ]
