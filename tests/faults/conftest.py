@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+import tempfile
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Protocol
 
 import pytest
+
+from tests.faults import shim
+from tests.faults.harness import Nights, warm_nights
 
 LONG: Final = os.environ.get("ANONYMISATION_FAULTS") == "long"
 """Whether everything is tried (`make faults`), or only a sample (the ordinary run)."""
@@ -29,6 +34,28 @@ def tried(request: pytest.FixtureRequest) -> Tried:
         request.node.user_properties.append((_TRIED, [kind, what, times]))  # pytest-xdist sends these
 
     return note
+
+
+@pytest.fixture(scope="session")
+def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
+    """Nights that may meet faults; skips where the library for them cannot be built."""
+    folder = tmp_path_factory.mktemp("nights")
+    library = shim.build(folder)
+    if library is None:
+        pytest.skip("needs a C compiler (cc), which is not there")
+    with warm_nights(folder, library) as started:
+        yield started
+
+
+@pytest.fixture
+def quick_disk(tmp_path: Path) -> Iterator[Path]:
+    """A folder in memory where there is one, since thousands of flushes take long on a busy disk."""
+    memory = Path("/dev/shm")
+    if not os.access(memory, os.W_OK):
+        yield tmp_path
+        return
+    with tempfile.TemporaryDirectory(prefix="faults-", dir=memory) as folder:
+        yield Path(folder)
 
 
 @dataclass(frozen=True, slots=True, order=True)
