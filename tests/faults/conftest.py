@@ -81,7 +81,7 @@ def _rows(reports: Iterable[Any]) -> Iterable[_Row]:
         if getattr(report, "when", "") == "call":
             for name, values in report.user_properties:
                 if name == _TRIED:
-                    yield _Row(*values, held=report.passed)
+                    yield _Row(values[0], values[1], values[2], held=report.passed)
 
 
 def _merged(rows: Iterable[_Row]) -> list[_Row]:

@@ -122,6 +122,17 @@ class Night:
             time.sleep(0.002)
         raise TimeoutError(f"process {self.process} neither stopped nor ended")
 
+    def wait_until_printed(self, text: str) -> bool:
+        """Wait until the process has printed `text`; False if it ended instead."""
+        end = time.monotonic() + _MOST_SECONDS
+        while time.monotonic() < end:
+            if text in self._output.read_text(errors="replace"):
+                return True
+            if Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return False
+            time.sleep(0.002)
+        raise TimeoutError(f"process {self.process} neither printed {text!r} nor ended")
+
     def ended(self) -> Ended:
         """Wait for its end."""
         code = self._nights.answer()

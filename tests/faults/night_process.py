@@ -64,7 +64,7 @@ def scripted(_: Settings, **__: Any) -> GuardedDetector:
 
 def serve() -> None:
     """Run nights until the end of the input."""
-    anonymisation.cli.model.load_detector = scripted  # type: ignore[assignment]
+    anonymisation.cli.model.load_detector = scripted  # type: ignore[assignment, attr-defined]
     for line in sys.stdin:
         order = Order(**json.loads(line))
         process = os.fork()

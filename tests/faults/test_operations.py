@@ -12,7 +12,7 @@ import pytest
 
 from tests.faults.conftest import LONG, Tried
 from tests.faults.harness import Ended, Nights, Place, copy_of
-from tests.faults.promises import Undisturbed, final_state, leftovers, promises_hold, undisturbed_night
+from tests.faults.promises import Undisturbed, differences, leftovers, promises_hold, undisturbed_night
 from tests.faults.shim import Fault, Operation
 
 ERRORS = (errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EACCES, errno.EDQUOT)
@@ -63,14 +63,13 @@ def require_harmless(undisturbed: Undisturbed, nights: Nights, place: Place, fau
     for word in ("Traceback", "nexpected error"):
         assert word not in disturbed.text, disturbed.text
     promises_hold(place, disturbed.text)
-    if final_state(place) != undisturbed.state:
+    if differences(undisturbed.state, place, ""):
         require_named(disturbed)
     ended = nights.run(place)
     assert ended.code in {0, 1}, f"exit code {ended.code} of the night after: {ended.text}"
     promises_hold(place, ended.text)
-    after = final_state(place)
-    for part, expected in undisturbed.state.items():
-        assert after[part] == expected, f"{part} after the next night: {disturbed.text}\n{ended.text}"
+    both = f"{disturbed.text}\n{ended.text}"
+    assert differences(undisturbed.state, place, both) == [], both
     assert leftovers(place) == []
 
 
