@@ -62,7 +62,7 @@ class Place:
 
 
 def deliver(root: Path, pictures: tuple[int, ...] = (2, 1), **settings: Any) -> Place:
-    """A place below `root` with so many good pictures in each folder and a torn one in the last."""
+    """A place below `root` with so many good pictures in each folder, and a torn one in the last if there is any."""
     shares = root / "shares"
     shares.mkdir(parents=True)
     site = Site(shares)
@@ -70,7 +70,8 @@ def deliver(root: Path, pictures: tuple[int, ...] = (2, 1), **settings: Any) -> 
     for folder, count in zip(FOLDERS, pictures, strict=False):
         site.fill(count, folder, first)
         first += count
-    site.put(TORN, capture(90)[:700], FOLDERS[len(pictures) - 1])
+    if pictures:
+        site.put(TORN, capture(90)[:700], FOLDERS[len(pictures) - 1])
     model = root / "model"
     shutil.move(site.model, model)
     originals = {sha256_of_file(path): path.relative_to(site.input).as_posix() for path in site.input.rglob("*.jpg")}

@@ -14,7 +14,7 @@ import os
 import signal
 import sys
 import traceback
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -40,6 +40,8 @@ class Order:
     """A file for the names of the modules that were imported at the end."""
     unprivileged: bool = False
     """Whether permissions count for root, too."""
+    environment: dict[str, str] = field(default_factory=dict)
+    """Variables to set."""
 
 
 def drop_privileges() -> None:
@@ -97,6 +99,7 @@ def _night(order: Order) -> None:
         out = os.open(order.output, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         for descriptor in (1, 2):
             os.dup2(out, descriptor)
+        os.environ |= order.environment
         sys.argv = ["anonymise", *order.arguments]
         if order.unprivileged:
             drop_privileges()

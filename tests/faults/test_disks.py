@@ -1,4 +1,4 @@
-"""Disks that fill, are read-only, go and come back, and clocks that jump: a night reports it, the next does the rest."""
+"""Disks that fill, are read-only, or go and come back, and clocks that jump: a night reports it, the next ends it."""
 
 from __future__ import annotations
 
