@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import json
+import logging
 import os
 import threading
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import yaml
 from aiosmtpd.controller import Controller
+from aiosmtpd.smtp import AuthResult
 from click.testing import CliRunner
 
 from anonymisation.cli import cli
 from anonymisation.database.keys import make_key
 from scripts.airflow_stack import free_port
-from tests.captures import Site
+from tests.captures import CountingDetector, Site
 from tests.database.postgres_cluster import NotInstalledError, PostgresCluster, running_cluster
 from tests.faults.conftest import Tried
 from tests.faults.harness import FOLDERS, Nights, deliver
@@ -38,9 +43,19 @@ MAILS = {
 }  # fmt: skip
 
 
+@pytest.fixture(scope="module")
+def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An AIRFLOW_HOME of its own, set before Airflow is imported."""
+    home = tmp_path_factory.mktemp("airflow_home")
+    os.environ |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
+    return home
+
+
 @pytest.fixture
 def postbox() -> Iterator[Controller]:
-    controller = Controller(Catcher(), hostname="127.0.0.1", port=free_port())
+    """A mail server that takes any login, as the Connection of a deployment has one."""
+    login = {"authenticator": lambda *_: AuthResult(success=True), "auth_require_tls": False}
+    controller = Controller(Catcher(), hostname="127.0.0.1", port=free_port(), **login)
     controller.start()
     yield controller
     controller.stop()
@@ -159,6 +174,66 @@ def test_nothing_of_a_night_on_the_command_line_holds_a_secret(
     assert leaks(written) == []
     assert previews_in(written) == []
     tried("secrets planted", "in pictures and in a stored connection; a night, one without database, one with", 3)
+
+
+def test_nothing_of_a_run_in_airflow_holds_a_secret(
+    airflow_home: Path, server: PostgresCluster, postbox: Controller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture, tried: Tried,
+) -> None:  # fmt: skip
+    """Task logs are taken before Airflow masks what it knows to be secret."""
+    site = Site(tmp_path)
+    plant(site)
+    deploy(site, server, postbox, monkeypatch)
+    from tests.plugins.plain_run import PlainRun
+
+    caplog.set_level(logging.INFO)
+    caplog.set_level(logging.DEBUG, "anonymisation")
+    caplog.set_level(logging.DEBUG, "anonymisation_airflow")
+    runs = [PlainRun(run_id="without a table"), PlainRun(run_id="without a database"), PlainRun(run_id="with both")]
+    runs[0].go()
+    server.stop()
+    site.put("late.jpg", picture(5, "late.jpg"), FOLDERS[0])
+    runs[1].go()
+    server.start()
+    with server.connect() as connection:
+        connection.execute("DROP TABLE IF EXISTS pictures")
+    done = CliRunner().invoke(cli, ["db", "create-table", "--connection", server.url.render_as_string()])
+    assert done.exit_code == 0, done.output
+    runs[2].go()
+    assert "failed" in runs[0].states.values()
+    assert "failed" in runs[1].states.values()
+    assert not [error for error in runs[2].errors.values() if "torn" not in str(error)], runs[2].errors
+    written = written_by(site)
+    for run in runs:
+        written[f"XComs of {run.run_id}"] = repr((run.xcoms, run.events, run.states)).encode()
+        errors = ("".join(traceback.format_exception(error)) for error in run.errors.values())
+        written[f"errors of {run.run_id}"] = "\n".join(errors).encode()
+    written["task logs"] = caplog.text.encode()
+    written |= _mails(postbox)
+    with server.connect() as connection:
+        rows = connection.execute("SELECT * FROM pictures").fetchall()
+    written["rows"] = repr(rows).encode()
+    assert len(rows) == 3
+    assert leaks(written) == []
+    assert previews_in(written) == []
+    tried("secrets planted", "in pictures and in Airflow's Connections; runs without table, database, and with both", 3)
+
+
+def deploy(site: Site, server: PostgresCluster, postbox: Controller, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The environment of a deployment whose Connections hold the passwords, with a scripted model."""
+    config = site.root / "config.yml"
+    content = {"model_type": str(site.model), "remote_json": True, "write_exif_to_db": True, **MAILS}
+    config.write_text(yaml.safe_dump(content))
+    for name, path in (("INPUT", site.input), ("OUTPUT", site.output), ("ARCHIVE", site.archive), ("CONFIG", config)):
+        monkeypatch.setenv(f"ANONYMISATION_{name}", str(path))
+    socket = str(server.url.query["host"])
+    database = {"conn_type": "postgres", "host": socket, "schema": "pictures", "login": "loader", "password": DATABASE}
+    mail = {"conn_type": "smtp", "host": "127.0.0.1", "port": postbox.port, "login": "robot", "password": MAIL}
+    mail |= {"extra": {"disable_ssl": True, "disable_tls": True, "retry_limit": 1}}
+    monkeypatch.setenv("AIRFLOW_CONN_ANONYMISATION_DB", json.dumps(database))
+    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(mail))
+    detector = CountingDetector()
+    monkeypatch.setattr("anonymisation.masking.models.factory.load_detector", lambda _: detector())
 
 
 def _environment(folder: Path) -> dict[str, str]:
