@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from functools import cached_property
@@ -18,7 +18,6 @@ from anonymisation.chain.stem_collisions import STEM_COLLISION, colliding_names,
 from anonymisation.chain.up_to_date import is_done, is_known_failed
 from anonymisation.core.concurrency import executor, failed, in_flight, prompt_switching
 from anonymisation.core.errors import AnonymisationError, ImageError
-from anonymisation.core.settings import Settings
 from anonymisation.files.digests import sha256_of
 from anonymisation.files.writer import Writer
 from anonymisation.masking.detections import Detections
@@ -30,7 +29,7 @@ from anonymisation.review.store import mark_hidden
 from anonymisation.workspace.error_folder import forget_failure, keep_failure
 from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.workspace.listing import PictureFile, list_pictures
-from anonymisation.workspace.paths import MAX_NAME_BYTES, ImagePaths, Sidecar, name_bytes
+from anonymisation.workspace.paths import MAX_NAME_BYTES, Sidecar, name_bytes
 from anonymisation.workspace.set_aside import put_back_all
 from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.timing import Timing, keep_timing
@@ -182,13 +181,12 @@ class _MaskStep:
         if not remask:
             # A picture without a record is not done: adopting its output files restores the record.
             if self._state.has_record(file.name) and is_done(self._workspace, self._folder, file, known):
-                _require_usable(paths, self._settings)  # the settings may want more files than before
                 record = self._state.record(file.name)
                 self._restore_records(file, record)
                 return self._done_outcome(file, known, record)
             if known is not None and is_known_failed(file, known, self.model, self._digest):
                 return self._failed_outcome(file, known)
-        _require_usable(paths, self._settings)
+        _require_usable(file.name, (*paths.local_files(self._settings), *paths.published_files(self._settings)))
         data = self._worker.read(file)
         adopted = None if remask else self._adopt(file, data, known)
         if adopted is not None:
@@ -216,6 +214,7 @@ class _MaskStep:
 
     def _restore_records(self, file: PictureFile, record: Mapping[str, Any] | None) -> None:
         """Write the record of a finished picture to every place where the settings want one and none is."""
+        _require_usable(file.name, self._worker.paths(file).records(self._settings))
         missing = self._worker.missing_records(file)
         if missing and record is not None:
             self._worker.write_records(missing, dict(record))
@@ -315,11 +314,17 @@ def _when_made(made: Future[_Made]) -> Future[_Written]:
     return made  # type: ignore[return-value]  # an outcome or an error, as just checked
 
 
-def _require_usable(paths: ImagePaths, settings: Settings) -> None:
+def _require_usable(name: str, derived: Iterable[Path]) -> None:
+    """Refuse the picture `name` if a record cannot hold its name, or no file system that of one of its `derived` files.
+
+    Raises:
+        UnusableNameError: says what to do.
+    """
     try:
-        paths.name.encode("utf-8")
+        name.encode("utf-8")
     except UnicodeEncodeError:
         raise UnusableNameError("its name is not valid UTF-8; rename it") from None
-    if (derived := paths.too_long(settings)) is not None:
-        reason = f"has {name_bytes(derived)} bytes, more than the {MAX_NAME_BYTES} that a file's name may have"
-        raise UnusableNameError(f"its name is too long: {derived} {reason}; rename the picture")
+    for path in derived:
+        if (length := name_bytes(path.name)) > MAX_NAME_BYTES:
+            reason = f"has {length} bytes, more than the {MAX_NAME_BYTES} that a file's name may have"
+            raise UnusableNameError(f"its name is too long: {path.name} {reason}; rename the picture")

@@ -136,11 +136,6 @@ class ImagePaths:
             name = f"{kept}-{digest}{_NOTE}"
         return self.failed_copy.with_name(name)
 
-    def too_long(self, settings: Settings) -> str | None:
-        """The name of a derived file that the settings want and that no file system can store; None if all fit."""
-        wanted = (*self.local_files(settings), *self.published_files(settings))
-        return next((path.name for path in wanted if name_bytes(path.name) > MAX_NAME_BYTES), None)
-
     def masks(self, settings: Settings) -> list[Path]:
         """The paths where the settings want the mask (.webp), without the archive copy."""
         return self._sidecars(Sidecar.MASK, local=settings.local_mask, remote=settings.remote_mask)

@@ -46,6 +46,19 @@ def test_a_complete_folder_has_no_gap_and_everything_is_checked(workspace: Works
     assert (report.expected, report.missing, report.gaps) == (3 * PER_PICTURE, 0, ())
 
 
+def test_pictures_that_failed_are_counted_and_are_no_gaps(site: Site) -> None:
+    for number in range(3):
+        site.put(f"torn{number}.jpg", capture(20 + number)[:700])
+    workspace = site.workspace(archive=True, **EVERYTHING)
+    assert not site.run(workspace).succeeded
+    report = check_folder(workspace, FOLDER)
+    assert (report.missing, report.known_failed) == (0, 3)
+    assert [failure.picture for failure in report.failures] == [f"{FOLDER}/torn{number}.jpg" for number in range(3)]
+    assert all(failure.known and "truncated" in failure.reason for failure in report.failures)
+    (site.input / FOLDER / "torn1.jpg").unlink()  # taken away by a person: nothing is to be done about it
+    assert check_folder(workspace, FOLDER).known_failed == 2
+
+
 PLACES = (
     "in/{}.json", "in/{}.webp", "out/{}.jpg", "out/{}.json", "out/{}.webp", "arch/{}.jpg", "arch/{}.json",
     "arch/{}.webp",

@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
+from anonymisation.cli import folders as folders_module
+from anonymisation.workspace.listing import Listing
 from tests.captures import FOLDER, FULL, capture, names_below
 from tests.cli.conftest import Program
 
@@ -75,6 +80,37 @@ def test_mask_tells_failures_and_tries_them_once(program: Program) -> None:
     second = program("mask")
     assert second.exit_code == 0
     assert rows_of(second.stdout)[FOLDER] == ["1", "0", "0", "0", "1"]
+
+
+def test_check_does_not_call_everything_done_where_pictures_failed(program: Program) -> None:
+    program.site.fill(1)
+    for number in range(3):
+        program.site.put(f"torn{number}.jpg", capture(20 + number)[:700])
+    assert program("mask").exit_code == 1
+    result = program("check")
+    assert result.exit_code == 0
+    assert "Everything is done, but for 3 pictures that are known to fail." in result.stdout
+    assert "Everything is done.\n" not in result.stdout
+    assert f"{FOLDER}/torn2.jpg: " in result.stdout
+
+
+def test_check_of_a_day_survives_a_file_that_vanishes(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = "no date"
+    program.site.fill(1, folder)
+    program.configure(delete_input=True, remote_json=True)
+    assert program("run", archive=True).exit_code == 0
+    real = folders_module.listings
+
+    def vanishing(base: Path) -> Iterator[Any]:
+        for found in real(base):
+            if isinstance(found[1], Listing) and found[1].pictures:
+                (base / folder / "p000.jpg").unlink()
+            yield found
+
+    monkeypatch.setattr(folders_module, "listings", vanishing)
+    result = program("check", "--from", "2000-01-01", archive=True)
+    assert "Unexpected error" not in result.output
+    assert "p000.jpg: output: is missing" in result.stdout
 
 
 def test_archive_needs_an_archive_folder(program: Program) -> None:

@@ -119,11 +119,58 @@ def test_all_problems_come_at_once_with_file_and_key(tmp_path: Path) -> None:
         ("error_output_mode", "0600"), ("error_output_mode", "7"), ("error_output_mode", "rwx------"),
         ("error_output_mode", 700), ("error_output_mode", 0o600), ("error_output_mode", True),
         ("error_output_mode", None), ("error_output_mode", -448), ("error_output_mode", "04700"),
+        ("log_file_name", "{hostname:>9999999999}"), ("log_file_name", "{hostname!r:>9}"),
+        ("log_file_name", "{hostname"),
+        ("log_file_name", "{datetime:{hostname}}"), ("log_file_name", "{hostname.upper}"), ("log_file_name", "{}"),
+        ("log_file_name", "x" * 256), ("exif_mappenavn", "{aar!r:>999999999}"), ("exif_mappenavn", "{aar:5}"),
+        ("exif_mappenavn", "{aar[0]}"), ("exif_mappenavn", "{aar}" * 1000), ("datetime_format", "%999999999d"),
+        ("datetime_format", "%_9d"), ("datetime_format", "%"), ("datetime_format", "%Y" * 100),
+        ("state_dir", "a\0b"), ("error_output_dir", "x" * 5000), ("application_version", "1" * 101),
+        ("exif_top_dir", "x" * 256), ("capture_marker_file", "x" * 256), ("email_smtp_host", "x" * 254),
+        ("email_to_addresses", ["a@b.no"] * 101), ("db_table", "A" * 129), ("model_type", "x" * 5000),
         ("log_file_name", "{date}.log"), ("exif_mappenavn", "{year}"), ("state_dir", None), ("tiles", None),
     ],
 )  # fmt: skip
 def test_impossible_values_are_refused(key: str, value: Any) -> None:
     assert list(problems_of(**{key: value})) == [key]
+
+
+def numbers() -> list[str]:
+    """The settings that take a number."""
+    shipped = yaml.safe_load(DEFAULTS.read_text())
+    return [key for key, value in shipped.items() if type(value) in {int, float}]
+
+
+@pytest.mark.parametrize("key", numbers())
+@pytest.mark.parametrize("value", [10**9 * 5, 10**400, float("inf"), float("nan"), -1])
+def test_every_number_has_a_least_and_a_greatest_value(key: str, value: float) -> None:
+    assert list(problems_of(**{key: value})) == [key]
+
+
+def test_a_dilation_of_the_whole_world_is_refused() -> None:
+    assert problems_of(mask_dilation_pixels=10**9) == {
+        "mask_dilation_pixels": "must be less than or equal to 1000, got 1000000000"
+    }
+    assert load_settings(overrides={"mask_dilation_pixels": 1000}).settings.mask_dilation_pixels == 1000
+
+
+def test_a_template_with_a_format_is_refused_with_advice() -> None:
+    message = "expected plain fields such as {hostname}, without a format, got '{hostname:>9999999999}'"
+    assert problems_of(log_file_name="{hostname:>9999999999}") == {"log_file_name": message}
+
+
+def test_a_value_that_yaml_multiplies_is_shown_short(tmp_path: Path) -> None:
+    """A few references to references are gigabytes when they are written out."""
+    lines = ["- &a0 [x, x, x, x, x, x, x, x, x]"] + [f"- &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 12)]
+    path = tmp_path / "mine.yml"
+    path.write_text("blur:\n" + "\n".join(f"  {line}" for line in lines))
+    (message,) = problems_of(path).values()
+    assert len(message) < 1000
+
+
+def test_formats_of_time_as_people_write_them_are_taken() -> None:
+    for value in ("%Y-%m-%d %H.%M.%S", "%-d. %B %Y", "%H:%M:%S.%f %z", "100%% %c"):
+        assert load_settings(overrides={"datetime_format": value}).settings.datetime_format == value
 
 
 @pytest.mark.parametrize(

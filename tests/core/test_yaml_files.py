@@ -29,6 +29,11 @@ def test_keys_and_values_are_read(tmp_path: Path) -> None:
         ("- a\n- b\n", "expected keys and values, got a list"),
         ("a: [1\n", "is not valid YAML"),
         (b"a: \xff\n", "cannot be read"),
+        ("a: 2021-13-45\n", "is not valid YAML"),
+        (f"a: {'1' * 5000}\n", "is not valid YAML"),
+        ("[" * 5000, "is nested too deeply"),
+        ("[a, b]: c\n", "a key is a list or a mapping"),
+        ("a: b\n" + "# \n" * 400_000, "is larger than 1000000 bytes"),
     ],
 )
 def test_what_cannot_be_meant_is_refused(tmp_path: Path, content: str | bytes, problem: str) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from anonymisation.chain.mask import mask_folder
 from anonymisation.core.errors import FolderLockedError
+from anonymisation.reporting.summary import render_summary
 from anonymisation.workspace.folder_state import open_state
 from tests.captures import FOLDER, CountingDetector, Site
 from tests.faults.chain_process import PROCESSES, hold_folder
@@ -33,6 +34,11 @@ def test_a_folder_is_worked_on_by_one_process_and_freed_by_its_death(tmp_path: P
     report = site.run(site.workspace())  # the other folder goes through all the same
     assert [(folder.folder, folder.succeeded) for folder in report.folders] == [(FOLDER, False), (OTHER, True)]
     assert report.exit_code == 3
+    locked = report.folders[0].mask
+    assert locked is not None
+    assert (locked.found, locked.masked, locked.left) == (1, 0, 1)  # what is known is reported
+    assert report.total("mask", "found") == 2
+    assert "not reached" in render_summary(report)
     os.kill(holder, signal.SIGKILL)
     process.join(60)
     assert process.exitcode == -signal.SIGKILL

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from anonymisation.core.errors import ShareUnavailableError
-from anonymisation.files.append_log import AppendLog, parse_line, read_as, read_lines, to_line
+from anonymisation.files.append_log import AppendLog, parse_line, read_as, read_from, read_lines, read_tail, to_line
 
 # Any text, with lone surrogates, which Python uses in names that are not valid UTF-8.
 TEXT = st.text(st.characters(codec=None), max_size=12)
@@ -134,6 +135,38 @@ def test_lines_of_another_form_are_skipped_and_logged_as_damage_is(
     caplog.clear()
     assert list(read_as(path, Line, warn=False)) == [Line("a"), Line("z")]
     assert caplog.text == ""
+
+
+def test_what_is_there_and_cannot_be_read_does_not_count_as_nothing(path: Path) -> None:
+    path.mkdir(parents=True)
+    for read in (
+        lambda: list(read_lines(path)),
+        lambda: list(read_as(path, Line)),
+        lambda: read_tail(path, Line, 100),
+        lambda: read_from(path, 0),
+    ):
+        with pytest.raises(ShareUnavailableError, match=f"{path} cannot be read: is not a file"):
+            read()
+    path.rmdir()
+    os.mkfifo(path)  # reading it would wait for ever
+    with pytest.raises(ShareUnavailableError, match=f"{path} cannot be read"):
+        list(read_lines(path))
+
+
+def test_a_line_nested_without_end_costs_itself(path: Path) -> None:
+    written(path, [{"name": "a"}])
+    path.write_bytes(path.read_bytes() + b'{"name":' + b"[" * 100_000 + b"\n")
+    written(path, [{"name": "b"}])
+    assert [values for _, values in read_lines(path)] == [{"name": "a"}, {"name": "b"}]
+    assert list(read_as(path, Line)) == read_tail(path, Line, 1 << 20)[::-1] == [Line("a"), Line("b")]
+
+
+def test_garbage_does_not_flood_the_log(path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path.parent.mkdir()
+    path.write_bytes(b"garbage\n" * 1000 + b'{"a":1}\n')
+    assert [values for _, values in read_lines(path)] == [{"a": 1}]
+    assert len(caplog.records) < 10
+    assert "995 more lines are damaged" in caplog.text
 
 
 def test_a_full_disk_is_an_error_with_the_path(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.append_log import to_line
 from anonymisation.masking.detections import Detections
 from anonymisation.review.model import AddedBox, Box, Review
@@ -156,6 +157,52 @@ def test_a_line_torn_by_a_kill_costs_no_other_box(tmp_path: Path) -> None:
         stream.write(b'{"name":"a.jpg","box":[0.5')
     add_box(tmp_path, FOLDER, "a.jpg", OTHER, "kari")
     assert boxes_of(review_of(tmp_path).boxes) == [BOX, OTHER]
+
+
+def test_a_damaged_line_moves_no_later_box(tmp_path: Path) -> None:
+    """Otherwise the line that withdraws or hides the lost box would mean another one, which would be uncovered."""
+    for box in (BOX, OTHER, BOX):
+        add_box(tmp_path, FOLDER, "a.jpg", box, "kari")
+    withdraw_box(tmp_path, FOLDER, "a.jpg", 0, "ola", "a sign")
+    mark_hidden(tmp_path, FOLDER, "a.jpg", [2])
+    lines = reviews_file(tmp_path, FOLDER).read_bytes().splitlines(keepends=True)
+    reviews_file(tmp_path, FOLDER).write_bytes(b"".join([lines[0][:20] + b"\n", *lines[1:]]))
+    review = review_of(tmp_path)
+    assert [added.number for added in review.active] == [1, 2]
+    assert [added.number for added in review.waiting] == [1]
+    assert add_box(tmp_path, FOLDER, "a.jpg", OTHER, "kari").number == 3
+    assert withdraw_box(tmp_path, FOLDER, "a.jpg", 2, "ola", "a sign").number == 2
+    assert [added.number for added in review_of(tmp_path).active] == [1, 3]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        {"polygon": [[0, 0], [1, 1]], "by": "kari", "at": ""},
+        {"ok": "this"},
+        {"box": [0.1, 0.1, 0.2], "by": "kari", "at": ""},
+        {"box": {"a": 1}, "by": "kari", "at": ""},
+        {"box": [0.1, 0.1, 0.2, 0.2], "by": ["kari"], "at": ""},
+        {"withdrawn": float("inf"), "reason": "", "by": "kari", "at": ""},
+        {"hidden": None},
+        {"name": ["a.jpg"], "hidden": [0]},
+        {},
+    ],
+)
+def test_a_line_of_an_unknown_kind_costs_no_other(tmp_path: Path, line: Mapping[str, object]) -> None:
+    add_box(tmp_path, FOLDER, "a.jpg", BOX, "kari")
+    with reviews_file(tmp_path, FOLDER).open("ab") as stream:
+        stream.write(to_line({"name": "a.jpg", **line}))
+    add_box(tmp_path, FOLDER, "a.jpg", OTHER, "kari")
+    assert boxes_of(review_of(tmp_path).waiting) == [BOX, OTHER]
+
+
+def test_reviews_that_cannot_be_read_are_not_none(tmp_path: Path) -> None:
+    reviews_file(tmp_path, FOLDER).mkdir(parents=True)
+    boxes = ReviewedBoxes(tmp_path, FOLDER)
+    for read in (lambda: read_reviews(tmp_path, FOLDER), lambda: boxes.of("a.jpg"), lambda: list(boxes.waiting())):
+        with pytest.raises(ShareUnavailableError, match=r"reviews\.jsonl cannot be read"):
+            read()
 
 
 def test_nobody_draws_for_ever(tmp_path: Path) -> None:

@@ -63,6 +63,15 @@ def test_an_empty_error_folder_has_the_permissions_too(site: Site) -> None:
     assert mode(errors.parent) == 0o777 & ~os_umask()  # the parent is not ours alone
 
 
+def test_a_note_that_cannot_be_written_does_not_cost_the_copy(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    site = Site(tmp_path)
+    site.put("torn.jpg", capture(1)[:700])
+    (site.errors / FOLDER / "torn_error.txt").mkdir(parents=True)
+    mask_folder(site.workspace(), FOLDER, CountingDetector())
+    assert (site.errors / FOLDER / "torn.jpg").read_bytes() == capture(1)[:700]
+    assert "its reason cannot be put into the error folder" in caplog.text
+
+
 def test_existing_folders_keep_their_permissions(site: Site) -> None:
     given = site.errors / PARTS[2]
     given.mkdir(parents=True)

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from hypothesis import given
 
+from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.atomic import write_atomically
 from anonymisation.workspace.folder_state import (
     FAILED,
@@ -89,10 +90,11 @@ def test_only_torn_and_damaged_lines_are_lost(tmp_path: Path) -> None:
     "foreign",
     [
         {"name": "b.jpg"},
-        {**msgspec.to_builtins(picture("b.jpg")), "from_the_future": 1},
         {**msgspec.to_builtins(picture("b.jpg")), "status": "sorted"},
         {**msgspec.to_builtins(picture("b.jpg")), "source": {"size": 1, "inode": 2}},
         {**msgspec.to_builtins(picture("b.jpg")), "source": [1]},
+        {**msgspec.to_builtins(picture("b.jpg")), "name": "../b.jpg"},
+        {**msgspec.to_builtins(picture("b.jpg")), "height": 10**400},
         {"version": 7, "pictures": []},
     ],
 )
@@ -105,6 +107,102 @@ def test_lines_of_another_version_are_ignored(tmp_path: Path, foreign: dict[str,
     with open_state(tmp_path, FOLDER) as state:
         state.put(picture("b.jpg", width=7))
     assert read_pictures(tmp_path, FOLDER)["b.jpg"].width == 7
+
+
+def append(state: Path, line: dict[str, object], name: str = "pictures.jsonl") -> None:
+    with (state_folder(state, FOLDER) / name).open("a") as stream:
+        stream.write(json.dumps(line) + "\n")
+
+
+def test_unknown_keys_of_a_newer_version_are_ignored(tmp_path: Path) -> None:
+    with open_state(tmp_path, FOLDER) as state:
+        state.put(picture("a.jpg", sha256="1" * 64))
+    newer = msgspec.to_builtins(picture("a.jpg", archived=True))
+    append(tmp_path, {**newer, "checked": {"at": 1}, "source": {**newer["source"], "inode": 7}})
+    assert read_pictures(tmp_path, FOLDER) == {"a.jpg": picture("a.jpg", archived=True)}
+
+
+def test_a_status_of_a_newer_version_makes_the_picture_unknown(tmp_path: Path) -> None:
+    """The line before it says what was true before; it must not count again."""
+    with open_state(tmp_path, FOLDER) as state:
+        for name in ("a.jpg", "b.jpg"):
+            state.put(picture(name))
+    append(tmp_path, {**msgspec.to_builtins(picture("a.jpg")), "status": "withheld"})
+    assert set(read_pictures(tmp_path, FOLDER)) == {"b.jpg"}
+    with open_state(tmp_path, FOLDER) as state:
+        state.put(picture("b.jpg", width=1))  # closing rewrites the journal, and keeps the line for the newer version
+    assert [line["status"] for line in lines(tmp_path, "pictures.jsonl")] == ["withheld", MASKED]
+
+
+def test_lines_without_a_name_are_kept_for_the_version_that_wrote_them(tmp_path: Path) -> None:
+    with open_state(tmp_path, FOLDER) as state:
+        state.put(picture("a.jpg"))
+    for number in range(2):
+        append(tmp_path, {"version": 99, "number": number})
+    with open_state(tmp_path, FOLDER) as state:
+        state.put(picture("a.jpg", width=1))
+    assert [line.get("number") for line in lines(tmp_path, "pictures.jsonl")] == [0, 1, None]
+
+
+def test_a_record_that_is_none_counts_as_lost(tmp_path: Path) -> None:
+    with open_state(tmp_path, FOLDER) as state:
+        state.put_masked(picture("a.jpg"), {"bildeid": "1"}, [])
+    append(tmp_path, {"name": "a.jpg", "record": "of a newer version"}, "records.jsonl")
+    with open_state(tmp_path, FOLDER) as state:
+        assert state.record("a.jpg") == {"bildeid": "1"}
+
+
+@pytest.mark.parametrize("name", ["pictures.jsonl", "lock", "gate", "folder.json", "holder.json"])
+def test_a_file_in_the_way_is_an_error_that_names_it(tmp_path: Path, name: str) -> None:
+    with open_state(tmp_path, FOLDER) as state:
+        state.put(picture("a.jpg"))
+    path = state_folder(tmp_path, FOLDER) / name
+    path.unlink(missing_ok=True)
+    path.mkdir()
+    with pytest.raises(ShareUnavailableError, match=f"{path} cannot be") as caught, open_state(tmp_path, FOLDER):
+        raise AssertionError("the state was opened")
+    assert caught.value.exit_code == 3
+    path.rmdir()
+    with open_state(tmp_path, FOLDER):  # no lock was left
+        pass
+
+
+@pytest.mark.parametrize("name", ["shard-0-of-2", "shard-3-of-2", "shard-1-of-0", "shard-1-of-2"])
+def test_what_is_no_shard_stops_nothing(tmp_path: Path, name: str) -> None:
+    place = state_folder(tmp_path, FOLDER)
+    place.mkdir(parents=True)
+    (place / name).write_bytes(b"a file")
+    (place / name.replace("shard", "shard-x")).mkdir()
+    (place / "shard-9-of-8").mkdir()
+    with open_state(tmp_path, FOLDER) as state:
+        state.put(picture("a.jpg"))
+    assert set(read_pictures(tmp_path, FOLDER)) == {"a.jpg"}
+
+
+def test_the_name_of_a_state_folder_is_repaired(tmp_path: Path) -> None:
+    path = state_folder(tmp_path, FOLDER) / "folder.json"
+    for damaged in (b"{", b"[]", b'{"folder": 5}', b'{"folder": "another"}', b"[" * 100_000):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(damaged)
+        with open_state(tmp_path, FOLDER):
+            assert json.loads(path.read_bytes()) == {"folder": FOLDER}
+
+
+def test_an_error_while_closing_does_not_hide_the_first(tmp_path: Path) -> None:
+    place = state_folder(tmp_path, FOLDER)
+
+    def break_off() -> None:
+        with open_state(tmp_path, FOLDER) as state:
+            state.put(picture("a.jpg"))
+            (place / "pictures.jsonl").rename(place / "aside")
+            (place / "pictures.jsonl").mkdir()
+            raise RuntimeError("first")
+
+    with pytest.raises(RuntimeError, match="first"):
+        break_off()
+    (place / "pictures.jsonl").rmdir()
+    with open_state(tmp_path, FOLDER):  # the lock is free
+        pass
 
 
 @given(file_names)

@@ -92,8 +92,9 @@ class _Day:
         self._offset = new.end
         self._lines += new.count
         for values in new.values:
-            if {"identifier", "picture"} <= values.keys():
-                self._pictures[values["identifier"]] = values["picture"]
+            identifier, picture = values.get("identifier"), values.get("picture")
+            if isinstance(identifier, str) and isinstance(picture, str):
+                self._pictures[identifier] = picture
 
     def _compact(self) -> None:
         write_atomically(self._path, map(to_line, _entries(self._pictures)))
