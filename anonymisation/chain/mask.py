@@ -17,7 +17,7 @@ from anonymisation.chain.image_worker import FinishedPicture, PictureWorker, Pre
 from anonymisation.chain.stem_collisions import STEM_COLLISION, colliding_names, is_known_collision
 from anonymisation.chain.up_to_date import is_done, is_known_failed
 from anonymisation.core.concurrency import executor, failed, in_flight, prompt_switching
-from anonymisation.core.errors import AnonymisationError, ImageError
+from anonymisation.core.errors import AnonymisationError, ImageError, ModelUnavailableError
 from anonymisation.files.digests import sha256_of
 from anonymisation.files.writer import Writer
 from anonymisation.masking.detections import Detections
@@ -28,6 +28,7 @@ from anonymisation.review.apply import hide_waiting
 from anonymisation.review.store import mark_hidden
 from anonymisation.workspace.error_folder import forget_failure, keep_failure
 from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
+from anonymisation.workspace.in_flight import InFlight, pictures_in_flight
 from anonymisation.workspace.listing import PictureFile, list_pictures
 from anonymisation.workspace.paths import MAX_NAME_BYTES, Sidecar, name_bytes
 from anonymisation.workspace.set_aside import put_back_all
@@ -126,7 +127,8 @@ def _put_back_originals(place: Path, shard: Shard) -> None:
 
 
 class _MaskStep:
-    """One pass over a folder. Pictures are started and reported in the order of their names."""
+    """One pass over a folder. Pictures are started and reported in the order of their names, except those that may have
+    ended an earlier process, see `workspace.in_flight`."""
 
     def __init__(
         self,
@@ -149,24 +151,43 @@ class _MaskStep:
         self._worker = PictureWorker(workspace, folder, model=self.model, run=run)
         self._colliding: Mapping[str, str] = {}
         self.masked = 0  # in this pass
+        self._noted: InFlight
 
     @cached_property
     def _detector(self) -> Detector:
         """One detector for the whole step, because it counts failures over several pictures."""
-        return self._load()
+        with self._noted.loading_model():
+            detector = self._load()
+        if self._workspace.model_identity() != self.model:
+            raise ModelUnavailableError("the files of the model changed while it was loaded; the next run uses it")
+        return detector
 
     def outcomes(self) -> Iterator[ImageOutcome]:
         """The outcome of each picture."""
         files = list_pictures(self._workspace.shares.input / self._folder, self._shard)
         self._colliding = colliding_names([file.name for file in files], self._state.pictures, self._settings)
         threads = self._settings.threads
-        threaded = threads > 0
-        with prompt_switching(), executor(threads) as pool, self._writer(threaded) as writer:
-            prepared = in_flight(((file, pool.submit(self._prepare, file)) for file in files), threads)
-            made = in_flight(((file, self._detect(pool, writer, future)) for file, future in prepared), threads)
-            written = in_flight(((file, _when_made(future)) for file, future in made), _WRITTEN * threaded)
-            for file, future in written:
-                yield self._settle(file, future)
+        state_root, states = self._workspace.shares.state, self._state.pictures.values()
+        with (
+            pictures_in_flight(state_root, self._folder, self._shard, self.model, states) as self._noted,
+            prompt_switching(),
+            executor(threads) as pool,
+            self._writer(threads > 0) as writer,
+        ):
+            for group in self._noted.groups(files):
+                for file, future in self._in_flight(pool, writer, group):
+                    outcome = self._settle(file, future)
+                    self._noted.end(file.name, got_through=outcome.status is Status.MASKED)
+                    yield outcome
+
+    def _in_flight(
+        self, pool: Executor, writer: Writer, files: Iterable[PictureFile]
+    ) -> Iterator[tuple[PictureFile, Future[_Written]]]:
+        """The stages of each picture, several at a time."""
+        threads = self._settings.threads
+        prepared = in_flight(((file, pool.submit(self._prepare, file)) for file in files), threads)
+        made = in_flight(((file, self._detect(pool, writer, future)) for file, future in prepared), threads)
+        return in_flight(((file, _when_made(future)) for file, future in made), _WRITTEN * (threads > 0))
 
     def _writer(self, threaded: bool) -> Writer:
         return Writer(self._settings, threaded=threaded, make=self._workspace.make_folder)
@@ -188,6 +209,7 @@ class _MaskStep:
                 return self._failed_outcome(file, known)
         _require_usable(file.name, (*paths.local_files(self._settings), *paths.published_files(self._settings)))
         data = self._worker.read(file)
+        self._noted.begin(file)
         adopted = None if remask else self._adopt(file, data, known)
         if adopted is not None:
             self._restore_records(file, adopted.record)
@@ -246,6 +268,7 @@ class _MaskStep:
         """Make a picture's files and hand them to the writer: here, since the thread that feeds the model should not
         wait for the interpreter."""
         made = self._worker.make(picture, detections)
+        self._noted.end(picture.file.name)  # what is left is to write its files
         return writer.write(made.files, lambda: self._worker.finished(made))
 
     def _settle(self, file: PictureFile, future: Future[_Written]) -> ImageOutcome:

@@ -21,6 +21,7 @@ from anonymisation.masking.detector import Detector
 from anonymisation.reporting.partial import partial_report
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import ImageOutcome
+from anonymisation.workspace.in_flight import has_suspects
 from anonymisation.workspace.listing import Problem
 from anonymisation.workspace.workspace import Workspace
 
@@ -83,7 +84,8 @@ def run_all(
 ) -> RunReport:
     """Run the chain for every folder that has something left to do; a folder that fails does not stop the others.
 
-    With `lazy_paths` each folder is processed as soon as it is found, otherwise all are found first. `on_found` gets
+    With `lazy_paths` each folder is processed as soon as it is found, otherwise all are found first. A folder in which
+    an earlier process ended while it worked on pictures is the last, since it may end this one too. `on_found` gets
     each folder or problem found, `on_folder` each folder before its chain starts, `on_report` the report after it ends.
 
     Raises:
@@ -98,7 +100,7 @@ def run_all(
     problems: list[Problem] = []
     unsettled: list[str] = []
     up_to_date: list[str] = []
-    for item in found:
+    for item in _suspects_last(workspace, found):
         match item:
             case Problem():
                 problems.append(item)
@@ -124,6 +126,16 @@ def run_all(
         unsettled=tuple(unsettled),
         seconds=time.monotonic() - started,
     )
+
+
+def _suspects_last(workspace: Workspace, found: Iterable[Finding]) -> Iterator[Finding]:
+    later: list[FoundFolder] = []
+    for item in found:
+        if isinstance(item, FoundFolder) and has_suspects(workspace.shares.state, item.folder):
+            later.append(item)
+        else:
+            yield item
+    yield from later
 
 
 def no_match(pattern: str) -> str:

@@ -11,13 +11,13 @@ from typing import Final
 
 from anonymisation.core.settings import Settings
 from anonymisation.masking.detector import Detector
-from anonymisation.masking.models.factory import load_detector
+from anonymisation.masking.models.factory import load_detector, model_identity
 
 _STDERR: Final = 2
 
 
 class ModelOnDemand:
-    """Returns the configured model; the first call loads it."""
+    """Returns the configured model; the first call loads it, and the first after its files have changed."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -29,7 +29,7 @@ class ModelOnDemand:
         Raises:
             ModelUnavailableError: the model is missing or unusable.
         """
-        if self._detector is None:
+        if self._detector is None or self._detector.identity != model_identity(self._settings):
             logging.getLogger(__name__).info("loading the model %s", self._settings.model_type)
             with _native_noise_aside():
                 self._detector = load_detector(self._settings)

@@ -7,6 +7,7 @@
         folder.json        the path of the capture folder
         lock, holder.json  the process that works on the folder (see `locks`, also for shards)
         timing.json        the duration of the last masking
+        in_flight          the pictures that a process works on now, or worked on when it ended (see `in_flight`)
 
 If it is lost, the mask step restores it from the files on the shares.
 
