@@ -4,6 +4,7 @@
 # make test    linters, types and tests (TESTS=tests/chain or TESTS="tests/core -k text": only some)
 # make lint, make format, make test-fast: linters and types; formatting; unit tests without Airflow, browser, databases
 # make attack  try to read back what is hidden, at length (ATTACK="--quick")
+# make faults  every fault, at length, with a table of what was tried (FAULTS="tests/faults/test_killed.py": only some)
 # make bench   what a picture costs on its way through the chain (BENCH="--quick", "--full", "--keep NAME")
 # make clean   remove what runs and tools left (not the installed packages: make distclean)
 
@@ -12,13 +13,14 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run serve down test test-fast attack bench lint format lock clean distclean
+.PHONY: help run serve down test test-fast attack faults bench lint format lock clean distclean
 
 # Relative paths throughout: the checkout may lie below a folder with spaces in its name.
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check
 TESTS ?= tests
+FAULTS ?= tests/faults
 # Two processes, since much of the time goes into waiting; the tests of a file share what they start.
 PARALLEL := -n 2 --dist loadfile
 export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON
@@ -51,6 +53,11 @@ test-fast: $(TEST_STAMP)
 
 attack: $(TEST_STAMP)
 	@$(PY) -m tests.privacy.attack $(ATTACK)
+
+# Takes hours, so that no test is ended for being slow, and the tests of a file are shared out, too.
+faults: $(TEST_STAMP)
+	@./scripts/install_test_services.sh
+	ANONYMISATION_FAULTS=long $(PY) -m pytest --timeout 0 -n 2 $(FAULTS)
 
 bench: $(TEST_STAMP)
 	@$(PY) -m benchmarks.chain $(BENCH)

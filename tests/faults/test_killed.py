@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import random
+import re
 import signal
 from pathlib import Path
 
 import pytest
 
+from anonymisation.chain.mask import mask_folder
+from tests.captures import FOLDER, FULL, CountingDetector, Site, capture, files_below
 from tests.faults.conftest import LONG, Tried
-from tests.faults.harness import Nights, copy_of
+from tests.faults.harness import Ended, Nights, Place, copy_of
 from tests.faults.promises import Undisturbed, differences, leftovers, promises_hold, require_masked, undisturbed_night
 from tests.faults.shim import Fault
 from tests.faults.watcher import Watcher
@@ -42,13 +45,44 @@ def test_a_killed_night_is_finished_by_the_next(
         assert killed.hit or killed.code == 1, killed.text
         promises_hold(place)
         require_ended_by(which, killed.code, killed.text)
+        before = masked_pictures(place)
         ended = nights.run(place)
     assert watcher.wrong == []
+    require_finished(place, undisturbed, ended)
+    # Nothing is masked twice: what stands on the output share is taken as it is, even where its state was not kept.
+    now = re.search(r"^masked +(\d+)$", ended.text, re.MULTILINE)
+    assert before + int(now[1] if now else 0) == masked_pictures(place), ended.text
+    tried(f"killed ({which.name})", "a random moment of a night", 1)
+
+
+def test_a_night_killed_again_and_again_gets_through(
+    undisturbed: Undisturbed, nights: Nights, quick_disk: Path, tried: Tried
+) -> None:
+    place = copy_of(undisturbed.delivery, quick_disk / "night")
+    operations = len(undisturbed.operations)
+    with Watcher(place.site.output, require_masked) as watcher:
+        for kills in range(20):  # each later, as every night looks first at what is done
+            moment = operations // 8 + kills * operations // 16
+            ended = nights.run(place, Fault(at=moment, signal=signal.SIGKILL))
+            promises_hold(place)
+            if ended.code != -signal.SIGKILL:
+                break
+    assert watcher.wrong == []
+    assert kills > 3
+    require_finished(place, undisturbed, ended)
+    tried("killed (SIGKILL)", "again and again, until the night is done", kills)
+
+
+def masked_pictures(place: Place) -> int:
+    return len([path for path in files_below(place.site.output) if path.suffix == ".jpg"])
+
+
+def require_finished(place: Place, undisturbed: Undisturbed, ended: Ended) -> None:
+    """All stands as after an undisturbed night, and no trace of a kill is left."""
     assert ended.code in {0, 1}, ended.text
     promises_hold(place, ended.text)
     assert differences(undisturbed.state, place, "") == [], ended.text
     assert leftovers(place) == []
-    tried(f"killed ({which.name})", "a random moment of a night", 1)
 
 
 def require_ended_by(which: signal.Signals, code: int, text: str) -> None:
@@ -61,3 +95,38 @@ def require_ended_by(which: signal.Signals, code: int, text: str) -> None:
         assert "Interrupted" in text
     else:
         assert code in {-which, 128 + which}, text
+
+
+def test_force_remask_goes_on_where_the_same_run_was_killed(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.fill(3)
+    workspace = site.workspace(force_remask=True)
+    mask_folder(workspace, FOLDER, CountingDetector(), run="night 1")
+    site.put("p003.jpg", capture(3))
+    detector = CountingDetector()
+    report = mask_folder(workspace, FOLDER, detector, run="night 1")
+    assert (report.masked, report.already_done, detector.calls) == (1, 3, 1)
+    report = mask_folder(workspace, FOLDER, detector, run="night 2")
+    assert (report.masked, report.already_done) == (4, 0)
+
+
+def test_a_release_killed_before_it_removed_the_folder_is_ended_later(tmp_path: Path) -> None:
+    """What the kills above may or may not hit: the last picture is gone, its neighbours are still there."""
+    site = Site(tmp_path)
+    site.fill(3)
+    site.put("ready", b"")
+    keep = {**FULL, "delete_input": False}
+    assert site.run(site.workspace(archive=True, **keep)).succeeded
+    neighbours = {path.name: path.read_bytes() for path in (site.input / FOLDER).iterdir() if path.suffix != ".jpg"}
+    workspace = site.workspace(archive=True, **FULL)
+    assert site.run(workspace).succeeded
+    assert not (site.input / FOLDER).exists()
+    for name, data in neighbours.items():
+        site.put(name, data)
+    report = site.run(workspace)
+    assert [folder.folder for folder in report.folders] == [FOLDER]
+    assert report.succeeded
+    assert not (site.input / FOLDER).exists()
+    site.put("notes.txt", b"of the driver")
+    assert site.run(workspace).folders == ()  # nothing of ours is left: not taken again every night
+    assert (site.input / FOLDER / "notes.txt").exists()

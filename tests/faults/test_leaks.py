@@ -54,8 +54,13 @@ def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def postbox() -> Iterator[Controller]:
     """A mail server that takes any login, as the Connection of a deployment has one."""
-    login = {"authenticator": lambda *_: AuthResult(success=True), "auth_require_tls": False}
-    controller = Controller(Catcher(), hostname="127.0.0.1", port=free_port(), **login)
+    controller = Controller(
+        Catcher(),
+        hostname="127.0.0.1",
+        port=free_port(),
+        authenticator=lambda *_: AuthResult(success=True),
+        auth_require_tls=False,
+    )
     controller.start()
     yield controller
     controller.stop()
