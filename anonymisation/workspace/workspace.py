@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 from sqlalchemy.engine import URL
 
-from anonymisation.core.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.errors import ConfigProblem, ConfigurationError, ShareUnavailableError
 from anonymisation.core.settings import LoadedSettings, MergedValues, Settings, check_values, merge_values
 from anonymisation.database.connections import ConnectionStore, is_url
 from anonymisation.database.layouts.tables import load_layout, require_layout
@@ -86,7 +86,16 @@ class Workspace:
 
         Raises:
             ConfigurationError: names both folders, or the link.
+            ShareUnavailableError: a folder cannot be looked at.
         """
+        try:
+            self._refuse_shared(folder)
+        except OSError as error:
+            raise ShareUnavailableError(
+                f"{error.filename} cannot be looked at: {error.strerror}; check the share and its permissions"
+            ) from error
+
+    def _refuse_shared(self, folder: str) -> None:
         places = [(role, base / folder) for role, base in self.shares.roles()]
         for (role, path), (other_role, other) in combinations(places, 2):
             if path.exists() and other.exists() and path.samefile(other):
