@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from anonymisation.cli import folders as folders_module
-from anonymisation.workspace.listing import Listing
+from anonymisation.workspace.listing import Listing, listings
 from tests.captures import FOLDER, FULL, capture, names_below
 from tests.cli.conftest import Program
 
@@ -99,10 +99,9 @@ def test_check_of_a_day_survives_a_file_that_vanishes(program: Program, monkeypa
     program.site.fill(1, folder)
     program.configure(delete_input=True, remote_json=True)
     assert program("run", archive=True).exit_code == 0
-    real = folders_module.listings
 
     def vanishing(base: Path) -> Iterator[Any]:
-        for found in real(base):
+        for found in listings(base):
             if isinstance(found[1], Listing) and found[1].pictures:
                 (base / folder / "p000.jpg").unlink()
             yield found

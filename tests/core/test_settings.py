@@ -26,7 +26,7 @@ def write(path: Path, **values: Any) -> Path:
     return path
 
 
-def problems_of(path: Path | None = None, **overrides: Any) -> dict[str, str]:
+def problems_of(path: Path | None = None, /, **overrides: Any) -> dict[str, str]:
     """{key: message} of a configuration that is refused."""
     with pytest.raises(ConfigurationError) as caught:
         load_settings(path, overrides)

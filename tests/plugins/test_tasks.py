@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import logging
 import os
+import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -17,6 +18,7 @@ import yaml
 from anonymisation.core import errors
 from anonymisation.masking.detector import Detector
 from anonymisation.masking.models.factory import load_detector
+from anonymisation.workspace.folder_state import state_folder
 from tests.captures import FOLDER, CountingDetector, Site, capture, names_below
 
 _RUNS = itertools.count(1)
@@ -100,6 +102,46 @@ def test_what_stops_parts_of_a_folder_is_told_once_and_stops_no_other(
     assert plain.table()[OTHER]["error"] is None
     assert row["masked"] == len(names_below(site.output / FOLDER)) / 2 < 6  # a picture and a record each
     assert run().table()[FOLDER]["masked"] == 6 - row["masked"]
+
+
+def test_an_unreadable_state_costs_its_folder_alone(site: Site) -> None:
+    site.fill(2)
+    site.fill(1, OTHER, first=20)
+    assert run().states["summary"] == "success"
+    site.fill(1, first=5)
+    site.fill(1, OTHER, first=25)
+    journal = state_folder(site.state, FOLDER) / "pictures.jsonl"
+    content = journal.read_bytes()
+    journal.unlink()
+    journal.mkdir()
+    plain = run()
+    assert plain.states["discover"] == "success"
+    row = plain.table()[FOLDER]
+    assert row["error"].startswith(f"mask: {journal} cannot be read: ")
+    assert (row["found"], row["masked"]) == (3, 0)  # what is known is reported
+    assert (plain.table()[OTHER]["error"], plain.table()[OTHER]["masked"]) == (None, 1)
+    assert str(plain.errors["summary"]) == f"1 of 2 folders failed: {FOLDER}"
+    journal.rmdir()
+    journal.write_bytes(content)
+    assert run().table()[FOLDER]["masked"] == 1
+
+
+def test_a_step_that_an_error_ended_keeps_its_counts(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.fill(4)
+    seen: list[int] = []
+
+    def failing(_: Any) -> None:
+        seen.append(1)
+        if len(seen) == 3:
+            shutil.rmtree(site.input)  # the share is gone in the middle of the folder
+
+    detector = CountingDetector(before=failing)
+    monkeypatch.setattr("anonymisation.masking.models.factory.load_detector", lambda _: detector())
+    configure(site, monkeypatch, enable_async=False, file_access_retry_seconds=0.05, file_access_timeout_seconds=0.1)
+    row = run().table()[FOLDER]
+    assert row["error"] is not None
+    assert row["masked"] >= 1
+    assert row["found"] >= row["masked"]
 
 
 @pytest.fixture
