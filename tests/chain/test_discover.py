@@ -13,9 +13,12 @@ from typing import Any
 import pytest
 
 from anonymisation.chain.discover import Discovery, Selection, discover
+from anonymisation.chain.dry_run import make_plan, render_plan
 from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.reporting.summary import render_summary
 from anonymisation.workspace.folder_state import MASKED, read_pictures, state_folder
 from tests.captures import FOLDER, CountingDetector, Site, capture, files_below, names_below, plain, properties
+from tests.faults.file_errors import failing
 
 STRANGE = (
     "a b/ c ", "Østfold/Sjøvegen/Bø", "日本/写真", "100%/#1/{x}", "${HOME}/`id`", "a\nb", "e\u0301/\u00e9", "-rf",
@@ -52,6 +55,57 @@ def test_folders_of_any_depth_and_name_go_through_the_whole_chain(site: Site, as
     assert len(site.rows()) == len(STRANGE) + 1
     assert list(site.input.iterdir()) == []  # the base folder itself stays
     assert discover(workspace).folders == ()
+
+
+OTHER = "TilSladding/2022/F2_2022_05_01"
+
+
+@pytest.mark.parametrize("released", [True, False])
+def test_a_state_that_cannot_be_read_stops_no_other_folder(site: Site, released: bool) -> None:
+    site.fill(2)
+    site.fill(1, OTHER, first=9)
+    workspace = site.workspace(archive=True, delete_input=True, remote_json=True)
+    if released:
+        assert site.run(workspace).succeeded
+        (site.input / FOLDER).mkdir(parents=True)
+        site.fill(1, OTHER, first=10)
+    journal = state_folder(site.state, FOLDER) / "pictures.jsonl"
+    journal.unlink(missing_ok=True)
+    journal.mkdir(parents=True)
+    found = discover(workspace)
+    hit, other = found.folders
+    assert (hit.folder, other.folder) == (FOLDER, OTHER)
+    assert (hit.pictures, hit.pending > 0, other.pending) == (0 if released else 2, True, 1)
+    assert f"{journal} cannot be read" in hit.trouble
+    assert other.trouble == ""
+    report = site.run(workspace)
+    assert [folder.succeeded for folder in report.folders] == [False, True]
+    assert report.exit_code == 3
+    assert str(report.folders[0].error).startswith(f"{journal} cannot be read: ")
+    assert render_summary(report).count(str(journal)) == 1
+
+
+def test_a_dry_run_names_a_state_that_cannot_be_read(site: Site) -> None:
+    site.fill(2)
+    journal = state_folder(site.state, FOLDER) / "pictures.jsonl"
+    journal.mkdir(parents=True)
+    plan = make_plan(site.workspace())
+    assert len(plan.broken) == 1
+    assert f"{FOLDER}: {journal} cannot be read" in render_plan(plan)
+
+
+@pytest.mark.parametrize("number", [errno.EIO, errno.ESTALE, errno.EACCES])
+def test_a_marker_that_cannot_be_looked_at_stops_no_other_folder(site: Site, number: int) -> None:
+    site.fill(1)
+    site.fill(1, OTHER, first=9)
+    workspace = site.workspace(capture_marker_file="ready")
+    with failing(site.input / FOLDER / "ready", number):
+        found = discover(workspace, Selection(settled_only=True))
+    (problem,) = found.problems
+    assert problem.path == FOLDER
+    assert problem.hides_pictures
+    assert os.strerror(number) in problem.reason
+    assert found.unsettled == (OTHER,)
 
 
 def test_upper_case_and_other_files(site: Site) -> None:

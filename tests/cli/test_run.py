@@ -137,6 +137,20 @@ def test_leftovers_go_unless_told_not_to(program: Program) -> None:
     assert not leftover.exists()
 
 
+def test_rows_that_cannot_be_sent_keep_no_picture_from_being_masked(program: Program) -> None:
+    program.site.fill(1)
+    program.site.state.mkdir()
+    spool = program.site.state / "spool"
+    spool.write_bytes(b"in the way")
+    program.configure(write_exif_to_db=True)
+    result = program("run")
+    assert result.exit_code == 3
+    assert names_below(program.site.output) == [f"{FOLDER}/p000.jpg"]
+    assert f"rows of earlier runs: {spool}" in result.stdout
+    spool.unlink()
+    assert program("run").exit_code == 0
+
+
 def test_no_pictures_is_a_good_run(program: Program) -> None:
     result = program("run")
     assert result.exit_code == 0
