@@ -4,8 +4,8 @@ An unmounted share looks like an empty or a missing folder. Copies would go to t
 originals would be removed after that. So the output and the archive folder get a hidden file, the marker, and the state
 folder remembers its content:
 
-    <output or archive>/.anonymisation-share     the marker: one line of text, different for every folder
-    <state>/roots/<hash of the path>.json        the role and the path of the folder, and the digest of its marker
+    <output or archive>/.anonymisation-share                     the marker: one line of text, different for each folder
+    <state>/roots/<hash of the path>-<role>-<hash of the marker>  holds the path, for people
 
 A folder that was used before must be there and have its marker. Otherwise its share is away, and is waited for. Who
 moved or replaced a folder on purpose confirms it with an empty marker, which is filled in. A folder that cannot be
@@ -18,13 +18,12 @@ but their journals know whether pictures were written, so a folder that is missi
 from __future__ import annotations
 
 import errno
-import json
 import logging
 import os
 import secrets
 import shlex
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -33,27 +32,21 @@ from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.core.settings import Settings
 from anonymisation.files.access import ShareAwayError, wait_until, with_access
 from anonymisation.files.append_log import read_as, to_line
-from anonymisation.files.atomic import write_atomically
 from anonymisation.files.digests import name_digest
-from anonymisation.files.folders import make_folders
+from anonymisation.files.folders import flush_folder, make_folders
+from anonymisation.files.names import rename_new
+from anonymisation.files.permissions import new_file_exactly
 from anonymisation.workspace.folder_state import PictureState
 from anonymisation.workspace.locks import PICTURES
 from anonymisation.workspace.paths import Shares
 
 MARKER: Final = ".anonymisation-share"
 MARKED_ROLES: Final = ("output", "archive")
+_FOLDER: Final = "roots"
 _UNREADABLE: Final = "?"
+_UNMARKED: Final = "unmarked"
 _MODE: Final = 0o644  # everybody who uses the share reads it
 _NOT_WRITABLE: Final = frozenset((errno.EROFS, errno.EACCES, errno.EPERM, errno.ENOSPC, errno.EDQUOT))
-
-
-@dataclass(frozen=True, slots=True)
-class _Root:
-    """What the state folder knows of a base folder; `marker` is the digest of its marker, "" if it has none."""
-
-    role: str
-    path: str
-    marker: str
 
 
 def require_roots(settings: Settings, shares: Shares) -> None:
@@ -69,7 +62,7 @@ def require_roots(settings: Settings, shares: Shares) -> None:
         if role in ("error", "state"):
             _reported(settings, role, path, partial(_make, path, shares.error_mode if role == "error" else None))
     for role, path in marked:
-        _remember(shares.state, _Root(role, str(path), _digest(path)))
+        _reported(settings, "state", shares.state, partial(_remember, shares.state, role, path))
 
 
 def make_folder(shares: Shares, path: Path) -> None:
@@ -121,18 +114,20 @@ def _problem(state: Path, role: str, path: Path) -> str | None:
     Raises:
         OSError: the share cannot be reached.
     """
-    known, content = _remembered(state, path), _content(path)
+    known = _remembered(state, path)  # first, since it is written after the marker
+    content = _content(path)
     if content == "":
         return None  # a person confirmed it
-    if known is None:
+    if not known:
         if content is None and _is_empty(path) and _was_used(state, role):
             return f"{role} folder {path} is empty, and pictures were written there before (is its share mounted?)"
         return None
     if not path.is_dir():
         return f"{role} folder {path} is missing, and was used before (is its share mounted?)"
-    if known.marker and content is None:
+    markers = {name.rpartition("-")[2] for name in known} - {_UNMARKED}
+    if markers and content is None:
         return f"{role} folder {path} lacks the file {MARKER} that it had before (is its share mounted?)"
-    if known.marker and _digest(path) not in ("", known.marker):
+    if markers and _digest(path) not in markers | {_UNMARKED}:
         return f"{role} folder {path} is another folder than before: its {MARKER} differs (is another share mounted?)"
     return None
 
@@ -158,64 +153,72 @@ def _content(path: Path) -> str | None:
 
 
 def _digest(path: Path) -> str:
-    """The digest of the marker, "" if it cannot be read or is empty."""
+    """The hash of the marker; _UNMARKED if it cannot be read, is empty or is not there."""
     content = _content(path)
-    return "" if content in (None, "", _UNREADABLE) else name_digest(str(content))
+    return _UNMARKED if content in (None, "", _UNREADABLE) else name_digest(str(content))
 
 
 def _mark(state: Path, role: str, path: Path) -> None:
     """Write the marker; an empty one is filled in. Of several processes, the first one's stays."""
     note = "Keep this file: without it, this folder counts as the mount point of a share that is not mounted."
     line = to_line({"share": role, "id": secrets.token_hex(8), "note": note})
+    marker, part = path / MARKER, path / f"{MARKER}.{secrets.token_hex(8)}"
     try:
+        with new_file_exactly(part, _MODE) as stream:
+            stream.write(line)
+            stream.flush()
+            os.fsync(stream.fileno())
         if _content(path) == "":
-            write_atomically(path / MARKER, line, mode=_MODE, make=_nothing)
+            part.replace(marker)
         else:
-            write_atomically(path / MARKER, line, mode=_MODE, new=True, make=_nothing)
-    except FileExistsError:
-        pass  # another process was first
+            rename_new(part, marker)
+        flush_folder(path)
     except OSError as error:
+        if _content(path) is not None:
+            return  # another process was first
         if error.errno not in _NOT_WRITABLE:
             raise
-        if _remembered(state, path) is None:
+        if not _remembered(state, path):
             log = logging.getLogger(__name__)
             log.warning("%s cannot be marked (%s): should its share be unmounted, that is not noticed", path, error)
 
 
-def _nothing(_: Path) -> None:
-    """Create no folder."""
+def _remembered(state: Path, path: Path) -> set[str]:
+    """The names of the files that remember this folder; mostly one, or two if a process was killed in between."""
+    prefix = f"{name_digest(str(path))}-"
+    return {name for name in _all_remembered(state) if name.startswith(prefix)}
 
 
-def _place(state: Path, path: Path) -> Path:
-    return state / "roots" / f"{name_digest(str(path))}.json"
-
-
-def _remembered(state: Path, path: Path) -> _Root | None:
-    return _read(_place(state, path))
-
-
-def _read(place: Path) -> _Root | None:
+def _all_remembered(state: Path) -> list[str]:
     try:
-        return _Root(**json.loads(place.read_bytes()))
-    except (FileNotFoundError, NotADirectoryError, ValueError, TypeError):  # none, or of another version
-        return None
+        return os.listdir(state / _FOLDER)  # noqa: PTH208 - names alone
+    except (FileNotFoundError, NotADirectoryError):
+        return []
 
 
-def _remember(state: Path, root: _Root) -> None:
-    place, known = _place(state, Path(root.path)), _remembered(state, Path(root.path))
-    if known == root or (known is not None and not root.marker):
+def _remember(state: Path, role: str, path: Path) -> None:
+    """Remember the marker as it is now, instead of what was remembered before, and remove what kills left of it.
+
+    A file with a telling name, since it appears whole: a kill can leave nothing half-written.
+    """
+    known, digest = _remembered(state, path), _digest(path)
+    name = f"{name_digest(str(path))}-{role}-{digest}"
+    if known == {name} or (known and digest == _UNMARKED):
         return
-    try:
-        write_atomically(place, to_line(asdict(root)))
-    except OSError as error:
-        raise ShareUnavailableError(
-            f"{place} cannot be written: {error.strerror}; check the state folder's share and its free space"
-        ) from error
+    folder = state / _FOLDER
+    make_folders(folder)
+    (folder / name).write_bytes(os.fsencode(path))
+    flush_folder(folder)
+    for older in known - {name}:
+        (folder / older).unlink(missing_ok=True)
+    for part in path.glob(f"{MARKER}.*"):
+        with suppress(OSError):  # in a read-only share
+            part.unlink()
 
 
 def _was_used(state: Path, role: str) -> bool:
     """Whether the journals of an older version, which remembered no folders, know of a picture in this share."""
-    if any(known.role == role for known in map(_read, (state / "roots").glob("*.json")) if known is not None):
+    if any(f"-{role}-" in name for name in _all_remembered(state)):
         return False
     for picture in _known_pictures(state):
         if picture.archived if role == "archive" else picture.output is not None:

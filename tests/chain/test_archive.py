@@ -202,3 +202,32 @@ def test_pictures_masked_before_there_was_an_archive_are_archived_and_released_n
     assert detector.calls == 0
     assert (report.total("archive", "archived"), report.total("release", "released")) == (3, 3)
     assert names_below(site.input) == []
+
+
+def test_each_new_parent_in_the_archive_is_flushed(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    inodes = set()
+    fsync = os.fsync
+
+    def note(descriptor: int) -> None:
+        inodes.add(os.fstat(descriptor).st_ino)
+        fsync(descriptor)
+
+    monkeypatch.setattr(os, "fsync", note)
+    assert archive_folder(site.workspace(archive=True), FOLDER).archived == 3
+    place = site.archive / FOLDER
+    folders = [place, *(parent for parent in place.parents if parent.is_relative_to(site.root))]
+    assert {folder.stat().st_ino for folder in folders} <= inodes
+
+
+def test_an_equal_copy_that_appears_during_the_copy_is_taken(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two deployments with one archive, and one delivery to both."""
+
+    def be_late(part: Path, target: Path) -> None:
+        target.write_bytes(part.read_bytes())
+        rename_new(part, target)
+
+    monkeypatch.setattr("anonymisation.chain.archive.rename_new", be_late)
+    report = archive_folder(site.workspace(archive=True), FOLDER)
+    assert (report.archived, report.already_archived, report.failed) == (0, 3, 0)
+    assert len(names_below(site.archive)) == 3
+    assert all(known.archived for known in read_pictures(site.state, FOLDER).values())

@@ -219,6 +219,7 @@ STEPS: Final[dict[str, Callable[[Workspace], object]]] = {
 @pytest.mark.parametrize("part", [FOLDER, str(Path(FOLDER).parent), "TilSladding"])
 def test_a_folder_that_became_a_link_is_refused(site: Site, step: str, part: str) -> None:
     workspace = site.workspace(**ALL)
+    workspace.require_shares()
     for before in STEPS:
         if before == step:
             break

@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
+import anonymisation.chain.release as release_module
 from anonymisation.chain.archive import archive_folder
+from anonymisation.chain.check import check_folder
+from anonymisation.chain.discover import discover
 from anonymisation.chain.load import load_folder
 from anonymisation.chain.mask import mask_folder
 from anonymisation.chain.release import release_folder
-from anonymisation.core.errors import DatabaseUnavailableError
+from anonymisation.core.errors import DatabaseUnavailableError, ShareUnavailableError
 from anonymisation.files.digests import sha256_of_file
+from anonymisation.workspace.roots import MARKER
+from anonymisation.workspace.set_aside import set_aside
 from anonymisation.workspace.workspace import Workspace
 from tests.captures import FOLDER, CountingDetector, Site, capture, names_below, plain
 
@@ -236,3 +241,178 @@ def test_a_linked_picture_is_neither_masked_nor_archived_nor_removed(tmp_path: P
     assert target.read_bytes() == capture(3)
     assert (site.input / FOLDER / "a.jpg").is_symlink()
     assert names_below(site.output) == names_below(site.archive) == names_below(site.errors) == []
+
+
+def test_a_picture_with_a_gap_is_not_released(site: Site) -> None:
+    """A picture that is delivered again has its record restored, but not the mask next to it; the check says so."""
+    settings = {"local_mask": True, "local_json": True, **FILES}
+    workspace = site.workspace(archive=True, delete_input=True, **settings)
+    assert site.run(workspace).succeeded
+    site.put("p001.jpg", capture(1, "p001.jpg"))
+    report = site.run(workspace)
+    assert not report.succeeded
+    (folder,) = report.folders
+    assert folder.check is not None
+    assert folder.release is not None
+    missing = f"{site.input / FOLDER / 'p001.webp'}"
+    assert [(gap.place, gap.problem) for gap in folder.check.gaps] == [(missing, "is missing")]
+    assert (folder.release.released, folder.release.kept, folder.release.failed) == (0, 1, 1)
+    assert folder.release.failures[0].reason == f"not released: {missing} is missing"
+    assert (site.input / FOLDER / "p001.jpg").read_bytes() == capture(1, "p001.jpg")
+    again = site.run(site.workspace(archive=True, delete_input=True, force_remask=True, **settings))
+    assert again.succeeded
+    assert names_below(site.input) == []
+
+
+def test_the_record_of_another_picture_is_none(site: Site) -> None:
+    workspace = up_to_release(site, **FILES)
+    shutil.copyfile(site.output / FOLDER / "p000.json", site.output / FOLDER / "p001.json")
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.failed) == (2, 1)
+    assert "p001.json is the record of another picture: its ID is " in report.failures[0].reason
+    assert "p001.json" in check_folder(workspace, FOLDER).gaps[0].place
+
+
+def test_the_row_of_another_picture_is_none(tmp_path: Path) -> None:
+    """Two pictures with one ID: the row is that of the greater path, and the other's record would be lost."""
+    site = Site(tmp_path)
+    twin = "TilSladding/2021/EV6/S1D1/F2_2021_05_01"
+    workspace = site.workspace(archive=True, delete_input=True, write_exif_to_db=True)
+    for folder in (FOLDER, twin):
+        site.put("p001.jpg", capture(1, "p001.jpg"), folder)
+        mask_folder(workspace, folder, CountingDetector())
+        archive_folder(workspace, folder)
+    for folder in (FOLDER, twin):
+        load_folder(workspace, folder)
+    assert len(site.rows()) == 1
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.failed) == (0, 1)
+    assert "the row with its ID is that of another picture" in report.failures[0].reason
+    assert release_folder(workspace, twin).released == 1
+    assert names_below(site.input) == [f"{FOLDER}/p001.jpg"]
+    recorded = site.workspace(archive=True, delete_input=True, write_exif_to_db=True, remote_json=True)
+    assert site.run(recorded).succeeded
+    assert names_below(site.input) == []
+
+
+def left_aside(site: Site, name: str = "p001.jpg") -> Path:
+    """What a killed release leaves."""
+    return set_aside(site.input / FOLDER / name)
+
+
+@pytest.mark.parametrize("state_lost", [False, True])
+@pytest.mark.parametrize("alone", [False, True])
+def test_a_killed_release_is_finished_by_the_next_run(site: Site, state_lost: bool, alone: bool) -> None:
+    """Discovery takes the folder, even where only a picture that is set aside is left of it."""
+    workspace = up_to_release(site, **FILES)
+    left_aside(site)
+    if alone:
+        for name in ("p000.jpg", "p002.jpg"):
+            (site.input / FOLDER / name).unlink()
+    if state_lost:
+        shutil.rmtree(site.state)
+    assert [found.folder for found in discover(workspace).folders] == [FOLDER]
+    detector = CountingDetector()
+    report = site.run(workspace, detector)
+    assert report.succeeded
+    assert detector.calls == 0
+    assert report.total("release", "released") == (1 if alone else 3)
+    assert list(site.input.iterdir()) == []
+
+
+def test_what_is_set_aside_comes_back_without_delete_input_too(site: Site) -> None:
+    up_to_release(site, **FILES)
+    left_aside(site)
+    workspace = site.workspace(archive=True, **FILES)
+    assert [gap.place for gap in check_folder(workspace, FOLDER).gaps] == ["input"]
+    assert site.run(workspace).succeeded
+    assert len(names_below(site.input)) == 3
+    assert check_folder(workspace, FOLDER).missing == 0
+
+
+def test_the_release_step_alone_finishes_a_killed_one(site: Site) -> None:
+    workspace = up_to_release(site, **FILES)
+    left_aside(site)
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.kept, report.folder_removed) == (3, 0, True)
+
+
+def test_an_original_whose_name_is_taken_is_verified_where_it_is(site: Site) -> None:
+    workspace = up_to_release(site, **FILES)
+    aside = left_aside(site)
+    site.put("p001.jpg", capture(88))
+    (gap,) = [gap for gap in check_folder(workspace, FOLDER).gaps if str(aside) in gap.problem]
+    assert gap.picture == f"{FOLDER}/p001.jpg"
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.kept, report.failed) == (3, 1, 1)  # all but the new one
+    assert names_below(site.input) == [f"{FOLDER}/p001.jpg"]
+    assert (site.input / FOLDER / "p001.jpg").read_bytes() == capture(88)
+
+
+def test_an_original_whose_name_is_taken_stays_until_it_is_verified(site: Site) -> None:
+    workspace = up_to_release(site, **FILES)
+    _archive_missing(site)
+    aside = left_aside(site)
+    site.put("p001.jpg", capture(88))
+    report = release_folder(workspace, FOLDER)
+    assert (report.released, report.kept, report.failed) == (2, 2, 2)
+    assert any(f"stays as {aside}; rename one of the two" in failure.reason for failure in report.failures)
+    assert (site.input / FOLDER / "p001.jpg").read_bytes() == capture(88)
+    assert aside.read_bytes() == capture(1, "p001.jpg")
+    (site.input / FOLDER / "p001.jpg").rename(site.input / FOLDER / "p009.jpg")
+    assert site.run(workspace).succeeded
+    assert list(site.input.iterdir()) == []
+    assert {capture(1, "p001.jpg"), capture(88)} <= {
+        path.read_bytes() for path in (site.archive / FOLDER).glob("*.jpg")
+    }
+
+
+def test_an_archive_that_is_unmounted_during_the_release_stops_it(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = up_to_release(site, **FILES)
+    monkeypatch.setattr("anonymisation.chain.release.flush_folder", lambda _: (site.archive / MARKER).unlink())
+    with pytest.raises(ShareUnavailableError, match="is its share mounted"):
+        release_folder(workspace, FOLDER)
+    assert names_below(site.input) == [f"{FOLDER}/p00{number}.jpg" for number in range(3)]
+
+
+def test_sidecars_of_a_new_delivery_stay(site: Site) -> None:
+    """Its record has the name of ours, and its marker file must not be taken with the old one."""
+    settings = {"local_json": True, "capture_marker_file": "ready", **FILES}
+    site.put("ready", b"")
+    workspace = up_to_release(site, **settings)
+    foreign = site.input / FOLDER / "p001.json"
+    known = release_module._remove_sidecar
+    arrived = []
+
+    def deliver_first(path: Path, picture: Any) -> None:
+        if not arrived:
+            arrived.append(foreign.write_bytes(b"of the car"))
+            site.put("new.jpg", capture(50))
+        known(path, picture)
+
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(release_module, "_remove_sidecar", deliver_first)
+        assert release_folder(workspace, FOLDER).released == 3
+    assert names_below(site.input) == [
+        f"{FOLDER}/{name}" for name in ("new.jpg", "p000.json", "p001.json", "p002.json", "ready")
+    ]
+    (site.input / FOLDER / "new.jpg").unlink()
+    release_folder(workspace, FOLDER)
+    assert names_below(site.input) == [f"{FOLDER}/p001.json"]
+    assert foreign.read_bytes() == b"of the car"
+
+
+def test_release_asks_for_the_share_before_it_lists(site: Site) -> None:
+    workspace = site.workspace()
+    site.input.rename(site.root / "away")
+    with pytest.raises(ShareUnavailableError, match="input folder"):
+        release_folder(workspace, FOLDER)
+
+
+@pytest.mark.parametrize("name", ["ø" * 125 + ".jpg", "p" * 251 + ".jpg"])
+def test_the_longest_names_are_released(tmp_path: Path, name: str) -> None:
+    site = Site(tmp_path)
+    site.put(name, capture(4))
+    report = site.run(site.workspace(archive=True, delete_input=True, write_exif_to_db=True))
+    assert report.total("release", "released") == 1
+    assert list(site.input.iterdir()) == []

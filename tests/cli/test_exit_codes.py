@@ -69,6 +69,57 @@ def test_a_missing_input_folder_is_the_environments_fault(program: Program) -> N
     assert str(program.site.input) in result.stderr
 
 
+VERBS = ("run", "mask", "check", "release", "load")
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_mistyped_input_folder_is_not_waited_for(program: Program, verb: str) -> None:
+    program.site.input.rmdir()
+    result = program(verb)
+    assert result.exit_code == 3
+    assert f"its parent folder {program.site.root} does" in " ".join(result.stderr.split())
+    assert "waiting up to" not in result.stderr
+    assert not program.site.output.exists()
+
+
+def test_other_verbs_do_not_wait_for_a_mistyped_folder_either(
+    program: Program, run_verb: Callable[..., Result]
+) -> None:
+    missing = str(program.site.root / "typo")
+    program.site.output.mkdir()
+    calls = (
+        ("create-json", "-i", missing, "-k", str(program.config)),
+        ("check-folders", "-i", missing, "-o", str(program.site.output), "-k", str(program.config)),
+        ("check-folders", "-i", str(program.site.input), "-o", missing, "-k", str(program.config)),
+        ("run", "--dry-run", "-i", missing, "-o", str(program.site.output), "-k", str(program.config)),
+    )
+    for call in calls:
+        result = run_verb(*call)
+        assert result.exit_code == 3, call
+        assert "waiting up to" not in result.stderr, call
+
+
+def test_an_input_folder_whose_parent_is_away_is_waited_for(program: Program, run_verb: Callable[..., Result]) -> None:
+    missing = str(program.site.root / "mnt" / "captures")
+    result = run_verb("run", "-i", missing, "-o", str(program.site.output), "-k", str(program.config))
+    assert result.exit_code == 3
+    assert "waiting up to 0.2 s" in " ".join(result.stderr.split())
+
+
+def test_an_unmounted_archive_is_the_environments_fault(program: Program) -> None:
+    program.site.fill(1)
+    program.configure(delete_input=True, remote_json=True)
+    assert program("run", archive=True).exit_code == 0
+    program.site.fill(1, first=5)
+    program.site.archive.rename(program.site.root / "away")
+    for verb in ("run", "archive", "release", "check"):
+        result = program(verb, archive=True)
+        assert result.exit_code == 3, verb
+        assert "is its share mounted?" in " ".join(result.stderr.split())
+    assert not program.site.archive.exists()
+    assert names_below(program.site.input) == [f"{FOLDER}/p005.jpg"]
+
+
 def test_a_missing_model_is_the_environments_fault(program: Program) -> None:
     program.site.fill(1)
     program.configure(model_type=str(program.site.root / "no model"))

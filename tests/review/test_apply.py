@@ -12,7 +12,7 @@ import pytest
 from anonymisation.chain.mask import mask_folder
 from anonymisation.chain.run import run_folder
 from anonymisation.core.errors import FolderLockedError
-from anonymisation.files.atomic import write_atomically
+from anonymisation.files.atomic import MakeFolder, write_atomically
 from anonymisation.files.digests import sha256_of_file
 from anonymisation.imaging.exif.provenance import read_provenance
 from anonymisation.imaging.jpeg.codec import decode_jpeg, to_upright
@@ -322,11 +322,11 @@ class Away:
     def __init__(self, times: int) -> None:
         self.left = times
 
-    def __call__(self, path: Path, data: bytes) -> None:
+    def __call__(self, path: Path, data: bytes, *, make: MakeFolder) -> None:
         if path.suffix == ".webp" and self.left:
             self.left -= 1
             raise OSError(errno.EHOSTDOWN, "Host is down")
-        write_atomically(path, data)
+        write_atomically(path, data, make=make)
 
 
 def test_a_share_that_blinks_while_a_mask_file_is_written_is_waited_for(

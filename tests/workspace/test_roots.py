@@ -249,7 +249,7 @@ def test_a_folder_that_cannot_be_marked_is_used_all_the_same(
             raise OSError(errno.EROFS, os.strerror(errno.EROFS))
         return new_file_exactly(path, mode)
 
-    monkeypatch.setattr("anonymisation.files.atomic.new_file_exactly", read_only)
+    monkeypatch.setattr("anonymisation.workspace.roots.new_file_exactly", read_only)
     workspace = site.workspace(archive=True)
     with caplog.at_level(logging.WARNING):
         workspace.require_shares()
