@@ -11,10 +11,10 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
-from anonymisation.core.errors import ImageError, ImageMetadataError, ShareUnavailableError
+from anonymisation.core.errors import ImageError, ImageMetadataError, ShareUnavailableError, UnreadableImageError
 from anonymisation.files.access import with_access
 from anonymisation.files.digests import sha256_of
-from anonymisation.files.plain import read_plain, sha256_of_plain
+from anonymisation.files.plain import MAX_BYTES, read_plain, sha256_of_plain, too_large
 from anonymisation.files.writer import write_one_by_one
 from anonymisation.imaging.exif.read import ExifTags, Provenance, published_exif, read_exif, read_provenance
 from anonymisation.imaging.jpeg.codec import Frame, decode_jpeg, encode_jpeg, sound_size, to_upright
@@ -119,6 +119,8 @@ class PictureWorker:
             ShareUnavailableError: the share cannot be reached.
             ImageError: the share can be reached, but this file cannot be read.
         """
+        if file.stamp.size > MAX_BYTES:
+            raise UnreadableImageError(too_large(file.stamp.size))
         path = self.paths(file).original
         try:
             return with_access(self._settings, f"reading {path}", lambda: read_plain(path))

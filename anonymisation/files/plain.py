@@ -15,6 +15,9 @@ from typing import Final
 
 LINK: Final = "is a link and is not followed"
 NO_FILE: Final = "is not a file"
+MAX_BYTES: Final = 256 << 20
+"""Most bytes of a file that is read as a whole. The largest picture that can be processed has 512 MiB of pixels, and
+photographs take a tenth of that; anything larger is no picture, and may be larger than the memory."""
 _FLAGS: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
@@ -39,10 +42,18 @@ def read_plain(path: Path) -> bytes:
     """The bytes of a file.
 
     Raises:
-        OSError: as `open_plain`, or it cannot be read.
+        OSError: as `open_plain`, or it cannot be read, or it has more than MAX_BYTES bytes.
     """
     with open_plain(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        if size > MAX_BYTES:
+            raise OSError(errno.EFBIG, too_large(size), str(path))
         return stream.read()
+
+
+def too_large(size: int) -> str:
+    """The reason why a file of `size` bytes is not read."""
+    return f"too large: {size} bytes, at most {MAX_BYTES} can be read"
 
 
 def sha256_of_plain(path: Path) -> str:

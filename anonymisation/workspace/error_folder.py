@@ -10,22 +10,28 @@ from functools import partial
 
 from anonymisation.files.atomic import copy_atomically, write_atomically
 from anonymisation.files.folders import make_folders
-from anonymisation.files.plain import sha256_of_plain
+from anonymisation.files.plain import MAX_BYTES, sha256_of_plain
 from anonymisation.workspace.paths import ImagePaths
 
 
 def keep_failure(paths: ImagePaths, reason: str) -> None:
     """Copy the original to the error folder with a note; an error there is only logged.
 
-    The copy does not depend on the note, nor the note on the copy.
+    The copy does not depend on the note, nor the note on the copy. A file that is too large to be a picture gets only
+    the note, as its copy could fill the disk.
     """
     note = f"{paths.original}\n\n{reason}\n".encode("utf-8", "backslashreplace")
     folder_mode = paths.shares.error_mode
     file_mode = folder_mode & 0o666
     make = partial(make_folders, mode=folder_mode, below=paths.shares.errors)
+
+    def copy() -> None:
+        if paths.original.lstat().st_size <= MAX_BYTES:
+            copy_atomically(paths.original, paths.failed_copy, mode=file_mode, make=make)
+
     for what, action in (
         ("its reason", lambda: write_atomically(paths.failure_note, note, mode=file_mode, make=make)),
-        ("it", lambda: copy_atomically(paths.original, paths.failed_copy, mode=file_mode, make=make)),
+        ("it", copy),
     ):
         try:
             action()

@@ -20,6 +20,7 @@ import pytest
 from PIL import Image
 
 from anonymisation.chain.mask import mask_folder
+from anonymisation.files.plain import read_plain
 from anonymisation.imaging.jpeg.codec import decode_jpeg
 from anonymisation.reporting.step_reports import MaskReport
 from tests.captures import CAR_BOX, FOLDER, SECRET_DRIVER, CountingDetector, Site, capture, counts, names_below
@@ -208,3 +209,22 @@ def test_odd_kinds_of_files(site: Site) -> None:
         assert any(f"{FOLDER}/{name}: " in problem for problem in report.broken), name
     assert any(f"{FOLDER}/up.jpg: is a link to a folder" in problem for problem in report.problems)
     assert names_below(site.output) == [f"{FOLDER}/folder.jpg/inside.jpg", f"{FOLDER}/{NEIGHBOUR}"]
+
+
+def huge_file(root: Path) -> tuple[int, int, int, int, int]:
+    site = Site(root)
+    site.put(NEIGHBOUR, capture(99))
+    with site.put("huge.jpg", capture(1)).open("r+b") as stream:
+        stream.truncate(8 << 30)  # without blocks on the disk
+    with pytest.raises(OSError, match="too large"):
+        read_plain(site.input / FOLDER / "huge.jpg")
+    workspace = site.workspace()
+    report = mask_folder(workspace, FOLDER, CountingDetector())
+    assert "too large: 8589934592 bytes" in report.failures[0].reason
+    assert counts(report) == (2, 1, 0, 1, 0)
+    assert names_below(site.errors) == [f"{FOLDER}/huge_error.txt"]
+    return counts(mask_folder(workspace, FOLDER, CountingDetector()))
+
+
+def test_a_file_that_is_larger_than_the_memory(tmp_path: Path) -> None:
+    assert bounded(huge_file, tmp_path, mebibytes=700) == (2, 0, 1, 0, 1)
