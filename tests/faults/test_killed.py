@@ -24,7 +24,7 @@ SEED = 14
 
 @pytest.fixture(scope="module")
 def undisturbed(nights: Nights, tmp_path_factory: pytest.TempPathFactory) -> Undisturbed:
-    return undisturbed_night(nights, tmp_path_factory.mktemp("undisturbed"))
+    return undisturbed_night(nights, tmp_path_factory.mktemp("undisturbed"), (1, 1))
 
 
 def moments() -> list[tuple[signal.Signals, float]]:
