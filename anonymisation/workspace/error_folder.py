@@ -25,14 +25,14 @@ def keep_failure(paths: ImagePaths, reason: str) -> None:
     file_mode = folder_mode & 0o666
     make = partial(make_folders, mode=folder_mode, below=paths.shares.errors)
 
+    def write_note() -> None:
+        write_atomically(paths.failure_note, note, mode=file_mode, make=make)
+
     def copy() -> None:
         if paths.original.lstat().st_size <= MAX_BYTES:
             copy_atomically(paths.original, paths.failed_copy, mode=file_mode, make=make)
 
-    for what, action in (
-        ("its reason", lambda: write_atomically(paths.failure_note, note, mode=file_mode, make=make)),
-        ("it", copy),
-    ):
+    for what, action in (("its reason", write_note), ("it", copy)):
         try:
             action()
         except OSError as error:

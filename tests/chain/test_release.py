@@ -382,7 +382,7 @@ def test_sidecars_of_a_new_delivery_stay(site: Site) -> None:
     workspace = up_to_release(site, **settings)
     foreign = site.input / FOLDER / "p001.json"
     known = release_module._remove_sidecar
-    arrived = []
+    arrived: list[int] = []
 
     def deliver_first(path: Path, picture: Any) -> None:
         if not arrived:

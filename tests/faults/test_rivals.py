@@ -364,7 +364,7 @@ def test_of_two_archivers_with_one_name_neither_overwrites_the_other(tmp_path: P
     ]
     for process in processes:
         process.start()
-    answers = []
+    answers: list[Any] = []
     while len(answers) < len(processes):
         assert mine.poll(60)
         answers.append(mine.recv())

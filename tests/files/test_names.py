@@ -25,7 +25,7 @@ def without_links(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object, **__: object) -> None:
         raise OSError(errno.EPERM, os.strerror(errno.EPERM))
 
-    monkeypatch.setattr(names.os, "link", refuse)
+    monkeypatch.setattr(os, "link", refuse)
 
 
 def without_flags(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -63,8 +63,12 @@ def test_a_free_name_is_given(tmp_path: Path, rename: Callable[[Path, Path], Non
 def test_a_taken_name_is_refused(tmp_path: Path, rename: Callable[[Path, Path], None], kind: str) -> None:
     source, target = tmp_path / "source", tmp_path / "target"
     source.write_bytes(b"new")
-    makers = {"file": lambda: target.write_bytes(b"old"), "link": lambda: target.symlink_to("nowhere")}
-    makers.get(kind, target.mkdir)()
+    if kind == "file":
+        target.write_bytes(b"old")
+    elif kind == "link":
+        target.symlink_to("nowhere")
+    else:
+        target.mkdir()
     before = target.lstat()
     with pytest.raises(FileExistsError):
         rename(source, target)
