@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymisation.chain.load import rows_present
-from anonymisation.chain.verify import expected_of
+from anonymisation.chain.verify import expected_of, original_problem
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_provenance
 from anonymisation.reporting.partial import keeping
@@ -76,20 +76,18 @@ class _FolderCheck:
     def findings(self) -> Iterator[_Finding | Failure]:
         """Every expected file and row of the folder, each with its problem; and the pictures that failed before."""
         files, unread = list_named(self._workspace.shares.input / self._folder, self._shard)
-        inputs = {file.name: file for file in files}
+        inputs = dict.fromkeys(file.name for file in files)
         for item in unread:
             if item.path not in self._failed:
                 yield _Finding(join(self._folder, item.path), "input", item.reason)
-        for name, file in inputs.items():
+        for name in inputs:
+            paths = self._paths(name)
             if name in self._failed:
-                reason = self._failed[name].reason or "failed"
-                yield Failure(self._paths(name).relative, reason, known=True)
+                yield Failure(paths.relative, self._failed[name].reason or "failed", known=True)
             else:
                 known = self._masked.get(name)
-                problem = "is not masked yet" if known is None else None
-                if known is not None and known.source != file.stamp:
-                    problem = "has changed since it was masked"
-                yield _Finding(self._paths(name).relative, "input", problem)
+                problem = "is not masked yet" if known is None else original_problem(paths.original, known)
+                yield _Finding(paths.relative, "input", problem)
         for name, known in sorted(self._masked.items()):
             yield from self._of_picture(self._paths(name), known, in_input=name in inputs)
         yield from self._aside()

@@ -12,12 +12,12 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from anonymisation.chain.load import names_on_other_rows, rows_present
-from anonymisation.chain.verify import copy_problem, derived_problem, expected_of, quiet_copy_problem
+from anonymisation.chain.verify import derived_problem, expected_of, original_problem, quiet_copy_problem
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.folders import flush_folder
 from anonymisation.files.plain import is_there, sha256_of_plain
 from anonymisation.reporting.step_reports import MAX_LISTED, Failure, ReleaseReport
-from anonymisation.workspace.folder_state import MASKED, FileStamp, FolderState, PictureState, open_state, read_pictures
+from anonymisation.workspace.folder_state import MASKED, FolderState, PictureState, open_state, read_pictures
 from anonymisation.workspace.listing import list_named, list_pictures, masked_pictures
 from anonymisation.workspace.paths import ImagePaths, is_picture_name
 from anonymisation.workspace.roots import require_marked
@@ -81,8 +81,9 @@ class _Release:
     def original(self, paths: ImagePaths) -> str | None:
         """Verify and remove an original; returns None, or the reason why it stays."""
         known = self._state.pictures[paths.name]
-        problem = _changed(paths.original, known) or self._obstacle(paths, known)
-        if problem is not None:
+        if problem := original_problem(paths.original, known):  # an early look: such a file is not even moved
+            return f"the original {problem}"
+        if problem := self._obstacle(paths, known):
             return problem
         try:
             aside = set_aside(paths.original)
@@ -166,17 +167,6 @@ def _put_back_all(place: Path, shard: Shard) -> list[Path]:
     except OSError as error:
         message = f"{place}: what an interrupted release set aside cannot be put back: {error}; check the share"
         raise ShareUnavailableError(message) from error
-
-
-def _changed(original: Path, known: PictureState) -> str | None:
-    """Whether another file has its name now: an early look, so that such a file is not even moved."""
-    try:
-        if FileStamp.of(original) == known.source:
-            return None
-    except OSError:
-        pass  # the following look says what is wrong
-    problem = copy_problem(original, known.sha256)
-    return None if problem is None else f"the original {problem}"
 
 
 def _stays(aside: Path, problem: str) -> str:

@@ -20,7 +20,7 @@ from anonymisation.imaging.exif.read import read_provenance
 from anonymisation.imaging.jpeg.codec import sound_size
 from anonymisation.imaging.mask_file import decode_mask, mask_digest
 from anonymisation.metadata.record import RECORD_KEYS, record_from_json
-from anonymisation.workspace.folder_state import FolderState, PictureState
+from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState
 from anonymisation.workspace.paths import ImagePaths, Sidecar
 
 _DIFFERS: Final = "differs from the original that was masked"
@@ -114,6 +114,16 @@ def record_problem(path: Path, own: str | None = None) -> str | None:
 def derived_problem(path: Path, known: PictureState, own: str | None = None) -> str | None:
     """The problem of a record (.json), which must have the ID `own`, or of a mask (.webp)."""
     return record_problem(path, own) if path.suffix == Sidecar.RECORD else mask_problem(path, known)
+
+
+def original_problem(path: Path, known: PictureState) -> str | None:
+    """An original must have the size and time of the file that was masked, or at least its checksum."""
+    try:
+        if FileStamp.of(path) == known.source:
+            return None
+    except OSError as error:
+        return _unreadable(error)
+    return copy_problem(path, known.sha256)
 
 
 def copy_problem(path: Path, sha256: str) -> str | None:

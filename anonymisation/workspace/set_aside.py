@@ -13,6 +13,7 @@ Only the process that holds the lock of a picture's state sets it aside or puts 
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -20,7 +21,7 @@ from pathlib import Path
 
 from anonymisation.files.folders import make_folders
 from anonymisation.files.names import move_new, rename_new
-from anonymisation.files.plain import is_there
+from anonymisation.files.plain import LINK, is_there
 from anonymisation.workspace.paths import RELEASING_FOLDER
 from anonymisation.workspace.shards import Shard
 
@@ -32,6 +33,8 @@ def set_aside(place: Path) -> Path:
         OSError: there is no such file, an earlier one of this name is still there, or it cannot be renamed.
     """
     aside = place.parent / RELEASING_FOLDER / place.name
+    if aside.parent.is_symlink():
+        raise OSError(errno.ELOOP, LINK, str(aside.parent))
     while True:
         make_folders(aside.parent, below=place.parent)
         try:
@@ -70,6 +73,8 @@ def put_back_all(place: Path, shard: Shard) -> list[Path]:
 def files_aside(place: Path, shard: Shard) -> Iterator[Path]:
     """The files of the shard that are aside in the folder `place`, sorted by name."""
     folder = place / RELEASING_FOLDER
+    if folder.is_symlink():  # it could lead anywhere; the listing reports it
+        return
     with suppress(FileNotFoundError, NotADirectoryError):
         yield from [folder / name for name in sorted(os.listdir(folder)) if shard.holds(name)]  # noqa: PTH208 - names
 

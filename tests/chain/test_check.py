@@ -139,7 +139,7 @@ def _stranger(site: Site) -> None:
         (_small_mask, "p001.webp", "is 72x48, the picture 144x96"),
         (_other_keys, "p001.json", "does not have the keys of a record: exif_tid, exif_time"),
         (_other_copy, "archive", "differs from the original that was masked"),
-        (_changed_input, "input", "has changed since it was masked"),
+        (_changed_input, "input", "differs from the original that was masked"),
         (_new_input, "input", "is not masked yet"),
         (_no_row, "database", "has no row in PICTURES"),
         (_stranger, "output", "is not a masked picture"),

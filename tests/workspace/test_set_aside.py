@@ -65,3 +65,22 @@ def test_each_shard_puts_back_its_own(tmp_path: Path) -> None:
     assert 0 < len(back) < 12
     remove_if_empty(tmp_path)
     assert {path.name for path in files_aside(tmp_path, Shard(2, 2))} == set(names) - back
+
+
+def test_a_link_in_place_of_the_hidden_folder_is_not_followed(tmp_path: Path) -> None:
+    """Otherwise whoever may deliver could have files of anywhere moved."""
+    elsewhere, place = tmp_path / "elsewhere", tmp_path / "captures"
+    for folder in (elsewhere, place):
+        folder.mkdir()
+    (elsewhere / "secret.jpg").write_bytes(b"secret")
+    (place / "a.jpg").write_bytes(b"original")
+    (place / RELEASING_FOLDER).symlink_to(elsewhere)
+    assert put_back_all(place, WHOLE) == []
+    with pytest.raises(OSError, match="is a link and is not followed"):
+        set_aside(place / "a.jpg")
+    assert [path.name for path in elsewhere.iterdir()] == ["secret.jpg"]
+    assert (place / "a.jpg").read_bytes() == b"original"
+    listing = list_folder(place, ".")
+    assert isinstance(listing, Listing)
+    assert [problem.path for problem in listing.problems] == [RELEASING_FOLDER]
+    assert not listing.releasing
