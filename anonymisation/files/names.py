@@ -46,7 +46,7 @@ def rename_new(source: Path, target: Path) -> None:
             raise
         move_new(source, target)
         return
-    source.unlink()
+    source.unlink(missing_ok=True)  # in an archive of two deployments, the other may have tidied it away
 
 
 def move_new(source: Path, target: Path) -> None:
