@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, Final
@@ -11,11 +12,17 @@ _ATTRIBUTE: Final = "__anonymisation_partial_report__"
 
 @contextmanager
 def keeping(report: Callable[[], Any]) -> Iterator[None]:
-    """Attach the step report that `report` makes to every error that leaves the block; see `partial_report`."""
+    """Attach the step report that `report` makes to every error that leaves the block; see `partial_report`.
+
+    An error of `report` itself is logged; it must not take the place of the first.
+    """
     try:
         yield
     except Exception as error:
-        setattr(error, _ATTRIBUTE, report())
+        try:
+            setattr(error, _ATTRIBUTE, report())
+        except Exception:
+            logging.getLogger(__name__).exception("what was done before %s cannot be reported", type(error).__name__)
         raise
 
 

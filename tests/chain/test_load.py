@@ -10,6 +10,7 @@ import pytest
 from anonymisation.chain.load import load_folder, rows_present, send_waiting_rows
 from anonymisation.chain.mask import mask_folder
 from anonymisation.core.errors import DatabaseUnavailableError, LoadFailedError
+from anonymisation.reporting.partial import partial_report
 from anonymisation.workspace.folder_state import open_state, read_pictures, state_folder
 from tests.captures import FOLDER, CountingDetector, Site, capture, plain, properties
 
@@ -86,8 +87,9 @@ def test_db_max_n_errors_stops_a_load(site: Site) -> None:
         site.put(f"plain{number}.jpg", plain(20 + number))
     settings: dict[str, Any] = {"write_exif_to_db": True, "db_table": "VEGBILDER", "db_max_n_accumulated_rows": 1}
     mask_folder(site.workspace(), FOLDER, CountingDetector())
-    with pytest.raises(LoadFailedError, match="db_max_n_errors 1"):
+    with pytest.raises(LoadFailedError, match="db_max_n_errors 1") as caught:
         load_folder(site.workspace(db_max_n_errors=1, **settings), FOLDER)
+    assert partial_report(caught.value).failed >= 2  # the counts of a load that stopped are reported
     assert load_folder(site.workspace(db_max_n_errors=3, **settings), FOLDER).failed == 3
 
 

@@ -20,7 +20,7 @@ from tests.faults.file_errors import failing_change
 
 OTHER = "TilSladding/2021/EV6/S1D1/F2_2021_05_01"
 
-ERRORS = [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EROFS, errno.EACCES]
+ERRORS = [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EACCES]
 
 
 @pytest.fixture
@@ -63,7 +63,7 @@ def require_told(report: RunReport, disk: Path) -> None:
     assert errors
 
 
-@pytest.mark.parametrize("size", [4, 8, 16, 24, 40])
+@pytest.mark.parametrize("size", [4, 16, 40])
 def test_a_full_state_disk_is_named_and_what_is_finished_stays(
     site: Site, small_disk: Callable[[Path, int], None], size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -111,7 +111,7 @@ def test_an_error_at_any_change_of_the_state_is_of_our_own_tree(
 ) -> None:
     """One after another of the changes that a run makes in the state folder fails, then a run without faults.
 
-    The errors share every other change among them; --run-slow tries all with each.
+    The errors share every third change among them; --run-slow tries all with each.
     """
     every = bool(pytestconfig.getoption("--run-slow"))
     root = tmp_path / "site"
@@ -121,7 +121,7 @@ def test_an_error_at_any_change_of_the_state_is_of_our_own_tree(
     workspace = site.workspace(remote_json=True, enable_async=False)
     workspace.require_shares()
     shutil.copytree(root, tmp_path / "copy")
-    place, step = (0, 1) if every else (2 * ERRORS.index(number), 2 * len(ERRORS))
+    place, step = (0, 1) if every else (3 * ERRORS.index(number), 3 * len(ERRORS))
     tried = 0
     while True:
         with failing_change(site.state, number, at=place) as changes:
