@@ -10,7 +10,8 @@ NO_ALTITUDE: Final = "NaN"
 """The value for an unknown altitude, as the vendor writes it: a position is useful without its altitude, too."""
 
 # Plain digits: float() also accepts underscores and digits of other scripts, which readers of EWKT do not know.
-_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Each digit can match in one way only: otherwise a long text takes a time that grows with the square of its length.
+_NUMBER: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def point_text(longitude: str | None, latitude: str | None, altitude: str | None) -> str | None:

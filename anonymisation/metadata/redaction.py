@@ -124,7 +124,10 @@ def _safe_text(text: str) -> str:
     for _ in range(_MAX_UNESCAPING):
         if _MARKUP_IN_TEXT.search(plain):
             return REDACTED
-        unescaped = html.unescape(plain)
+        try:
+            unescaped = html.unescape(plain)
+        except ValueError:  # a character reference of thousands of digits
+            return REDACTED
         if unescaped == plain:
             return text
         plain = unescaped

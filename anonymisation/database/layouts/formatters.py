@@ -21,7 +21,8 @@ Value = str | int | float | datetime | Point | None
 Formatter = Callable[[Mapping[str, Any]], Value]
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
-_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# Each digit can match in one way only: otherwise a long text takes a time that grows with the square of its length.
+_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 def as_number(value: object) -> int | float | None:

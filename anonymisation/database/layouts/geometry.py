@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-_NUMBER: Final = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan"
+# Each digit can match in one way only: otherwise a long text takes a time that grows with the square of its length.
+_NUMBER: Final = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan"
 _POINT: Final = re.compile(
-    rf"\s*srid\s*=\s*(?P<srid>[0-9]{{1,9}})\s*;\s*point\s*z?\s*"
+    rf"\s*srid\s*=\s*(?P<srid>[0-9]{{1,9}})\s*;\s*point(?:\s*z)?\s*"
     rf"\(\s*(?P<x>{_NUMBER})\s+(?P<y>{_NUMBER})(?:\s+(?P<z>{_NUMBER}))?\s*\)\s*",
     re.IGNORECASE | re.ASCII,
 )
