@@ -124,9 +124,10 @@ def test_damaged_pictures_through_the_command_line(site: Site, tmp_path: Path) -
 
     model = save_one_car(tmp_path / "cars")
     fill(site, mutations(range(10_000, 10_200)))
-    command = [sys.executable, "-m", "anonymisation", "run", "-i", str(site.input), "-o", str(site.output)]
-    settings = [f"-s{key}={value}" for key, value in {"model_type": model, **SIDECARS}.items()]
-    done = subprocess.run([*command, *settings], capture_output=True, text=True, timeout=1200, check=False)
+    config = tmp_path / "config.yml"
+    config.write_text(json.dumps({"model_type": str(model), **SIDECARS}), encoding="utf-8")  # JSON is YAML
+    command = [sys.executable, "-m", "anonymisation", "run", "-i", site.input, "-o", site.output, "-k", config]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1200, check=False)
     assert done.returncode == 1
     assert "Traceback" not in done.stdout + done.stderr
     assert NEIGHBOUR in require_sound(site)
