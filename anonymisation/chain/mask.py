@@ -19,6 +19,7 @@ from anonymisation.chain.up_to_date import is_done, is_known_failed
 from anonymisation.core.concurrency import executor, failed, in_flight, prompt_switching
 from anonymisation.core.errors import AnonymisationError, ImageError, ModelUnavailableError
 from anonymisation.files.digests import sha256_of
+from anonymisation.files.stray_errors import share_error_of
 from anonymisation.files.writer import Writer
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector
@@ -280,6 +281,8 @@ class _MaskStep:
             return self._fail(file, str(error), self._failure_digest(error))
         except AnonymisationError:
             raise
+        except OSError as error:
+            return self._fail(file, str(share_error_of(error)), _PASSING)
         except Exception as error:
             logging.getLogger(__name__).exception("%s: unexpected error", paths.relative)
             return self._fail(file, f"{type(error).__name__}: {error}", _PASSING)

@@ -16,7 +16,9 @@ from anonymisation.chain.load import load_folder
 from anonymisation.chain.mask import mask_folder
 from anonymisation.chain.release import release_folder
 from anonymisation.core.errors import AnonymisationError, PicturesFailedError
+from anonymisation.core.logs import FILE_ONLY
 from anonymisation.core.text import one_line
+from anonymisation.files.stray_errors import share_error_of
 from anonymisation.masking.detector import Detector
 from anonymisation.reporting.partial import partial_report
 from anonymisation.reporting.run_report import FolderReport, RunReport
@@ -62,13 +64,23 @@ def report_of(folder: str, steps: Iterable[tuple[str, Callable[[], Any]]]) -> Fo
             report = replace(report, **{name: step()})
         except AnonymisationError as error:
             logging.getLogger(__name__).error("%s: %s", folder, error)
-            done = {name: partial_report(error)}
-            return replace(report, error=str(error), error_exit_code=error.exit_code, **done)
+            return _stopped(report, name, error, error)
+        except OSError as error:
+            problem, log = share_error_of(error), logging.getLogger(__name__)
+            log.error("%s: %s", folder, problem)
+            log.error("%s: in detail", folder, exc_info=error, extra=FILE_ONLY)
+            return _stopped(report, name, error, problem)
         except Exception as error:  # a fault in one folder must not keep the others from being masked
             logging.getLogger(__name__).exception("%s: unexpected error", folder)
             done = {name: partial_report(error)}
             return replace(report, error=f"{type(error).__name__}: {error}", error_exit_code=1, **done)
     return report
+
+
+def _stopped(report: FolderReport, step: str, error: Exception, problem: AnonymisationError) -> FolderReport:
+    """The report of a folder whose `step` was ended by `error`, which `problem` explains."""
+    done = {step: partial_report(error)}
+    return replace(report, error=str(problem), error_exit_code=problem.exit_code, **done)
 
 
 def run_all(

@@ -11,7 +11,7 @@ import tempfile
 import traceback
 from collections.abc import Mapping
 from io import TextIOWrapper
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 import click
 
@@ -19,6 +19,7 @@ from anonymisation import __version__
 from anonymisation.core.errors import AnonymisationError
 from anonymisation.core.memory import keep_freed_memory
 from anonymisation.core.text import encodable, hide_credentials, one_line
+from anonymisation.files.stray_errors import share_error_of
 
 INTERRUPTED: Final = 130  # the shells' exit code of a program that Ctrl-C ended: 128 + SIGINT
 LOG_FILE_KEY: Final = "anonymisation.log_file"
@@ -86,8 +87,10 @@ class AnonymiseGroup(click.Group):
         except (click.ClickException, click.exceptions.Exit):
             raise
         except Exception as error:
-            if isinstance(error, OSError) and error.errno == errno.EPIPE:
-                raise  # the reader of the output has closed it, as with `| head`; click ends quietly
+            if isinstance(error, OSError):
+                if error.errno == errno.EPIPE:
+                    raise  # the reader of the output has closed it, as with `| head`; click ends quietly
+                _end_with_share_error(ctx, error)
             _print_error(ctx, _unexpected(ctx, error))
             ctx.exit(1)
 
@@ -117,6 +120,15 @@ def _print_error(ctx: click.Context, message: str) -> None:
     click.secho("\n".join(["", *lines]) if sys.stderr.isatty() else "\n".join(lines), err=True, fg="red")
     if logging.getLogger().hasHandlers():  # without a handler Python would print the line a second time
         logging.getLogger(__name__).error("%s", message, extra={"file_only": True})
+
+
+def _end_with_share_error(ctx: click.Context, error: OSError) -> NoReturn:
+    """Name the file; the traceback goes to the log file, if there is one."""
+    problem = share_error_of(error)
+    _print_error(ctx, str(problem))
+    if logging.getLogger().hasHandlers():
+        logging.getLogger(__name__).error("in detail", exc_info=error, extra={"file_only": True})
+    ctx.exit(problem.exit_code)
 
 
 def _unexpected(ctx: click.Context, error: Exception) -> str:
