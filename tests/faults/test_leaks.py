@@ -155,6 +155,7 @@ def test_nothing_of_a_night_on_the_command_line_holds_a_secret(
     monkeypatch.setenv("ANONYMISATION_CONNECTIONS_DIR", str(tmp_path / "connections"))
     place = deliver(tmp_path, ())
     plant(place.site)
+    drop_table(server)
     store_connection(server)
     place.configure(database="roads", email_smtp_host="127.0.0.1", email_smtp_port=postbox.port, **MAILS)
     place.configure(log_level="DEBUG", delete_input=False)
@@ -194,14 +195,13 @@ def test_nothing_of_a_run_in_airflow_holds_a_secret(
     caplog.set_level(logging.INFO)
     caplog.set_level(logging.DEBUG, "anonymisation")
     caplog.set_level(logging.DEBUG, "anonymisation_airflow")
+    drop_table(server)
     runs = [PlainRun(run_id="without a table"), PlainRun(run_id="without a database"), PlainRun(run_id="with both")]
     runs[0].go()
     server.stop()
     site.put("late.jpg", picture(5, "late.jpg"), FOLDERS[0])
     runs[1].go()
     server.start()
-    with server.connect() as connection:
-        connection.execute("DROP TABLE IF EXISTS pictures")
     done = CliRunner().invoke(cli, ["db", "create-table", "--connection", server.url.render_as_string()])
     assert done.exit_code == 0, done.output
     runs[2].go()
@@ -222,6 +222,11 @@ def test_nothing_of_a_run_in_airflow_holds_a_secret(
     assert leaks(written) == []
     assert previews_in(written) == []
     tried("secrets planted", "in pictures and in Airflow's Connections; runs without table, database, and with both", 3)
+
+
+def drop_table(server: PostgresCluster) -> None:
+    with server.connect() as connection:
+        connection.execute("DROP TABLE IF EXISTS pictures")
 
 
 def deploy(site: Site, server: PostgresCluster, postbox: Controller, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -18,7 +18,7 @@ from tests.faults.shim import Fault, Operation
 ERRORS = (errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EACCES, errno.EDQUOT)
 KINDS = ("open", "read", "write", "fsync", "rename", "link", "unlink", "stat", "listdir", "mkdir")
 OFTEN = "stat"  # two in three operations; each of them fails with one of the errors, every other one with all
-SAMPLE = 4  # positions per error in the ordinary run
+SAMPLE = 3  # positions per error in the ordinary run
 SEED = 14
 MOST_SHOWN = 3000  # characters of a problem
 
