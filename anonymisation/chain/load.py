@@ -29,7 +29,8 @@ _NO_RECORD: Final = "its record is lost; mask the folder again, which restores i
 def load_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> LoadSummary:
     """Upsert the missing rows of the masked pictures of `folder` (or of its `shard`).
 
-    Does nothing without `write_exif_to_db`. Rows that the database refuses are failures in the report.
+    Does nothing without `write_exif_to_db`. Rows that the database refuses are failures in the report, and so are files
+    of the spool that cannot be read.
 
     Raises:
         DatabaseUnavailableError: the database cannot be reached; the rows wait in the spool.
@@ -40,15 +41,18 @@ def load_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> Load
     if not workspace.settings.write_exif_to_db:
         return LoadSummary(folder)
     workspace.require_shares()
-    target = _target(workspace)
+    with _target(workspace) as target, open_state(workspace.shares.state, folder, shard) as state:
+        return _load(workspace, folder, target, state)
+
+
+def _load(workspace: Workspace, folder: str, target: DatabaseTarget, state: FolderState) -> LoadSummary:
     key = target.key(workspace.shares.state)
-    done = LoadSummary(folder)
-    with keeping(lambda: done), open_state(workspace.shares.state, folder, shard) as state:
-        masked = [name for name, known in sorted(state.pictures.items()) if known.status == MASKED]
-        there = _present(target, state, (name for name in masked if state.pictures[name].loaded == key))
-        missing = [name for name in masked if name not in there]
-        unknown = dict.fromkeys(name for name in missing if not state.has_record(name))
-        done = LoadSummary(folder, already_loaded=len(there))
+    masked = [name for name, known in sorted(state.pictures.items()) if known.status == MASKED]
+    there = _present(target, state, (name for name in masked if state.pictures[name].loaded == key))
+    missing = [name for name in masked if name not in there]
+    unknown = dict.fromkeys(name for name in missing if not state.has_record(name))
+    done = LoadSummary(folder, already_loaded=len(there))
+    with keeping(lambda: done):
         try:
             report = load_records(
                 _sources(workspace, folder, state, missing),
@@ -65,11 +69,12 @@ def load_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> Load
                 f"{target.place}: the database is away; {report.waiting} rows wait in {workspace.shares.state} and are "
                 "sent by the next load"
             )
-        refused = {failure.picture for failure in report.failed}
-        for name in missing:
-            if name not in unknown and workspace.picture(folder, name).relative not in refused:
-                state.put(replace(state.pictures[name], loaded=key))
+    refused = {failure.picture for failure in report.failed}
+    for name in missing:
+        if name not in unknown and workspace.picture(folder, name).relative not in refused:
+            state.put(replace(state.pictures[name], loaded=key))
     lost = [Failure(workspace.picture(folder, name).relative, _NO_RECORD) for name in unknown]
+    lost += [Failure(problem.path, problem.message) for problem in report.problems]
     return _summary(folder, report, lost, already=len(there))
 
 
@@ -80,7 +85,8 @@ def send_waiting_rows(workspace: Workspace) -> LoadReport | None:
     """
     if not workspace.settings.write_exif_to_db:
         return None
-    return send_spooled(_target(workspace), workspace.shares.state, LoadLimits.from_settings(workspace.settings))
+    with _target(workspace) as target:
+        return send_spooled(target, workspace.shares.state, LoadLimits.from_settings(workspace.settings))
 
 
 def table_key(workspace: Workspace) -> str | None:
@@ -91,7 +97,8 @@ def table_key(workspace: Workspace) -> str | None:
     """
     if not workspace.settings.write_exif_to_db:
         return None
-    return _target(workspace).key(workspace.shares.state)
+    with _target(workspace) as target:
+        return target.key(workspace.shares.state)
 
 
 def rows_present(workspace: Workspace, state: FolderState, names: Iterable[str]) -> frozenset[str]:
@@ -100,7 +107,8 @@ def rows_present(workspace: Workspace, state: FolderState, names: Iterable[str])
     Raises:
         DatabaseUnavailableError: the database cannot be reached.
     """
-    return _present(_target(workspace), state, names)
+    with _target(workspace) as target:
+        return _present(target, state, names)
 
 
 def names_on_other_rows(workspace: Workspace, folder: str, state: FolderState, names: Iterable[str]) -> frozenset[str]:
@@ -110,9 +118,11 @@ def names_on_other_rows(workspace: Workspace, folder: str, state: FolderState, n
         DatabaseUnavailableError: other loaders hold the lock of the spool for too long.
         ShareUnavailableError: the state folder cannot be used.
     """
-    target, root = _target(workspace), workspace.shares.state
-    identifiers = {name: identifier for name in names if (identifier := _identifier(target, state, name)) is not None}
-    key = target.key(root)
+    root = workspace.shares.state
+    with _target(workspace) as target:
+        known = ((name, _identifier(target, state, name)) for name in names)
+        identifiers = {name: identifier for name, identifier in known if identifier is not None}
+        key = target.key(root)
     with Spool(root, key).locked():
         rows = IdentifierRegistry(root, key).pictures(identifiers.values())
     own = {name: workspace.picture(folder, name).relative for name in identifiers}

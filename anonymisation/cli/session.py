@@ -87,16 +87,18 @@ class Session:
         except ConfigurationError:
             raise
         except AnonymisationError as error:
-            return Trouble(f"rows of earlier runs: {error}", error.exit_code)
-        except Exception as error:
-            log.exception("rows of earlier runs are not sent")
-            return Trouble(f"rows of earlier runs are not sent: {type(error).__name__}: {error}")
+            return Trouble(f"rows of earlier runs: {' '.join(str(error).split())}", error.exit_code)
+        except Exception as error:  # unforeseen, such as a driver's own fault
+            log.exception("rows of earlier runs: unexpected error")
+            return Trouble(f"rows of earlier runs: {type(error).__name__}: {error}")
         if report is None:
             return None
-        if report.resent:
-            log.info("%d rows that waited from earlier runs are now in the database", report.resent)
+        if sent := report.inserted + report.updated:
+            log.info("%d rows that waited from earlier runs are now in the database", sent)
+        problems = [f"rows of earlier runs: {problem}" for problem in report.problems]
         refused = [f"{failure.picture}: {failure.reason}" for failure in report.failed]
-        return Trouble(f"rows of earlier runs were refused: {'; '.join(refused)}") if refused else None
+        problems += [f"rows of earlier runs were refused: {'; '.join(refused)}"] if refused else []
+        return Trouble("; ".join(problems)) if problems else None
 
 
 def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None = None) -> Session:

@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.database.dialects.base import Dialect, Fault, compiler
 from anonymisation.database.layouts.tables import TableLayout
-from anonymisation.database.loading.spool import DAMAGED_SUFFIX, waiting_elsewhere
+from anonymisation.database.loading.spool import DAMAGED_SUFFIX, spool_folders, waiting_elsewhere
 from anonymisation.database.target import DatabaseTarget, make_table, transaction
 
 _DRIVERS: Final = {"sqlite": "sqlite", "postgresql": "postgresql+psycopg", "oracle": "oracle+oracledb"}
@@ -70,8 +70,7 @@ def require_owner(target: DatabaseTarget) -> None:
 
 def waiting_rows(state: Path) -> list[WaitingRows]:
     """The spools below a state folder in which rows wait, or files were set aside."""
-    folders = {folder: 0 for folder in sorted((state / "spool").glob("*")) if folder.is_dir()}
-    folders |= waiting_elsewhere(state, key="")
+    folders = dict.fromkeys(spool_folders(state), 0) | waiting_elsewhere(state, key="")
     found = [
         WaitingRows(folder, rows, len(list(folder.glob(f"*{DAMAGED_SUFFIX}")))) for folder, rows in folders.items()
     ]
@@ -83,7 +82,7 @@ def last_load(target: DatabaseTarget, state: Path) -> float | None:
     try:
         # Every batch creates a file in the folder and removes it, which changes the folder's time.
         return (state / "spool" / target.key(state)).stat().st_mtime
-    except FileNotFoundError:
+    except OSError:
         return None
 
 

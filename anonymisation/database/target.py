@@ -8,14 +8,14 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Final
+from types import MappingProxyType, TracebackType
+from typing import Final, Self
 
 import sqlalchemy as sa
 from sqlalchemy.exc import ArgumentError, DBAPIError, NoSuchModuleError
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError, DatabaseUnavailableError
-from anonymisation.database.dialects.base import Dialect, Fault, RowWriter, existing_keys
+from anonymisation.database.dialects.base import Dialect, Fault, RowWriter, StatementRefusedError, existing_keys
 from anonymisation.database.layouts.tables import MAX_IDENTIFIER, TableLayout, is_identifier
 
 _DIALECTS: Final[Mapping[str, str]] = MappingProxyType(
@@ -48,7 +48,11 @@ class ConnectionLostError(DatabaseUnavailableError):
 
 @dataclass(frozen=True, slots=True)
 class DatabaseTarget:
-    """The table to load rows into. `place` names the database in messages, without user, password or options."""
+    """The table to load rows into. `place` names the database in messages, without user, password or options.
+
+    As a context manager it closes the connections to the database at the end. It can be used again afterwards: then it
+    connects again.
+    """
 
     layout: TableLayout
     dialect: Dialect
@@ -56,6 +60,18 @@ class DatabaseTarget:
     table: sa.Table = field(repr=False)
     engine: sa.Engine = field(repr=False)
     writer: RowWriter = field(repr=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close the connections to the database."""
+        self.engine.dispose()
 
     def key(self, state: Path) -> str:
         """A folder name for this table of this database, the same on every worker that shares `state`.
@@ -92,6 +108,8 @@ def open_target(
 ) -> DatabaseTarget:
     """The table of `layout` in the database at `url` (SQLAlchemy form); nothing is connected yet.
 
+    The caller closes it: `with open_target(…) as target`.
+
     `schema` is the table's, if it is not the login's own; SQLite has no schemas. `dialect` replaces the dialect of the
     URL.
 
@@ -109,13 +127,17 @@ def open_target(
     return DatabaseTarget(layout, dialect, _place(parsed), table, engine, writer)
 
 
-def require_usable(url: str | sa.URL, schema: str | None = None) -> None:
-    """Check a URL as `open_target` does, without a table; nothing is connected.
+def require_usable(url: str | sa.URL, schema: str | None = None, layout: TableLayout | None = None) -> None:
+    """Check a URL as `open_target` does, also without a table; nothing is connected.
 
     Raises:
         ConfigurationError: as `open_target`.
     """
-    _open_engine(url, None, schema)
+    if layout is not None:
+        open_target(url, layout, schema=schema).close()
+        return
+    _, _, engine = _open_engine(url, None, schema)
+    engine.dispose()
 
 
 def _open_engine(url: str | sa.URL, dialect: Dialect | None, schema: str | None) -> tuple[sa.URL, Dialect, sa.Engine]:
@@ -152,6 +174,19 @@ def existing_ids(target: DatabaseTarget, ids: Iterable[str]) -> set[str]:
         return existing_keys(connection, target.table, list(ids))
 
 
+def answers(target: DatabaseTarget) -> bool:
+    """Whether the database answers a query of the table now.
+
+    Raises:
+        ConfigurationError: the login is refused, or the table is not there or not of this layout.
+    """
+    try:
+        existing_ids(target, ["-"])
+    except DatabaseUnavailableError:
+        return False
+    return True
+
+
 @contextmanager
 def transaction(target: DatabaseTarget, *, creating: bool = True) -> Iterator[sa.Connection]:
     """One transaction, committed at the end; creates the table first if the dialect lets the loader create it.
@@ -159,22 +194,31 @@ def transaction(target: DatabaseTarget, *, creating: bool = True) -> Iterator[sa
     Raises:
         ConnectionLostError: the connection or the transaction broke; nothing is committed, or all is.
         DatabaseUnavailableError: the database cannot be reached or stopped answering; nothing is committed, or all is.
+        StatementRefusedError: the database refuses a statement or the commit; nothing is committed.
         ConfigurationError: the login is refused, or the table is not there or not of this layout.
     """
+    connected = False
     try:
-        with target.engine.begin() as connection:
-            if creating and target.dialect.creates_tables and not _has_table(connection, target):
-                for statement in target.dialect.create(target.layout, target.table):
-                    connection.exec_driver_sql(statement)
-            yield connection
+        with target.engine.connect() as connection:
+            connected = True
+            with connection.begin():
+                if creating and target.dialect.creates_tables and not _has_table(connection, target):
+                    for statement in target.dialect.create(target.layout, target.table):
+                        connection.exec_driver_sql(statement)
+                yield connection
     except DBAPIError as error:
         fault, reason = target.dialect.fault(error), target.dialect.reason(error)
-        if fault in _PROBLEMS:
-            about = _login(target) if fault is Fault.LOGIN else target.layout.name
-            problem = ConfigProblem(target.place, about, _PROBLEMS[fault].format(reason=reason))
-            raise ConfigurationError([problem]) from error
-        kind = ConnectionLostError if fault is Fault.AGAIN else DatabaseUnavailableError
-        raise kind(f"{target.place}: the database cannot be used now: {reason}") from error
+        if fault is Fault.ROW and connected:
+            raise StatementRefusedError(target.place, reason) from error
+        raise _as_our_own(target, Fault.LOGIN if fault is Fault.ROW else fault, reason) from error
+
+
+def _as_our_own(target: DatabaseTarget, fault: Fault, reason: str) -> ConfigurationError | DatabaseUnavailableError:
+    if fault in _PROBLEMS:
+        about = _login(target) if fault is Fault.LOGIN else target.layout.name
+        return ConfigurationError([ConfigProblem(target.place, about, _PROBLEMS[fault].format(reason=reason))])
+    kind = ConnectionLostError if fault is Fault.AGAIN else DatabaseUnavailableError
+    return kind(f"{target.place}: the database cannot be used now: {reason}")
 
 
 def _login(target: DatabaseTarget) -> str:

@@ -17,7 +17,7 @@ from anonymisation.core.settings import LoadedSettings, MergedValues, Settings, 
 from anonymisation.database.connections import ConnectionStore, is_url
 from anonymisation.database.layouts.tables import load_layout, require_layout
 from anonymisation.database.layouts.user_formatters import load_formatters
-from anonymisation.database.target import embedded_url, open_target, require_usable
+from anonymisation.database.target import embedded_url, require_usable
 from anonymisation.files.access import require_folder
 from anonymisation.files.atomic import remove_leftovers
 from anonymisation.files.plain import LINK, link_within
@@ -216,7 +216,7 @@ def _checked(asked: _Database, layers: MergedValues, refused: Set[str], problems
     if layout is None:
         _attempt(problems, lambda: require_usable(found.url, found.schema))
         return asked
-    _attempt(problems, lambda: open_target(found.url, layout, schema=found.schema))
+    _attempt(problems, lambda: require_usable(found.url, found.schema, layout))
     return replace(found, table=table)
 
 

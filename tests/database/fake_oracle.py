@@ -7,12 +7,14 @@ driver's own classes, with batch errors at their offsets. Everything else that O
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 import oracledb
+from oracledb import errors
 from sqlglot import exp
 
 from tests.database.oracle_sql import SPATIAL_INDEX, Column, Merge, RowError, parse, read_column, read_merge
@@ -20,22 +22,39 @@ from tests.database.oracle_sql import SPATIAL_INDEX, Column, Merge, RowError, pa
 Row = dict[str, Any]
 
 
-@dataclass(frozen=True)
-class FakeError:
-    """What oracledb puts into its exceptions and batch errors."""
+def driver_error(code: int, message: str, offset: int = 0, prefix: str = "ORA") -> Any:
+    """The driver's own description of an error of the server (ORA) or of itself (DPY): it adds the address of help, its
+    own code where the session is gone, and the class of the exception.
+    """
+    return errors._Error(message, code=code if prefix == "ORA" else 0, offset=offset)
 
-    code: int
-    message: str
-    offset: int = 0
-    prefix: str = "ORA"
-    isrecoverable: bool = False
 
-    @property
-    def full_code(self) -> str:
-        return f"{self.prefix}-{self.code:05d}" if self.prefix == "ORA" else f"{self.prefix}-{self.code}"
+def raised(error: Any) -> oracledb.Error:
+    """The exception that the driver raises for an error."""
+    exception: oracledb.Error = error.exc_type(error)
+    return exception
 
-    def __str__(self) -> str:
-        return self.message
+
+def while_connecting(cause: Exception) -> oracledb.Error:
+    """What the driver makes of an error before the listener has handed the connection over."""
+    made: oracledb.Error = errors._create_exception(
+        errors.ERR_CONNECTION_FAILED, cause=cause, connection_id="mfwe3Vv0Z1e7GWCQmWm7Xw=="
+    )
+    return made
+
+
+def _refused_at_connect(error: Any) -> oracledb.Error:
+    """The listener's refusals are wrapped, and their code is only in the text; those of the login are not wrapped."""
+    if error.full_code in {"DPY-3001", "DPY-3010", "DPY-6000", "DPY-6001", "DPY-6003", "DPY-4011"}:
+        return while_connecting(raised(error))
+    if error.code in {12505, 12514}:
+        number = errors.ERR_INVALID_SID if error.code == 12505 else errors.ERR_INVALID_SERVICE_NAME
+        names = {"service_name": "FREE", "sid": "FREE", "host": "nowhere", "port": 1521}
+        return while_connecting(errors._create_exception(number, **names))
+    if 12200 < error.code < 12700:
+        refused = errors._create_exception(errors.ERR_LISTENER_REFUSED_CONNECTION, error_code=error.code)
+        return while_connecting(refused)
+    return raised(error)
 
 
 class FakeObject:
@@ -89,23 +108,28 @@ class Table:
 @dataclass
 class FakeOracle:
     """The server. `refuses` is what it says to whoever connects; `rivals` are keys that another session commits in the
-    middle of the next MERGE.
+    middle of the next MERGE. `triggers` run before each row is stored and may change or refuse it; `deferred` are
+    constraints that are checked at the commit.
     """
 
     tables: dict[str, Table] = field(default_factory=dict)
     spatial: list[Row] = field(default_factory=list)
     indexes: dict[str, str] = field(default_factory=dict)
     away: bool = False
-    refuses: FakeError | None = None
+    refuses: Any = None
     cut_before_commit: bool = False
+    triggers: list[Callable[[Row], None]] = field(default_factory=list)
+    deferred: list[Callable[[Row], None]] = field(default_factory=list)
+    sessions: int = 0
     rivals: set[str] = field(default_factory=set)
     statements: list[str] = field(default_factory=list)
 
     def connect(self, *_: object, **options: Any) -> FakeConnection:
         if self.away:
-            raise oracledb.OperationalError(FakeError(6005, "DPY-6005: cannot connect to database", prefix="DPY"))
+            raise while_connecting(ConnectionRefusedError(111, "Connection refused"))
         if self.refuses is not None:
-            raise oracledb.DatabaseError(self.refuses)
+            raise _refused_at_connect(self.refuses)
+        self.sessions += 1
         return FakeConnection(self, options)
 
     def rows(self, table: str) -> list[Row]:
@@ -146,8 +170,7 @@ class FakeConnection:
 
     def check(self) -> None:
         if self.server.away:
-            error = FakeError(4011, "DPY-4011: the database or network closed the connection", 0, "DPY", True)
-            raise oracledb.OperationalError(error)
+            raise raised(driver_error(3113, "ORA-03113: end-of-file on communication channel"))
 
     def rows(self, name: str) -> dict[str, Row]:
         return self._changed.get(name, self.server.tables[name].rows)
@@ -164,9 +187,16 @@ class FakeConnection:
     def commit(self) -> None:
         if self.server.cut_before_commit:
             self.server.cut_before_commit = False
-            error = FakeError(4011, "DPY-4011: the database or network closed the connection", 0, "DPY", True)
-            raise oracledb.OperationalError(error)
+            raise raised(driver_error(3113, "ORA-03113: end-of-file on communication channel"))
         self.check()
+        try:
+            for rows in self._changed.values():
+                for row, check in itertools.product(rows.values(), self.server.deferred):
+                    check(row)
+        except RowError as error:
+            self._end()
+            message = f"ORA-02091: transaction rolled back\n{error.message}"
+            raise raised(driver_error(2091, message)) from error
         for name, rows in self._changed.items():
             self.server.tables[name].rows = rows
         self._end()
@@ -176,6 +206,7 @@ class FakeConnection:
 
     def close(self) -> None:
         self._end()
+        self.server.sessions -= 1
 
     def _end(self) -> None:
         self._changed, self._savepoints = {}, {}
@@ -193,7 +224,7 @@ class FakeCursor:
         self.description: list[tuple[Any, ...]] | None = None
         self._found: list[tuple[Any, ...]] = []
         self._sizes: dict[str, Any] = {}
-        self._errors: list[FakeError] = []
+        self._errors: list[Any] = []
 
     def __enter__(self) -> FakeCursor:
         return self
@@ -207,7 +238,7 @@ class FakeCursor:
     def setinputsizes(self, *_: object, **sizes: Any) -> None:
         self._sizes = sizes
 
-    def getbatcherrors(self) -> list[FakeError]:
+    def getbatcherrors(self) -> list[Any]:
         return self._errors
 
     def fetchall(self) -> list[tuple[Any, ...]]:
@@ -243,16 +274,16 @@ class FakeCursor:
         merge = read_merge(sql)
         table = self.connection.server.tables.get(merge.table)
         if table is None:
-            raise oracledb.DatabaseError(FakeError(942, f'ORA-00942: table or view "{merge.table}" does not exist'))
+            raise raised(driver_error(942, f'ORA-00942: table or view "{merge.table}" does not exist'))
         self._check_binds(table, merge, rows)
         self._errors = []
         for offset, row in enumerate(rows):
             try:
                 self._merge(table, merge, row)
             except RowError as error:
-                told = FakeError(error.code, error.message, offset)
-                if not batcherrors:
-                    raise oracledb.IntegrityError(told) from error
+                told = driver_error(error.code, error.message, offset)
+                if not batcherrors or told.is_session_dead:
+                    raise raised(told) from error
                 self._errors.append(told)
         self._sizes = {}
 
@@ -260,10 +291,10 @@ class FakeCursor:
         """What the driver and the server make of types, before any row is looked at."""
         for name, bind in merge.values.items():
             if name not in table.columns:
-                raise oracledb.DatabaseError(FakeError(904, f'ORA-00904: "{name}": invalid identifier'))
+                raise raised(driver_error(904, f'ORA-00904: "{name}": invalid identifier'))
             column, declared = table.columns[name], self._sizes.get(bind)
             if not _fits(declared, column):
-                raise oracledb.DatabaseError(FakeError(932, f"ORA-00932: expected {column.kind} got {declared}"))
+                raise raised(driver_error(932, f"ORA-00932: expected {column.kind} got {declared}"))
             for row in rows:
                 _check_value(declared, row[bind], self.connection)
 
@@ -286,13 +317,17 @@ class FakeCursor:
                     if there
                     else RowError(1400, f"cannot insert NULL into ({place})")
                 )
-        rows[key] = stored
+        for trigger in self.connection.server.triggers:
+            trigger(stored)
+        if stored[table.key] != key:
+            rows.pop(key, None)
+        rows[stored[table.key]] = stored
 
     def _create(self, tree: exp.Create, _: object) -> None:
         schema = tree.this
         name = schema.this.name
         if name in self.connection.server.tables:
-            raise oracledb.DatabaseError(FakeError(955, "ORA-00955: name is already used by an existing object"))
+            raise raised(driver_error(955, "ORA-00955: name is already used by an existing object"))
         columns, key = {}, ""
         for item in schema.expressions:
             if isinstance(item, exp.PrimaryKey):
@@ -304,11 +339,9 @@ class FakeCursor:
     def _create_index(self, name: str, table: str, column: str) -> None:
         server = self.connection.server
         if name in server.indexes:
-            raise oracledb.DatabaseError(FakeError(955, "ORA-00955: name is already used by an existing object"))
+            raise raised(driver_error(955, "ORA-00955: name is already used by an existing object"))
         if not any((row["TABLE_NAME"], row["COLUMN_NAME"]) == (table, column) for row in server.spatial):
-            raise oracledb.DatabaseError(
-                FakeError(29855, "ORA-29855: ORA-13203: failed to read USER_SDO_GEOM_METADATA")
-            )
+            raise raised(driver_error(29855, "ORA-29855: ORA-13203: failed to read USER_SDO_GEOM_METADATA"))
         server.indexes[name] = table
 
     def _drop(self, tree: exp.Drop, _: object) -> None:
@@ -342,7 +375,7 @@ class FakeCursor:
             self._answer(["N"], [(int(values["i"] in self.connection.server.indexes),)])
             return
         if source not in self.connection.server.tables:
-            raise oracledb.DatabaseError(FakeError(942, f'ORA-00942: table or view "{source}" does not exist'))
+            raise raised(driver_error(942, f'ORA-00942: table or view "{source}" does not exist'))
         rows = list(self.connection.rows(source).values())
         where = tree.args.get("where")
         if where is not None and isinstance(where.this, exp.In):
@@ -389,7 +422,7 @@ def _check_value(declared: Any, value: Any, connection: FakeConnection) -> None:
         if not (isinstance(value, FakeObject) and value.kind.name == declared.name):
             raise TypeError(f"DPY-3013: expected {declared.name}, got {value!r}")
         if value.kind.connection is not connection:
-            raise oracledb.InterfaceError(FakeError(2999, "DPY-2999: object of another connection", prefix="DPY"))
+            raise raised(driver_error(2999, "DPY-2999: object of another connection", prefix="DPY"))
         return
     kinds = {oracledb.DB_TYPE_NUMBER: (int, float), oracledb.DB_TYPE_DATE: (datetime,)}.get(declared, (str,))
     if not isinstance(value, kinds) or isinstance(value, bool):
@@ -397,4 +430,4 @@ def _check_value(declared: Any, value: Any, connection: FakeConnection) -> None:
     if isinstance(value, str):
         value.encode("utf-8")  # UnicodeEncodeError for half a surrogate pair
     if isinstance(value, (int, float)) and abs(value) >= 10**126:
-        raise oracledb.DatabaseError(FakeError(4003, "DPY-4003: value cannot be represented as a number", prefix="DPY"))
+        raise raised(driver_error(4003, "DPY-4003: value cannot be represented as a number", prefix="DPY"))

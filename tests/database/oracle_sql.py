@@ -22,7 +22,7 @@ class RowError(Exception):
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
         self.code = code
-        self.message = f"ORA-{code:05d}: {message}\nHelp: https://docs.oracle.com/error-help/db/ora-{code:05d}/"
+        self.message = f"ORA-{code:05d}: {message}"
 
 
 @dataclass(frozen=True)

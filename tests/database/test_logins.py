@@ -27,7 +27,7 @@ from anonymisation.database.loading.loader import (
     open_target,
     send_spooled,
 )
-from tests.database.fake_oracle import FakeError
+from tests.database.fake_oracle import driver_error
 from tests.database.postgres_cluster import GUEST, GUEST_PASSWORD, PostgresCluster
 from tests.database.sites import FakeOracleSite, PostgresqlSite
 
@@ -139,9 +139,9 @@ def test_a_connection_that_oracle_refuses_is_a_mistake_of_configuration(
 ) -> None:
     oracle = FakeOracleSite()
     oracle.target()
-    oracle.server.refuses = FakeError(code, f"{prefix}-{code}: said\nHelp: https://docs.oracle.com/", prefix=prefix)
+    oracle.server.refuses = driver_error(code, f"{prefix}-{code:05d}: said", prefix=prefix)
     target = FakeOracleSite(oracle.server, _made={"PICTURES"}).target()  # another process
-    with pytest.raises(ConfigurationError, match=rf"\({prefix}-{code}: said\)") as caught:
+    with pytest.raises(ConfigurationError, match=rf"{prefix}-0?{code}(: said)?\)") as caught:
         load_records(make_records(2), target, state, limits)
     assert "hunter2" not in str(caught.value) + caplog.text
     assert "2 rows wait" in caplog.text
@@ -155,7 +155,7 @@ def test_an_oracle_that_was_there_and_is_unknown_to_its_listener_is_starting(
     oracle = FakeOracleSite()
     target = oracle.target()
     target.engine.dispose()
-    oracle.server.refuses = FakeError(6001, 'DPY-6001: Service "FREE" is not registered', prefix="DPY")
+    oracle.server.refuses = driver_error(12514, "ORA-12514: no such service")
     assert load_records(make_records(2), target, state, limits).waiting == 2
     oracle.server.refuses = None
     assert send_spooled(target, state, limits).inserted == 2

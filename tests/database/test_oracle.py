@@ -9,14 +9,12 @@ from typing import Any
 
 import pytest
 import sqlglot
-from sqlalchemy.exc import DBAPIError
 from sqlglot import exp
 
-from anonymisation.database.dialects.base import Fault
 from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.loading.loader import LoadLimits, LoadReport, SourceRecord, load_records, send_spooled
 from anonymisation.database.schema import ddl, drop_table, insert_spatial_metadata
-from tests.database.fake_oracle import FakeError, FakeOracle
+from tests.database.fake_oracle import FakeOracle
 from tests.database.oracle_sql import parse
 from tests.database.sites import FakeOracleSite, oracle_url
 
@@ -24,7 +22,7 @@ Make = Callable[..., list[SourceRecord]]
 
 oracledb = pytest.importorskip("oracledb")
 
-from anonymisation.database.dialects.oracle import OracleDialect, merge_sql  # noqa: E402 - needs the driver
+from anonymisation.database.dialects.oracle import merge_sql  # noqa: E402 - needs the driver
 
 
 @pytest.fixture
@@ -172,20 +170,3 @@ def test_spatial_metadata_describes_each_geometry_column_once(oracle: FakeOracle
     assert set(server.indexes) == {"VEGBILDER_POSISJON_SX", "VEGBILDER_SENTERLINJEPOSISJON_SX"}
     assert drop_table(target)
     assert (server.spatial, server.indexes) == ([], {})
-
-
-@pytest.mark.parametrize(
-    ("code", "fault"),
-    [
-        (1, Fault.ROW),
-        (12899, Fault.ROW),
-        (60, Fault.AGAIN),
-        (942, Fault.MISSING),
-        (1031, Fault.SETUP),
-        (1017, Fault.LOGIN),
-        (1653, Fault.AWAY),
-    ],
-)
-def test_errors_are_told_apart(code: int, fault: Fault) -> None:
-    error = DBAPIError("x", None, oracledb.DatabaseError(FakeError(code, f"ORA-{code:05d}: said")))
-    assert OracleDialect().fault(error) is fault

@@ -62,6 +62,7 @@ class _Totals:
     resent: int = 0
     refused: list[str] = field(default_factory=list)
     collisions: list[str] = field(default_factory=list)
+    problems: list[str] = field(default_factory=list)
 
     def add(self, report: LoadReport, *, earlier: bool = False) -> None:
         self.inserted += 0 if earlier else report.inserted
@@ -69,6 +70,7 @@ class _Totals:
         self.resent += report.inserted + report.updated if earlier else report.resent
         self.waiting += report.waiting
         self.refused += [f"{failure.picture}: {failure.reason}" for failure in report.failed]
+        self.problems += [str(problem) for problem in report.problems]
         self.collisions += [
             f"{item.identifier}: the row is of {item.stands}, not of {item.yields}" for item in report.collisions
         ]
@@ -109,7 +111,7 @@ class _Load:
                 f"{target.place}: the database is away; {self._totals.waiting} rows wait in {self._state} and are sent "
                 "by the next load"
             )
-        click.get_current_context().exit(1 if self._bad or self._totals.refused else 0)
+        click.get_current_context().exit(1 if self._bad or self._totals.refused or self._totals.problems else 0)
 
     @contextlib.contextmanager
     def _bar(self) -> Iterator[Iterator[SourceRecord]]:
@@ -154,6 +156,7 @@ class _Load:
         for heading, items, style in (
             ("Bad files", self._bad, "red"),
             ("Rows refused", totals.refused, "red"),
+            ("Files of the state folder", totals.problems, "red"),
             ("Two pictures with one ID", totals.collisions, "yellow"),
         ):
             self._list(heading, items, style)

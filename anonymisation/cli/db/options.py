@@ -110,7 +110,7 @@ def database_options(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def open_database(options: DatabaseOptions) -> DatabaseSession:
-    """Find the database and its password, and start logging; nothing is connected yet.
+    """Find the database and its password, and start logging; nothing is connected yet. It is closed when the verb ends.
 
     Without the flag this is the database of Airflow's Connection where its file is at hand, else the configured one,
     else the embedded database of the state folder.
@@ -125,7 +125,9 @@ def open_database(options: DatabaseOptions) -> DatabaseSession:
     url = _with_password(address, options)
     err = Console(stderr=True)
     start_logging(settings, err, options.log_folder, _secrets(url))
-    return DatabaseSession(settings, open_target(url, layout, schema=address.schema), output_console(), err)
+    target = open_target(url, layout, schema=address.schema)
+    click.get_current_context().call_on_close(target.close)
+    return DatabaseSession(settings, target, output_console(), err)
 
 
 def named_layout(options: DatabaseOptions) -> tuple[TableLayout, str | None, str | None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from decimal import Decimal
 from enum import Enum, auto
 from typing import Any, Final, Protocol, TypeVar
 
@@ -12,6 +13,7 @@ from sqlalchemy import Dialect as Compiler
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
+from anonymisation.core.errors import WorkFailedError
 from anonymisation.database.layouts.columns import Row
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
@@ -25,15 +27,40 @@ _IDS_PER_QUERY: Final = 500  # below the smallest limit of bound values in one s
 
 
 class Fault(Enum):
-    """The cause of a database error."""
+    """The cause of a database error. A dialect lists every other cause; an unknown error is a refusal, `ROW`."""
 
-    ROW = auto()  # the database refuses this row; it may take others
+    ROW = auto()  # the database refuses this row, or this statement; it may take others
     AGAIN = auto()  # the connection or transaction broke; a retry at once may succeed
-    AWAY = auto()  # the database does not answer, or not now; a later retry may succeed
+    AWAY = auto()  # the database does not answer, or takes nothing from anyone now; a later retry may succeed
     LOGIN = auto()  # the database refuses the login or the way of connecting; a retry does not help
     MISSING = auto()  # the table is not there
     EXISTS = auto()  # the table is there already
     SETUP = auto()  # the table has another layout, or the login lacks a right; no row can be loaded
+
+
+class StatementRefusedError(WorkFailedError):
+    """The database refuses a statement or the commit, and has undone the whole transaction."""
+
+    def __init__(self, place: str, reason: str) -> None:
+        super().__init__(f"{place}: the database refuses this: {reason}")
+        self.reason = reason
+
+
+class NotStoredError(Exception):
+    """A row of those that were sent is not in `table` under its key; all of them are undone. Not an error of a driver:
+    the database reports success, or (with `reason`) its code does not say that a row is the cause.
+    """
+
+    def __init__(self, table: str, reason: str | None = None) -> None:
+        super().__init__(reason or not_stored(table))
+
+
+def not_stored(table: str) -> str:
+    """The reason of a row that the database did not store under its key, without any error."""
+    return (
+        f"table {table} does not have the row under its key, though the database reports no error; probably a trigger, "
+        "a rule or a policy of the table skips the row or changes its key"
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +166,31 @@ def existing_keys(connection: Connection, table: Table, keys: Sequence[str]) -> 
     return found
 
 
+def same_key(value: object) -> object:
+    """A key in the form in which the key that was sent equals the key that a database returns.
+
+    A column CHAR(n) pads text with blanks; a number returns as a double, a Decimal or an integer.
+    """
+    if isinstance(value, (int, float, Decimal)):
+        return float(value)
+    return value.rstrip(" ") if isinstance(value, str) else value
+
+
+def require_stored(connection: Connection, table: Table, keys: Sequence[object]) -> None:
+    """Check that `table` now has these primary keys. A trigger may delete a row, or store it under another key.
+
+    Raises:
+        NotStoredError: one of them is not there.
+    """
+    [column] = table.primary_key.columns
+    there: set[object] = set()
+    for start in range(0, len(keys), _IDS_PER_QUERY):
+        chunk = keys[start : start + _IDS_PER_QUERY]
+        there.update(same_key(value) for value in connection.scalars(select(column).where(column.in_(chunk))))
+    if any(same_key(key) not in there for key in keys):
+        raise NotStoredError(table.name)
+
+
 def compiler(driver: str) -> Compiler:
     """SQLAlchemy's compiler for the SQL of `driver`'s database; it also quotes names."""
     return URL.create(driver).get_dialect()()
@@ -160,6 +212,8 @@ def isolate(dialect: Dialect, rows: Sequence[_Sent], send: Callable[[Sequence[_S
         if dialect.fault(error) is not Fault.ROW:
             raise
         reason = dialect.reason(error)
+    except NotStoredError as error:
+        reason = str(error)
     except VALUE_ERRORS as error:
         reason = str(error)
     if len(rows) == 1:

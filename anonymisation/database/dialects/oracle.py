@@ -35,6 +35,14 @@ from anonymisation.database.dialects.base import (
     inserted_or_updated,
     isolate,
     nothing,
+    require_stored,
+)
+from anonymisation.database.dialects.oracle_faults import (
+    DUPLICATE_KEY,
+    fault_of,
+    fault_of_row,
+    in_one_line,
+    wrapped,
 )
 from anonymisation.database.layouts.columns import Row
 from anonymisation.database.layouts.datatypes import DataType, Kind
@@ -43,50 +51,6 @@ from anonymisation.database.layouts.geometry import Point
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 DRIVER: Final = "oracle+oracledb"
-
-DUPLICATE_KEY: Final = 1  # ORA-00001
-
-# https://docs.oracle.com/en/error-help/db/
-_CODES: Final = {
-    DUPLICATE_KEY: Fault.ROW,
-    1400: Fault.ROW,  # cannot insert NULL
-    1407: Fault.ROW,  # cannot update to NULL
-    1426: Fault.ROW,  # numeric overflow
-    1438: Fault.ROW,  # larger than the precision
-    1461: Fault.ROW,  # text too long to bind
-    1722: Fault.ROW,  # not a number
-    1841: Fault.ROW,  # year out of range
-    2290: Fault.ROW,  # check constraint
-    12899: Fault.ROW,  # text larger than the column, in bytes
-    13364: Fault.ROW,  # dimension differs from the spatial metadata
-    13365: Fault.ROW,  # SRID differs from the spatial metadata
-    29875: Fault.ROW,  # the spatial index refuses the row
-    29877: Fault.ROW,  # the same of an update
-    60: Fault.AGAIN,  # deadlock
-    8177: Fault.AGAIN,  # cannot serialize
-    942: Fault.MISSING,
-    955: Fault.EXISTS,
-    904: Fault.SETUP,  # no such column
-    932: Fault.SETUP,  # the column is of another type
-    1031: Fault.SETUP,  # the login may not do this
-    1017: Fault.LOGIN,  # login refused; trying again would lock the account
-    1045: Fault.LOGIN,  # the user may not log in
-    12154: Fault.LOGIN,  # no such TNS alias
-    28000: Fault.LOGIN,  # account locked
-    28001: Fault.LOGIN,  # password expired
-    28040: Fault.LOGIN,  # no common authentication protocol
-}
-_VALUE_PREFIXES: Final = ("DPY-2", "DPY-3", "DPY-4003", "DPY-4004")  # the driver cannot send a value of this kind
-
-# The driver's own errors for a connection that it cannot make, from python-oracledb's errors.py: no wallet; server or
-# password verifier too old; no such TNS alias; no credentials; an unreadable descriptor or connect string; no
-# tnsnames.ora or no folder for it; a certificate of another server.
-_REFUSED: Final = frozenset(
-    f"DPY-{number}" for number in (2018, 3010, 3015, 4000, 4001, 4017, 4018, 4026, 4027, 6002, 6006)
-)
-_TLS: Final = ("[SSL: ", "[SSL]")  # text of Python's ssl module, inside DPY-6005
-# The listener knows no such service (or SID): the name is wrong, or the database is still starting.
-_UNKNOWN_SERVICE: Final = frozenset(("ORA-12505", "ORA-12514", "DPY-6001", "DPY-6003"))
 
 _POINT_TYPES: Final = {2: 2001, 3: 3001}  # SDO_GTYPE: dimension × 1000 + 1 for a point
 
@@ -188,21 +152,10 @@ class OracleDialect:
         return indexes
 
     def fault(self, error: DBAPIError) -> Fault:
-        cause = error.orig.args[0] if error.orig is not None and error.orig.args else None
-        code, name = getattr(cause, "code", 0), str(getattr(cause, "full_code", ""))
-        if name.startswith("ORA-") and code in _CODES:
-            return _CODES[code]
-        if name in _UNKNOWN_SERVICE:
-            return Fault.AWAY if self._was_there else Fault.LOGIN
-        if name in _REFUSED or any(words in str(error.orig) for words in _TLS):
-            return Fault.LOGIN
-        if name.startswith(_VALUE_PREFIXES):
-            return Fault.ROW
-        lost = error.connection_invalidated or bool(getattr(cause, "isrecoverable", False))
-        return Fault.AGAIN if lost else Fault.AWAY
+        return fault_of(error, was_there=self._was_there)
 
     def reason(self, error: DBAPIError) -> str:
-        return _in_one_line(str(error.orig))
+        return in_one_line(str(error.orig))
 
 
 class OracleWriter:
@@ -213,6 +166,7 @@ class OracleWriter:
         self._table = table
         self._key = layout.pk_column
         self._columns = [(f"b{index}", column.name, column.dtype) for index, column in enumerate(layout.columns)]
+        self._key_bind = next(name for name, column, _ in self._columns if column == layout.pk_column)
         self._sql = merge_sql(table)
 
     def write(
@@ -234,7 +188,10 @@ class OracleWriter:
         self, connection: Connection, rows: Sequence[dict[str, object]], sizes: dict[str, Any]
     ) -> list[Written]:
         with connection.begin_nested():
-            return self._send(connection, rows, sizes, again=True)
+            written = self._send(connection, rows, sizes, again=True)
+            stored = [row[self._key_bind] for row, outcome in zip(rows, written, strict=True) if not outcome.refused]
+            require_stored(connection, self._table, stored)
+            return written
 
     def _send(
         self, connection: Connection, rows: Sequence[dict[str, object]], sizes: dict[str, Any], *, again: bool
@@ -245,10 +202,10 @@ class OracleWriter:
         for offset, error in self._execute(connection, rows, sizes):
             if again and error.code == DUPLICATE_KEY:
                 twice.append(offset)
-            elif _CODES.get(error.code) is Fault.ROW:
-                written[offset] = Written(refused=_in_one_line(str(error.message)))
+            elif fault_of_row(str(error.message)) is Fault.ROW:
+                written[offset] = Written(refused=in_one_line(str(error.message)))
             else:
-                raise _wrapped(oracledb.DatabaseError(error))
+                raise wrapped(oracledb.DatabaseError(error))
         if twice:
             retried = self._send(connection, [rows[offset] for offset in twice], sizes, again=False)
             for offset, outcome in zip(twice, retried, strict=True):
@@ -265,7 +222,7 @@ class OracleWriter:
                 cursor.executemany(self._sql, list(rows), batcherrors=True)
                 return [(error.offset, error) for error in cursor.getbatcherrors()]
         except oracledb.Error as error:
-            raise _wrapped(error) from error
+            raise wrapped(error) from error
 
 
 class _Binder:
@@ -327,12 +284,3 @@ def merge_sql(table: Table) -> str:
         f"MERGE INTO {preparer.format_table(table)} t USING DUAL ON (t.{names[key]} = {binds[key]}) {matched}"  # noqa: S608
         f"WHEN NOT MATCHED THEN INSERT ({', '.join(names)}) VALUES ({', '.join(binds)})"
     )
-
-
-def _in_one_line(message: str) -> str:
-    """The message without its last line, the address of Oracle's help."""
-    return " ".join(line for line in message.splitlines() if line and not line.startswith("Help: "))
-
-
-def _wrapped(error: oracledb.Error) -> DBAPIError:
-    return DBAPIError("MERGE", None, error, hide_parameters=True)

@@ -12,7 +12,6 @@ Names are in lower case, as PostgreSQL folds them, so that queries need no quote
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Final
 
@@ -26,16 +25,21 @@ from sqlalchemy.types import TypeEngine
 from anonymisation.database.dialects.base import (
     ANSWER_TIMEOUT_SECONDS,
     CONNECT_TIMEOUT_SECONDS,
+    VALUE_ERRORS,
     Dialect,
     Fault,
+    NotStoredError,
     SpatialIndex,
     SpelledType,
     Statement,
     Written,
     compiler,
     isolate,
+    not_stored,
     nothing,
+    same_key,
 )
+from anonymisation.database.dialects.postgresql_faults import fault_of
 from anonymisation.database.fast_json import encode
 from anonymisation.database.layouts.columns import Row
 from anonymisation.database.layouts.datatypes import Kind
@@ -45,27 +49,6 @@ from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 DRIVER: Final = "postgresql+psycopg"
 
-# Classes of SQLSTATE and single codes, https://www.postgresql.org/docs/current/errcodes-appendix.html
-_ROW_CLASSES: Final = ("22", "23", "54")  # data exception, integrity violation, limit exceeded
-_LOGIN_CLASSES: Final = ("28", "3D")  # login refused, no such database
-_SETUP_CLASSES: Final = ("3F", "42")  # no such schema, syntax or access
-_CODES: Final = {
-    "42P01": Fault.MISSING,
-    "42P07": Fault.EXISTS,
-    "40001": Fault.AGAIN,  # serialization failure
-    "40P01": Fault.AGAIN,  # deadlock
-    "57P01": Fault.AGAIN,  # terminated by an administrator
-}
-# A refused connection has no SQLSTATE, only a message: from the server, after a severity and two spaces, or from the
-# client's library (libpq's fe-auth.c, fe-secure.c, fe-secure-openssl.c).
-_SERVER_SPOKE: Final = re.compile(r"\b[^\W\d_]{3,}:  ")
-_NOT_NOW: Final = re.compile(r"the database system is|too many (clients|connections)|connection slots|terminating")
-_REFUSED: Final = re.compile(
-    r"authentication failed|authentication method|pg_hba\.conf|(role|database) \".*\" does not exist|"
-    r"not permitted to log in|permission denied for database|no password supplied|valid client certificate|"
-    r"SSL error: (?!unexpected eof)|SSL was required|root certificate file|(server|client) certificate|"
-    r"certificate file|private key file|sslmode|sslrootcert|invalid connection option"
-)
 _JSON_TYPES: Final = {
     Kind.TEXT: "text",
     Kind.NUMBER: "numeric",
@@ -150,39 +133,12 @@ class PostgresqlDialect:
         return ()  # made when the table is created
 
     def fault(self, error: DBAPIError) -> Fault:
-        code = getattr(error.orig, "sqlstate", None)
-        if code is None:  # raised by the driver, or the connection broke
-            if isinstance(error.orig, psycopg.DataError):
-                return Fault.ROW
-            if _is_refusal(error.orig):
-                return Fault.LOGIN
-            return Fault.AGAIN if error.connection_invalidated else Fault.AWAY
-        if code in _CODES:
-            return _CODES[code]
-        if code[:2] in _ROW_CLASSES:
-            return Fault.ROW
-        if code[:2] in _LOGIN_CLASSES:
-            return Fault.LOGIN
-        return Fault.SETUP if code[:2] in _SETUP_CLASSES else Fault.AWAY
+        return fault_of(error)
 
     def reason(self, error: DBAPIError) -> str:
         # Only the primary message: the detail next to it quotes the whole row.
         message = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else None
         return message or str(error.orig).strip()
-
-
-def _is_refusal(error: BaseException | None) -> bool:
-    """Whether a connection was refused because of its parameters, and not because the server is away."""
-    if isinstance(error, psycopg.ProgrammingError):
-        return True  # from the driver: the URL has an unknown option
-    if not isinstance(error, psycopg.Error) or error.pgconn is None:
-        return False  # not from connecting
-    message = str(error)
-    if _REFUSED.search(message):
-        return True
-    # In any language: the server answered after it got the password, and is neither full nor starting.
-    refused = _SERVER_SPOKE.search(message) and not _NOT_NOW.search(message)
-    return bool(refused and error.pgconn.used_password)
 
 
 class PostgresqlWriter:
@@ -195,7 +151,9 @@ class PostgresqlWriter:
         self._short = [column.name for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
         self._geometries = [column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
         self._lengths = [(c.name, c.dtype.length) for c in layout.columns if c.dtype.length is not None]
+        self._name = str(table.name)
         self._sql = _upsert_sql(layout, table)
+        self._sql_there = _there_sql(table)
 
     def write(
         self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing
@@ -214,13 +172,28 @@ class PostgresqlWriter:
     def _send(self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None]) -> list[Written]:
         long = [[row[name] for row in rows] for name in self._long]
         short = encode([self._plain(row) for row in rows]).decode("utf-8")
-        inserted = self._upsert(connection, (short, *long), while_waiting)
-        return [_INSERTED if inserted[row[self._key]] else _UPDATED for row in rows]
+        keys = [row[self._key] for row in rows]
+        answer = self._upsert(connection, (short, *long), keys, while_waiting)
+        return [self._outcome(answer.get(same_key(key))) for key in keys]
+
+    def _outcome(self, inserted: bool | None) -> Written:
+        if inserted is None:
+            return Written(refused=not_stored(self._name))
+        return _INSERTED if inserted else _UPDATED
 
     def _upsert(
-        self, connection: Connection, values: Sequence[object], while_waiting: Callable[[], None]
-    ) -> dict[Any, bool]:
-        """Send the statement, and undo it if it fails; returns for each key whether it was inserted."""
+        self,
+        connection: Connection,
+        values: Sequence[object],
+        keys: list[Value],
+        while_waiting: Callable[[], None],
+    ) -> dict[object, bool]:
+        """Send the statement, and undo it if it fails; returns for each stored key whether it was inserted.
+
+        Raises:
+            NotStoredError: a trigger stored a row under another key, which may be that of another picture, or removed
+                one. A key that is not in the result is a row that a trigger skipped.
+        """
         driver: Any = connection.connection.driver_connection
         first = driver.info.transaction_status is TransactionStatus.IDLE
         try:
@@ -228,11 +201,17 @@ class PostgresqlWriter:
             # because a prepared statement is session state.
             with driver.pipeline() if first else driver.transaction():
                 cursor = driver.execute(self._sql, values, prepare=False)
+                there = driver.execute(self._sql_there, (keys,), prepare=False)
                 while_waiting()  # in a pipeline the server's answer is not read yet
-            return dict(cursor)
-        except psycopg.Error as error:
+                answer = {same_key(key): inserted for key, inserted in cursor}
+                if not answer.keys() <= {same_key(key) for (key,) in there}.intersection(map(same_key, keys)):
+                    raise NotStoredError(self._name)
+            return answer
+        except (psycopg.Error, NotStoredError, *VALUE_ERRORS) as error:
             if first and not driver.closed:
                 driver.rollback()
+            if not isinstance(error, psycopg.Error):
+                raise
             raise DBAPIError(
                 "INSERT", None, error, hide_parameters=True, connection_invalidated=driver.closed
             ) from error
@@ -288,6 +267,13 @@ def _upsert_sql(layout: TableLayout, table: Table) -> str:
         # xmax is 0 for a new row; an updated row version holds the number of its transaction there.
         f"RETURNING {key}, xmax = 0"
     )
+
+
+def _there_sql(table: Table) -> str:
+    """The keys of a list that the table has; a trigger that runs after the statement may change them."""
+    preparer = compiler(DRIVER).identifier_preparer
+    [key] = [preparer.quote(column.name) for column in table.primary_key]
+    return f"SELECT {key} FROM {preparer.format_table(table)} WHERE {key} = ANY(%s)"  # noqa: S608 - quoted identifiers
 
 
 def _text(statement: CreateTable | DropTable) -> str:

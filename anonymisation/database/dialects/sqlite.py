@@ -33,17 +33,21 @@ from sqlalchemy.types import TypeEngine
 
 from anonymisation.database.dialects import geopackage, rtree
 from anonymisation.database.dialects.base import (
+    VALUE_ERRORS,
     Dialect,
     Fault,
+    NotStoredError,
     SpatialIndex,
     SpelledType,
     Statement,
+    StatementRefusedError,
     Written,
     compiler,
     existing_keys,
     inserted_or_updated,
     isolate,
     nothing,
+    require_stored,
 )
 from anonymisation.database.layouts.columns import Row
 from anonymisation.database.layouts.datatypes import Kind
@@ -53,8 +57,15 @@ from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 BUSY_TIMEOUT_SECONDS: Final = 30.0  # another loader's batch takes far less; after this time it counts as away
 
-# Primary result codes, https://www.sqlite.org/rescode.html
-_ROW_CODES: Final = frozenset((sqlite3.SQLITE_CONSTRAINT, sqlite3.SQLITE_MISMATCH, sqlite3.SQLITE_TOOBIG))
+# Primary result codes, https://www.sqlite.org/rescode.html: another loader holds the lock, or the file or its disk
+# cannot be used. Every other code is a refusal.
+_AWAY_CODES: Final = frozenset(
+    (
+        sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED, sqlite3.SQLITE_PROTOCOL, sqlite3.SQLITE_CANTOPEN,
+        sqlite3.SQLITE_PERM, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_FULL, sqlite3.SQLITE_NOMEM,
+        sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB, sqlite3.SQLITE_NOLFS, sqlite3.SQLITE_INTERRUPT,
+    )
+)  # fmt: skip
 _LARGEST_INTEGER: Final = 2**63 - 1
 _LARGEST_FLOAT: Final = int(sys.float_info.max)
 _FEATURE_KEYS: Final = ("fid", "gpkg_fid")  # GeoPackage wants an integer key next to ours; the first free name
@@ -148,17 +159,17 @@ class SqliteDialect:
         if code is None:  # raised by the driver before it calls SQLite: it cannot bind a value of this type
             return Fault.ROW
         primary = code & 0xFF
-        if primary in _ROW_CODES:
-            return Fault.ROW
+        if primary == sqlite3.SQLITE_SCHEMA:
+            return Fault.AGAIN  # another connection has changed the table
         if primary != sqlite3.SQLITE_ERROR:
-            return Fault.AWAY
+            return Fault.AWAY if primary in _AWAY_CODES else Fault.ROW
         message = str(error.orig)
-        if message.startswith("no such table"):
+        if message.startswith("no such table") and not message.startswith("no such table: main."):  # a trigger's
             return Fault.MISSING
         return Fault.EXISTS if message.endswith("already exists") else Fault.SETUP
 
     def reason(self, error: DBAPIError) -> str:
-        return str(error.orig)
+        return _reason(error)
 
 
 class SqliteWriter:
@@ -169,6 +180,7 @@ class SqliteWriter:
         self._table = table
         self._key = layout.pk_column
         self._names = [column.name for column in layout.columns]
+        self._key_place = self._names.index(layout.pk_column)
         self._sql = _upsert_sql(table)
 
     def write(
@@ -177,15 +189,55 @@ class SqliteWriter:
         keys = [str(row[self._key]) for row in rows]
         there = existing_keys(connection, self._table, keys)
         sent = [tuple(_bind(row[name]) for name in self._names) for row in rows]
-        refused = isolate(self._dialect, sent, lambda part: self._send(connection, part))
-        in_order = [index for index, outcome in enumerate(refused) if outcome.refused is None]
-        written = dict(zip(in_order, inserted_or_updated(there, [keys[index] for index in in_order]), strict=True))
-        return [written.get(index, outcome) for index, outcome in enumerate(refused)]
+        written = isolate(self._dialect, sent, lambda part: self._send(connection, part))
+        in_order = [index for index, outcome in enumerate(written) if outcome.refused is None]
+        stored = dict(zip(in_order, inserted_or_updated(there, [keys[index] for index in in_order]), strict=True))
+        return [stored.get(index, outcome) for index, outcome in enumerate(written)]
 
     def _send(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> list[Written]:
-        with connection.begin_nested():
-            connection.exec_driver_sql(self._sql, list(rows))
+        """Send the rows, and undo them if one is refused.
+
+        Raises:
+            NotStoredError: a trigger skipped a row, or stored it under another key.
+            StatementRefusedError: a trigger ended the whole transaction.
+        """
+        driver: Any = connection.connection.driver_connection
+        connection.exec_driver_sql("SAVEPOINT rows")
+        try:
+            changed = self._execute(connection, rows)
+            require_stored(connection, self._table, [row[self._key_place] for row in rows])
+            if changed < len(rows):  # RAISE(IGNORE)
+                raise NotStoredError(self._table.name)
+        except DBAPIError as error:
+            if not driver.in_transaction:  # RAISE(ROLLBACK)
+                raise StatementRefusedError(str(connection.engine.url.database), str(error.orig)) from error
+            connection.exec_driver_sql("ROLLBACK TO rows")
+            raise
+        except (NotStoredError, *VALUE_ERRORS):
+            connection.exec_driver_sql("ROLLBACK TO rows")
+            raise
+        connection.exec_driver_sql("RELEASE rows")
         return [Written()] * len(rows)
+
+    def _execute(self, connection: Connection, rows: Sequence[tuple[object, ...]]) -> int:
+        """Send the rows; returns how many were stored.
+
+        Raises:
+            NotStoredError: an error that depends on the row, such as one of a function that a trigger calls.
+        """
+        try:
+            return connection.exec_driver_sql(self._sql, list(rows)).rowcount
+        except DBAPIError as error:
+            if self._dialect.fault(error) is not Fault.SETUP:
+                raise
+            # SQLite has one code for a statement that does not fit the table and for a function that fails. The first
+            # of them fails without a row as well.
+            connection.exec_driver_sql(f"EXPLAIN {self._sql}", (None,) * len(self._names))
+            raise NotStoredError(self._table.name, _reason(error)) from error
+
+
+def _reason(error: DBAPIError) -> str:
+    return str(error.orig)
 
 
 def _bind(value: Value) -> object:

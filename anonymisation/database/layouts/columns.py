@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any
 
 from anonymisation.database.layouts.datatypes import Kind
 from anonymisation.database.layouts.formatters import Value
@@ -12,9 +12,6 @@ from anonymisation.database.layouts.geometry import Point
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 Row = dict[str, Value]
-
-# Errors of a formatter for a record of unexpected form; such an error costs one value, not the row.
-_FORMATTER_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
@@ -30,7 +27,7 @@ def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
             row[name] = value = formatter(record)
             if type(value) not in types:
                 _check(column, value)
-        except _FORMATTER_ERRORS as error:
+        except Exception as error:  # noqa: BLE001 - a user's formatter may raise anything; it costs one value
             reason = f"the record has no {error}" if isinstance(error, KeyError) else str(error)
             problems.append(f"{name} ({reason})")
             row[name] = None

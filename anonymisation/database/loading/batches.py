@@ -9,7 +9,7 @@ from itertools import islice
 from anonymisation.database.layouts.columns import Row, row_from_record
 from anonymisation.database.layouts.tables import TableLayout
 from anonymisation.database.loading.limits import SourceRecord
-from anonymisation.database.loading.spool import line
+from anonymisation.database.loading.spool_lines import to_line
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +26,14 @@ class Batch:
     def first(self, number: int) -> Batch:
         """A batch of the first `number` records."""
         return Batch(self.records[:number], self.rows[:number], self.lines[:number])
+
+    def halves(self) -> tuple[Batch, Batch]:
+        """The batch in two, without lines, because they are in the spool."""
+        middle = len(self.records) // 2
+        return (
+            Batch(self.records[:middle], self.rows[:middle]),
+            Batch(self.records[middle:], self.rows[middle:]),
+        )
 
 
 def make_batch(records: Iterable[SourceRecord], layout: TableLayout) -> Batch:
@@ -66,7 +74,7 @@ class Batches:
             return
         try:
             made = make_batch(self._read, self._layout)
-            self._made = replace(made, lines=[line(item) for item in made.records])
+            self._made = replace(made, lines=[to_line(item) for item in made.records])
         except Exception as error:  # noqa: BLE001 - not an error of the batch that is being sent now
             self._failed = error
 

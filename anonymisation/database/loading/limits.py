@@ -57,11 +57,23 @@ class Collision:
 
 
 @dataclass(frozen=True, slots=True)
+class StateProblem:
+    """A file of the spool or of the registry that cannot be used: its path, and what happened and what to do."""
+
+    path: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.path}: {self.message}"
+
+
+@dataclass(frozen=True, slots=True)
 class LoadReport:
     """The outcome of one load: inserted + updated + len(failed) + waiting is the number of its records.
 
     A picture that yields in a collision counts as updated, because its identifier has a row. `resent` counts rows of
-    earlier loads that this load inserted or updated; refused rows of earlier loads are in `failed`.
+    earlier loads that this load inserted or updated; refused rows of earlier loads are in `failed`. `problems` are
+    files below the state folder that cannot be used.
     """
 
     inserted: int
@@ -70,6 +82,7 @@ class LoadReport:
     waiting: int
     collisions: tuple[Collision, ...]
     resent: int = 0
+    problems: tuple[StateProblem, ...] = ()
 
 
 class LoadStoppedError(LoadFailedError):

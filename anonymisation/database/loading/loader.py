@@ -11,9 +11,10 @@ import logging
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from anonymisation.core.errors import ConfigurationError, DatabaseUnavailableError
-from anonymisation.database.dialects.base import Written, existing_keys, nothing
+from anonymisation.database.dialects.base import StatementRefusedError, Written, existing_keys, nothing
 from anonymisation.database.loading.batches import Batch, Batches, make_batch
 from anonymisation.database.loading.limits import (
     Collision,
@@ -22,12 +23,14 @@ from anonymisation.database.loading.limits import (
     LoadStoppedError,
     RowFailure,
     SourceRecord,
+    StateProblem,
 )
 from anonymisation.database.loading.picture_registry import IdentifierRegistry
 from anonymisation.database.loading.spool import Segment, Spool, waiting_elsewhere
 from anonymisation.database.target import (
     ConnectionLostError,
     DatabaseTarget,
+    answers,
     embedded_url,
     existing_ids,
     open_target,
@@ -50,12 +53,16 @@ __all__ = [
 ]
 
 
+_TRIES: Final = 3  # of a transaction that breaks: deadlocks, serialization failures, dropped connections
+
+
 def load_records(
     records: Iterable[SourceRecord], target: DatabaseTarget, state: Path, limits: LoadLimits
 ) -> LoadReport:
     """Upsert the rows of `records`, after the rows that wait from earlier loads, so that newer rows win.
 
-    A database that is away is not an error: rows wait below `state`, and the report counts them.
+    A database that is away is not an error: rows wait below `state`, and the report counts them. Nor is a row that the
+    database refuses, or takes and does not store, nor a damaged file of the spool: the report names them.
 
     Raises:
         LoadStoppedError: more rows than `limits` allows were refused, or wait; every row so far is in the database, in
@@ -103,6 +110,12 @@ class _Tally:
         else:
             self.updated += 1
 
+    def take(self, part: _Tally) -> None:
+        self.inserted += part.inserted
+        self.updated += part.updated
+        self.failed += part.failed
+        self.collisions |= part.collisions
+
 
 class _Loading:
     """One call of `load_records` or `send_spooled`."""
@@ -118,6 +131,7 @@ class _Loading:
         self._registry = IdentifierRegistry(state, key)
         self._new = _Tally()
         self._old = _Tally()
+        self._problems: list[StateProblem] = []
         self._waiting = 0
         self._away = False
 
@@ -130,7 +144,9 @@ class _Loading:
             count = len(taken.records)
             if count:
                 segment = self._spool.append(taken.lines)
-                if not self._send(segment, taken, self._new):
+                if self._send(segment, taken, self._new):
+                    self._spool.remove(segment)
+                else:
                     self._waiting += count
             waiting = self._spool.waiting()
         if count < size or waiting > self._limits.max_waiting:
@@ -148,7 +164,10 @@ class _Loading:
             waiting = self._spool.waiting()
         self._check_failures()
         old = self._old
-        return LoadReport(old.inserted, old.updated, tuple(old.failed), waiting, tuple(old.collisions))
+        problems = self._all_problems()
+        return LoadReport(
+            old.inserted, old.updated, tuple(old.failed), waiting, tuple(old.collisions), problems=problems
+        )
 
     def report(self) -> LoadReport:
         new, old = self._new, self._old
@@ -159,22 +178,33 @@ class _Loading:
             waiting=self._waiting,
             collisions=tuple(old.collisions | new.collisions),
             resent=old.inserted + old.updated,
+            problems=self._all_problems(),
         )
+
+    def _all_problems(self) -> tuple[StateProblem, ...]:
+        return (*self._problems, *self._registry.problems)
 
     def _send_segments(self) -> None:
         for segment in self._spool.segments():
             if self._away:
                 return
-            records, whole = self._spool.read(segment)
-            self._send(segment, make_batch(records, self._target.layout), self._old, whole=whole)
+            records, damage = self._spool.read(segment)
+            if records and not self._send(segment, make_batch(records, self._target.layout), self._old):
+                return
+            if damage is None:
+                self._spool.remove(segment)
+            else:
+                problem = self._spool.set_aside(segment, damage)
+                logging.getLogger(__name__).warning("%s", problem)
+                self._problems.append(problem)
 
-    def _send(self, segment: Segment, batch: Batch, tally: _Tally, *, whole: bool = True) -> bool:
-        """Write a batch and remove its segment; False if the database is away, which ends all tries of this load."""
+    def _send(self, segment: Segment, batch: Batch, tally: _Tally) -> bool:
+        """Write a batch; False if the database is away, which ends all tries of this load and keeps the segment."""
         if self._away:
             self._spool.keep(segment)
             return False
         try:
-            self._write(batch, tally)
+            tally.take(self._written(batch))
         except DatabaseUnavailableError as error:
             self._away = True
             self._spool.keep(segment)
@@ -185,16 +215,45 @@ class _Loading:
             waiting = self._spool.waiting()
             logging.getLogger(__name__).warning("%d rows wait in %s until this is fixed", waiting, segment.path.parent)
             raise
-        self._spool.remove(segment, whole=whole)
         return True
 
-    def _write(self, batch: Batch, tally: _Tally) -> None:
-        """Write a batch; try once more if the connection broke or another loader interfered."""
+    def _written(self, batch: Batch) -> _Tally:
+        """Write a batch. If the database refuses the whole transaction (a constraint that is checked at the commit, a
+        row that kills the session), write halves, until each refused row is alone.
+
+        Raises:
+            DatabaseUnavailableError: the database is away.
+            ConfigurationError: as `load_records`.
+        """
+        tally = _Tally()
         try:
-            _write(batch, self._target, self._registry, tally, self._while_waiting)
+            self._try(batch, tally)
+        except StatementRefusedError as error:
+            reason = error.reason
         except ConnectionLostError as error:
-            logging.getLogger(__name__).warning("%s; trying once more", error)
-            _write(batch, self._target, self._registry, tally, self._while_waiting)
+            if not answers(self._target):
+                raise
+            reason = f"{error}; this happened {_TRIES} times, while the database answers other queries"
+        else:
+            return tally
+        if len(batch.records) == 1:
+            tally.add(batch.records[0].picture, Written(refused=reason))
+            return tally
+        for half in batch.halves():
+            tally.take(self._written(half))
+        return tally
+
+    def _try(self, batch: Batch, tally: _Tally) -> None:
+        """Write a batch; try again if the connection broke or another session interfered."""
+        for left in reversed(range(_TRIES)):
+            try:
+                _write(batch, self._target, self._registry, tally, self._while_waiting)
+            except ConnectionLostError as error:
+                if not left:
+                    raise
+                logging.getLogger(__name__).warning("%s; trying once more", error)
+            else:
+                return
 
     def _check_failures(self) -> None:
         failures = [*self._old.failed, *self._new.failed]

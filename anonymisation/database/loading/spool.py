@@ -3,11 +3,13 @@
 `<state>/spool/<table and database>/` has one JSON Lines file ("segment") per batch. Its name is its turn and its
 number of rows. A segment is removed when the database has committed its rows. The next load sends the remaining
 segments first. Rows for another database or table are in another folder, and wait for a load into that table.
+
+A segment that cannot be read, or not in whole, stops no load: its readable rows are sent, and the file is set aside
+under another name.
 """
 
 from __future__ import annotations
 
-import logging
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -19,10 +21,10 @@ from typing import Final
 from filelock import FileLock, Timeout
 
 from anonymisation.core.errors import DatabaseUnavailableError, ShareUnavailableError
-from anonymisation.database.fast_json import encode
-from anonymisation.database.loading.limits import SourceRecord
-from anonymisation.files.append_log import read_entries
+from anonymisation.database.loading.limits import SourceRecord, StateProblem
+from anonymisation.database.loading.spool_lines import from_line
 from anonymisation.files.folders import make_folders
+from anonymisation.files.plain import read_plain
 
 LOCK_TIMEOUT_SECONDS: Final = 600.0  # many loaders may queue, each with one batch
 DAMAGED_SUFFIX: Final = ".damaged"
@@ -57,14 +59,21 @@ class Spool:
         try:
             make_folders(self._folder)
             with FileLock(self._folder / ".lock", timeout=LOCK_TIMEOUT_SECONDS):
-                (self._folder / PART_NAME).unlink(missing_ok=True)
+                self._clear_part()
                 yield
         except Timeout as error:
             message = f"{self._folder}: another loader has held the lock for {LOCK_TIMEOUT_SECONDS:g} s"
             raise DatabaseUnavailableError(message) from error
         except OSError as error:
-            message = f"{self._folder}: rows cannot be kept there ({error}); check the state folder"
+            place = error.filename or self._folder
+            message = f"{place}: rows cannot be kept there ({error.strerror or error}); check the state folder"
             raise ShareUnavailableError(message) from error
+
+    def _clear_part(self) -> None:
+        part = self._folder / PART_NAME
+        if part.is_dir():
+            renamed_aside(part)
+        part.unlink(missing_ok=True)
 
     def segments(self) -> list[Segment]:
         """The waiting segments, oldest first."""
@@ -75,7 +84,7 @@ class Spool:
         return sum(segment.rows for segment in self.segments())
 
     def append(self, lines: Sequence[bytes]) -> Segment:
-        """Write a batch's `line`s to a file after all others.
+        """Write a batch's lines to a file after all others.
 
         The file survives the end of the process; only after `keep` it survives a power cut.
         """
@@ -95,37 +104,68 @@ class Spool:
         for path in (segment.path, self._folder):
             _flush(path)
 
-    def read(self, segment: Segment) -> tuple[list[SourceRecord], bool]:
-        """A segment's records, and whether all of its lines could be read."""
-        records = [*read_entries(segment.path, lambda item: SourceRecord(str(item["picture"]), dict(item["record"])))]
-        if len(records) != segment.rows:
-            message = "%s: %d of %d rows cannot be read; load the records of their pictures again"
-            logging.getLogger(__name__).warning(message, segment.path, segment.rows - len(records), segment.rows)
-        return records, len(records) == segment.rows
+    def read(self, segment: Segment) -> tuple[list[SourceRecord], str | None]:
+        """A segment's records, and why some of them cannot be read (None: all can be)."""
+        try:
+            lines = read_plain(segment.path).split(b"\n")
+        except OSError as error:
+            return [], f"cannot be read ({error.strerror or error})"
+        records = [record for line in lines if (record := from_line(line)) is not None]
+        if len(records) == segment.rows:
+            return records, None
+        lost = segment.rows - len(records)
+        return records, f"{lost} of {segment.rows} rows cannot be read (damaged, or of another version of the software)"
 
-    def remove(self, segment: Segment, *, whole: bool = True) -> None:
-        """Remove a segment whose rows are in the database; with damaged lines (`whole` False) rename it instead."""
-        if whole:
-            segment.path.unlink(missing_ok=True)
-        else:  # turns start again at 1 when nothing waits, so an older file may have the name
-            aside = segment.path.with_name(segment.path.name + DAMAGED_SUFFIX)
-            number = 1
-            while aside.exists():
-                number += 1
-                aside = segment.path.with_name(f"{segment.path.name}.{number}{DAMAGED_SUFFIX}")
-            segment.path.rename(aside)
+    def remove(self, segment: Segment) -> None:
+        """Remove a segment whose rows are in the database, or are refused."""
+        segment.path.unlink(missing_ok=True)
+
+    def set_aside(self, segment: Segment, reason: str) -> StateProblem:
+        """Rename a segment that cannot be read in whole, so that no later load reads it again."""
+        try:
+            aside = renamed_aside(segment.path)
+        except OSError as error:
+            advice = f"it cannot be renamed either ({error.strerror}); move it away"
+        else:
+            advice = f"it is kept as {aside.name}"
+        again = "a run loads the pictures of the lost rows again; after `anonymise db load` load their records again"
+        return StateProblem(str(segment.path), f"{reason}; {advice}; {again}")
 
 
-def line(item: SourceRecord) -> bytes:
-    """A record as a line of a segment."""
-    return encode({"picture": item.picture, "record": item.record}) + b"\n"
+def renamed_aside(path: Path) -> Path:
+    """Rename a damaged file, and return its new path; earlier damaged files keep their names.
+
+    Raises:
+        OSError: it cannot be renamed.
+    """
+    # Turns start again at 1 when nothing waits, so an older file may have the name.
+    aside = path.with_name(path.name + DAMAGED_SUFFIX)
+    number = 1
+    while os.path.lexists(aside):
+        number += 1
+        aside = path.with_name(f"{path.name}.{number}{DAMAGED_SUFFIX}")
+    return path.rename(aside)
 
 
 def waiting_elsewhere(state: Path, key: str) -> dict[Path, int]:
     """The number of rows that wait for other tables or databases than `key`, by folder."""
-    folders = [folder for folder in (state / "spool").glob("*") if folder.is_dir() and folder.name != key]
-    counts = {folder: sum(segment.rows for segment in _segments(folder)) for folder in sorted(folders)}
+    counts = {folder: _count(folder) for folder in spool_folders(state) if folder.name != key}
     return {folder: count for folder, count in counts.items() if count}
+
+
+def spool_folders(state: Path) -> list[Path]:
+    """The spools below a state folder, sorted; none if they cannot be listed, which the next load reports."""
+    try:
+        return sorted(folder for folder in (state / "spool").glob("*") if folder.is_dir())
+    except OSError:
+        return []
+
+
+def _count(folder: Path) -> int:
+    try:
+        return sum(segment.rows for segment in _segments(folder))
+    except OSError:
+        return 0
 
 
 def _segments(folder: Path) -> list[Segment]:
