@@ -43,6 +43,7 @@ PREFIX: Final = "ANONYMISATION_"
 DEFAULT_DB_CONN_ID: Final = "anonymisation_db"
 DEFAULT_SMTP_CONN_ID: Final = "smtp_default"
 NO_SCHEDULE: Final = "none"
+_MOST_DIGITS: Final = 9  # of a number
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +80,7 @@ class Deployment:
         """Read the table. An empty variable counts as absent.
 
         Raises:
-            ValueError: a value is not a number, or too small; the message names the variable.
+            ValueError: a value is not a number, too small or too large; the message names the variable.
         """
         given = os.environ if environment is None else environment
 
@@ -92,6 +93,8 @@ class Deployment:
 
         def number(name: str, default: int, least: int) -> int:
             value = text(name, str(default))
+            if len(value) > _MOST_DIGITS:  # more is a slip, and too much for Python's durations
+                raise ValueError(f"{PREFIX}{name}: expected at most {_MOST_DIGITS} digits, got {value[:20]!r}")
             if not value.isdecimal() or int(value) < least:
                 raise ValueError(f"{PREFIX}{name}: expected a whole number, {least} or more, got {value!r}")
             return int(value)

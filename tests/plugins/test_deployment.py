@@ -51,8 +51,10 @@ def test_paths_and_no_schedule() -> None:
         ("RETRY_SECONDS", "1.5"),
         ("DEADLINE_MINUTES", "6h"),
         ("START", "tomorrow"),
+        ("STALL_MINUTES", "1000000000"),
+        ("RETRIES", "9" * 10),
     ],
 )
 def test_numbers_that_are_none_are_refused_by_name(name: str, value: str) -> None:
-    with pytest.raises(ValueError, match=f"{PREFIX}{name}: expected a .*, got '{value}'"):
+    with pytest.raises(ValueError, match=f"{PREFIX}{name}: expected a.*, got '{value}'"):
         Deployment.from_environment({PREFIX + name: value})
