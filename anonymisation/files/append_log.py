@@ -116,10 +116,10 @@ def read_from(path: Path, start: int) -> Lines:
     """The lines from byte `start` on, to follow a growing log; an incomplete last line is left for the next call.
 
     Raises:
-        ShareUnavailableError: the file cannot be read.
+        OSError: the file cannot be read; the caller may do without it.
     """
     values, count = list[dict[str, Any]](), 0
-    with _Skipped(path) as skipped, reported(path, "read"), open_plain(path) as stream:
+    with _Skipped(path) as skipped, open_plain(path) as stream:
         stream.seek(start)
         for line in stream:
             if not line.endswith(b"\n"):
