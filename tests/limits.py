@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import multiprocessing
 import resource
 from collections.abc import Callable
@@ -9,14 +10,22 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from PIL import Image
+
 T = TypeVar("T")
 
 PROCESSES: Final = multiprocessing.get_context("forkserver")
+_PRELOADED: Final = [__name__]
+
+# Libraries that are loaded when they are first needed: here, so that they do not count as memory of what is called.
+importlib.import_module("cv2")
+Image.init()
 
 
 def preload(*modules: str) -> None:
     """Import these modules once, for all processes; call it before the first process starts."""
-    PROCESSES.set_forkserver_preload([__name__, *modules])
+    _PRELOADED.extend(modules)
+    PROCESSES.set_forkserver_preload(_PRELOADED)
 
 
 def bounded(function: Callable[..., T], *arguments: Any, seconds: int = 5, mebibytes: int = 500) -> T:

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from click.testing import Result
 
+from anonymisation.cli.model import ModelOnDemand
+from anonymisation.core.settings import load_settings
+from anonymisation.masking.models.factory import model_identity
 from tests.captures import FOLDER, FULL, capture, files_below, names_below
 from tests.cli.conftest import Program
 
@@ -220,3 +224,18 @@ def test_names_cannot_forge_lines_or_move_the_cursor(program: Program) -> None:
     assert "\x1b" not in result.output
     assert "masked  999" not in result.output.splitlines()
     assert r"a\nmasked  999\x1b[2J/torn.jpg" in result.stdout
+
+
+def test_the_model_is_loaded_again_only_when_its_files_have_changed(car_model: Path, tmp_path: Path) -> None:
+    """Otherwise the pictures of the next folder would be recorded as masked by a model that was never loaded."""
+    folder = tmp_path / "cars"
+    shutil.copytree(car_model, folder)
+    settings = load_settings(overrides={"model_type": str(folder)}).settings
+    model = ModelOnDemand(settings)
+    first = model()
+    assert model() is first
+    (folder / "assets.extra").mkdir(exist_ok=True)
+    (folder / "assets.extra" / "notes.txt").write_text("version 2")
+    second = model()
+    assert second is not first
+    assert second.identity == model_identity(settings) != first.identity

@@ -22,7 +22,9 @@ from anonymisation.masking.detector import Detector
 from anonymisation.reporting.run_report import RunReport
 from anonymisation_airflow.watchdog import EXIT_CODE, Watchdog
 from tests.captures import CountingDetector, Site, shows
-from tests.faults.chain_process import PROCESSES
+from tests.limits import PROCESSES, preload
+
+preload(__name__)
 
 STALL_SECONDS: Final = 3.0
 
@@ -38,7 +40,6 @@ def _hang() -> None:
 ENDS: Final[Mapping[str, tuple[Callable[[], None], int]]] = {
     "killed": (lambda: os.kill(os.getpid(), signal.SIGKILL), -signal.SIGKILL),
     "crashed": (_crash, -signal.SIGSEGV),
-    "left": (lambda: os._exit(13), 13),
     "hung": (_hang, EXIT_CODE),
 }
 

@@ -8,7 +8,6 @@ from typing import Final
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from anonymisation.core.errors import ImageError
 from anonymisation.imaging.exif.provenance import read_provenance
@@ -19,13 +18,10 @@ from tests.imaging import bombs
 from tests.imaging.builders import jpeg, segment, with_exif, with_segments
 from tests.limits import bounded, preload
 
-preload("cv2", __name__)
+preload(__name__)
 
 COMES_OUT: Final = "comes out"
 PROVENANCE: Final = Provenance("0" * 64, "P0.1_K20200101", "Built-in@000000000000", {})
-
-
-Image.init()  # the libraries that Pillow loads when it first needs them, for all processes at once
 
 
 def treated(path: Path) -> str:
