@@ -1,5 +1,5 @@
 #!/bin/sh
-# Install the programs that the tests use: PostgreSQL with PostGIS, GDAL's command-line tools, Redis, Chromium.
+# Install the programs that the tests use: PostgreSQL with PostGIS, GDAL's tools, Redis, Chromium, a C compiler.
 # Installs only as root on Debian and its derivatives; elsewhere, prints what to install. Never fails: tests whose
 # programs are missing are skipped with a message.
 set -u
@@ -18,25 +18,31 @@ has_browser() {
     return 1
 }
 
-if has_browser && has_postgis && command -v ogrinfo >/dev/null 2>&1 && command -v redis-server >/dev/null 2>&1; then
+has_programs() {
+    for name in ogrinfo redis-server cc; do
+        command -v "$name" >/dev/null 2>&1 || return 1
+    done
+}
+
+if has_browser && has_postgis && has_programs; then
     exit 0
 fi
 if [ "$(id -u)" != 0 ] || ! command -v apt-get >/dev/null 2>&1; then
-    echo "not all installed: PostgreSQL with PostGIS, GDAL, Redis, Chromium; some tests are skipped" >&2
-    echo "(Debian: postgresql postgresql-postgis gdal-bin redis-server chromium)" >&2
+    echo "not all installed: PostgreSQL with PostGIS, GDAL, Redis, Chromium, a C compiler; some tests are skipped" >&2
+    echo "(Debian: postgresql postgresql-postgis gdal-bin redis-server chromium gcc libc6-dev)" >&2
     exit 0
 fi
 
 export DEBIAN_FRONTEND=noninteractive
 log="$(mktemp)"
-echo "installing PostgreSQL with PostGIS, GDAL, Redis and Chromium for the tests (once) …"
+echo "installing PostgreSQL with PostGIS, GDAL, Redis, Chromium and a C compiler for the tests (once) …"
 # The package postgresql-postgis matches Debian's version of PostgreSQL.
 if apt-get update -qq >"$log" 2>&1 &&
-    apt-get install -y -qq --no-install-recommends postgresql postgresql-postgis gdal-bin redis-server chromium \
-        >>"$log" 2>&1; then
+    apt-get install -y -qq --no-install-recommends postgresql postgresql-postgis gdal-bin redis-server chromium gcc \
+        libc6-dev >>"$log" 2>&1; then
     rm -f "$log"
 else
-    echo "PostgreSQL with PostGIS, GDAL, Redis and Chromium could not be installed, some tests are skipped:" >&2
+    echo "PostgreSQL with PostGIS, GDAL, Redis, Chromium or gcc could not be installed, some tests are skipped:" >&2
     tail -n 3 "$log" >&2
     rm -f "$log"
 fi

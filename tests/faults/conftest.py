@@ -42,7 +42,7 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
     folder = tmp_path_factory.mktemp("nights")
     library = shim.build(folder)
     if library is None:
-        pytest.skip("needs a C compiler (cc), which is not there")
+        pytest.skip("needs a C compiler (cc) and the C library's headers, which are not there")
     with warm_nights(folder, library) as started:
         yield started
 

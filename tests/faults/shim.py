@@ -40,14 +40,13 @@ class Operation:
 
 
 def build(folder: Path) -> Path | None:
-    """Compile the library into `folder`; None where there is no C compiler."""
+    """Compile the library into `folder`; None where there is no C compiler, or none of the C library's headers."""
     compiler = shutil.which("cc") or shutil.which("gcc")
     if compiler is None:
         return None
     library = folder / "shim.so"
     command = [compiler, "-shared", "-fPIC", "-O1", "-Wno-nonnull-compare", "-o", str(library), str(SOURCE), "-ldl"]
-    subprocess.run(command, check=True)
-    return library
+    return library if subprocess.run(command, check=False).returncode == 0 else None
 
 
 def environment(library: Path) -> dict[str, str]:
