@@ -210,6 +210,7 @@ def transaction(target: DatabaseTarget, *, creating: bool = True) -> Iterator[sa
         fault, reason = target.dialect.fault(error), target.dialect.reason(error)
         if fault is Fault.ROW and connected:
             raise StatementRefusedError(target.place, reason) from error
+        # Whatever is refused while connecting is the login.
         raise _as_our_own(target, Fault.LOGIN if fault is Fault.ROW else fault, reason) from error
 
 

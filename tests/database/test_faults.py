@@ -227,7 +227,7 @@ def unblock(database: Path, how: str) -> None:
     elif how == "no folder":
         database.parent.mkdir()
     else:
-        database.unlink()
+        database.unlink(missing_ok=True)
 
 
 @pytest.mark.parametrize("how", ["a folder", "no folder", "no database"])
@@ -331,7 +331,7 @@ def test_a_damaged_batch_is_set_aside_beside_earlier_ones(
         segment.write_bytes(b"torn %d" % number)
         database.rmdir()
         send_spooled(target, state, limits)
-        database.unlink()
+        database.unlink(missing_ok=True)
     damaged = [path for path in segment.parent.iterdir() if path.suffix == ".damaged"]
     assert sorted(path.read_bytes() for path in damaged) == [b"torn 0", b"torn 1", b"torn 2"]
 

@@ -142,7 +142,7 @@ def test_a_table_with_rules_does_not_fit_and_is_not_away(
 ) -> None:
     with cluster.connect() as connection:
         connection.execute(f"CREATE RULE ours AS {rule}".encode())
-    with pytest.raises(ConfigurationError, match="rules|RETURNING"):
+    with pytest.raises(ConfigurationError, match=r"rules|RETURNING"):
         load_records(make_records(3), postgresql.target(), state, limits)
     with cluster.connect() as connection:
         connection.execute("DROP RULE ours ON pictures")

@@ -85,7 +85,11 @@ def _without_code(error: DBAPIError) -> Fault:
         return Fault.ROW
     if _is_refusal(error.orig):
         return Fault.LOGIN
-    return Fault.AGAIN if error.connection_invalidated else Fault.AWAY
+    if error.connection_invalidated:
+        return Fault.AGAIN
+    # A connection that breaks at the commit is not marked as invalid. Errors of connecting have a `pgconn`.
+    broke = isinstance(error.orig, psycopg.OperationalError) and error.orig.pgconn is None
+    return Fault.AGAIN if broke and not isinstance(error.orig, psycopg.errors.ConnectionTimeout) else Fault.AWAY
 
 
 def _is_refusal(error: BaseException | None) -> bool:

@@ -5,7 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from anonymisation.database.loading.loader import DatabaseTarget, LoadLimits, SourceRecord, load_records
+import pytest
+
+from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.database.loading.loader import (
+    DatabaseTarget,
+    LoadLimits,
+    LoadReport,
+    SourceRecord,
+    load_records,
+    send_spooled,
+)
 from anonymisation.database.loading.picture_registry import IdentifierRegistry
 
 Make = Callable[..., list[SourceRecord]]
@@ -55,3 +65,31 @@ def test_a_lost_registry_is_filled_again_by_loading(
     again = load_records(captured, target, state, limits)
     assert again.collisions == first.collisions
     assert {path: path.read_bytes() for path in registry_files(state)} == before
+
+
+def test_a_registry_that_cannot_be_read_stops_no_load(
+    target: DatabaseTarget, state: Path, limits: LoadLimits, make_records: Make
+) -> None:
+    load_records(make_records(3), target, state, limits)
+    [path, *_] = days = sorted((state / "identifiers").rglob("*.jsonl"))
+    path.unlink()
+    path.mkdir()
+    days[1].write_bytes(b'{"identifier": [], "picture": 7}\n{"identifier": {}}\n')
+    report = load_records(make_records(3), target, state, limits)
+    assert (report.updated, report.failed, report.waiting) == (3, (), 0)
+    [problem] = report.problems
+    assert problem.path == str(path)
+    assert f"kept as {path.name}.damaged" in problem.message
+    assert load_records(make_records(3), target, state, limits) == LoadReport(0, 3, (), 0, ())
+
+
+def test_a_registry_that_cannot_be_written_loses_no_row(
+    target: DatabaseTarget, state: Path, limits: LoadLimits, make_records: Make
+) -> None:
+    state.mkdir()
+    (state / "identifiers").write_text("no folder")
+    with pytest.raises(ShareUnavailableError, match=r"identifiers.*check the state folder"):
+        load_records(make_records(3), target, state, limits)
+    (state / "identifiers").unlink()
+    assert send_spooled(target, state, limits) == LoadReport(0, 3, (), 0, ())
+    assert len(list((state / "identifiers").rglob("*.jsonl"))) == 3
