@@ -14,47 +14,12 @@ from datetime import datetime
 from typing import Any
 
 import oracledb
-from oracledb import errors
 from sqlglot import exp
 
+from tests.database.oracle_errors import driver_error, raised, refused_at_connect, while_connecting
 from tests.database.oracle_sql import SPATIAL_INDEX, Column, Merge, RowError, parse, read_column, read_merge
 
 Row = dict[str, Any]
-
-
-def driver_error(code: int, message: str, offset: int = 0, prefix: str = "ORA") -> Any:
-    """The driver's own description of an error of the server (ORA) or of itself (DPY): it adds the address of help, its
-    own code where the session is gone, and the class of the exception.
-    """
-    return errors._Error(message, code=code if prefix == "ORA" else 0, offset=offset)
-
-
-def raised(error: Any) -> oracledb.Error:
-    """The exception that the driver raises for an error."""
-    exception: oracledb.Error = error.exc_type(error)
-    return exception
-
-
-def while_connecting(cause: Exception) -> oracledb.Error:
-    """What the driver makes of an error before the listener has handed the connection over."""
-    made: oracledb.Error = errors._create_exception(
-        errors.ERR_CONNECTION_FAILED, cause=cause, connection_id="mfwe3Vv0Z1e7GWCQmWm7Xw=="
-    )
-    return made
-
-
-def _refused_at_connect(error: Any) -> oracledb.Error:
-    """The listener's refusals are wrapped, and their code is only in the text; those of the login are not wrapped."""
-    if error.full_code in {"DPY-3001", "DPY-3010", "DPY-6000", "DPY-6001", "DPY-6003", "DPY-4011"}:
-        return while_connecting(raised(error))
-    if error.code in {12505, 12514}:
-        number = errors.ERR_INVALID_SID if error.code == 12505 else errors.ERR_INVALID_SERVICE_NAME
-        names = {"service_name": "FREE", "sid": "FREE", "host": "nowhere", "port": 1521}
-        return while_connecting(errors._create_exception(number, **names))
-    if 12200 < error.code < 12700:
-        refused = errors._create_exception(errors.ERR_LISTENER_REFUSED_CONNECTION, error_code=error.code)
-        return while_connecting(refused)
-    return raised(error)
 
 
 class FakeObject:
@@ -128,7 +93,7 @@ class FakeOracle:
         if self.away:
             raise while_connecting(ConnectionRefusedError(111, "Connection refused"))
         if self.refuses is not None:
-            raise _refused_at_connect(self.refuses)
+            raise refused_at_connect(self.refuses)
         self.sessions += 1
         return FakeConnection(self, options)
 
@@ -321,7 +286,7 @@ class FakeCursor:
             trigger(stored)
         if stored[table.key] != key:
             rows.pop(key, None)
-        rows[stored[table.key]] = stored
+        rows[str(stored[table.key])] = stored
 
     def _create(self, tree: exp.Create, _: object) -> None:
         schema = tree.this

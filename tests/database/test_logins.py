@@ -27,7 +27,7 @@ from anonymisation.database.loading.loader import (
     open_target,
     send_spooled,
 )
-from tests.database.fake_oracle import driver_error
+from tests.database.oracle_errors import driver_error
 from tests.database.postgres_cluster import GUEST, GUEST_PASSWORD, PostgresCluster
 from tests.database.sites import FakeOracleSite, PostgresqlSite
 

@@ -157,7 +157,7 @@ def test_a_deadlock_is_tried_again(
     load_records(records, postgresql.target(), state, limits)
     first, last = str(records[0].record["bildeid"]), str(records[9].record["bildeid"])
     reports: list[LoadReport] = []
-    with psycopg.connect(host=postgresql.url.query["host"], user="postgres", dbname="pictures") as other:
+    with psycopg.connect(host=str(postgresql.url.query["host"]), user="postgres", dbname="pictures") as other:
         other.execute("SET deadlock_timeout = '1h'")  # so that the loader is the one that is stopped
         other.execute("UPDATE pictures SET versjon = 'x' WHERE id = %s", [last])
         loader = threading.Thread(
@@ -218,7 +218,7 @@ oracledb = pytest.importorskip("oracledb")
 
 from anonymisation.database.dialects.base import Fault  # noqa: E402 - after the driver is known to be there
 from anonymisation.database.dialects.oracle import OracleDialect  # noqa: E402
-from tests.database.fake_oracle import driver_error, raised, while_connecting  # noqa: E402
+from tests.database.oracle_errors import driver_error, raised, while_connecting  # noqa: E402
 from tests.database.oracle_sql import RowError  # noqa: E402
 from tests.database.sites import FakeOracleSite  # noqa: E402
 
@@ -276,7 +276,7 @@ def test_a_row_that_kills_the_session_costs_only_itself(state: Path, make_record
     require_one_refused(oracle, oracle.target(), state, make_records(15), "DPY-4011.*ORA-00600.*3 times")
 
 
-def fault(error: oracledb.Error) -> Fault:
+def fault(error: Exception) -> Fault:
     from sqlalchemy.exc import DBAPIError
 
     return OracleDialect().fault(DBAPIError("x", None, error))
@@ -335,13 +335,14 @@ def test_what_listeners_say_to_the_real_driver(shared: Path) -> None:
     assert found == LISTENERS
 
 
-def connect_error(port: int) -> oracledb.Error:
+def connect_error(port: int) -> Exception:
     while True:
         try:
             oracledb.connect(user="me", password="x", host="127.0.0.1", port=port, service_name="FREE")
         except oracledb.Error as error:
-            if "Connection refused" not in str(error):  # the listener is there
-                return error
+            made: Exception = error
+            if "Connection refused" not in str(made):  # the listener is there
+                return made
             time.sleep(0.02)
 
 

@@ -10,7 +10,7 @@ import random
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
@@ -63,7 +63,7 @@ def require_undisturbed(site: PostgresqlSite, records: list[SourceRecord], state
     assert not list((state / "spool").rglob("*.jsonl*"))
 
 
-def with_fault(records: list[SourceRecord], places: dict[int, Callable[[], object]]) -> Iterator[SourceRecord]:
+def with_fault(records: list[SourceRecord], places: Mapping[int, Callable[[], object]]) -> Iterator[SourceRecord]:
     """The records; before those at `places` something happens."""
     for number, record in enumerate(records):
         if number in places:

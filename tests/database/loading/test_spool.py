@@ -54,6 +54,11 @@ def replaced_by_a_pipe(path: Path) -> None:
     os.mkfifo(path)
 
 
+def replaced_by_a_link(path: Path) -> None:
+    path.rename(path.with_name("x"))
+    path.symlink_to("x")
+
+
 def without_keys(path: Path) -> None:
     path.write_text('{"picture": "a/b.jpg"}\n[1]\n{}\n')
 
@@ -70,7 +75,7 @@ KINDS: dict[str, Callable[[Path], object]] = {
     "noise": lambda path: path.write_bytes(bytes(range(256)) * 9),
     "without keys": without_keys,
     "another version": of_another_version,
-    "link": lambda path: (path.rename(path.with_name("x")), path.symlink_to("x")),
+    "link": replaced_by_a_link,
 }
 
 
