@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
 import sys
 import threading
@@ -322,10 +323,10 @@ def test_what_listeners_say_to_the_real_driver(shared: Path) -> None:
     program = shared / "cases" / "oracle" / "fake_tns.py"
     if not program.exists():
         pytest.skip(f"needs {program}")
-    port = 21000
     found = {}
     for mode in LISTENERS:
-        port += 1
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
         process = subprocess.Popen([sys.executable, str(program), str(port), mode])
         try:
             found[mode] = fault(connect_error(port))
