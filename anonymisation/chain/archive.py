@@ -15,6 +15,7 @@ from anonymisation.files.atomic import copy_atomically
 from anonymisation.files.folders import flush_folder
 from anonymisation.files.names import rename_new
 from anonymisation.files.plain import is_there, sha256_of_plain
+from anonymisation.reporting.partial import keeping
 from anonymisation.reporting.step_reports import MAX_LISTED, ArchiveReport, Failure
 from anonymisation.workspace.folder_state import PictureState, open_state
 from anonymisation.workspace.listing import list_pictures, masked_pictures
@@ -36,30 +37,34 @@ def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> A
     """
     if workspace.shares.archive is None:
         return ArchiveReport(folder)
-    workspace.require_shares()
-    workspace.require_apart(folder)
-    archived = already = size = failed = 0
+    archived = already = size = 0
     failures: list[Failure] = []
+
+    def so_far() -> ArchiveReport:
+        return ArchiveReport(folder, archived, already, len(failures), size, tuple(failures[:MAX_LISTED]))
+
     threads = workspace.settings.threads
-    with open_state(workspace.shares.state, folder, shard) as state, executor(threads) as pool:
-        files = list_pictures(workspace.shares.input / folder, shard)
-        begun = (
-            (file, known, pool.submit(_archive_picture, workspace, workspace.picture(folder, file.name), known))
-            for file, known in masked_pictures(files, state.pictures)
-        )
-        for file, known, future in in_flight(begun, 2 * threads):
-            try:
-                copied = future.result()
-            except (ImageError, ArchiveConflictError) as error:
-                failed += 1
-                failures.append(Failure(workspace.picture(folder, file.name).relative, str(error)))
-                continue
-            archived += copied
-            already += not copied
-            size += file.stamp.size if copied else 0
-            if not known.archived:
-                state.put(replace(known, archived=True))
-    return ArchiveReport(folder, archived, already, failed, size, tuple(failures[:MAX_LISTED]))
+    with keeping(so_far):
+        workspace.require_shares()
+        workspace.require_apart(folder)
+        with open_state(workspace.shares.state, folder, shard) as state, executor(threads) as pool:
+            files = list_pictures(workspace.shares.input / folder, shard)
+            begun = (
+                (file, known, pool.submit(_archive_picture, workspace, workspace.picture(folder, file.name), known))
+                for file, known in masked_pictures(files, state.pictures)
+            )
+            for file, known, future in in_flight(begun, 2 * threads):
+                try:
+                    copied = future.result()
+                except (ImageError, ArchiveConflictError) as error:
+                    failures.append(Failure(workspace.picture(folder, file.name).relative, str(error)))
+                    continue
+                archived += copied
+                already += not copied
+                size += file.stamp.size if copied else 0
+                if not known.archived:
+                    state.put(replace(known, archived=True))
+    return so_far()
 
 
 def _archive_picture(workspace: Workspace, paths: ImagePaths, known: PictureState) -> bool:

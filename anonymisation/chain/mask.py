@@ -19,7 +19,7 @@ from anonymisation.chain.up_to_date import is_done, is_known_failed
 from anonymisation.core.concurrency import executor, failed, in_flight, prompt_switching
 from anonymisation.core.errors import AnonymisationError, ImageError, ModelUnavailableError
 from anonymisation.files.digests import sha256_of
-from anonymisation.files.stray_errors import share_error_of
+from anonymisation.files.reported import share_error_of
 from anonymisation.files.writer import Writer
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector

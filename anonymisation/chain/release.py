@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Set
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from msgspec.structs import replace
@@ -16,6 +17,7 @@ from anonymisation.chain.verify import derived_problem, expected_of, original_pr
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.folders import flush_folder
 from anonymisation.files.plain import is_there, sha256_of_plain
+from anonymisation.reporting.partial import keeping
 from anonymisation.reporting.step_reports import MAX_LISTED, Failure, ReleaseReport
 from anonymisation.workspace.folder_state import MASKED, FolderState, PictureState, open_state, read_pictures
 from anonymisation.workspace.listing import list_named, list_pictures, masked_pictures
@@ -44,22 +46,30 @@ def release_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> R
         return ReleaseReport(folder, kept=len(list_pictures(place, shard)))
     workspace.require_apart(folder)
     failures: list[Failure] = []
-    with open_state(workspace.shares.state, folder, shard, tidy=lambda: workspace.remove_leftovers(folder)) as state:
+    kept = released = 0
+    removed = False
+
+    def so_far() -> ReleaseReport:
+        return ReleaseReport(folder, released, kept, len(failures), removed, tuple(failures[:MAX_LISTED]))
+
+    tidy = partial(workspace.remove_leftovers, folder)
+    with keeping(so_far), open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
         left_aside = _put_back_all(place, shard)
         files = list_pictures(place, shard)
         aside = [path.name for path in left_aside if is_picture_name(path.name)]
         names = [file.name for file, _ in masked_pictures(files, state.pictures)]
+        kept = len(files) + len(aside)
         release = _Release(workspace, folder, state, {*names, *aside})
         attempts = [*((name, release.original) for name in names), *((name, release.aside) for name in aside)]
         for name, attempt in attempts:
             paths = workspace.picture(folder, name)
-            if (problem := attempt(paths)) is not None:
+            if (problem := attempt(paths)) is None:
+                released, kept = released + 1, kept - 1
+            else:
                 failures.append(Failure(paths.relative, f"not released: {problem}"))
-        released = len(attempts) - len(failures)
         _drop_equal_sidecars(left_aside)
         removed = _remove_emptied(workspace, folder)
-    kept = len(files) + len(aside) - released
-    return ReleaseReport(folder, released, kept, len(failures), removed, tuple(failures[:MAX_LISTED]))
+    return so_far()
 
 
 class _Release:

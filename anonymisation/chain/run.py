@@ -18,7 +18,7 @@ from anonymisation.chain.release import release_folder
 from anonymisation.core.errors import AnonymisationError, PicturesFailedError
 from anonymisation.core.logs import FILE_ONLY
 from anonymisation.core.text import one_line
-from anonymisation.files.stray_errors import share_error_of
+from anonymisation.files.reported import share_error_of
 from anonymisation.masking.detector import Detector
 from anonymisation.reporting.partial import partial_report
 from anonymisation.reporting.run_report import FolderReport, RunReport

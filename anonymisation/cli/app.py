@@ -19,7 +19,7 @@ from anonymisation import __version__
 from anonymisation.core.errors import AnonymisationError
 from anonymisation.core.memory import keep_freed_memory
 from anonymisation.core.text import encodable, hide_credentials, one_line
-from anonymisation.files.stray_errors import share_error_of
+from anonymisation.files.reported import share_error_of
 
 INTERRUPTED: Final = 130  # the shells' exit code of a program that Ctrl-C ended: 128 + SIGINT
 LOG_FILE_KEY: Final = "anonymisation.log_file"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import logging
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +29,16 @@ def reason_of(error: OSError) -> str:
 def remedy_for(error: OSError, otherwise: str) -> str:
     """What a person can do: make room on a full disk, else `otherwise`."""
     return "make room there, then run again" if is_full(error) else otherwise
+
+
+def share_error_of(error: OSError) -> ShareUnavailableError:
+    """An error that no step expects, as one of the share that the file is on; it keeps `error` as its cause."""
+    names = [os.fsdecode(name) for name in (error.filename, error.filename2) if isinstance(name, str | bytes)]
+    place = f"{' → '.join(names)}: " if names else ""
+    remedy = remedy_for(error, "check the share and its permissions, then run again")
+    found = ShareUnavailableError(f"{place}{reason_of(error)}; {remedy}")
+    found.__cause__ = error
+    return found
 
 
 @contextmanager

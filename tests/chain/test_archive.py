@@ -8,12 +8,16 @@ from pathlib import Path
 
 import pytest
 
+import anonymisation.chain.archive as archive_module
 from anonymisation.chain.archive import archive_folder
 from anonymisation.chain.mask import mask_folder
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.digests import sha256_of_file
 from anonymisation.files.names import rename_new
-from anonymisation.workspace.folder_state import read_pictures
+from anonymisation.reporting.partial import partial_report
+from anonymisation.workspace.folder_state import PictureState, read_pictures
+from anonymisation.workspace.paths import ImagePaths
+from anonymisation.workspace.workspace import Workspace
 from tests.captures import FOLDER, CountingDetector, Site, capture, checksums, names_below
 
 
@@ -231,3 +235,22 @@ def test_an_equal_copy_that_appears_during_the_copy_is_taken(site: Site, monkeyp
     assert (report.archived, report.already_archived, report.failed) == (0, 3, 0)
     assert len(names_below(site.archive)) == 3
     assert all(known.archived for known in read_pictures(site.state, FOLDER).values())
+
+
+def test_an_error_in_the_middle_keeps_the_counts_of_what_was_archived(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    workspace = site.workspace(archive=True, enable_async=False)
+    known = archive_module._archive_picture
+
+    def away(workspace: Workspace, paths: ImagePaths, picture: PictureState) -> bool:
+        if paths.name == "p002.jpg":
+            raise ShareUnavailableError("the archive is away")
+        return known(workspace, paths, picture)
+
+    monkeypatch.setattr(archive_module, "_archive_picture", away)
+    with pytest.raises(ShareUnavailableError) as ended:
+        archive_folder(workspace, FOLDER)
+    report = partial_report(ended.value)
+    assert (report.archived, report.failed) == (2, 0)
+    assert report.size == sum((site.archive / FOLDER / f"p00{number}.jpg").stat().st_size for number in range(2))
