@@ -227,8 +227,10 @@ def _was_used(state: Path, role: str) -> bool:
 
 
 def _known_pictures(state: Path) -> Iterator[PictureState]:
+    """The pictures in all journals that can be read; one that cannot concerns its own folder, which reports it."""
     for journal in sorted((state / "folders").glob(f"*/{PICTURES}")):
-        yield from read_as(journal, PictureState, warn=False)
+        with suppress(ShareUnavailableError):
+            yield from read_as(journal, PictureState, warn=False)
 
 
 def _is_empty(path: Path) -> bool:

@@ -179,6 +179,16 @@ def test_a_deployment_of_an_older_version_goes_on(used: Site) -> None:
         used.workspace(**SETTINGS).require_shares()
 
 
+def test_an_unreadable_journal_matters_to_its_own_folder_alone(used: Site) -> None:
+    older_version(used)
+    (used.state / "folders" / "A-unreadable" / "pictures.jsonl").mkdir(parents=True)
+    used.workspace(**SETTINGS).require_shares()
+    older_version(used)
+    unmount(used.archive, mount_point=True)
+    with pytest.raises(ShareUnavailableError, match="is empty, and pictures were written there before"):
+        used.workspace(**SETTINGS).require_shares()
+
+
 @pytest.mark.parametrize("mount_point", [False, True])
 @pytest.mark.parametrize("role", ROLES)
 def test_a_share_that_is_away_at_the_upgrade_is_noticed(used: Site, role: str, mount_point: bool) -> None:
