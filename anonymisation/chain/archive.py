@@ -18,7 +18,7 @@ from anonymisation.files.plain import is_there, sha256_of_plain
 from anonymisation.reporting.partial import keeping
 from anonymisation.reporting.step_reports import MAX_LISTED, ArchiveReport, Failure
 from anonymisation.workspace.folder_state import PictureState, open_state
-from anonymisation.workspace.listing import list_pictures, masked_pictures
+from anonymisation.workspace.listing import list_pictures, masked_pictures, require_delivered
 from anonymisation.workspace.paths import ImagePaths
 from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.workspace import Workspace
@@ -48,6 +48,7 @@ def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> A
         workspace.require_shares()
         workspace.require_apart(folder)
         with open_state(workspace.shares.state, folder, shard) as state, executor(threads) as pool:
+            require_delivered(workspace.shares, folder)
             files = list_pictures(workspace.shares.input / folder, shard)
             begun = (
                 (file, known, pool.submit(_archive_picture, workspace, workspace.picture(folder, file.name), known))

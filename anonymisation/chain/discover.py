@@ -168,13 +168,16 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
     require()
     base = workspace.shares.input
     table = table_key(workspace)
-    stack = ["."]
+    stack, missed = ["."], set[str]()
     while stack:
         folder = stack.pop()
         try:
             listing = list_folder(base / folder, folder)
-        except FileNotFoundError:  # removed since its parent was read, or the share is gone
+        except FileNotFoundError:  # removed since its parent was read, or the share was away
             require()
+            if folder == "." or folder not in missed:
+                missed.add(folder)
+                stack.append(folder)
             continue
         if isinstance(listing, Problem):
             yield listing

@@ -30,7 +30,7 @@ from anonymisation.review.store import mark_hidden
 from anonymisation.workspace.error_folder import forget_failure, keep_failure
 from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.workspace.in_flight import InFlight, pictures_in_flight
-from anonymisation.workspace.listing import PictureFile, list_pictures
+from anonymisation.workspace.listing import PictureFile, list_pictures, require_delivered
 from anonymisation.workspace.paths import MAX_NAME_BYTES, Sidecar, name_bytes
 from anonymisation.workspace.set_aside import put_back_all
 from anonymisation.workspace.shards import WHOLE, Shard
@@ -97,6 +97,7 @@ def mask_folder(
         workspace.require_apart(folder)
         with open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
             _put_back_originals(workspace.shares.input / folder, shard)
+            require_delivered(workspace.shares, folder)
             step = _MaskStep(workspace, folder, shard, state, detector, run)
             for outcome in step.outcomes():
                 tally.add(outcome)

@@ -20,7 +20,7 @@ from anonymisation.files.plain import is_there, sha256_of_plain
 from anonymisation.reporting.partial import keeping
 from anonymisation.reporting.step_reports import MAX_LISTED, Failure, ReleaseReport
 from anonymisation.workspace.folder_state import MASKED, FolderState, PictureState, open_state, read_pictures
-from anonymisation.workspace.listing import list_named, list_pictures, masked_pictures
+from anonymisation.workspace.listing import list_named, list_pictures, masked_pictures, require_delivered
 from anonymisation.workspace.paths import ImagePaths, is_picture_name
 from anonymisation.workspace.roots import require_marked
 from anonymisation.workspace.set_aside import put_back, put_back_all, remove_if_empty, set_aside
@@ -55,6 +55,7 @@ def release_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> R
     tidy = partial(workspace.remove_leftovers, folder)
     with keeping(so_far), open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
         left_aside = _put_back_all(place, shard)
+        require_delivered(workspace.shares, folder)
         files = list_pictures(place, shard)
         aside = [path.name for path in left_aside if is_picture_name(path.name)]
         names = [file.name for file, _ in masked_pictures(files, state.pictures)]

@@ -13,8 +13,8 @@ import msgspec
 
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.plain import LINK, NO_FILE
-from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState
-from anonymisation.workspace.paths import RELEASING_FOLDER, is_picture_name
+from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState, read_pictures
+from anonymisation.workspace.paths import RELEASING_FOLDER, Shares, is_picture_name
 from anonymisation.workspace.shards import WHOLE, Shard
 
 
@@ -131,6 +131,22 @@ def _add_picture(entry: os.DirEntry[str], folder: str, listing: Listing) -> None
         return
     listing.newest = max(listing.newest, found.st_ctime)
     listing.pictures.append(PictureFile(entry.name, FileStamp.from_stat(found)))
+
+
+def require_delivered(shares: Shares, folder: str) -> None:
+    """Refuse a capture folder that is gone from the input, unless pictures of it were released.
+
+    An unmounted share may leave an empty folder in its place: the step would find nothing to do, and all would be well.
+
+    Raises:
+        ShareUnavailableError: the folder is gone.
+    """
+    place = shares.input / folder
+    if place.is_dir() or any(known.released for known in read_pictures(shares.state, folder).values()):
+        return
+    raise ShareUnavailableError(
+        f"{place} is not there any more, and nothing of it was released (is its share mounted? or was it removed?)"
+    )
 
 
 def list_pictures(path: Path, shard: Shard = WHOLE) -> list[PictureFile]:

@@ -17,6 +17,7 @@ from anonymisation.chain.dry_run import make_plan, render_plan
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.reporting.summary import render_summary
 from anonymisation.workspace.folder_state import MASKED, read_pictures, state_folder
+from anonymisation.workspace.listing import Listing, Problem, list_folder
 from tests.captures import FOLDER, CountingDetector, Site, capture, files_below, names_below, plain, properties
 from tests.faults.file_errors import failing
 
@@ -334,3 +335,34 @@ def test_a_missing_input_is_an_error(site: Site) -> None:
     site.input.rmdir()
     with pytest.raises(ShareUnavailableError):
         discover(workspace)
+
+
+@pytest.mark.parametrize("missed", [".", FOLDER.split("/", maxsplit=1)[0]])
+def test_a_folder_that_was_away_for_a_moment_is_listed_again(
+    site: Site, monkeypatch: pytest.MonkeyPatch, missed: str
+) -> None:
+    site.fill(2)
+    left = [missed]
+
+    def blinking(path: Path, folder: str) -> Listing | Problem:
+        if folder in left:
+            left.remove(folder)
+            raise FileNotFoundError
+        return list_folder(path, folder)
+
+    monkeypatch.setattr("anonymisation.chain.discover.list_folder", blinking)
+    assert taken(discover(site.workspace())) == {FOLDER: (2, 2)}
+
+
+def test_a_folder_that_is_removed_while_its_parent_is_read_is_skipped(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    site.fill(2)
+
+    def removed(path: Path, folder: str) -> Listing | Problem:
+        if folder == FOLDER:
+            raise FileNotFoundError
+        return list_folder(path, folder)
+
+    monkeypatch.setattr("anonymisation.chain.discover.list_folder", removed)
+    assert taken(discover(site.workspace())) == {}

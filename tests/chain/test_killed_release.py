@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 import anonymisation.chain.release as release_module
+from anonymisation.chain.archive import archive_folder
 from anonymisation.chain.check import check_folder
 from anonymisation.chain.discover import discover
+from anonymisation.chain.mask import mask_folder
 from anonymisation.chain.release import release_folder
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.reporting.partial import partial_report
@@ -115,3 +118,21 @@ def test_an_error_in_the_middle_keeps_the_counts_of_what_was_released(
         release_folder(workspace, FOLDER)
     report = partial_report(ended.value)
     assert (report.released, report.kept, report.failed) == (1, 2, 0)
+
+
+def test_a_folder_that_is_gone_and_not_released_is_no_finished_one(site: Site) -> None:
+    """As when its share is unmounted and leaves an empty folder."""
+    workspace = up_to_release(site, **FILES)
+    away = (site.input / FOLDER).rename(site.root / "away")
+    steps: list[Callable[[], object]] = [
+        lambda: mask_folder(workspace, FOLDER, CountingDetector()),
+        lambda: archive_folder(workspace, FOLDER),
+        lambda: release_folder(workspace, FOLDER),
+    ]
+    for step in steps:
+        with pytest.raises(ShareUnavailableError, match="is not there any more, and nothing of it was released"):
+            step()
+    away.rename(site.input / FOLDER)
+    assert release_folder(workspace, FOLDER).folder_removed
+    assert mask_folder(workspace, FOLDER, CountingDetector()).found == 0
+    assert archive_folder(workspace, FOLDER).failed == release_folder(workspace, FOLDER).failed == 0
