@@ -17,7 +17,7 @@ from anonymisation.chain.discover import Selection
 from anonymisation.chain.load import send_waiting_rows
 from anonymisation.cli.app import LOG_FILE_KEY, SECRETS_KEY
 from anonymisation.cli.options import ChainOptions
-from anonymisation.core.errors import AnonymisationError, ConfigurationError, DatabaseUnavailableError
+from anonymisation.core.errors import AnonymisationError, DatabaseUnavailableError
 from anonymisation.core.logs import FILE_ONLY, logging_to, silence_tensorflow
 from anonymisation.core.settings import Settings
 from anonymisation.database.airflow_connections import database_in_file
@@ -71,10 +71,7 @@ class Session:
     def send_waiting_rows(self) -> Trouble | None:
         """Send the rows that wait from earlier runs, except with --skip-clear-cache; returns a problem, or None.
 
-        Whatever is wrong with these rows must not keep pictures from being masked.
-
-        Raises:
-            ConfigurationError: the database refuses the login, or the table is not there or not of this layout.
+        Whatever is wrong with these rows, or with the database, must not keep pictures from being masked.
         """
         if self.options.skip_clear_cache:
             return None
@@ -84,8 +81,6 @@ class Session:
         except DatabaseUnavailableError as error:
             log.warning("rows of earlier runs still wait: %s", error)
             return None
-        except ConfigurationError:
-            raise
         except AnonymisationError as error:
             return Trouble(f"rows of earlier runs: {' '.join(str(error).split())}", error.exit_code)
         except Exception as error:  # unforeseen, such as a driver's own fault

@@ -337,7 +337,7 @@ def test_refused_rows_are_tolerated_up_to_a_number(site: Site) -> None:
     assert patient.load is not None
     assert patient.load.failed == 4
     (strict,) = run(site, write_exif_to_db=True, db_table="VEGBILDER", db_max_n_errors=2).folders
-    assert strict.load is None
+    assert "4 rows were refused (db_max_n_errors 2)" in str(strict.error)
     assert strict.error_exit_code == 1
     (lenient,) = run(site, write_exif_to_db=True, db_table="PICTURES").folders
     assert lenient.load is not None

@@ -61,7 +61,7 @@ def test_a_spool_that_cannot_be_read_is_one_finding(poison: str, segment: Path, 
 def test_a_spool_that_is_no_folder_stops_no_masking(segment: Path, program: Program) -> None:
     spool_as_a_file(segment)
     result = program("run")
-    assert result.exit_code == 1
+    assert result.exit_code == 3
     assert str(segment.parent) in "".join(result.output.split())
     assert (program.site.output / FOLDER / "p001.jpg").exists()
     segment.parent.unlink()

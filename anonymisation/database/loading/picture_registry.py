@@ -122,8 +122,9 @@ class _Day:
         self._offset = new.end
         self._lines += new.count
         for values in new.values:
-            if {"identifier", "picture"} <= values.keys():
-                self._pictures[values["identifier"]] = values["picture"]
+            identifier, picture = values.get("identifier"), values.get("picture")
+            if isinstance(identifier, str) and isinstance(picture, str):
+                self._pictures[identifier] = picture
 
     def _try_to_compact(self) -> None:
         try:

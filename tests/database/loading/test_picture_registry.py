@@ -88,7 +88,7 @@ def test_a_registry_that_cannot_be_written_loses_no_row(
 ) -> None:
     state.mkdir()
     (state / "identifiers").write_text("no folder")
-    with pytest.raises(ShareUnavailableError, match=r"identifiers.*check the state folder"):
+    with pytest.raises(ShareUnavailableError, match=r"identifiers.*check this file and the share of the state folder"):
         load_records(make_records(3), target, state, limits)
     (state / "identifiers").unlink()
     assert send_spooled(target, state, limits) == LoadReport(0, 3, (), 0, ())
