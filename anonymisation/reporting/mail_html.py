@@ -93,7 +93,7 @@ class _Block(str):
 
 
 def _tiles(report: RunReport) -> list[tuple[str, str, str]]:
-    failed = sum(folder.failed_count for folder in report.folders)
+    failed = report.failed_count
     return [
         (str(len(report.folders)), "folders", PLAIN),
         (str(report.total("mask", "masked")), "masked", BLUE),

@@ -147,6 +147,11 @@ class RunReport:
         found = any(folder.mask.objects for folder in self.folders if folder.mask is not None)
         return not found and self.total("mask", "masked") >= SUSPICIOUS_FROM
 
+    @property
+    def failed_count(self) -> int:
+        """The new failures of all folders: what mails and the operations page count as failed."""
+        return sum(folder.failed_count for folder in self.folders)
+
     def total(self, step: str, count: str) -> int:
         """The sum of one count of one step over all folders, e.g. `total("mask", "masked")`."""
         reports = (getattr(folder, step) for folder in self.folders)

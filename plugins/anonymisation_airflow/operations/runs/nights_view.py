@@ -63,7 +63,7 @@ class Totals:
             found=report.total("mask", "found"),
             masked=report.total("mask", "masked"),
             already_done=report.total("mask", "already_done"),
-            failed=sum(folder.failed_count for folder in report.folders),
+            failed=report.failed_count,
             known_failed=report.total("mask", "known_failed"),
             rows=report.total("load", "inserted") + report.total("load", "updated"),
             size=report.total("archive", "size"),
