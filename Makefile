@@ -4,7 +4,7 @@
 # make test    linters, types and tests (TESTS=tests/chain or TESTS="tests/core -k text": only some)
 # make lint, make format, make test-fast: linters and types; formatting; unit tests without Airflow, browser, databases
 # make attack  try to read back what is hidden, at length (ATTACK="--quick")
-# make faults  every fault, at length, with a table of what was tried (FAULTS="tests/faults/test_killed.py": only some)
+# make faults  every fault, at length, with a table of what was tried (FAULTS="tests/faults/test_killed.py", EVERY=10)
 # make bench   what a picture costs on its way through the chain (BENCH="--quick", "--full", "--keep NAME")
 # make clean   remove what runs and tools left (not the installed packages: make distclean)
 
@@ -21,6 +21,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check
 TESTS ?= tests
 FAULTS ?= tests/faults
+EVERY ?= 1
 # Two processes, since much of the time goes into waiting; the tests of a file share what they start.
 PARALLEL := -n 2 --dist loadfile
 export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON
@@ -57,7 +58,7 @@ attack: $(TEST_STAMP)
 # Takes hours, so that no test is ended for being slow, and the tests of a file are shared out, too.
 faults: $(TEST_STAMP)
 	@./scripts/install_test_services.sh
-	ANONYMISATION_FAULTS=long $(PY) -m pytest --timeout 0 -n 2 $(FAULTS)
+	ANONYMISATION_FAULTS=long ANONYMISATION_FAULTS_EVERY=$(EVERY) $(PY) -m pytest --timeout 0 -n 2 $(FAULTS)
 
 bench: $(TEST_STAMP)
 	@$(PY) -m benchmarks.chain $(BENCH)

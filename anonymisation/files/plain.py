@@ -9,6 +9,8 @@ import errno
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from io import BufferedReader
 from pathlib import Path, PurePosixPath
 from typing import Final
@@ -38,13 +40,24 @@ def open_plain(path: Path) -> BufferedReader:
     return os.fdopen(descriptor, "rb")
 
 
+@contextmanager
+def named(path: Path) -> Iterator[None]:
+    """Put the file's name into an OSError of the block that lacks one: reading from an open file does not know it."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None:
+            error.filename = str(path)
+        raise
+
+
 def read_plain(path: Path) -> bytes:
     """The bytes of a file.
 
     Raises:
         OSError: as `open_plain`, or it cannot be read, or it has more than MAX_BYTES bytes.
     """
-    with open_plain(path) as stream:
+    with open_plain(path) as stream, named(path):
         size = os.fstat(stream.fileno()).st_size
         if size > MAX_BYTES:
             raise OSError(errno.EFBIG, too_large(size), str(path))
@@ -62,7 +75,7 @@ def sha256_of_plain(path: Path) -> str:
     Raises:
         OSError: as `open_plain`, or it cannot be read.
     """
-    with open_plain(path) as stream:
+    with open_plain(path) as stream, named(path):
         return hashlib.file_digest(stream, "sha256").hexdigest()
 
 

@@ -36,6 +36,7 @@ from anonymisation.files.digests import name_digest
 from anonymisation.files.folders import flush_folder, make_folders
 from anonymisation.files.names import rename_new
 from anonymisation.files.permissions import new_file_exactly
+from anonymisation.files.plain import named
 from anonymisation.workspace.folder_state import PictureState
 from anonymisation.workspace.locks import PICTURES
 from anonymisation.workspace.paths import Shares
@@ -144,8 +145,10 @@ def _how_to_confirm(path: Path) -> str:
 
 def _content(path: Path) -> str | None:
     """The text of a marker, None if there is none."""
+    marker = path / MARKER
     try:
-        return (path / MARKER).read_bytes().decode("utf-8", "replace").strip()
+        with named(marker):
+            return marker.read_bytes().decode("utf-8", "replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:

@@ -141,3 +141,12 @@ def test_a_broken_link_is_there(tmp_path: Path) -> None:
     path.symlink_to("nowhere")
     assert is_there(path)
     assert is_there(tmp_path)
+
+
+@pytest.mark.skipif(not Path("/proc/self/mem").exists(), reason="needs a file whose reading fails, as on Linux")
+def test_an_error_of_reading_names_the_file() -> None:
+    memory = Path("/proc/self/mem")  # its first page cannot be read
+    for read in (read_plain, sha256_of_plain):
+        with pytest.raises(OSError, match="/proc/self/mem") as failed:
+            read(memory)
+        assert failed.value.filename == str(memory)
