@@ -13,8 +13,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from msgspec.structs import replace
+
 from anonymisation.core.errors import ImageError
 from anonymisation.core.settings import Settings
+from anonymisation.files.digests import sha256_of
 from anonymisation.files.plain import open_plain, read_plain, sha256_of_plain
 from anonymisation.imaging.exif.read import read_provenance
 from anonymisation.imaging.jpeg.codec import sound_size
@@ -23,6 +26,7 @@ from anonymisation.metadata.record import RECORD_KEYS, record_from_json
 from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState
 from anonymisation.workspace.paths import ImagePaths, Sidecar
 
+_DIGEST_LENGTH: Final = 32  # hexadecimal digits
 _DIFFERS: Final = "differs from the original that was masked"
 
 
@@ -41,11 +45,14 @@ class Expected:
 def expected_of(
     paths: ImagePaths, known: PictureState, settings: Settings, state: FolderState, *, in_input: bool, has_row: bool
 ) -> Iterator[Expected]:
-    """Every file and row that the settings want of a masked picture; those next to the original only if `in_input`."""
+    """Every file and row that the settings want of a masked picture; those next to the original only if `in_input`.
+
+    The state remembers a masked picture that is found sound, so that it need not be decoded again.
+    """
     wants_record = settings.local_json or settings.remote_json or settings.archive_json
     own = _identifier(state, known.name) if wants_record else None
     if settings.draw_mask:
-        problem = masked_picture_problem(paths.masked, known)
+        problem = _remembered_problem(paths.masked, known, state)
         yield Expected("output", f"the masked picture {paths.masked}", problem)
     if paths.archived is not None:
         yield Expected("archive", f"the archive copy {paths.archived}", copy_problem(paths.archived, known.sha256))
@@ -61,13 +68,25 @@ def _identifier(state: FolderState, name: str) -> str | None:
     return None if record is None else record.get("bildeid")
 
 
-def masked_picture_problem(path: Path, known: PictureState) -> str | None:
-    """A masked picture must decode, have the original's size, and hold the original's checksum in its EXIF."""
+def _remembered_problem(path: Path, known: PictureState, state: FolderState) -> str | None:
+    """As `masked_picture_problem`, which is asked only of a file that was not found sound before."""
     try:
         data = read_plain(path)
-        width, height = sound_size(data)
     except OSError as error:
         return _unreadable(error)
+    digest = sha256_of(data)[:_DIGEST_LENGTH]
+    if digest == known.sound_digest:
+        return None  # decoding takes five times as long
+    problem = masked_picture_problem(data, known)
+    if problem is None:
+        state.put(replace(state.pictures[known.name], sound_digest=digest))
+    return problem
+
+
+def masked_picture_problem(data: bytes, known: PictureState) -> str | None:
+    """A masked picture must decode, have the original's size, and hold the original's checksum in its EXIF."""
+    try:
+        width, height = sound_size(data)
     except ImageError as error:
         return f"does not decode: {error}"
     if (width, height) != (known.width, known.height):

@@ -77,7 +77,8 @@ class PictureState(msgspec.Struct, frozen=True, gc=False):
     `model`, `digest` (of the picture settings) and `run` are those of the attempt that masked it or failed.
     `loaded` is the key of the table that holds its row (see `DatabaseTarget.key`). `encoded_anew` is the reason why
     blocks without redaction were not kept, although the settings ask for it. `mask_digest` is that of the mask file, as
-    it was written; empty: none was, or it is not known.
+    it was written; empty: none was, or it is not known. `sound_digest` is that of the masked picture when the check
+    found it sound; empty: it has not been checked.
 
     A msgspec struct, since msgspec reads a million of them from the journals in a few seconds.
     """
@@ -99,6 +100,7 @@ class PictureState(msgspec.Struct, frozen=True, gc=False):
     released: bool = False
     encoded_anew: str | None = None
     mask_digest: str = ""
+    sound_digest: str = ""
 
     def __post_init__(self) -> None:
         if self.status not in _STATUSES:

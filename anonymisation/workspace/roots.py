@@ -37,6 +37,7 @@ from anonymisation.files.folders import flush_folder, make_folders
 from anonymisation.files.names import rename_new
 from anonymisation.files.permissions import new_file_exactly
 from anonymisation.files.plain import named
+from anonymisation.files.reported import reason_of
 from anonymisation.workspace.folder_state import PictureState
 from anonymisation.workspace.locks import PICTURES
 from anonymisation.workspace.paths import Shares
@@ -210,7 +211,8 @@ def _remember(state: Path, role: str, path: Path) -> None:
         return
     folder = state / _FOLDER
     make_folders(folder)
-    (folder / name).write_bytes(os.fsencode(path))
+    with named(folder / name):
+        (folder / name).write_bytes(os.fsencode(path))
     flush_folder(folder)
     for older in known - {name}:
         (folder / older).unlink(missing_ok=True)
@@ -248,4 +250,5 @@ def _reported(settings: Settings, role: str, path: Path, action: partial[None]) 
     try:
         with_access(settings, f"{role} folder {path}", action)
     except OSError as error:
-        raise ShareUnavailableError(f"{role} folder {path} cannot be created: {error.strerror}") from error
+        at = f" ({error.filename})" if error.filename not in (None, str(path)) else ""
+        raise ShareUnavailableError(f"{role} folder {path} cannot be created: {reason_of(error)}{at}") from error

@@ -11,8 +11,11 @@ import pytest
 from PIL import Image
 
 from anonymisation.chain.check import check_folder
+from anonymisation.chain.mask import mask_folder
+from anonymisation.files.digests import sha256_of
+from anonymisation.workspace.folder_state import read_pictures
 from anonymisation.workspace.workspace import Workspace
-from tests.captures import FOLDER, Site, capture, plain
+from tests.captures import FOLDER, CountingDetector, Site, capture, plain
 
 EVERYTHING = {
     "remote_json": True, "local_json": True, "archive_json": True, "remote_mask": True, "local_mask": True,
@@ -186,3 +189,20 @@ def test_released_pictures_are_still_checked_where_they_went(site: Site) -> None
     assert check_folder(workspace, FOLDER).missing == 0
     (site.archive / FOLDER / "p002.jpg").unlink()
     assert gaps(workspace) == [("archive", "is missing")]
+
+
+def test_a_masked_picture_that_was_found_sound_is_recognised_and_any_other_is_decoded(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.fill(1)
+    workspace = site.workspace()
+    mask_folder(workspace, FOLDER, CountingDetector())
+    assert read_pictures(site.state, FOLDER)["p000.jpg"].sound_digest == ""
+    assert check_folder(workspace, FOLDER).missing == 0
+    known = read_pictures(site.state, FOLDER)["p000.jpg"]
+    masked = site.output / FOLDER / "p000.jpg"
+    assert known.sound_digest == sha256_of(masked.read_bytes())[:32]
+    assert check_folder(workspace, FOLDER).missing == 0
+    masked.write_bytes(masked.read_bytes()[:-200])
+    (gap,) = check_folder(workspace, FOLDER).gaps
+    assert gap.place == "output"
+    assert read_pictures(site.state, FOLDER)["p000.jpg"] == known
