@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import random
 import socket
 import subprocess
@@ -33,10 +32,10 @@ from tests.captures import FOLDER, CountingDetector, Site
 from tests.database.conftest import cluster, make_records, state  # noqa: F401 - fixtures
 from tests.database.postgres_cluster import PostgresCluster
 from tests.database.sites import PostgresqlSite
+from tests.faults.conftest import LONG
 
 Make = Callable[..., list[SourceRecord]]
 
-LONG: Final = os.environ.get("ANONYMISATION_FAULTS") == "long"
 COUNT: Final = 120
 SMALL: Final = LoadLimits(batch_rows=10)
 TIMES: Final = 20 if LONG else 2  # of a fault at a random moment

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,12 @@ from anonymisation.reporting.run_report import RunReport
 from anonymisation.reporting.summary import render_summary
 from anonymisation.workspace.folder_state import state_folder
 from tests.captures import FOLDER, CountingDetector, Site, capture, counts, names_below
+from tests.faults.conftest import LONG
 from tests.faults.deadly_process import Deadly, deadly_run
 
 OTHERS = ("TilSladding/2021/EV6/S1D1/F0_2021_05_01", "TilSladding/2021/EV6/S1D1/F2_2021_05_01")
 ONE_BY_ONE: dict[str, Any] = {"enable_async": False}
 OVERLAPPING: dict[str, Any] = {"enable_async": True, "max_num_async_workers": 3}
-
-
-LONG = os.environ.get("ANONYMISATION_FAULTS") == "long"  # otherwise each is tried in one way
 
 
 @pytest.fixture

@@ -3,7 +3,6 @@ which the rows of an earlier run cannot be read."""
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 from collections.abc import Iterator
@@ -12,16 +11,15 @@ from pathlib import Path
 
 import pytest
 import yaml
-from aiosmtpd.controller import Controller
 
 from anonymisation.chain.load import table_key
 from anonymisation.workspace.folder_state import state_folder
-from scripts.airflow_stack import free_port
 from tests.captures import CountingDetector, Site, names_below
 from tests.faults.conftest import Tried
 from tests.faults.deadly_process import Deadly
 from tests.faults.forked_run import ForkedRun
 from tests.plugins.conftest import airflow_home  # noqa: F401 - used by itself
+from tests.smtp_catcher import mail_connection
 
 FOLDERS = [f"TilSladding/2021/EV6/F{number}_2021_05_{number + 1:02d}" for number in range(10)]
 UNREADABLE, DEADLY, FULL = FOLDERS[2], FOLDERS[5], FOLDERS[7]
@@ -51,18 +49,9 @@ def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Site:
 
 @pytest.fixture
 def mails(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EmailMessage]]:
-    from tests.smtp_catcher import Catcher
-
-    catcher = Catcher()
-    server = Controller(catcher, hostname="127.0.0.1", port=free_port())
-    server.start()
-    extra = {"disable_ssl": True, "disable_tls": True}
-    connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": server.port, "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
-    try:
+    with mail_connection() as (catcher, connection):
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", connection)
         yield catcher.mails
-    finally:
-        server.stop()
 
 
 @pytest.fixture

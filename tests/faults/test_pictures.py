@@ -23,6 +23,7 @@ from anonymisation.files.plain import read_plain
 from anonymisation.imaging.jpeg.codec import decode_jpeg
 from anonymisation.reporting.step_reports import MaskReport
 from tests.captures import CAR_BOX, FOLDER, SECRET_DRIVER, CountingDetector, Site, capture, counts, names_below
+from tests.faults.conftest import LONG
 from tests.faults.mutations import mutation
 from tests.imaging import bombs
 from tests.imaging.builders import jpeg, with_exif, with_segments
@@ -32,7 +33,6 @@ preload(__name__)
 
 NEIGHBOUR: Final = "neighbour.jpg"
 SIDECARS: Final[dict[str, Any]] = {"remote_json": True, "remote_mask": True}
-LONG: Final = os.environ.get("ANONYMISATION_FAULTS") == "long"
 needs_long = pytest.mark.skipif(not LONG, reason="needs ANONYMISATION_FAULTS=long")
 
 

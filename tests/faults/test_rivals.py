@@ -25,6 +25,7 @@ from anonymisation.chain.mask import mask_folder
 from anonymisation.chain.release import release_folder
 from anonymisation.core.errors import AnonymisationError
 from anonymisation.files.digests import sha256_of, sha256_of_file
+from anonymisation.reporting.step_reports import ReleaseReport
 from anonymisation.workspace.folder_state import read_pictures
 from anonymisation.workspace.paths import RELEASING_FOLDER
 from anonymisation.workspace.workspace import Workspace
@@ -240,22 +241,28 @@ def test_a_picture_that_changes_at_any_moment_is_not_lost(
     assert not (site.input / FOLDER / RELEASING_FOLDER).exists()
 
 
+def release_while_delivered(site: Site, rival: Rival, opened: Path) -> ReleaseReport:
+    """Release the folder; the picture is delivered again at the moment at which the file `opened` is opened first."""
+    done: list[str] = []
+
+    def at(event: str, touched: str) -> None:
+        if not done and event == "open" and touched == str(opened):
+            done.append(touched)
+            rival(deliver, site.input / FOLDER / NAME)
+
+    with at_each_touch(site.root, at):
+        report = release_folder(site.workspace(**SETTINGS), FOLDER)
+    assert done
+    return report
+
+
 def test_a_delivery_at_the_moment_the_archive_copy_is_read_stays(
     stages: dict[str, Path], rival: Rival, tmp_path: Path
 ) -> None:
     """The report says what was released: the picture that was verified, or nothing."""
     site = copy_of(stages["release"], tmp_path / "site")
     path = site.input / FOLDER / NAME
-    done: list[str] = []
-
-    def at(event: str, touched: str) -> None:
-        if not done and event == "open" and touched == str(site.archive / FOLDER / NAME):
-            done.append(touched)
-            rival(deliver, path)
-
-    with at_each_touch(site.root, at):
-        report = release_folder(site.workspace(**SETTINGS), FOLDER)
-    assert done
+    report = release_while_delivered(site, rival, site.archive / FOLDER / NAME)
     assert (report.released, report.kept, report.failed) == (0, 1, 1)
     assert "the original differs from the original that was masked" in report.failures[0].reason
     assert path.read_bytes() == NEW
@@ -266,16 +273,7 @@ def test_a_delivery_after_the_original_was_set_aside_stays_next_to_it(
 ) -> None:
     site = copy_of(stages["release"], tmp_path / "site")
     path = site.input / FOLDER / NAME
-    done: list[str] = []
-
-    def at(event: str, touched: str) -> None:
-        if not done and event == "open" and touched == str(path.parent / RELEASING_FOLDER / NAME):
-            done.append(touched)
-            rival(deliver, path)
-
-    with at_each_touch(site.root, at):
-        report = release_folder(site.workspace(**SETTINGS), FOLDER)
-    assert done
+    report = release_while_delivered(site, rival, path.parent / RELEASING_FOLDER / NAME)
     assert (report.released, report.failed) == (1, 0)  # the verified one
     assert path.read_bytes() == NEW
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import threading
 from collections.abc import Iterator
@@ -14,12 +13,10 @@ from typing import Any
 
 import pytest
 import yaml
-from aiosmtpd.controller import Controller
 
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import Failure, MaskReport
-from scripts.airflow_stack import free_port
-from tests.smtp_catcher import Catcher
+from tests.smtp_catcher import mail_connection
 
 BAD = FolderReport("a", mask=MaskReport("a", 1, 0, 0, 1, 0, (Failure("a/1.jpg", "torn"),)), units=3)
 STOPPED = FolderReport("b", error="load: the database is away", units=3)
@@ -30,16 +27,9 @@ def mails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[list[Emai
     """What a mail server received that the Connection of the deployment names."""
     configure(tmp_path, monkeypatch)
     monkeypatch.setenv("AIRFLOW__API__BASE_URL", "http://airflow.example:8080")
-    catcher = Catcher()
-    controller = Controller(catcher, hostname="127.0.0.1", port=free_port())
-    controller.start()
-    extra = {"disable_ssl": True, "disable_tls": True}
-    connection = {"conn_type": "smtp", "host": "127.0.0.1", "port": controller.port, "extra": extra}
-    monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", json.dumps(connection))
-    try:
+    with mail_connection() as (catcher, connection):
+        monkeypatch.setenv("AIRFLOW_CONN_SMTP_DEFAULT", connection)
         yield catcher.mails
-    finally:
-        controller.stop()
 
 
 def configure(root: Path, monkeypatch: pytest.MonkeyPatch, **switches: bool) -> None:

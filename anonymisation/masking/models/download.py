@@ -14,6 +14,7 @@ import requests
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential
 
 from anonymisation.core.errors import ModelUnavailableError
+from anonymisation.files.reported import is_full
 
 Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where known
 
@@ -103,7 +104,7 @@ def fetch(job: Download, progress: Progress | None = None, retries: RetryPolicy 
 
 
 def _disk_error(job: Download, error: OSError) -> ModelUnavailableError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
+    if is_full(error) or error.errno == errno.EFBIG:
         job.discard()
         return ModelUnavailableError(
             f"{job.part.parent} is full ({error.strerror}); the partial download was removed. "

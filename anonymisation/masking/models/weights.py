@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import tempfile
@@ -20,6 +19,7 @@ from anonymisation.core.settings import Settings
 from anonymisation.core.text import did_you_mean
 from anonymisation.files.atomic import write_atomically
 from anonymisation.files.digests import sha256_of_file
+from anonymisation.files.reported import is_full
 from anonymisation.masking.models.download import Download, Progress, RetryPolicy, fetch
 from anonymisation.masking.models.unpack import MODEL_FILE, MODEL_FOLDER, unpack_model
 from anonymisation.masking.models.zoo import BASE_URL, BUILT_IN, ZOO, ZooModel
@@ -167,6 +167,5 @@ def _folder_errors(models: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-        advice = "free some space there" if full else "make it writable"
+        advice = "free some space there" if is_full(error) else "make it writable"
         raise ModelUnavailableError(f"{models}: {error}; {advice}, or set model_dir to another folder") from error
