@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import tempfile
 from collections.abc import Generator
 from pathlib import Path
 from typing import Any
@@ -12,6 +15,10 @@ import pytest
 from anonymisation.core.text import encodable
 
 REPOSITORY = Path(__file__).resolve().parent.parent
+# Set before any test can import Airflow, which reads it once for a whole process and would otherwise keep the tests'
+# runs in the home of whoever starts them, where the next run of the tests would meet them.
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="anonymisation-tests-airflow-"))
+os.environ |= {"AIRFLOW_HOME": str(AIRFLOW_HOME), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -27,6 +34,10 @@ def pytest_configure(config: pytest.Config) -> None:
     searches = bool(config.getoption("--run-slow"))
     hypothesis.settings.register_profile("project", derandomize=not searches, deadline=None, print_blob=True)
     hypothesis.settings.load_profile("project")
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
@@ -169,11 +168,3 @@ def _write_config(root: Path, model: Path) -> Path:
     path = root / "config.yml"
     path.write_text(yaml.safe_dump(content), encoding="utf-8")
     return path
-
-
-@pytest.fixture(scope="session")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An AIRFLOW_HOME of its own for tests that read the DAG in this process; set before Airflow is imported."""
-    home = tmp_path_factory.mktemp("airflow_home")
-    os.environ |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-    return home

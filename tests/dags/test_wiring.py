@@ -32,7 +32,7 @@ print([name for name in ("tensorflow", "keras", "cv2", "simplejpeg") if name in 
 
 
 @pytest.fixture(scope="module")
-def dag(airflow_home: Path) -> Any:
+def dag() -> Any:
     """The DAG, read by Airflow's own loader."""
     from airflow.dag_processing.dagbag import DagBag
 

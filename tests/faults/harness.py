@@ -113,11 +113,7 @@ class Night:
         """Wait until the process has met a fault that stops it; False if it ended instead."""
         end = time.monotonic() + _MOST_SECONDS
         while time.monotonic() < end:
-            try:
-                status = Path(f"/proc/{self.process}/stat").read_text()
-            except FileNotFoundError:
-                return False
-            state = status.rpartition(")")[2].split()[0]
+            state = self._state()
             if state in "TZ":
                 return state == "T"
             time.sleep(0.002)
@@ -129,10 +125,18 @@ class Night:
         while time.monotonic() < end:
             if text in self._output.read_text(errors="replace"):
                 return True
-            if Path(f"/proc/{self.process}/stat").read_text().rpartition(")")[2].split()[0] == "Z":
+            if self._state() == "Z":
                 return False
             time.sleep(0.002)
         raise TimeoutError(f"process {self.process} neither printed {text!r} nor ended")
+
+    def _state(self) -> str:
+        """The letter of its state, as in proc(5); "Z" also when it has ended and the warm process has seen that."""
+        try:
+            status = Path(f"/proc/{self.process}/stat").read_text()
+        except (FileNotFoundError, ProcessLookupError):
+            return "Z"
+        return status.rpartition(")")[2].split()[0]
 
     def ended(self) -> Ended:
         """Wait for its end."""

@@ -43,14 +43,6 @@ MAILS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def airflow_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """An AIRFLOW_HOME of its own, set before Airflow is imported."""
-    home = tmp_path_factory.mktemp("airflow_home")
-    os.environ |= {"AIRFLOW_HOME": str(home), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
-    return home
-
-
 @pytest.fixture
 def postbox() -> Iterator[Controller]:
     """A mail server that takes any login, as the Connection of a deployment has one."""
@@ -183,7 +175,7 @@ def test_nothing_of_a_night_on_the_command_line_holds_a_secret(
 
 
 def test_nothing_of_a_run_in_airflow_holds_a_secret(
-    airflow_home: Path, server: PostgresCluster, postbox: Controller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    server: PostgresCluster, postbox: Controller, tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture, tried: Tried,
 ) -> None:  # fmt: skip
     """Task logs are taken before Airflow masks what it knows to be secret."""

@@ -18,7 +18,6 @@ from tests.captures import CountingDetector, Site, names_below
 from tests.faults.conftest import Tried
 from tests.faults.deadly_process import Deadly
 from tests.faults.forked_run import ForkedRun
-from tests.plugins.conftest import airflow_home  # noqa: F401 - used by itself
 from tests.smtp_catcher import mail_connection
 
 FOLDERS = [f"TilSladding/2021/EV6/F{number}_2021_05_{number + 1:02d}" for number in range(10)]

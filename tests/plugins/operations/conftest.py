@@ -32,7 +32,7 @@ def words(text: str) -> str:
 
 
 @pytest.fixture(scope="session")
-def airflow_database(airflow_home: Path) -> None:
+def airflow_database() -> None:
     """Airflow's tables in SQLite, and its simple auth manager."""
     from airflow.api_fastapi.app import create_auth_manager
     from airflow.utils.db import initdb
