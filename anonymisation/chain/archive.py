@@ -48,7 +48,7 @@ def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> A
         workspace.require_shares()
         workspace.require_apart(folder)
         with open_state(workspace.shares.state, folder, shard) as state, executor(threads) as pool:
-            require_delivered(workspace.shares, folder)
+            require_delivered(workspace.settings, workspace.shares, folder)
             files = list_pictures(workspace.shares.input / folder, shard)
             begun = (
                 (file, known, pool.submit(_archive_picture, workspace, workspace.picture(folder, file.name), known))

@@ -97,7 +97,7 @@ def mask_folder(
         workspace.require_apart(folder)
         with open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
             _put_back_originals(workspace.shares.input / folder, shard)
-            require_delivered(workspace.shares, folder)
+            require_delivered(workspace.settings, workspace.shares, folder)
             step = _MaskStep(workspace, folder, shard, state, detector, run)
             for outcome in step.outcomes():
                 tally.add(outcome)

@@ -55,7 +55,7 @@ def release_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> R
     tidy = partial(workspace.remove_leftovers, folder)
     with keeping(so_far), open_state(workspace.shares.state, folder, shard, tidy=tidy) as state:
         left_aside = _put_back_all(place, shard)
-        require_delivered(workspace.shares, folder)
+        require_delivered(workspace.settings, workspace.shares, folder)
         files = list_pictures(place, shard)
         aside = [path.name for path in left_aside if is_picture_name(path.name)]
         names = [file.name for file, _ in masked_pictures(files, state.pictures)]

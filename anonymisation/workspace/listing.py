@@ -12,6 +12,8 @@ from pathlib import Path
 import msgspec
 
 from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.core.settings import Settings
+from anonymisation.files.access import require_folder
 from anonymisation.files.plain import LINK, NO_FILE
 from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState, read_pictures
 from anonymisation.workspace.paths import RELEASING_FOLDER, Shares, is_picture_name
@@ -133,15 +135,19 @@ def _add_picture(entry: os.DirEntry[str], folder: str, listing: Listing) -> None
     listing.pictures.append(PictureFile(entry.name, FileStamp.from_stat(found)))
 
 
-def require_delivered(shares: Shares, folder: str) -> None:
-    """Refuse a capture folder that is gone from the input, unless pictures of it were released.
+def require_delivered(settings: Settings, shares: Shares, folder: str) -> None:
+    """Wait for the input share if it is away, and refuse a capture folder that is gone from it.
 
-    An unmounted share may leave an empty folder in its place: the step would find nothing to do, and all would be well.
+    A folder of which pictures were released may be gone. An unmounted share may leave an empty folder in its place: the
+    step would find nothing to do, and all would be well.
 
     Raises:
-        ShareUnavailableError: the folder is gone.
+        ShareUnavailableError: the share did not come back in time, or the folder is gone.
     """
     place = shares.input / folder
+    if place.is_dir():
+        return
+    require_folder(settings, shares.input, "input")
     if place.is_dir() or any(known.released for known in read_pictures(shares.state, folder).values()):
         return
     raise ShareUnavailableError(

@@ -191,7 +191,7 @@ def test_an_input_that_goes_for_good_is_reported_and_nothing_is_made_in_its_plac
     tried("input vanishes in mid-night", f"for longer than the timeout, leaving {leaves}")
 
 
-@pytest.mark.parametrize("share", MOMENTS)
+@pytest.mark.parametrize("share", sorted({*MOMENTS, 0.9}))
 def test_an_input_that_comes_back_in_time_is_waited_for(
     share: float, undisturbed: Undisturbed, nights: Nights, place: Place, tmp_path: Path, tried: Tried
 ) -> None:
