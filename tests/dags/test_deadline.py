@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
 from pathlib import Path
 
-from scripts.airflow_stack import ROOT
+from tests.dags.airflow_program import printed_by
 
 NIGHT = "scheduled__2026-05-01"
 # Each run begins an hour after the one before; the second part belongs to the night that was first.
@@ -55,17 +52,6 @@ def test_nights_have_a_deadline_and_their_parts_the_same(tmp_path: Path) -> None
         ("manual__1__part2", "operator_triggered"),
         ("backfill__2026-04-01", "backfill"),
     ]
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "ANONYMISATION"))},
-        "AIRFLOW_HOME": str(tmp_path),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-        "ANONYMISATION_DEADLINE_MINUTES": "240",
-        "PYTHONPATH": str(ROOT),
-    }
-    command = [sys.executable, "-c", MAKE_RUNS, json.dumps(runs)]
-    done = subprocess.run(command, env=environment, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    due_by_run = printed_by(MAKE_RUNS, tmp_path, json.dumps(runs), ANONYMISATION_DEADLINE_MINUTES="240")
     due = "2026-05-01T06:00:00+00:00"
-    assert json.loads(done.stdout.splitlines()[-1]) == {NIGHT: due, f"{NIGHT}__part2": due}
+    assert due_by_run == {NIGHT: due, f"{NIGHT}__part2": due}

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import os
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
-from scripts.airflow_stack import ROOT
+from tests.dags.airflow_program import printed_by
 
 MAKE_RUNS = """
 import json, os, sys
@@ -45,19 +41,7 @@ SCHEDULES = ("0 2 * * *", "30 1 * * 1-4", "0 2,14 * * *", "none")
 def runs(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """For each schedule its first night from 1 May 2026, a Friday, in Oslo, and the days of two backfills."""
     home = tmp_path_factory.mktemp("airflow_home")
-    environment = {
-        **{key: value for key, value in os.environ.items() if not key.startswith(("AIRFLOW", "ANONYMISATION"))},
-        "AIRFLOW_HOME": str(home),
-        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
-        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
-        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
-        "ANONYMISATION_TIMEZONE": "Europe/Oslo",
-        "PYTHONPATH": str(ROOT),
-    }
-    command = [sys.executable, "-c", MAKE_RUNS, *SCHEDULES]
-    done = subprocess.run(command, env=environment, cwd=home, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout.splitlines()[-1])
+    return printed_by(MAKE_RUNS, home, *SCHEDULES, ANONYMISATION_TIMEZONE="Europe/Oslo")
 
 
 @pytest.mark.parametrize("schedule", SCHEDULES)

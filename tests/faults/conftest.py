@@ -13,6 +13,7 @@ import pytest
 
 from tests.faults import shim
 from tests.faults.harness import Nights, warm_nights
+from tests.faults.memory_disk import MemoryDisks
 
 LONG: Final = os.environ.get("ANONYMISATION_FAULTS") == "long"
 """Whether everything is tried (`make faults`), or only a sample (the ordinary run)."""
@@ -45,6 +46,14 @@ def nights(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Nights]:
         pytest.skip("needs a C compiler (cc) and the C library's headers, which are not there")
     with warm_nights(folder, library) as started:
         yield started
+
+
+@pytest.fixture
+def disks() -> Iterator[MemoryDisks]:
+    """File systems in memory, taken away at the end."""
+    disks = MemoryDisks()
+    yield disks
+    disks.unmount()
 
 
 @pytest.fixture

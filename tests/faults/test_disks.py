@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import re
 import signal
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +11,7 @@ import pytest
 
 from tests.faults.conftest import LONG, Tried
 from tests.faults.harness import Ended, Night, Nights, Place, copy_of
+from tests.faults.memory_disk import MemoryDisks
 from tests.faults.promises import Undisturbed, differences, leftovers, promises_hold, undisturbed_night
 from tests.faults.shim import Fault
 
@@ -34,41 +32,6 @@ def undisturbed(nights: Nights, tmp_path_factory: pytest.TempPathFactory) -> Und
 @pytest.fixture
 def place(undisturbed: Undisturbed, tmp_path: Path) -> Place:
     return copy_of(undisturbed.delivery, tmp_path)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Callable[..., None]]:
-    """Lays an own file system over a folder, or changes its options; skips where that is not allowed."""
-    mounted: list[Path] = []
-
-    def mount(folder: Path, options: str) -> None:
-        again = folder in mounted
-        folder.mkdir(exist_ok=True)
-        kept = {} if again else _files(folder)
-        command = ["mount", "-t", "tmpfs", "-o", f"remount,{options}" if again else options, "faults", str(folder)]
-        try:
-            subprocess.run(command, check=True, capture_output=True)
-        except (OSError, subprocess.CalledProcessError) as error:
-            pytest.skip(f"needs the right to mount file systems ({error})")
-        if not again:
-            mounted.append(folder)
-            _lay(folder, kept)
-
-    yield mount
-    for folder in mounted:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
-
-
-def _files(folder: Path) -> dict[Path, tuple[bytes, os.stat_result]]:
-    files = (path for path in folder.rglob("*") if path.is_file())
-    return {path: (path.read_bytes(), path.stat()) for path in files}
-
-
-def _lay(folder: Path, files: dict[Path, tuple[bytes, os.stat_result]]) -> None:
-    for path, (data, status) in files.items():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(data)
-        os.utime(path, ns=(status.st_atime_ns, status.st_mtime_ns))
 
 
 def folder_of(place: Place, role: str) -> Path:
@@ -99,36 +62,36 @@ def test_a_disk_that_fills_is_reported_and_nothing_is_lost(
     undisturbed: Undisturbed,
     nights: Nights,
     place: Place,
-    disk: Callable[..., None],
+    disks: MemoryDisks,
     tried: Tried,
 ) -> None:
     folder = folder_of(place, role)
     used = sum(-(-path.stat().st_size // (PAGE_KB * 1024)) * PAGE_KB for path in folder.rglob("*") if path.is_file())
-    disk(folder, f"size={kilobytes + used}k")
+    disks.mount(folder, f"size={kilobytes + used}k")
     ended = nights.run(place)
     require_ended_properly(ended, 1, 3)
     promises_hold(place, ended.text)
     if differences(undisturbed.state, place, ""):
         assert re.search("No space left on device|database or disk is full|disk I/O error", ended.text), ended.text
         assert str(folder) in ended.text
-    disk(folder, "size=16m")
+    disks.mount(folder, "size=16m")
     require_finished_by_the_next(nights, place, undisturbed, ended.text)
     tried("disk full", f"the {role} folder on a tmpfs of its own")
 
 
 @pytest.mark.parametrize("role", SOME_ROLES)
 def test_a_read_only_disk_is_reported_and_nothing_is_lost(
-    role: str, undisturbed: Undisturbed, nights: Nights, place: Place, disk: Callable[..., None], tried: Tried
+    role: str, undisturbed: Undisturbed, nights: Nights, place: Place, disks: MemoryDisks, tried: Tried
 ) -> None:
     folder = folder_of(place, role)
-    disk(folder, "size=16m")
-    disk(folder, "ro")
+    disks.mount(folder, "size=16m")
+    disks.mount(folder, "ro")
     ended = nights.run(place)
     require_ended_properly(ended, 1, 3)
     promises_hold(place, ended.text)
     assert "Read-only file system" in ended.text
     assert str(folder) in ended.text
-    disk(folder, "rw")
+    disks.mount(folder, "rw")
     require_finished_by_the_next(nights, place, undisturbed, ended.text)
     tried("read-only disk", f"the {role} folder")
 

@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import errno
-import os
 import shutil
-import subprocess
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -17,30 +14,11 @@ from anonymisation.reporting.summary import render_summary
 from anonymisation.workspace.folder_state import MASKED, read_pictures
 from tests.captures import FOLDER, CountingDetector, Site, files_below, require_whole_files
 from tests.faults.file_errors import failing_change
+from tests.faults.memory_disk import MemoryDisks
 
 OTHER = "TilSladding/2021/EV6/S1D1/F2_2021_05_01"
 
 ERRORS = [errno.ENOSPC, errno.EDQUOT, errno.EIO, errno.ESTALE, errno.EACCES]
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Callable[[Path, int], None]]:
-    """Mounts file systems of so many kB in memory, and takes them away at the end."""
-    if os.geteuid() != 0:
-        pytest.skip("needs root: mounts a file system of a few kB")
-    mounted: list[Path] = []
-
-    def mount(place: Path, size: int) -> None:
-        place.mkdir(parents=True, exist_ok=True)
-        command = ["mount", "-t", "tmpfs", "-o", f"size={size}k", "tmpfs", str(place)]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-        mounted.append(place)
-
-    yield mount
-    for place in reversed(mounted):
-        subprocess.run(["umount", "-l", str(place)], check=True)
 
 
 @pytest.fixture
@@ -65,9 +43,9 @@ def require_told(report: RunReport, disk: Path) -> None:
 
 @pytest.mark.parametrize("size", [4, 16, 40])
 def test_a_full_state_disk_is_named_and_what_is_finished_stays(
-    site: Site, small_disk: Callable[[Path, int], None], size: int, caplog: pytest.LogCaptureFixture
+    site: Site, disks: MemoryDisks, size: int, caplog: pytest.LogCaptureFixture
 ) -> None:
-    small_disk(site.state, size)
+    disks.mount(site.state, f"size={size}k")
     originals = {sha256_of_file(path) for path in site.input.rglob("*.jpg")}
     workspace = site.workspace(remote_json=True, enable_async=False)
     report = site.run(workspace)
@@ -77,7 +55,7 @@ def test_a_full_state_disk_is_named_and_what_is_finished_stays(
     assert not [record for record in caplog.records if record.exc_info], caplog.text
     require_whole_files(site.output)
     masked = len([path for path in files_below(site.output) if path.suffix == ".jpg"])
-    subprocess.run(["mount", "-o", "remount,size=10m", str(site.state)], check=True)
+    disks.mount(site.state, "size=10m")
     detector = CountingDetector()
     again = site.run(workspace, detector)
     assert again.succeeded, again.folders
@@ -89,9 +67,9 @@ def test_a_full_state_disk_is_named_and_what_is_finished_stays(
 
 
 def test_a_full_output_disk_is_named_and_the_counts_stay(
-    site: Site, small_disk: Callable[[Path, int], None], caplog: pytest.LogCaptureFixture
+    site: Site, disks: MemoryDisks, caplog: pytest.LogCaptureFixture
 ) -> None:
-    small_disk(site.output, 32)
+    disks.mount(site.output, "size=32k")
     report = site.run(site.workspace(enable_async=False))
     require_told(report, site.output)
     assert "check the share" not in render_summary(report)

@@ -3,8 +3,6 @@ which the rows of an earlier run cannot be read."""
 
 from __future__ import annotations
 
-import os
-import subprocess
 from collections.abc import Iterator
 from email.message import EmailMessage
 from pathlib import Path
@@ -18,6 +16,7 @@ from tests.captures import CountingDetector, Site, names_below
 from tests.faults.conftest import Tried
 from tests.faults.deadly_process import Deadly
 from tests.faults.forked_run import ForkedRun
+from tests.faults.memory_disk import MemoryDisks
 from tests.smtp_catcher import mail_connection
 
 FOLDERS = [f"TilSladding/2021/EV6/F{number}_2021_05_{number + 1:02d}" for number in range(10)]
@@ -54,18 +53,11 @@ def mails(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[EmailMessage]]:
 
 
 @pytest.fixture
-def full_disk(site: Site) -> Iterator[Path]:
+def full_disk(site: Site, disks: MemoryDisks) -> Path:
     """The state of one folder, on a disk of its own without room."""
     place = state_folder(site.state, FULL)
-    place.mkdir(parents=True)
-    if os.geteuid() != 0:
-        pytest.skip("needs root: mounts a file system of a few kB")
-    command = ["mount", "-t", "tmpfs", "-o", "size=16k", "tmpfs", str(place)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    disks.mount(place, "size=16k")
+    return place
 
 
 def test_each_fault_costs_its_folder_and_is_named(
