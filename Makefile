@@ -2,6 +2,7 @@
 # make serve   Airflow with its UI on this machine (the same variables, and PORT=… SCHEDULE=… TIMEZONE=…)
 # make down    stop what `make serve` started
 # make test    linters, types and tests (TESTS=tests/chain or TESTS="tests/core -k text": only some)
+# make coverage  the tests once more, and the lines that none of them runs; takes half as long again
 # make lint, make format, make test-fast: linters and types; formatting; unit tests without Airflow, browser, databases
 # make attack  try to read back what is hidden, at length (ATTACK="--quick")
 # make faults  every fault, at length, with a table of what was tried (FAULTS="tests/faults/test_killed.py", EVERY=10)
@@ -13,7 +14,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run serve down test test-fast attack faults bench lint format lock clean distclean
+.PHONY: help run serve down test test-fast coverage attack faults bench lint format lock clean distclean
 
 # Relative paths throughout: the checkout may lie below a folder with spaces in its name.
 VENV := .venv
@@ -47,10 +48,14 @@ down:
 
 test: lint
 	@./scripts/install_test_services.sh
-	$(PY) -m pytest $(if $(filter tests,$(TESTS)),--cov $(PARALLEL)) $(TESTS)
+	$(PY) -m pytest $(if $(filter tests,$(TESTS)),$(PARALLEL)) $(TESTS)
 
 test-fast: $(TEST_STAMP)
 	$(PY) -m pytest $(PARALLEL) $(addprefix tests/,core files imaging metadata workspace reporting review evaluation)
+
+coverage: $(TEST_STAMP)
+	@./scripts/install_test_services.sh
+	$(PY) -m pytest --cov $(PARALLEL) $(TESTS)
 
 attack: $(TEST_STAMP)
 	@$(PY) -m tests.privacy.attack $(ATTACK)
