@@ -17,6 +17,8 @@ from tests.faults.memory_disk import MemoryDisks
 
 LONG: Final = os.environ.get("ANONYMISATION_FAULTS") == "long"
 """Whether everything is tried (`make faults`), or only a sample (the ordinary run)."""
+EVERY: Final = int(os.environ.get("ANONYMISATION_FAULTS_EVERY") or 1)
+"""Of so many positions at which all is tried, the long run takes one: operations of a night, bytes of a spool."""
 _TRIED: Final = "tried"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from tests.faults.conftest import LONG, Tried
+from tests.faults.conftest import EVERY, LONG, Tried
 from tests.faults.harness import Ended, Nights, Place, copy_of
 from tests.faults.promises import Undisturbed, differences, leftovers, promises_hold, undisturbed_night
 from tests.faults.shim import Fault, Operation
@@ -19,7 +19,6 @@ ERRORS = (errno.ENOSPC, errno.EIO, errno.ESTALE, errno.EACCES, errno.EDQUOT)
 KINDS = ("open", "read", "write", "fsync", "rename", "link", "unlink", "stat", "listdir", "mkdir")
 OFTEN = "stat"  # two in three operations; each of them fails with one of the errors, every other one with all
 SAMPLE = 3  # positions per error in the ordinary run
-EVERY = int(os.environ.get("ANONYMISATION_FAULTS_EVERY") or 1)  # of so many positions of the long run, one is tried
 SEED = 14
 MOST_SHOWN = 3000  # characters of a problem
 
