@@ -313,7 +313,7 @@ def _capture_date(workspace: Workspace, folder: str, first: PictureFile) -> date
         return found
     path = workspace.picture(folder, first.name).original
     try:
-        exif = read_exif(read_plain(path))
+        exif = read_exif(read_plain(path), source=None)
     except (OSError, ImageError):  # the mask step reports it
         exif = None
     return date_of_capture(relative, exif, mtime)

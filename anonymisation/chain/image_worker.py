@@ -23,9 +23,10 @@ from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.metadata.record import (
     RECORD_KEYS,
+    Description,
     Record,
     RecordContext,
-    build_record,
+    describe,
     record_from_json,
     record_to_json,
 )
@@ -195,7 +196,8 @@ class PictureWorker:
         paths = self.paths(picture.file)
         stored = detections.to_stored(picture.exif.orientation)
         objects = stored.counts()
-        record = build_record(paths.original, picture.exif, self._context, objects=objects)
+        description = describe(paths.original, picture.exif, self._context, objects=objects, sha256=picture.sha256)
+        record = description.record
         review = self._reviewed.of(picture.file.name)
         hidden = with_boxes(stored, review.active)
         margin = self._settings.mask_dilation_pixels
@@ -207,7 +209,7 @@ class PictureWorker:
             in_place=True,
             coded_unit=picture.frame.coded_unit,
         )
-        exif = self._published_exif(picture, objects)
+        exif = self._published_exif(picture, description, objects)
         masked = encode_jpeg(
             redaction.pixels,
             picture.frame,
@@ -254,7 +256,7 @@ class PictureWorker:
         if (height, width) != picture.frame.pixels.shape[:2]:
             return None
         state = replace(self._state(picture, provenance), output=self._output(file.name))
-        record = self._known_record(paths) or self._rebuilt_record(paths, picture.exif, provenance)
+        record = self._known_record(paths) or self._rebuilt_record(paths, picture, provenance)
         # The file may be older than a box that is still to be hidden: none of those counts as hidden.
         remaining = tuple(self._reviewed.of(file.name).remaining)
         return FinishedPicture(state, record, None, provenance.objects, remaining)
@@ -278,7 +280,7 @@ class PictureWorker:
             run=None if provenance else self._run,
         )
 
-    def _published_exif(self, picture: PreparedPicture, objects: Mapping[str, int]) -> bytes:
+    def _published_exif(self, picture: PreparedPicture, description: Description, objects: Mapping[str, int]) -> bytes:
         provenance = Provenance(picture.sha256, self._workspace.version_tag, self._model, objects)
         tags = picture.exif
         return published_exif(
@@ -287,6 +289,9 @@ class PictureWorker:
             reflink_info=redact_tag(tags.reflink_info, source="ReflinkInfo"),
             provenance=provenance,
             source=self.paths(picture.file).relative,
+            orientation=tags.orientation,
+            times=description.times,
+            place=description.place,
         )
 
     def _known_record(self, paths: ImagePaths) -> Record | None:
@@ -299,9 +304,11 @@ class PictureWorker:
                 return record
         return None
 
-    def _rebuilt_record(self, paths: ImagePaths, exif: ExifTags, provenance: Provenance) -> Record:
-        record = build_record(paths.original, exif, self._context, objects=provenance.objects)
-        return {**record, "versjon": provenance.version}
+    def _rebuilt_record(self, paths: ImagePaths, picture: PreparedPicture, provenance: Provenance) -> Record:
+        description = describe(
+            paths.original, picture.exif, self._context, objects=provenance.objects, sha256=picture.sha256
+        )
+        return {**description.record, "versjon": provenance.version}
 
 
 def _can_be_listed(folder: Path) -> bool:

@@ -18,6 +18,7 @@ from anonymisation.core.settings import LoadedSettings, Settings, load_settings
 from anonymisation.core.text import one_line
 from anonymisation.files.access import require_folder, with_access
 from anonymisation.files.atomic import write_atomically
+from anonymisation.files.digests import sha256_of
 from anonymisation.files.folders import make_folders
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_exif
@@ -119,7 +120,8 @@ class _Writer:
                 return False
             data = with_access(self._settings, f"reading {path}", lambda: read_plain(path))
             jpeg_size(data)  # a file that does not begin as a JPEG gets no record
-            record = build_record(path, read_exif(data), self._context, objects=None)
+            exif = read_exif(data, source=picture)
+            record = build_record(path, exif, self._context, objects=None, sha256=sha256_of(data))
             content = record_to_json(record)
             with_access(self._settings, f"writing {target}", lambda: write_atomically(target, content, make=self._make))
         except OSError as error:

@@ -66,7 +66,7 @@ def _date(workspace: Workspace, folder: str, listing: Listing) -> date:
     """The day of capture, as discovery finds it; a masked picture has the time of its original."""
     first = listing.pictures[0]
     try:
-        exif = read_exif(read_plain(workspace.shares.output / folder / first.name))
+        exif = read_exif(read_plain(workspace.shares.output / folder / first.name), source=None)
     except (OSError, ImageError):  # removed since, or damaged: the check reports it
         exif = None
     return date_of_capture(PurePosixPath(folder), exif, first.stamp.mtime_ns / 1e9)

@@ -53,4 +53,4 @@ def exif_date(exif: ExifTags) -> date | None:
             timestamp = None
         if timestamp is not None:
             return timestamp.moment.date()
-    return None if exif.taken is None else exif.taken.date()
+    return None if exif.times.taken is None else exif.times.taken.date()

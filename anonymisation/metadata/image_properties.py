@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 
-from anonymisation.metadata.position import point_text
+from anonymisation.imaging.exif.place import compass_degrees
+from anonymisation.metadata.position import digits, number_of, point_text
 from anonymisation.metadata.road_reference import read_road_reference, split_road
 from anonymisation.metadata.timestamps import Timestamp, parse_timestamp
 from anonymisation.metadata.xml_tree import XmlElement, local_name
@@ -51,7 +52,7 @@ def read_image_properties(root: XmlElement, *, source: str) -> dict[str, str | N
     position = _position(root, source)
     return {
         "exif_speed": _number(root.text("Speed")),
-        "exif_heading": _number(root.text("Heading")),
+        "exif_heading": _heading(root.text("Heading"), source),
         "exif_gpsposisjon": position,
         "exif_strekningsnavn": root.text("VegComValues", "VCArea"),
         "exif_fylke": root.text("VegComValues", "VCCountyNo"),
@@ -85,3 +86,23 @@ def _position(root: XmlElement, source: str) -> str | None:
 
 def _number(text: str | None) -> str | None:
     return None if text is None or text.casefold() == "nan" else text
+
+
+def _heading(text: str | None, source: str) -> str | None:
+    """The heading as written where it is from 0 to below 360, else brought into that range; None where it is neither.
+
+    The digits of a heading in the range stay as they are.
+    """
+    text = _number(text)
+    if text is None:
+        return None
+    degrees = number_of(text)
+    try:
+        turned = None if degrees is None else compass_degrees(degrees)
+    except ValueError:
+        turned = None
+    if turned is None:
+        message = "%s: the Heading in tag 40055 is not a direction; it is left out"
+        logging.getLogger(__name__).warning(message, source)
+        return None
+    return text if turned == degrees else digits(turned)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from decimal import Decimal
 from typing import Final
 
 NO_ALTITUDE: Final = "NaN"
@@ -24,6 +25,24 @@ def point_text(longitude: str | None, latitude: str | None, altitude: str | None
         return None
     height = altitude if altitude is not None and _within(altitude, math.inf) else NO_ALTITUDE
     return f"srid=4326;POINT Z( {longitude} {latitude} {height} )"
+
+
+def read_point(text: str | None) -> tuple[float, float, float | None] | None:
+    """Longitude, latitude and altitude of the record's own text, as `point_text` writes it; None for None."""
+    if text is None:
+        return None
+    longitude, latitude, altitude = map(float, text.partition("(")[2].rstrip(" )").split())
+    return longitude, latitude, None if math.isnan(altitude) else altitude
+
+
+def number_of(text: str) -> float | None:
+    """The finite number that `text` is, or None."""
+    return float(text) if _within(text, math.inf) else None
+
+
+def digits(number: float | None) -> str | None:
+    """The shortest digits that convert back to `number`, without an exponent: some readers of EWKT know none."""
+    return None if number is None else f"{Decimal(repr(float(number))):f}"
 
 
 def _within(text: str, limit: float) -> bool:

@@ -11,6 +11,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any, Final
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError, ImageMetadataError
+from anonymisation.files.plain import sha256_of_plain
+from anonymisation.metadata.agreement import recorded_place, recorded_times
 from anonymisation.metadata.folder_name import FIELDS, format_folder_name
 from anonymisation.metadata.image_properties import read_date, read_image_properties
 from anonymisation.metadata.path_fallback import path_elements, read_path
@@ -21,6 +23,8 @@ from anonymisation.metadata.timestamps import Timestamp, file_timestamp, timesta
 from anonymisation.metadata.xml_tree import XmlElement, pretty_xml
 
 if TYPE_CHECKING:
+    from anonymisation.imaging.exif.moments import Times
+    from anonymisation.imaging.exif.place import Place
     from anonymisation.imaging.exif.read import ExifTags
 
 Record = dict[str, Any]
@@ -60,17 +64,47 @@ class RecordContext:
             raise ConfigurationError([ConfigProblem("settings", "exif_mappenavn", message)]) from error
 
 
-def build_record(path: Path, exif: ExifTags, context: RecordContext, *, objects: Mapping[str, int] | None) -> Record:
+@dataclass(frozen=True, slots=True)
+class Description:
+    """The record of a picture, and the times and the place that its published EXIF may state: those of the record."""
+
+    record: Record
+    times: Times
+    place: Place
+
+
+def build_record(
+    path: Path,
+    exif: ExifTags,
+    context: RecordContext,
+    *,
+    objects: Mapping[str, int] | None,
+    sha256: str | None = None,
+) -> Record:
+    """The record alone, as `describe` makes it."""
+    return describe(path, exif, context, objects=objects, sha256=sha256).record
+
+
+def describe(
+    path: Path,
+    exif: ExifTags,
+    context: RecordContext,
+    *,
+    objects: Mapping[str, int] | None,
+    sha256: str | None = None,
+) -> Description:
     """Make the record of the picture at `path`.
 
     With the vendor's tag 40055, the record's values come from this tag; a missing element is null. Without the tag, the
-    road reference comes from the path, and time, position and heading come from the standard tags. If the date is
-    missing or invalid, the standard tags, then the file's times replace it, with a warning: the picture is worth more
-    than its date. The date as written stays in the redacted XML.
+    road reference comes from the path, and time, position and heading come from the standard tags. If the vendor's date
+    is missing, the standard tags replace it, with a warning. If there is no date, or one that cannot be read (which is
+    logged), the time is that of the file, and the ID begins with a checksum of the picture instead: copies have the
+    same ID. The date as written stays in the redacted XML.
 
     Args:
-        path: the picture; only its file times are read, and only where no other time is known.
+        path: the picture; only its file times and bytes are read, and only where no other time is known.
         objects: the number of found objects per label; None when no model looked for objects.
+        sha256: the checksum of the picture's bytes, where it is known.
 
     Raises:
         ImageMetadataError: the vendor's XML cannot be read or made safe, so none of it may be published.
@@ -82,7 +116,7 @@ def build_record(path: Path, exif: ExifTags, context: RecordContext, *, objects:
     record: Record = dict.fromkeys(RECORD_KEYS)
     if root is None:
         elements = path_elements(path, input_root=context.input_root, top_dir=context.exif_top_dir)
-        record |= read_path(elements) | read_standard_exif(exif)
+        record |= read_path(elements) | read_standard_exif(exif.place)
     else:
         record |= read_image_properties(root, source=source)
         record["exif_imageproperties"] = pretty_xml(root)
@@ -92,15 +126,28 @@ def build_record(path: Path, exif: ExifTags, context: RecordContext, *, objects:
     record["exif_filnavn"] = record["exif_filnavn"] or path.name
     record["exif_xptitle"] = (exif.xp_title or "").lstrip("\ufeff").rstrip("\x00") if exif.present else None
     taken = _taken(path, exif, root)
+    moment = taken.for_id if not taken.from_file else _digits_for_id(sha256 or sha256_of_plain(path))
     record |= {
         "exif_tid": taken.text,
         "exif_dato": taken.moment.date().isoformat(),
-        "bildeid": f"{taken.for_id}_{picture_key(record['exif_filnavn'])}",
+        "bildeid": f"{moment}_{picture_key(record['exif_filnavn'])}",
         "detekterte_objekter": None if objects is None else {label: str(n) for label, n in sorted(objects.items())},
         "versjon": context.version,
         "mappenavn": format_folder_name(context.exif_mappenavn, record, taken, path=path, top_dir=context.exif_top_dir),
     }
-    return {key: _writable(value) for key, value in record.items()}
+    record = {key: _writable(value) for key, value in record.items()}
+    if root is None:
+        return Description(record, exif.times, exif.place)
+    times, place = (
+        recorded_times(taken, exif.times, source=source),
+        recorded_place(record, exif.place, source=source),
+    )
+    return Description(record, times, place)
+
+
+def _digits_for_id(sha256: str) -> str:
+    """What stands for the time in the ID of a picture without date: as long as a time, so that columns hold it."""
+    return f"sha256-{sha256[:19]}"
 
 
 def picture_key(file_name: str) -> str:
@@ -133,9 +180,16 @@ def _taken(path: Path, exif: ExifTags, root: XmlElement | None) -> Timestamp:
         taken = read_date(root)
         if taken is not None:
             return taken
-        instead = "the time of its files" if exif.taken is None else "its standard EXIF time"
-        logging.getLogger(__name__).warning("%s: no valid Date in tag 40055; %s is used instead", path, instead)
-    return file_timestamp(path) if exif.taken is None else timestamp_of(exif.taken)
+        given = bool(root.attributes.get("Date", "").strip())
+        other = None if given else exif.times.taken
+        instead = "the time of its file" if other is None else "its standard EXIF time"
+        message = "%s: no valid Date in tag 40055; %s is used instead"
+        logging.getLogger(__name__).warning(message, path, instead)
+    else:
+        other = exif.times.taken
+        if other is None and exif.present:
+            logging.getLogger(__name__).warning("%s: its EXIF has no usable date; the time of its file is used", path)
+    return file_timestamp(path) if other is None else timestamp_of(other)
 
 
 def _writable(value: Any) -> Any:

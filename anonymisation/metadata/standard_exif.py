@@ -2,25 +2,19 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from anonymisation.metadata.position import point_text
+from anonymisation.metadata.position import digits, point_text
 
 if TYPE_CHECKING:
-    from anonymisation.imaging.exif.read import ExifTags
+    from anonymisation.imaging.exif.place import Place
 
 
-def read_standard_exif(exif: ExifTags) -> dict[str, str | None]:
+def read_standard_exif(place: Place) -> dict[str, str | None]:
     """Position, heading and quality. Quality is "1" with a position, and "0" without one."""
-    position = point_text(_digits(exif.longitude), _digits(exif.latitude), _digits(exif.altitude))
+    position = point_text(digits(place.longitude), digits(place.latitude), digits(place.altitude))
     return {
-        "exif_heading": _digits(exif.heading),
+        "exif_heading": digits(place.heading),
         "exif_gpsposisjon": position,
         "exif_kvalitet": "0" if position is None else "1",
     }
-
-
-def _digits(number: float | None) -> str | None:
-    """The shortest digits that convert back to `number`, without an exponent: some readers of EWKT know none."""
-    return None if number is None else f"{Decimal(repr(float(number))):f}"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from anonymisation.core.errors import ImageMetadataError
+from anonymisation.imaging.exif.moments import parse_moment
 
 _ISO: Final = re.compile(
     r"(\d{4})-(\d\d)-(\d\d)"
@@ -22,12 +23,15 @@ _ISO: Final = re.compile(
 class Timestamp:
     """A time as the record shows it (`text`) and as local wall clock time without zone (`moment`).
 
+    `text` has an offset where one is known. `from_file`: it is the file's time, which a copy does not keep.
+
     Raises:
         ValueError: `moment` has a time zone.
     """
 
     text: str
     moment: datetime
+    from_file: bool = False
 
     def __post_init__(self) -> None:
         if self.moment.tzinfo is not None:
@@ -40,31 +44,30 @@ class Timestamp:
 
 
 def parse_timestamp(text: str | None) -> Timestamp | None:
-    """Read ISO 8601 as the vendor writes it; None without a valid date.
+    """Read ISO 8601 as the vendor writes it, or a date as `parse_moment` does; None without a valid date.
 
-    The text keeps every digit. The moment has six digits of the fraction (further digits are cut off) and ignores an
-    offset: the recorder writes wall clock time, and IDs are made from wall clock time.
+    The text of ISO 8601 keeps every digit. The moment has six digits of the fraction (further digits are cut off) and
+    ignores an offset: the recorder writes wall clock time, and IDs are made from wall clock time.
     """
     match = _ISO.fullmatch((text or "").strip())
     if match is None:
-        return None
+        return _other_form(text or "")
     year, month, day, hour, minute, second = (int(part or 0) for part in match.groups()[:6])
     microsecond = int((match[7] or "0")[:6].ljust(6, "0"))
     try:
         moment = datetime(year, month, day, hour, minute, second, microsecond)  # noqa: DTZ001 - wall clock
     except ValueError:
-        return None
+        return _other_form(match[0])
     return Timestamp(match[0].strip(), moment)
 
 
 def timestamp_of(moment: datetime) -> Timestamp:
-    """The timestamp of a standard tag, with microseconds. The zone is ignored, as in `parse_timestamp`."""
-    wall_clock = moment.replace(tzinfo=None)
-    return Timestamp(wall_clock.isoformat(timespec="microseconds"), wall_clock)
+    """The timestamp of a standard tag: its text has microseconds, and the offset where the zone is known."""
+    return Timestamp(moment.isoformat(timespec="microseconds"), moment.replace(tzinfo=None))
 
 
 def file_timestamp(path: Path) -> Timestamp:
-    """The older of the file's mtime and ctime, in UTC.
+    """The older of the file's mtime and ctime, in UTC. The text has no offset, as in the original program.
 
     Raises:
         OSError: the file cannot be reached.
@@ -73,6 +76,15 @@ def file_timestamp(path: Path) -> Timestamp:
     status = path.lstat()
     seconds = min(status.st_mtime, status.st_ctime)
     try:
-        return timestamp_of(datetime.fromtimestamp(seconds, UTC))
+        wall_clock = datetime.fromtimestamp(seconds, UTC).replace(tzinfo=None)
     except (OverflowError, ValueError, OSError) as error:
         raise ImageMetadataError(f"{path}: its file time {seconds} is not a valid date; set it with touch") from error
+    return Timestamp(wall_clock.isoformat(timespec="microseconds"), wall_clock, from_file=True)
+
+
+def _other_form(text: str) -> Timestamp | None:
+    try:
+        moment = parse_moment(text)
+    except ValueError:
+        return None
+    return None if moment is None else timestamp_of(moment)

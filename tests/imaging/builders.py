@@ -72,6 +72,12 @@ class TiffBuilder:
         flat = [number for pair in values for number in pair]
         return kind, len(values), struct.pack(f"{self.order}{len(flat)}{'i' if kind == 10 else 'I'}", *flat)
 
+    def double(self, *values: float) -> RawEntry:
+        return 12, len(values), struct.pack(f"{self.order}{len(values)}d", *values)
+
+    def float(self, *values: float) -> RawEntry:
+        return 11, len(values), struct.pack(f"{self.order}{len(values)}f", *values)
+
     def build(
         self,
         main: Mapping[int, RawEntry],

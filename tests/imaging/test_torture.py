@@ -101,6 +101,6 @@ def test_what_the_exif_of_some_says(shared: Path) -> None:
     tags = {name: read_exif((shared / "torture" / name).read_bytes()) for name in VERDICTS}
     assert tags["exif-orientation-examples__Portrait_8.jpg"].orientation == 8
     assert tags["exif-samples__canon_hdr_YES.jpg"].orientation == 6
-    assert str(tags["Pillow__ultrahdr.jpg"].taken) == "2024-05-07 09:33:04.046000+08:00"
-    assert tags["Pillow__ultrahdr.jpg"].latitude == pytest.approx(30.62765)
+    assert str(tags["Pillow__ultrahdr.jpg"].times.taken) == "2024-05-07 09:33:04.046000+08:00"
+    assert tags["Pillow__ultrahdr.jpg"].place.latitude == pytest.approx(30.62765)
     assert not tags["Pillow__truncated_exif_dpi.jpg"].present

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from anonymisation.imaging.exif.read import ExifTags
+from anonymisation.imaging.exif.read import ExifTags, Place, Times
 from anonymisation.metadata.record import RecordContext
-
-NOTHING = {
-    "present": True, "image_properties": None, "reflink_info": None, "xp_title": None, "orientation": 1, "taken": None,
-    "latitude": None, "longitude": None, "altitude": None, "heading": None,
-}  # fmt: skip
 
 
 @pytest.fixture(scope="session")
 def tags() -> Callable[..., ExifTags]:
-    """Makes EXIF tags that hold what is named, and nothing else."""
+    """Makes EXIF tags that hold what is named, and nothing else; `taken` is their DateTimeOriginal."""
 
-    def make(**values: Any) -> ExifTags:
-        return ExifTags(**(NOTHING | values))
+    def make(*, present: bool = True, taken: datetime | None = None, **values: Any) -> ExifTags:
+        place = {name: values.pop(name) for name in [field.name for field in fields(Place)] if name in values}
+        return ExifTags(present, times=Times(taken, taken), place=Place(**place), **values)
 
     return make
 

@@ -25,11 +25,22 @@ def test_nothing_inside_gives_nothing(properties: Properties) -> None:
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("NaN", None), ("nan", None), (" NaN ", None), ("", None), ("0", "0"), (" 26.10 ", "26.10"), ("-1E-05", "-1E-05")],
+    [("NaN", None), ("nan", None), (" NaN ", None), ("", None), ("0", "0"), (" 26.10 ", "26.10"), ("1E-05", "1E-05")],
 )
 @pytest.mark.parametrize("name", ["Speed", "Heading"])
 def test_no_number_is_null(properties: Properties, name: str, text: str, value: str | None) -> None:
     assert read(properties(f"<{name}>{text}</{name}>"))[f"exif_{name.lower()}"] == value
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("359.99", "359.99"), ("360", "0.0"), ("-90.5", "269.5"), ("-0.0", "-0.0"), ("361", None), ("north", None)],
+)
+def test_a_heading_is_brought_into_range_or_left_out_with_a_warning(
+    properties: Properties, caplog: pytest.LogCaptureFixture, text: str, value: str | None
+) -> None:
+    assert read(properties(f"<Heading>{text}</Heading>"))["exif_heading"] == value
+    assert ("a.jpg: the Heading in tag 40055" in caplog.text) == (value is None)
 
 
 @pytest.mark.parametrize(

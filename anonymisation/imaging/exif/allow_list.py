@@ -1,5 +1,8 @@
 """The EXIF of published pictures: an allow-list of tags.
 
+Place, times and orientation are written from the values that records are made from (`place`, `moments`), so that both
+agree. Every other tag has a form: a value of another type that fits it is written in the type of the standard.
+
 A tag that is not in the table is not published. Left out on purpose, since they name or describe a person, a car, a
 computer or a single device, or hold free text or pictures: Artist, Copyright, CameraOwnerName, BodySerialNumber,
 LensSerialNumber, ImageUniqueID, HostComputer, Software, ImageDescription, UserComment, XPComment, XPAuthor, XPKeywords,
@@ -12,10 +15,12 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from anonymisation.core.errors import ImageMetadataError
+from anonymisation.imaging.exif.moments import Times, date_text, parse_day, read_times, time_entries
+from anonymisation.imaging.exif.place import Place, place_entries, read_place
 from anonymisation.imaging.exif.provenance import EXIF_MARK, TAG_IMAGE_HISTORY, Provenance, exif_tiff
 from anonymisation.imaging.exif.tiff import (
     ASCII,
@@ -32,6 +37,7 @@ from anonymisation.imaging.exif.tiff import (
     orientation_of,
     write_tiff,
 )
+from anonymisation.imaging.exif.values import decimal_ratio, letters, near_ratio, reals, whole
 from anonymisation.imaging.jpeg.segments import MAX_PAYLOAD
 
 TAG_IMAGE_PROPERTIES: Final = 40055
@@ -41,7 +47,8 @@ _BOM: Final = b"\xef\xbb\xbf"
 _MAX_EXIF: Final = MAX_PAYLOAD  # the mark "Exif" included
 _MAX_TITLE: Final = 128  # characters
 
-Form = Callable[[Entry], Entry | None]
+Form = Callable[[Entry], Entry]
+"""Gives the entry to publish. Raises ValueError where the value does not fit."""
 
 
 def _label(limit: int = 64) -> Form:
@@ -52,65 +59,113 @@ def _label(limit: int = 64) -> Form:
 def _matching(pattern: str) -> Form:
     compiled = re.compile(pattern)
 
-    def form(entry: Entry) -> Entry | None:
+    def form(entry: Entry) -> Entry:
         text = entry.text
-        return Entry(ASCII, text.encode() + b"\0") if text and compiled.fullmatch(text) else None
+        if not text or not compiled.fullmatch(text):
+            raise ValueError(f"expected text like {pattern}")
+        return _text(text)
+
+    return form
+
+
+def _initial(capitals: str) -> Form:
+    """One of some letters, which may be lower case and begin a word."""
+
+    def form(entry: Entry) -> Entry:
+        initial = letters(entry)[:1].upper()
+        if not initial or initial not in capitals:
+            raise ValueError(f"expected one of {capitals}")
+        return _text(initial)
 
     return form
 
 
 def _whole(kind: int, low: int, high: int) -> Form:
-    def form(entry: Entry) -> Entry | None:
-        number = entry.numbers[0] if len(entry.numbers) == 1 else None
+    def form(entry: Entry) -> Entry:
+        numbers = entry.numbers
+        number = numbers[0] if len(numbers) == 1 else None
         if not isinstance(number, int) or not low <= number <= high:
-            return None
+            raise ValueError(f"expected a whole number from {low} to {high}")
         return Entry(kind, bytes((number,)) if kind == BYTE else (number,))
 
     return form
 
 
 def _ratios(kind: int, count: int = 1) -> Form:
-    def form(entry: Entry) -> Entry | None:
-        ratios = entry.ratios
-        sound = entry.kind == kind and len(ratios) == count and all(below for _, below in ratios)
-        return Entry(kind, tuple(ratios)) if sound else None
+    def form(entry: Entry) -> Entry:
+        numbers = reals(entry)
+        if len(numbers) != count:
+            raise ValueError(f"expected {count} numbers, got {len(numbers)}")
+        if entry.kind == kind:
+            return Entry(kind, entry.ratios)
+        return Entry(kind, tuple(near_ratio(number, signed=kind == SRATIONAL) for number in numbers))
 
     return form
 
 
-def _four_digits(entry: Entry) -> Entry | None:
-    raw = entry.raw
-    return Entry(UNDEFINED, raw) if raw and re.fullmatch(rb"\d{4}", raw) else None
+def _four_digits(entry: Entry) -> Entry:
+    if not re.fullmatch(rb"\d{4}", entry.raw or b""):
+        raise ValueError("expected four digits")
+    return Entry(UNDEFINED, entry.raw or b"")
 
 
-def _gps_version(entry: Entry) -> Entry | None:
+def _gps_version(entry: Entry) -> Entry:
     raw = entry.raw
-    return Entry(BYTE, raw) if raw and len(raw) == 4 and max(raw) < 10 else None
+    if raw is None or len(raw) != 4 or max(raw) >= 10:
+        raise ValueError("expected four numbers")
+    return Entry(BYTE, raw)
+
+
+def _clock(entry: Entry) -> Entry:
+    """Hours, minutes and seconds."""
+    numbers = reals(entry)
+    within = len(numbers) == 3 and all(0 <= n <= top for n, top in zip(numbers, (24, 60, 61), strict=True))
+    if not within:
+        raise ValueError("expected hours, minutes and seconds")
+    return Entry(RATIONAL, tuple(decimal_ratio(number, 6) for number in numbers))
+
+
+def _day(entry: Entry) -> Entry:
+    day = parse_day(date_text(entry))
+    if day is None:
+        raise ValueError("the date is not set")
+    return _text(day.isoformat().replace("-", ":"))
+
+
+def _measure_mode(entry: Entry) -> Entry:
+    dimensions = whole(entry)
+    if dimensions not in (2, 3):
+        raise ValueError(f"expected 2 or 3, got {dimensions}")
+    return _text(str(dimensions))
+
+
+def _text(text: str) -> Entry:
+    return Entry(ASCII, text.encode() + b"\0")
 
 
 _SHORT: Final = _whole(SHORT, 0, 0xFFFF)
-_DATE: Final = _matching(r"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
-_FRACTION: Final = _matching(r"\d{1,9}")
-_OFFSET: Final = _matching(r"[+-]\d\d:\d\d")
 _POSITIVE: Final = _ratios(RATIONAL)
 _SIGNED: Final = _ratios(SRATIONAL)
+
+DirectoryName = Literal["main", "exif", "gps", "interop"]
 
 
 @dataclass(frozen=True, slots=True)
 class PublishedTag:
     """One tag that may be published: directory, number, name, and the required form of its value."""
 
-    directory: Literal["main", "exif", "gps"]
+    directory: DirectoryName
     number: int
     name: str
     form: Form
 
 
-def _rows(directory: Literal["main", "exif", "gps"], *rows: tuple[int, str, Form]) -> tuple[PublishedTag, ...]:
+def _rows(directory: DirectoryName, *rows: tuple[int, str, Form]) -> tuple[PublishedTag, ...]:
     return tuple(PublishedTag(directory, *row) for row in rows)
 
 
-# The allow-list. Names and numbers: CIPA DC-008 (EXIF 2.32), tables 3 to 12.
+# The allow-list, next to the tags that `place` and `moments` write. Names and numbers: CIPA DC-008 (EXIF 2.32), tables
+# 3 to 13.
 PUBLISHED_TAGS: Final = (
     *_rows(
         "main",
@@ -120,7 +175,6 @@ PUBLISHED_TAGS: Final = (
         (0x011A, "XResolution", _POSITIVE),
         (0x011B, "YResolution", _POSITIVE),
         (0x0128, "ResolutionUnit", _whole(SHORT, 1, 3)),
-        (0x0132, "DateTime", _DATE),
     ),
     *_rows(
         "exif",
@@ -132,11 +186,6 @@ PUBLISHED_TAGS: Final = (
         (0x8831, "StandardOutputSensitivity", _whole(LONG, 0, 0xFFFFFFFF)),
         (0x8832, "RecommendedExposureIndex", _whole(LONG, 0, 0xFFFFFFFF)),
         (0x9000, "ExifVersion", _four_digits),
-        (0x9003, "DateTimeOriginal", _DATE),
-        (0x9004, "DateTimeDigitized", _DATE),
-        (0x9010, "OffsetTime", _OFFSET),
-        (0x9011, "OffsetTimeOriginal", _OFFSET),
-        (0x9012, "OffsetTimeDigitized", _OFFSET),
         (0x9201, "ShutterSpeedValue", _SIGNED),
         (0x9202, "ApertureValue", _POSITIVE),
         (0x9203, "BrightnessValue", _SIGNED),
@@ -147,9 +196,6 @@ PUBLISHED_TAGS: Final = (
         (0x9208, "LightSource", _SHORT),
         (0x9209, "Flash", _SHORT),
         (0x920A, "FocalLength", _POSITIVE),
-        (0x9290, "SubSecTime", _FRACTION),
-        (0x9291, "SubSecTimeOriginal", _FRACTION),
-        (0x9292, "SubSecTimeDigitized", _FRACTION),
         (0xA001, "ColorSpace", _SHORT),
         (0xA20E, "FocalPlaneXResolution", _POSITIVE),
         (0xA20F, "FocalPlaneYResolution", _POSITIVE),
@@ -173,21 +219,18 @@ PUBLISHED_TAGS: Final = (
     *_rows(
         "gps",
         (0x00, "GPSVersionID", _gps_version),
-        (0x01, "GPSLatitudeRef", _matching("[NS]")),
-        (0x02, "GPSLatitude", _ratios(RATIONAL, 3)),
-        (0x03, "GPSLongitudeRef", _matching("[EW]")),
-        (0x04, "GPSLongitude", _ratios(RATIONAL, 3)),
-        (0x05, "GPSAltitudeRef", _whole(BYTE, 0, 3)),
-        (0x06, "GPSAltitude", _POSITIVE),
-        (0x07, "GPSTimeStamp", _ratios(RATIONAL, 3)),
-        (0x09, "GPSStatus", _matching("[AV]")),
-        (0x0A, "GPSMeasureMode", _matching("[23]")),
+        (0x07, "GPSTimeStamp", _clock),
+        (0x09, "GPSStatus", _initial("AV")),
+        (0x0A, "GPSMeasureMode", _measure_mode),
         (0x0B, "GPSDOP", _POSITIVE),
-        (0x10, "GPSImgDirectionRef", _matching("[TM]")),
-        (0x11, "GPSImgDirection", _POSITIVE),
         (0x12, "GPSMapDatum", _label(32)),
-        (0x1D, "GPSDateStamp", _matching(r"\d{4}:\d\d:\d\d")),
+        (0x1D, "GPSDateStamp", _day),
         (0x1F, "GPSHPositioningError", _POSITIVE),
+    ),
+    *_rows(
+        "interop",
+        (0x01, "InteroperabilityIndex", _matching("R98|R03|THM")),  # R03: Adobe RGB
+        (0x02, "InteroperabilityVersion", _four_digits),
     ),
 )
 
@@ -199,10 +242,14 @@ def published_exif(
     reflink_info: str | None,
     provenance: Provenance,
     source: str = "a picture",
+    orientation: int | None = None,
+    times: Times | None = None,
+    place: Place | None = None,
 ) -> bytes:
     """The EXIF for the masked picture of the JPEG file `data`, with the mark "Exif" in front.
 
-    `source` names the picture in the log.
+    `source` names the picture in the log. `orientation`, `times` and `place` are those of the record, or of `data`
+    where they are None.
 
     The vendor's tags 40055 and 40056 come from the two redacted XML texts (written as UTF-8 with a byte order mark, as
     the vendor does), never from `data`. XPTitle is free text, but part of the vendor's form and of the record: a plain
@@ -212,18 +259,20 @@ def published_exif(
     Raises:
         ImageMetadataError: the EXIF does not fit into one segment, even without the vendor texts.
     """
-    tiff = exif_tiff(data) or Tiff({}, {}, {})
-    main = _allowed("main", tiff.main)
-    if (orientation := orientation_of(tiff.main)) != 1:
-        main[TAG_ORIENTATION] = Entry(SHORT, (orientation,))  # as read, so that viewers turn both pictures alike
-    main[TAG_IMAGE_HISTORY] = Entry(ASCII, provenance.to_json() + b"\0")
+    original = exif_tiff(data) or Tiff({}, {}, {})
+    tiff = _published(
+        original,
+        source,
+        orientation=orientation_of(original.main) if orientation is None else orientation,
+        times=read_times(original, []) if times is None else times,
+        place=read_place(original.gps, []) if place is None else place,
+    )
+    main = {**tiff.main, TAG_IMAGE_HISTORY: Entry(ASCII, provenance.to_json() + b"\0")}
+    if image_properties is not None and (title := _title(original.main)) is not None:
+        main[TAG_XP_TITLE] = title
     vendor = _vendor_entries(image_properties, reflink_info)
-    title = decode_xp(tiff.main[TAG_XP_TITLE].raw) if TAG_XP_TITLE in tiff.main else None
-    if image_properties is not None and title and len(title) <= _MAX_TITLE and title.isprintable():
-        main[TAG_XP_TITLE] = Entry(BYTE, title.encode("utf-16-le") + b"\0\0")
-    exif, gps = _allowed("exif", tiff.exif), _allowed("gps", tiff.gps)
     while True:
-        encoded = EXIF_MARK + write_tiff(Tiff({**main, **vendor}, exif, gps))
+        encoded = EXIF_MARK + write_tiff(replace(tiff, main={**main, **vendor}))
         if len(encoded) <= _MAX_EXIF:
             return encoded
         if not vendor:
@@ -234,16 +283,35 @@ def published_exif(
         logging.getLogger(__name__).warning(message, source, largest, size, _MAX_EXIF)
 
 
-def _allowed(name: Literal["main", "exif", "gps"], directory: Directory) -> dict[int, Entry]:
+def _published(tiff: Tiff, source: str, *, orientation: int, times: Times, place: Place) -> Tiff:
+    """The directories with what may be published of them, without provenance and the vendor's tags."""
+    main, exif, gps, interop = (
+        _allowed(name, directory, source)
+        for name, directory in (("main", tiff.main), ("exif", tiff.exif), ("gps", tiff.gps), ("interop", tiff.interop))
+    )
+    if orientation != 1 or TAG_ORIENTATION in main:
+        main[TAG_ORIENTATION] = Entry(SHORT, (orientation,))  # as read, so that viewers turn both pictures alike
+    dates_main, dates_exif = time_entries(times)
+    return Tiff(main | dates_main, exif | dates_exif, gps | place_entries(place), interop)
+
+
+def _allowed(name: str, directory: Directory, source: str) -> dict[int, Entry]:
     allowed: dict[int, Entry] = {}
+    level = logging.WARNING if name == "gps" else logging.DEBUG  # many cameras leave others empty
     for tag in PUBLISHED_TAGS:
         if tag.directory == name and tag.number in directory:
-            entry = tag.form(directory[tag.number])
-            if entry is None:
-                logging.getLogger(__name__).debug("EXIF tag %s is malformed and left out", tag.name)
-            else:
-                allowed[tag.number] = entry
+            try:
+                allowed[tag.number] = tag.form(directory[tag.number])
+            except ValueError as error:
+                logging.getLogger(__name__).log(level, "%s: EXIF tag %s is left out: %s", source, tag.name, error)
     return allowed
+
+
+def _title(main: Directory) -> Entry | None:
+    title = decode_xp(main[TAG_XP_TITLE].raw) if TAG_XP_TITLE in main else None
+    if not title or len(title) > _MAX_TITLE or not title.isprintable():
+        return None
+    return Entry(BYTE, title.encode("utf-16-le") + b"\0\0")
 
 
 def _vendor_entries(image_properties: str | None, reflink_info: str | None) -> dict[int, Entry]:

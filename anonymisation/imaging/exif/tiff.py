@@ -1,17 +1,17 @@
-"""The TIFF structure inside EXIF: a reader that accepts any broken data, and a writer for three directories.
+"""The TIFF structure inside EXIF: a reader that accepts any broken data, and a writer for four directories.
 
 The cost of reading is bounded before any value is read: entries of a file may all refer to the same bytes, and a small
 file could claim gigabytes. Only the entries that are asked for are decoded. Directories are never followed further than
-from the main one to the two inner ones, so that chains and loops cost nothing.
+from the main one to those of EXIF and GPS, and from EXIF to interoperability, so that chains and loops cost nothing.
 
-Layout and type numbers: TIFF 6.0 (1992), section 2; the two inner directories: CIPA DC-008 (EXIF 2.32), section 4.6.3.
+Layout and type numbers: TIFF 6.0 (1992), section 2; the inner directories: CIPA DC-008 (EXIF 2.32), section 4.6.3.
 """
 
 from __future__ import annotations
 
 import struct
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal
 
 BYTE: Final = 1
@@ -27,6 +27,7 @@ _BYTES: Final = frozenset((BYTE, ASCII, UNDEFINED))
 TAG_ORIENTATION: Final = 0x0112
 EXIF_DIRECTORY: Final = 0x8769
 GPS_DIRECTORY: Final = 0x8825
+INTEROP_DIRECTORY: Final = 0xA005
 
 TIFF_MARKS: Final = (b"II*\0", b"MM\0*")
 """The first bytes of a TIFF structure: little-endian and big-endian."""
@@ -64,9 +65,9 @@ class Entry:
 
     @property
     def numbers(self) -> tuple[Number, ...]:
-        """Whole or real numbers, BYTE included; empty for rationals and text."""
+        """Whole or real numbers, BYTE included; empty for rationals and text, and for more than MAX_NUMBERS bytes."""
         if isinstance(self.value, bytes):
-            return tuple(self.value) if self.kind == BYTE else ()
+            return tuple(self.value) if self.kind == BYTE and len(self.value) <= MAX_NUMBERS else ()
         return tuple(v for v in self.value if not isinstance(v, tuple))
 
     @property
@@ -85,6 +86,7 @@ class Tiff:
     main: Directory
     exif: Directory
     gps: Directory
+    interop: Directory = field(default_factory=dict)
 
 
 class _ReadDirectory(Mapping[int, Entry]):
@@ -135,13 +137,14 @@ def read_tiff(data: bytes) -> Tiff | None:
     if not main:
         return None
     exif, gps = (_inner(data, main, tag, order) for tag in (EXIF_DIRECTORY, GPS_DIRECTORY))
-    if main.size + exif.size + gps.size > 2 * len(data) + _SHARED_BYTES:
+    interop = _inner(data, exif, INTEROP_DIRECTORY, order)
+    if sum(directory.size for directory in (main, exif, gps, interop)) > 2 * len(data) + _SHARED_BYTES:
         return None
-    return Tiff(main, exif, gps)
+    return Tiff(main, exif, gps, interop)
 
 
-def _inner(data: bytes, main: Directory, tag: int, order: str) -> _ReadDirectory:
-    numbers = main[tag].numbers if tag in main else ()
+def _inner(data: bytes, outer: Directory, tag: int, order: str) -> _ReadDirectory:
+    numbers = outer[tag].numbers if tag in outer else ()
     if len(numbers) != 1 or not isinstance(numbers[0], int):
         return _ReadDirectory(data, order, {})
     return _read_directory(data, numbers[0], order)
@@ -175,16 +178,26 @@ def _value_size(kind: int) -> int:
 
 def write_tiff(tiff: Tiff) -> bytes:
     """Encode the directories, big-endian, with entries in the order of their tags, as TIFF requires."""
-    main = dict(tiff.main)
-    inner = {tag: part for tag, part in ((EXIF_DIRECTORY, tiff.exif), (GPS_DIRECTORY, tiff.gps)) if part}
-    main.update(dict.fromkeys(inner, Entry(LONG, (0,))))  # placeholders; real offsets take the same room
+    exif = dict(tiff.exif)
+    if tiff.interop:
+        exif[INTEROP_DIRECTORY] = _PLACEHOLDER
+    inner = {tag: part for tag, part in ((EXIF_DIRECTORY, exif), (GPS_DIRECTORY, tiff.gps)) if part}
+    main = dict(tiff.main) | dict.fromkeys(inner, _PLACEHOLDER)
     offset = 8 + len(_encode_directory(main, 8))
-    parts: list[bytes] = []
     for tag, directory in inner.items():
         main[tag] = Entry(LONG, (offset,))
-        parts.append(_encode_directory(directory, offset))
-        offset += len(parts[-1])
-    return b"MM\0*\0\0\0\x08" + _encode_directory(main, 8) + b"".join(parts)
+        offset += len(_encode_directory(directory, 0))
+    parts = [_encode_directory(main, 8)]
+    if tiff.interop:
+        exif[INTEROP_DIRECTORY] = Entry(LONG, (offset,))
+    for tag, directory in inner.items():
+        parts.append(_encode_directory(directory, int(main[tag].numbers[0])))
+    if tiff.interop:
+        parts.append(_encode_directory(tiff.interop, offset))
+    return b"MM\0*\0\0\0\x08" + b"".join(parts)
+
+
+_PLACEHOLDER: Final = Entry(LONG, (0,))  # a real offset takes the same room
 
 
 def _encode_directory(directory: Directory, offset: int) -> bytes:

@@ -12,6 +12,8 @@ from PIL import Image
 
 from anonymisation.core.errors import ImageMetadataError
 from anonymisation.imaging.exif.allow_list import PUBLISHED_TAGS
+from anonymisation.imaging.exif.moments import DATE_TAGS
+from anonymisation.imaging.exif.place import PLACE_TAGS
 from anonymisation.imaging.exif.read import Provenance, published_exif, read_exif, read_provenance
 from tests.imaging.builders import RawEntry, TiffBuilder, jpeg, segment, with_exif, with_segments
 
@@ -43,6 +45,7 @@ def test_camera_exposure_time_and_position_pass(order: str) -> None:
         0xA432: tiff.ratio((24, 1), (70, 1), (28, 10), (28, 10)),
     }
     gps = {0: tiff.raw(b"\2\2\0\0"), 1: tiff.ascii("N "), 2: tiff.ratio((59, 1), (45, 1), (47441, 1000))}
+    gps |= {3: tiff.ascii("W"), 4: tiff.ratio((9, 1), (0, 1), (0, 1)), 7: tiff.ratio((7, 1), (8, 1), (9, 1))}
     written = _parsed(_published(with_exif(PLAIN, tiff.build(main, exif, gps))))
     assert written[0] | {0x8769: 0, 0x8825: 0, 0x9213: 0} == {
         0x010F: "Maker & Co.", 0x0112: 6, 0x011A: 96, 0x8769: 0, 0x8825: 0, 0x9213: 0,
@@ -51,7 +54,65 @@ def test_camera_exposure_time_and_position_pass(order: str) -> None:
         0x829A: pytest.approx(1 / 60), 0x9000: b"0232", 0x9003: "2020:06:02 09:42:48",
         0x9204: pytest.approx(-1 / 3), 0xA432: (24, 70, 2.8, 2.8),
     }  # fmt: skip
-    assert written[2] == {0: b"\2\2\0\0", 1: "N", 2: (59, 45, pytest.approx(47.441))}
+    assert written[2] == {
+        0: b"\2\2\0\0", 1: "N", 2: (59, 45, pytest.approx(47.441)), 3: "W", 4: (9, 0, 0), 7: (7, 8, 9),
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("directory", "tag", "value", "written"),
+    [
+        ("exif", 0x829A, BIG.double(0.004), 1 / 250),
+        ("exif", 0x829D, BIG.ratio((28, 10), kind=10), 2.8),
+        ("exif", 0x9204, BIG.ratio((1, 3)), 1 / 3),
+        ("exif", 0x8827, BIG.long(400), 400),
+        ("gps", 0x0B, BIG.double(1.25), 1.25),
+        ("gps", 0x1F, BIG.long(3), 3),
+        ("gps", 0x07, BIG.double(7, 8, 9.5), (7, 8, 9.5)),
+        ("gps", 0x09, BIG.ascii("a "), "A"),
+        ("gps", 0x0A, BIG.short(3), "3"),
+        ("gps", 0x1D, BIG.ascii("2020-6-2"), "2020:06:02"),
+    ],
+)
+def test_a_value_of_another_type_is_written_in_the_standards(
+    directory: str, tag: int, value: RawEntry, written: object
+) -> None:
+    inner = {"exif": 1, "gps": 2}[directory]
+    data = with_exif(PLAIN, BIG.build({0x0112: BIG.short(1)}, **{directory: {tag: value}}))
+    entries = _parsed(_published(data))[inner]
+    assert entries[tag] == (written if isinstance(written, str | tuple) else pytest.approx(written))
+
+
+@pytest.mark.parametrize(
+    ("tag", "value", "name"),
+    [
+        (0x07, BIG.ratio((25, 1), (0, 1), (0, 1)), "GPSTimeStamp"),
+        (0x0B, BIG.ratio((1, 0)), "GPSDOP"),
+        (0x0B, BIG.double(-1.0), "GPSDOP"),
+        (0x1F, BIG.double(float("nan")), "GPSHPositioningError"),
+        (0x1D, BIG.ascii("02.06.2020"), "GPSDateStamp"),
+    ],
+)
+def test_a_gps_value_that_cannot_be_used_is_left_out_with_a_warning(
+    tag: int, value: RawEntry, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    data = with_exif(PLAIN, BIG.build({0x0112: BIG.short(1)}, gps={tag: value}))
+    assert tag not in _parsed(_published(data))[2]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert f"a picture: EXIF tag {name} is left out" in caplog.text
+
+
+@pytest.mark.parametrize("index", ["R98", "R03", "THM", "X01"])
+def test_the_interoperability_index_is_kept(index: str) -> None:
+    """R03 stands for Adobe RGB. Pillow writes the original, so that both directions are read by another program."""
+    original = Image.Exif()
+    original.get_ifd(0x8769)[0xA005] = {1: index, 2: b"0100"}
+    original.get_ifd(0x8825)[1] = "N"
+    data = with_exif(PLAIN, original.tobytes().removeprefix(b"Exif\0\0"))
+    reader = Image.Exif()
+    reader.load(_published(data))
+    wanted = {2: b"0100"} if index == "X01" else {1: index, 2: b"0100"}
+    assert dict(reader.get_ifd(0xA005)) == wanted
 
 
 def test_vendor_tags_are_the_redacted_texts_and_never_the_originals() -> None:
@@ -100,6 +161,7 @@ def test_text_behind_a_nul_is_dropped() -> None:
 
 def test_unlisted_tags_are_dropped_whatever_they_are() -> None:
     listed = {(tag.directory, tag.number) for tag in PUBLISHED_TAGS}
+    listed |= {("gps", number) for number in PLACE_TAGS} | {("exif", n) for tag in DATE_TAGS for n in tag.numbers}
     directories: dict[str, dict[int, RawEntry]] = {}
     for name, numbers in {"main": range(1, 65535, 7), "exif": range(0x8000, 0xFFFF, 9), "gps": range(64)}.items():
         numbers_left = [n for n in numbers if (name, n) not in listed and n not in {0x8769, 0x8825}]

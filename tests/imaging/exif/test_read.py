@@ -11,12 +11,21 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from anonymisation.imaging.exif.read import ExifTags, Provenance, published_exif, read_exif, read_provenance
+from anonymisation.imaging.exif.read import (
+    ExifTags,
+    Place,
+    Provenance,
+    Times,
+    published_exif,
+    read_exif,
+    read_provenance,
+)
 from tests.imaging.builders import RawEntry, TiffBuilder, jpeg, segment, with_exif, with_segments
 
 PROVENANCE = Provenance("0" * 64, "P0.1_K20200101", "Built-in@000000000000", {})
 PLAIN = jpeg()
 BIG = TiffBuilder(">")
+SIGNED_SIX = {6: b"\6", 8: b"\0\6", 9: b"\0\0\0\6"}  # SBYTE, SSHORT, SLONG
 
 
 def _position(tiff: TiffBuilder, **changes: RawEntry) -> dict[int, RawEntry]:
@@ -30,10 +39,6 @@ def _position(tiff: TiffBuilder, **changes: RawEntry) -> dict[int, RawEntry]:
         "ImgDirection": (17, tiff.ratio((2705, 10))),
     }
     return {number: changes.get(name, entry) for name, (number, entry) in tags.items()}
-
-
-def _gps(**changes: RawEntry) -> ExifTags:
-    return read_exif(with_exif(PLAIN, BIG.build({0x0112: BIG.short(1)}, gps=_position(BIG, **changes))))
 
 
 def test_captures_give_the_vendors_tags(shared: Path) -> None:
@@ -53,9 +58,9 @@ def test_captures_give_the_vendors_tags(shared: Path) -> None:
 def test_time_and_position_of_a_capture(shared: Path) -> None:
     path = next((shared / "captures").rglob("Fy06_Ev134_hp05_f1_m03173.jpg"))
     tags = read_exif(path.read_bytes())
-    assert tags.taken == datetime(2018, 6, 21, 11, 1, 0)
-    assert (tags.latitude, tags.longitude) == pytest.approx((59.763178, 9.898914), abs=1e-6)
-    assert tags.altitude == pytest.approx(51.72)
+    assert tags.times.taken == datetime(2018, 6, 21, 11, 1, 0)
+    assert (tags.place.latitude, tags.place.longitude) == pytest.approx((59.763178, 9.898914), abs=1e-6)
+    assert tags.place.altitude == pytest.approx(51.72)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])
@@ -69,66 +74,40 @@ def test_both_byte_orders(order: str) -> None:
     }
     exif = {0x9003: tiff.ascii("2020:06:02 09:42:48"), 0x9291: tiff.ascii("1239999"), 0x9011: tiff.ascii("-03:30")}
     tags = read_exif(with_exif(PLAIN, tiff.build(main, exif, _position(tiff))))
+    taken = datetime(2020, 6, 2, 9, 42, 48, 123999, tzinfo=timezone(-timedelta(hours=3, minutes=30)))
     assert tags == ExifTags(
         present=True,
         image_properties=b"\xef\xbb\xbf<ImageProperties/>",
         reflink_info=b"<ReflinkInfo/>",
         xp_title="Blåbær",
         orientation=6,
-        taken=datetime(2020, 6, 2, 9, 42, 48, 123999, tzinfo=timezone(-timedelta(hours=3, minutes=30))),
-        latitude=59 + 45 / 60 + 47.441 / 3600,
-        longitude=9 + 53 / 60 + 56.092 / 3600,
-        altitude=51.72,
-        heading=270.5,
+        times=Times(taken, taken),
+        place=Place(59 + 45 / 60 + 47.441 / 3600, 9 + 53 / 60 + 56.092 / 3600, 51.72, heading=270.5),
     )
 
 
-@pytest.mark.parametrize(
-    ("dates", "expected"),
-    [
-        ({0x9003: "2020:01:02 03:04:05", 0x9004: "2021:01:02 03:04:05"}, datetime(2020, 1, 2, 3, 4, 5)),
-        ({0x9003: "0000:00:00 00:00:00", 0x9004: "2021:01:02 03:04:05"}, datetime(2021, 1, 2, 3, 4, 5)),
-        ({0x9003: "2020:13:02 03:04:05"}, datetime(2019, 1, 1)),
-        ({0x9003: "    :  :     :  :  "}, datetime(2019, 1, 1)),
-        ({0x9003: "2020-01-02T03:04:05", 0x9291: "5"}, datetime(2020, 1, 2, 3, 4, 5, 500000)),
-        ({0x9003: "2020:01:02 03:04:05", 0x9291: "x1", 0x9011: "+99:00"}, datetime(2020, 1, 2, 3, 4, 5)),
-    ],
-)
-def test_time_is_the_first_that_makes_sense(dates: dict[int, str], expected: datetime) -> None:
-    exif = {tag: BIG.ascii(text) for tag, text in dates.items()}
-    tiff = BIG.build({0x0132: BIG.ascii("2019:01:01 00:00:00")}, exif)
-    assert read_exif(with_exif(PLAIN, tiff)).taken == expected
+def test_what_cannot_be_used_is_logged_with_picture_and_tag(caplog: pytest.LogCaptureFixture) -> None:
+    gps = _position(BIG, LongitudeRef=BIG.ascii("X"))
+    data = with_exif(PLAIN, BIG.build({0x0112: BIG.short(1)}, {0x9003: BIG.ascii("2020:13:02 03:04:05")}, gps))
+    tags = read_exif(data, source="E6/a.jpg")
+    assert (tags.times, tags.place.latitude) == (Times(), None)
+    assert [message.split(" (")[0] for message in caplog.messages] == [
+        "E6/a.jpg: EXIF tag DateTimeOriginal cannot be read", "E6/a.jpg: EXIF tag GPSLongitude is not usable",
+    ]  # fmt: skip
+    caplog.clear()
+    assert read_exif(data, source=None) == tags
+    assert not caplog.messages
 
 
 @pytest.mark.parametrize(
-    "changes",
-    [
-        {"Latitude": BIG.ratio((59, 1), (45, 1), (47441, 0))},
-        {"Latitude": BIG.ratio((0, 0), (0, 0), (0, 0))},
-        {"Latitude": BIG.ratio((91, 1), (0, 1), (0, 1))},
-        {"Latitude": BIG.ratio((-5, 1), (0, 1), (0, 1), kind=10)},
-        {"Latitude": BIG.ascii("59.75")},
-        {"Latitude": BIG.ratio((1, 1), (1, 1), (1, 1), (1, 1))},
-        {"LatitudeRef": BIG.ascii("X")},
-        {"LatitudeRef": BIG.ascii("")},
-        {"LongitudeRef": BIG.raw(b"\xc3\xa5", kind=2)},
-        {"Latitude": BIG.ratio((0, 1), (0, 1), (0, 1)), "Longitude": BIG.ratio((0, 1), (0, 1), (0, 1))},
-    ],
+    "value",
+    [BIG.raw(b"\6"), BIG.short(6), BIG.long(6), *((kind, 1, raw) for kind, raw in SIGNED_SIX.items())],
 )
-def test_nonsense_position_is_none(changes: dict[str, RawEntry]) -> None:
-    tags = _gps(**changes)
-    assert (tags.present, tags.latitude, tags.longitude) == (True, None, None)
-
-
-def test_signs_and_spare_forms_of_positions() -> None:
-    south = _gps(LatitudeRef=BIG.ascii("S"), LongitudeRef=BIG.ascii("w "), AltitudeRef=BIG.raw(b"\1"))
-    assert (south.latitude, south.longitude, south.altitude) == pytest.approx((-59.763178, -9.898914, -51.72), abs=1e-6)
-    assert _gps(Latitude=BIG.ratio((5975, 100))).latitude == pytest.approx(59.75)
-    assert _gps(Altitude=BIG.ratio((1, 0))).altitude is None
-    assert _gps(Altitude=BIG.ratio((4294967295, 1))).altitude is None
-    assert _gps(ImgDirection=BIG.ratio((360, 1))).heading == 0
-    assert _gps(ImgDirection=BIG.ratio((361, 1))).heading is None
-    assert _gps(ImgDirection=BIG.ratio((0, 0))).heading is None
+def test_orientation_of_any_integer_type_is_read_and_published_as_short(value: RawEntry) -> None:
+    data = with_exif(PLAIN, BIG.build({0x0112: value}))
+    assert read_exif(data).orientation == 6
+    published = published_exif(data, image_properties=None, reflink_info=None, provenance=PROVENANCE)
+    assert b"\x01\x12\x00\x03\x00\x00\x00\x01\x00\x06" in published
 
 
 @pytest.mark.parametrize("value", [BIG.short(0), BIG.short(9), BIG.ascii("6"), BIG.ratio((6, 1)), BIG.long(2**31)])
