@@ -5,7 +5,7 @@ from __future__ import annotations
 import io
 import os
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -26,7 +26,7 @@ from anonymisation.reporting.step_reports import MaskReport
 from anonymisation.workspace.roots import MARKER
 from anonymisation.workspace.workspace import Workspace, open_workspace
 from tests.doubles import ScriptedDetector
-from tests.imaging.builders import TiffBuilder, scene, with_exif
+from tests.imaging.builders import RawEntry, TiffBuilder, scene, with_exif
 
 WIDTH: Final = 144
 HEIGHT: Final = 96
@@ -56,9 +56,17 @@ def properties(name: str, second: int, inside: str = "") -> bytes:
     return b"\xef\xbb\xbf" + text.encode()
 
 
-def capture(number: int, name: str = "picture.jpg", *, xml: bytes | None = None, orientation: int = 1) -> bytes:
+def capture(
+    number: int,
+    name: str = "picture.jpg",
+    *,
+    xml: bytes | None = None,
+    orientation: int = 1,
+    exif: Mapping[int, RawEntry] | None = None,
+    gps: Mapping[int, RawEntry] | None = None,
+) -> bytes:
     """A JPEG with the vendor's EXIF: a smooth scene of its own per `number`, with fine black-and-white grain where
-    the scripted car stands."""
+    the scripted car stands. `exif` and `gps` are the standard tags of these directories, little-endian."""
     buffer = io.BytesIO()
     Image.fromarray(pixels_of(number)).save(buffer, "JPEG", quality=92, subsampling=0)
     tiff = TiffBuilder("<")
@@ -67,7 +75,7 @@ def capture(number: int, name: str = "picture.jpg", *, xml: bytes | None = None,
         40055: tiff.raw(properties(name, number) if xml is None else xml, kind=7),
         40091: tiff.raw("Ev6 tur".encode("utf-16-le") + b"\0\0"),
     }
-    return with_exif(buffer.getvalue(), tiff.build(main))
+    return with_exif(buffer.getvalue(), tiff.build(main, exif, gps))
 
 
 def plain(number: int) -> bytes:
