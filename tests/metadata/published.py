@@ -51,11 +51,11 @@ def record_and_published(
 
 def _of_record(record: dict[str, Any]) -> Said:
     point = as_point(record["exif_gpsposisjon"])
-    longitude, latitude = (None, None) if point is None else point.coordinates[:2]
-    heading = record["exif_heading"]
-    return Said(
-        latitude, longitude, point and point.height, None if heading is None else float(heading), record["exif_tid"]
-    )
+    heading = None if record["exif_heading"] is None else float(record["exif_heading"])
+    if point is None:
+        return Said(None, None, None, heading, record["exif_tid"])
+    longitude, latitude = point.coordinates[:2]
+    return Said(latitude, longitude, point.height, heading, record["exif_tid"])
 
 
 def _of_exif(reader: Image.Exif, encoded: bytes) -> Said:

@@ -77,7 +77,9 @@ def _ratios(*numbers: Fraction | int, kind: int = 5) -> RawEntry:
 
 def _parts(degrees: Fraction, count: int) -> list[Fraction | int]:
     whole, minutes = int(degrees), degrees % 1 * 60
-    return {1: [degrees], 2: [whole, minutes], 3: [whole, int(minutes), minutes % 1 * 60]}[count]
+    if count == 1:
+        return [degrees]
+    return [whole, minutes] if count == 2 else [whole, int(minutes), minutes % 1 * 60]
 
 
 @st.composite

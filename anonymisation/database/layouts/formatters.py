@@ -79,7 +79,10 @@ def as_json(value: object) -> str | None:
 
 
 def as_time(value: object) -> datetime | None:
-    """A record's ISO 8601 time in UTC, microseconds truncated; a time without offset is taken for UTC.
+    """A record's ISO 8601 time in UTC, microseconds truncated.
+
+    A time without offset is what the camera's clock showed. Its zone is not known, and it is stored unchanged, in the
+    place of UTC, as the original program did.
 
     Raises:
         ValueError: it is not such a time.

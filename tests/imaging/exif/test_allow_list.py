@@ -77,9 +77,9 @@ def test_camera_exposure_time_and_position_pass(order: str) -> None:
 def test_a_value_of_another_type_is_written_in_the_standards(
     directory: str, tag: int, value: RawEntry, written: object
 ) -> None:
-    inner = {"exif": 1, "gps": 2}[directory]
-    data = with_exif(PLAIN, BIG.build({0x0112: BIG.short(1)}, **{directory: {tag: value}}))
-    entries = _parsed(_published(data))[inner]
+    exif, gps = ({tag: value} if name == directory else None for name in ("exif", "gps"))
+    data = with_exif(PLAIN, BIG.build({0x0112: BIG.short(1)}, exif, gps))
+    entries = _parsed(_published(data))[1 if exif else 2]
     assert entries[tag] == (written if isinstance(written, str | tuple) else pytest.approx(written))
 
 
