@@ -1,8 +1,7 @@
-"""The times and the place that the EXIF of a masked picture may state: those of its record.
+"""The times and the place that the EXIF of a masked picture states: those of its record.
 
 Without the vendor's tag 40055, the record is made from the standard tags, and both agree. With it, the record has its
-place and time from there. The standard tags of such a picture are published with the record's values, or left out
-where the record has none.
+place and time from there. The standard tags of such a picture are then written from the record, whatever they were.
 """
 
 from __future__ import annotations
@@ -26,39 +25,35 @@ _SAME_DIRECTION: Final = 0.5  # degrees
 
 def recorded_times(taken: Timestamp, times: Times, *, source: str) -> Times:
     """`times` with the record's time as that of exposure; none at all where the record's time is that of the file."""
-    if taken.from_file or times.taken is None:
+    if taken.from_file:
         return NO_TIMES
     moment = _with_zone(taken)
-    if abs(moment.replace(tzinfo=None) - times.taken.replace(tzinfo=None)) > _NEAR_TIME:
+    if times.taken is not None and abs(taken.moment - times.taken.replace(tzinfo=None)) > _NEAR_TIME:
         _log(source, "time")
     return replace(times, taken=moment, original=moment)
 
 
 def recorded_place(record: Mapping[str, Any], place: Place, *, source: str) -> Place:
-    """`place` with the record's position, altitude and heading, each only where both have one."""
-    return Place(*_position(record, place, source), *_heading(record, place))
-
-
-def _position(record: Mapping[str, Any], place: Place, source: str) -> tuple[float | None, float | None, float | None]:
-    if place.latitude is None or place.longitude is None:
-        return None, None, None
+    """The record's position, altitude and heading; of `place`, only the north that the same heading refers to."""
     point = read_point(record["exif_gpsposisjon"])
-    if point is None:
+    if place.latitude is not None and (point is None or _is_far(point[0], point[1], place)):
         _log(source, "position")
-        return None, None, None
-    longitude, latitude, altitude = point
-    east = math.remainder(longitude - place.longitude, 360) * math.cos(math.radians(latitude))
-    if math.hypot(east, latitude - place.latitude) > _NEAR_DEGREES:
-        _log(source, "position")
-    return latitude, longitude, altitude if place.altitude is not None else None
+    longitude, latitude, altitude = point or (None, None, None)
+    heading = None if record["exif_heading"] is None else float(record["exif_heading"])
+    same = heading is not None and place.heading is not None and _turn(heading, place.heading) <= _SAME_DIRECTION
+    return Place(latitude, longitude, altitude, heading, place.heading_reference if same else None)
 
 
-def _heading(record: Mapping[str, Any], place: Place) -> tuple[float | None, str | None]:
-    if place.heading is None or record["exif_heading"] is None:
-        return None, None
-    heading = float(record["exif_heading"])
-    same = abs(math.remainder(heading - place.heading, 360)) <= _SAME_DIRECTION
-    return heading, place.heading_reference if same else None
+def _is_far(longitude: float, latitude: float, place: Place) -> bool:
+    """Whether a position is not that of `place`, which has one."""
+    north = latitude - (place.latitude or 0)
+    east = _turn(longitude, place.longitude or 0) * math.cos(math.radians(latitude))
+    return math.hypot(east, north) > _NEAR_DEGREES
+
+
+def _turn(one: float, other: float) -> float:
+    """The smaller angle between two directions, in degrees."""
+    return abs(math.remainder(one - other, 360))
 
 
 def _with_zone(taken: Timestamp) -> datetime:
@@ -69,5 +64,5 @@ def _with_zone(taken: Timestamp) -> datetime:
 
 
 def _log(source: str, what: str) -> None:
-    message = "%s: the %s of its standard EXIF tags is not that of tag 40055, and only the latter is published"
+    message = "%s: the %s of its standard EXIF tags is not that of tag 40055; the latter is recorded and published"
     logging.getLogger(__name__).warning(message, source, what)

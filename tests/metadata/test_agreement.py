@@ -221,10 +221,12 @@ def test_the_vendors_place_is_published(
     assert "the position of its standard EXIF tags is not that of tag 40055" in caplog.text
 
 
-def test_a_place_that_only_the_vendors_tag_has_is_not_added(properties: Properties) -> None:
-    record, published = _said({}, {}, properties(f"{GEO_TAG}<Heading>90</Heading>"))
-    assert (record.latitude, record.heading) == (61.25, 90)
-    assert published == Said(None, None, None, None, None)
+def test_a_place_that_only_the_vendors_tag_has_is_published_as_well(properties: Properties) -> None:
+    data = with_exif(PLAIN, TIFF.build({40055: TIFF.raw(properties(f"{GEO_TAG}<Heading>90</Heading>"))}))
+    _, record, published, reader = record_and_published(data)
+    assert (record.latitude, record.altitude, record.heading) == (61.25, -3.5, 90)
+    _assert_agree(record, published)
+    assert reader.get_ifd(0x8825)[0] == b"\2\3\0\0"
 
 
 @pytest.mark.parametrize(
@@ -234,6 +236,8 @@ def test_a_place_that_only_the_vendors_tag_has_is_not_added(properties: Properti
         ({0x9003: TIFF.ascii("2020:06:02 09:42:47"), 0x9291: TIFF.ascii("9")}, False),
         ({0x9003: TIFF.ascii("2001:01:01 00:00:00")}, True),
         ({0x9004: TIFF.ascii("2020:06:02 09:42:46")}, False),
+        ({0x9003: TIFF.ascii("2020:99:02 09:42:46")}, False),
+        ({}, False),
     ],
 )
 def test_the_vendors_time_is_published(

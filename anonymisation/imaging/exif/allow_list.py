@@ -43,6 +43,8 @@ from anonymisation.imaging.jpeg.segments import MAX_PAYLOAD
 TAG_IMAGE_PROPERTIES: Final = 40055
 TAG_REFLINK_INFO: Final = 40056
 TAG_XP_TITLE: Final = 40091
+TAG_GPS_VERSION: Final = 0
+_GPS_VERSION: Final = bytes((2, 3, 0, 0))  # of EXIF 2.32
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_EXIF: Final = MAX_PAYLOAD  # the mark "Exif" included
 _MAX_TITLE: Final = 128  # characters
@@ -218,7 +220,7 @@ PUBLISHED_TAGS: Final = (
     ),
     *_rows(
         "gps",
-        (0x00, "GPSVersionID", _gps_version),
+        (TAG_GPS_VERSION, "GPSVersionID", _gps_version),
         (0x07, "GPSTimeStamp", _clock),
         (0x09, "GPSStatus", _initial("AV")),
         (0x0A, "GPSMeasureMode", _measure_mode),
@@ -292,7 +294,10 @@ def _published(tiff: Tiff, source: str, *, orientation: int, times: Times, place
     if orientation != 1 or TAG_ORIENTATION in main:
         main[TAG_ORIENTATION] = Entry(SHORT, (orientation,))  # as read, so that viewers turn both pictures alike
     dates_main, dates_exif = time_entries(times)
-    return Tiff(main | dates_main, exif | dates_exif, gps | place_entries(place), interop)
+    gps |= place_entries(place)
+    if gps and not tiff.gps:
+        gps[TAG_GPS_VERSION] = Entry(BYTE, _GPS_VERSION)  # EXIF requires it in the directory
+    return Tiff(main | dates_main, exif | dates_exif, gps, interop)
 
 
 def _allowed(name: str, directory: Directory, source: str) -> dict[int, Entry]:
