@@ -113,6 +113,29 @@ def describe(
     source = str(path)
     root = read_redacted_tag(exif.image_properties, source=source)
     link = read_redacted_tag(exif.reflink_info, source=source)
+    record = _values(path, exif, context, root, link)
+    taken = _taken(path, exif, root)
+    moment = _checksum_for_id(sha256 or sha256_of_plain(path)) if taken.from_file else taken.for_id
+    record |= {
+        "exif_tid": taken.text,
+        "exif_dato": taken.moment.date().isoformat(),
+        "bildeid": f"{moment}_{picture_key(record['exif_filnavn'])}",
+        "detekterte_objekter": None if objects is None else {label: str(n) for label, n in sorted(objects.items())},
+        "versjon": context.version,
+        "mappenavn": format_folder_name(context.exif_mappenavn, record, taken, path=path, top_dir=context.exif_top_dir),
+    }
+    record = {key: _writable(value) for key, value in record.items()}
+    if root is None:
+        return Description(record, exif.times, exif.place)
+    times = recorded_times(taken, exif.times, source=source)
+    return Description(record, times, recorded_place(record, exif.place, source=source))
+
+
+def _values(
+    path: Path, exif: ExifTags, context: RecordContext, root: XmlElement | None, link: XmlElement | None
+) -> Record:
+    """The record without its time and what hangs on it."""
+    source = str(path)
     record: Record = dict.fromkeys(RECORD_KEYS)
     if root is None:
         elements = path_elements(path, input_root=context.input_root, top_dir=context.exif_top_dir)
@@ -125,27 +148,10 @@ def describe(
         record["exif_reflinkinfo"] = pretty_xml(link)
     record["exif_filnavn"] = record["exif_filnavn"] or path.name
     record["exif_xptitle"] = (exif.xp_title or "").lstrip("\ufeff").rstrip("\x00") if exif.present else None
-    taken = _taken(path, exif, root)
-    moment = taken.for_id if not taken.from_file else _digits_for_id(sha256 or sha256_of_plain(path))
-    record |= {
-        "exif_tid": taken.text,
-        "exif_dato": taken.moment.date().isoformat(),
-        "bildeid": f"{moment}_{picture_key(record['exif_filnavn'])}",
-        "detekterte_objekter": None if objects is None else {label: str(n) for label, n in sorted(objects.items())},
-        "versjon": context.version,
-        "mappenavn": format_folder_name(context.exif_mappenavn, record, taken, path=path, top_dir=context.exif_top_dir),
-    }
-    record = {key: _writable(value) for key, value in record.items()}
-    if root is None:
-        return Description(record, exif.times, exif.place)
-    times, place = (
-        recorded_times(taken, exif.times, source=source),
-        recorded_place(record, exif.place, source=source),
-    )
-    return Description(record, times, place)
+    return record
 
 
-def _digits_for_id(sha256: str) -> str:
+def _checksum_for_id(sha256: str) -> str:
     """What stands for the time in the ID of a picture without date: as long as a time, so that columns hold it."""
     return f"sha256-{sha256[:19]}"
 
