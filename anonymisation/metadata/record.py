@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import logging
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError, ImageMetadataError
+from anonymisation.core.picture_ids import picture_key
 from anonymisation.files.plain import sha256_of_plain
 from anonymisation.metadata.agreement import recorded_place, recorded_times
 from anonymisation.metadata.folder_name import FIELDS, format_folder_name
@@ -39,8 +39,6 @@ RECORD_KEYS: Final = (
     "exif_downrmserror", "exif_rollrmserror", "exif_pitchrmserror", "exif_headingrmserror", "exif_xptitle",
     "exif_kvalitet", "bildeid", "senterlinjeposisjon", "detekterte_objekter", "versjon", "mappenavn",
 )  # fmt: skip
-
-_LANE_IN_NAME: Final = re.compile(r"_f[0-9]+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,11 +152,6 @@ def _values(
 def _checksum_for_id(sha256: str) -> str:
     """What stands for the time in the ID of a picture without date: as long as a time, so that columns hold it."""
     return f"sha256-{sha256[:19]}"
-
-
-def picture_key(file_name: str) -> str:
-    """The file name without extension and lane (`_f<n>`). In IDs, it distinguishes pictures of one moment."""
-    return _LANE_IN_NAME.sub("", PurePosixPath(file_name).stem)
 
 
 def record_to_json(record: Mapping[str, Any]) -> bytes:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from anonymisation.core.errors import ImageMetadataError
+from anonymisation.core.picture_ids import time_in_id
 from anonymisation.imaging.exif.moments import parse_moment
 
 _ISO: Final = re.compile(
@@ -39,8 +40,8 @@ class Timestamp:
 
     @property
     def for_id(self) -> str:
-        """`%Y-%m-%dT%H.%M.%S.%f`, the year always with four digits (which strftime does not promise)."""
-        return self.moment.isoformat(timespec="microseconds").replace(":", ".")
+        """The time as in IDs: `%Y-%m-%dT%H.%M.%S.%f`."""
+        return time_in_id(self.moment)
 
 
 def parse_timestamp(text: str | None) -> Timestamp | None:

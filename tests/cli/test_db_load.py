@@ -84,6 +84,41 @@ def test_bad_files_are_named_and_stop_nothing(database: Path, tmp_path: Path) ->
     assert "torn.json" in written.read_text()
 
 
+def test_records_without_bildeid_load_as_in_the_original_program(database: Path, shared: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "records"
+    older = json.loads((shared / "cases/records/older_without_bildeid.json").read_text("utf-8"))
+    for name, changes in (("a/older.json", {}), ("b/null.json", {"bildeid": None, "exif_tid": "2018:06:22 11:01:00"})):
+        path = folder / name
+        path.parent.mkdir(parents=True)
+        path.write_text(json.dumps(older | changes), "utf-8")
+    for inserted in (2, 0):
+        result = db("load", "-i", str(folder))
+        assert (result.exit_code, counts(result)["bad files"], counts(result)["inserted"]) == (0, 0, inserted)
+    assert rows(database, "SELECT ID FROM PICTURES ORDER BY 1") == [
+        "2018-06-21T11.01.00.239411_Fy06_Ev134_hp05_m03173",
+        "2018-06-22T11.01.00.000000_Fy06_Ev134_hp05_m03173",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"exif_tid": None}, "has no bildeid, and no exif_tid from which older records get theirs; it is not"),
+        ({"exif_tid": "yesterday"}, "has no bildeid, and its exif_tid 'yesterday' is no time"),
+        ({"bildeid": 17}, "its bildeid is 17, expected text; it is not the record of a picture"),
+    ],
+)
+def test_a_record_without_an_id_is_a_bad_file_with_its_reason(
+    changes: dict[str, object], reason: str, database: Path, tmp_path: Path
+) -> None:
+    path = put_record(tmp_path / "records", "p1.json")
+    record = {key: value for key, value in json.loads(path.read_text()).items() if key != "bildeid"} | changes
+    path.write_text(json.dumps(record))
+    result = db("load", "-i", str(path.parent))
+    assert (result.exit_code, counts(result)["bad files"]) == (1, 1)
+    assert f"p1.json: {reason}" in " ".join(result.stdout.split())
+
+
 def test_rows_wait_for_a_database_that_is_away_and_go_in_later(database: Path, tmp_path: Path) -> None:
     put_record(tmp_path / "records", "p1.json")
     database.mkdir()  # a folder in its place cannot be opened

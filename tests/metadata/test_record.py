@@ -25,7 +25,6 @@ from anonymisation.metadata.record import (
     RecordContext,
     build_record,
     describe,
-    picture_key,
     record_from_json,
     record_to_json,
 )
@@ -236,20 +235,6 @@ def test_names_that_are_no_utf8_can_be_written(tags: Tags, context: RecordContex
     assert record_from_json(record_to_json(record)) == record
     assert record["exif_filnavn"] == "b\\udce5t.jpg"
     assert record["mappenavn"] == "Vegbilder\\m\\udce5ned"
-
-
-@pytest.mark.parametrize(
-    ("name", "key"),
-    [
-        ("Fy06_Ev134_hp05_f1_m03173.jpg", "Fy06_Ev134_hp05_m03173"),
-        ("Fy06_Fv286_hp01_F2_m4478.jpg", "Fy06_Fv286_hp01_F2_m4478"),
-        ("a_f12_b_f3.v2.JPEG", "a_b.v2"),
-        ("a_foto.jpg", "a_foto"),
-        ("noextension", "noextension"),
-    ],
-)
-def test_picture_key(name: str, key: str) -> None:
-    assert picture_key(name) == key
 
 
 def test_counts_are_text_and_sorted(tags: Tags, context: RecordContext) -> None:

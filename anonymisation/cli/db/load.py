@@ -19,6 +19,7 @@ from anonymisation.core.errors import DatabaseUnavailableError, ImageMetadataErr
 from anonymisation.core.logs import FILE_ONLY
 from anonymisation.core.settings import Settings
 from anonymisation.core.text import one_line
+from anonymisation.database.layouts.formatters import identifier_of
 from anonymisation.database.loading.limits import LoadLimits, LoadReport, LoadStoppedError, SourceRecord
 from anonymisation.database.loading.loader import load_records, send_spooled
 from anonymisation.files.access import require_folder, with_access
@@ -28,6 +29,7 @@ from anonymisation.workspace.listing import Problem, join, listings
 from anonymisation.workspace.paths import Sidecar, is_picture_name
 
 _LISTED: Final = 100  # failures of a kind that are printed; the log file has all
+_NO_RECORD: Final = "it is not the record of a picture; remove it or make it again"
 
 
 @click.command("load", short_help="Load record files (.json) into the table.")
@@ -207,7 +209,20 @@ def _record_files(base: Path, problems: list[str]) -> Iterator[_RecordFile]:
 
 
 def _read_record(settings: Settings, path: Path) -> Record:
+    """Read a record of any age.
+
+    Raises:
+        ImageMetadataError: it is not JSON, or not the record of a picture: it has no ID, and none can be made.
+        OSError: it cannot be read.
+    """
     record = record_from_json(with_access(settings, f"reading {path}", lambda: read_plain(path)))
-    if not isinstance(record.get("bildeid"), str):
-        raise ImageMetadataError("has no bildeid, so it is not the record of a picture; remove it or make it again")
+    given = record.get("bildeid", "")
+    if given is None or (isinstance(given, str) and not given.strip()):
+        record.pop("bildeid", None)  # as good as absent
+    elif not isinstance(given, str):
+        raise ImageMetadataError(f"its bildeid is {given!r}, expected text; {_NO_RECORD}")
+    try:
+        identifier_of(record)
+    except ValueError as error:
+        raise ImageMetadataError(f"{error}; {_NO_RECORD}") from error
     return record

@@ -39,6 +39,7 @@ from anonymisation.database.dialects.base import (
 )
 from anonymisation.database.dialects.oracle_faults import (
     DUPLICATE_KEY,
+    OTHER_SYSTEM,
     fault_of,
     fault_of_row,
     in_one_line,
@@ -166,6 +167,11 @@ class OracleWriter:
         self._table = table
         self._key = layout.pk_column
         self._columns = [(f"b{index}", column.name, column.dtype) for index, column in enumerate(layout.columns)]
+        self._srids = {
+            f"b{index}": column.spatial_metadata.srid
+            for index, column in enumerate(layout.columns)
+            if column.spatial_metadata is not None
+        }
         self._key_bind = next(name for name, column, _ in self._columns if column == layout.pk_column)
         self._sql = merge_sql(table)
 
@@ -196,11 +202,13 @@ class OracleWriter:
     def _send(
         self, connection: Connection, rows: Sequence[dict[str, object]], sizes: dict[str, Any], *, again: bool
     ) -> list[Written]:
-        """One executemany. With `again`, a row is sent once more if another session has just inserted its key."""
+        """One executemany. With `again`, a row is sent once more if another session has just inserted its key, or if a
+        spatial index takes only points of its column's reference system.
+        """
         written = [Written()] * len(rows)
         twice = []
         for offset, error in self._execute(connection, rows, sizes):
-            if again and error.code == DUPLICATE_KEY:
+            if again and (error.code == DUPLICATE_KEY or self._takes_system_of_columns(error, rows[offset])):
                 twice.append(offset)
             elif fault_of_row(str(error.message)) is Fault.ROW:
                 written[offset] = Written(refused=in_one_line(str(error.message)))
@@ -211,6 +219,18 @@ class OracleWriter:
             for offset, outcome in zip(twice, retried, strict=True):
                 written[offset] = outcome
         return written
+
+    def _takes_system_of_columns(self, error: Any, row: dict[str, object]) -> bool:
+        """If the error is that a spatial index takes only one reference system, give the points of `row` those of their
+        columns, in which they have the same coordinates. False: it is another error, or no point had another system.
+        """
+        if OTHER_SYSTEM not in str(error.message):
+            return False
+        points: list[tuple[Any, int]] = [(row[bind], srid) for bind, srid in self._srids.items()]
+        others = [(point, srid) for point, srid in points if point is not None and srid != point.SDO_SRID]
+        for point, srid in others:
+            point.SDO_SRID = srid
+        return bool(others)
 
     def _execute(
         self, connection: Connection, rows: Sequence[dict[str, object]], sizes: dict[str, Any]
@@ -263,7 +283,7 @@ class _Binder:
         for name, value in zip("XYZ", point.coordinates, strict=False):
             setattr(place, name, value)
         geometry.SDO_GTYPE = _POINT_TYPES[point.dimension]
-        geometry.SDO_SRID = point.srid
+        geometry.SDO_SRID = point.own_srid or point.srid
         geometry.SDO_POINT = place
         return geometry
 

@@ -19,6 +19,7 @@ from sqlalchemy.exc import DBAPIError
 from anonymisation.database.dialects.base import Fault
 
 DUPLICATE_KEY: Final = 1  # ORA-00001
+OTHER_SYSTEM: Final = "ORA-13365"  # a spatial index takes points of its own reference system only
 
 _CODE: Final = re.compile(r"\b(?P<prefix>ORA|TNS|DPY)-(?P<number>[0-9]{1,5})\b")
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from anonymisation.database.layouts.datatypes import Kind
 from anonymisation.database.layouts.formatters import Value
-from anonymisation.database.layouts.geometry import Point
+from anonymisation.database.layouts.geometry import Point, same_coordinates
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 Row = dict[str, Value]
@@ -18,32 +19,57 @@ def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
     """The row of `layout` for `record`: column name → value, in the layout's order.
 
     A column becomes None (NULL) if its formatter fails or returns a value of the wrong type; one warning per row names
-    these columns. The database itself checks lengths and NOT NULL.
+    these columns. Older records lack whole keys: a row whose columns are empty for this reason alone gets no warning of
+    its own, but one for all rows that lack the same. The database itself checks lengths and NOT NULL.
     """
     row: Row = {}
-    problems = []
+    problems: dict[str, str] = {}
+    absent: list[str] = []
     for name, formatter, types, column in layout.plan:
         try:
-            row[name] = value = formatter(record)
-            if type(value) not in types:
-                _check(column, value)
-        except Exception as error:  # noqa: BLE001 - a user's formatter may raise anything; it costs one value
-            reason = f"the record has no {error}" if isinstance(error, KeyError) else str(error)
-            problems.append(f"{name} ({reason})")
+            value = formatter(record)
+            row[name] = value if type(value) in types else _fitted(column, value)
+        except KeyError as error:
+            problems[name] = f"the record has no {error}"
+            absent.append(name)
             row[name] = None
-    if problems:
-        identifier, columns = record.get("bildeid"), "; ".join(problems)
-        logging.getLogger(__name__).warning("%s: left empty in table %s: %s", identifier, layout.name, columns)
+        except Exception as error:  # noqa: BLE001 - a user's formatter may raise anything; it costs one value
+            problems[name] = str(error)
+            row[name] = None
+    if len(absent) < len(problems):
+        columns = "; ".join(f"{name} ({reason})" for name, reason in problems.items())
+        label = record.get("bildeid") or record.get("exif_filnavn")
+        logging.getLogger(__name__).warning("%s: left empty in table %s: %s", label, layout.name, columns)
+    elif absent:
+        _warn_of_older_records(layout.name, tuple(absent))
     return row
 
 
-def _check(column: ColumnLayout, value: Value) -> None:
+@lru_cache(maxsize=64)  # once for all records of a form, of which there may be a million
+def _warn_of_older_records(table: str, columns: tuple[str, ...]) -> None:
+    message = "table %s: some records, probably older ones, lack the keys of %s; these columns are left empty for them"
+    logging.getLogger(__name__).warning(message, table, ", ".join(columns))
+
+
+def _fitted(column: ColumnLayout, value: Value) -> Value:
+    """The value in the form in which the column takes it.
+
+    Raises:
+        ValueError: the column cannot hold it.
+    """
     if value is None:
-        return
+        return None
     if not column.dtype.accepts(value):
         raise ValueError(f"a {column.dtype.kind.value} cannot hold {type(value).__name__} {value!r}")
     spatial = column.spatial_metadata
-    if column.dtype.kind is Kind.GEOMETRY and spatial is not None and isinstance(value, Point):
-        expected = (spatial.srid, spatial.dimension)
-        if (value.srid, value.dimension) != expected:
-            raise ValueError(f"expected SRID and dimension {expected}, got {(value.srid, value.dimension)}")
+    if column.dtype.kind is not Kind.GEOMETRY or spatial is None or not isinstance(value, Point):
+        return value
+    if value.dimension != spatial.dimension:
+        raise ValueError(f"expected a point of {spatial.dimension} dimensions, got {value.ewkt()}")
+    if value.srid == spatial.srid:
+        return value
+    if not same_coordinates(value, spatial.srid):
+        raise ValueError(
+            f"expected SRID and dimension {(spatial.srid, spatial.dimension)}, got {(value.srid, value.dimension)}"
+        )
+    return Point(spatial.srid, value.coordinates, own_srid=value.srid)

@@ -14,8 +14,9 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
+from anonymisation.core.picture_ids import picture_id
 from anonymisation.database.fast_json import to_text
-from anonymisation.database.layouts.geometry import Point, parse_point
+from anonymisation.database.layouts.geometry import Point, is_empty_point, parse_point
 
 Value = str | int | float | datetime | Point | None
 Formatter = Callable[[Mapping[str, Any]], Value]
@@ -23,6 +24,8 @@ Formatter = Callable[[Mapping[str, Any]], Value]
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 # Each digit can match in one way only: otherwise a long text takes a time that grows with the square of its length.
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+
+_EXIF_DATE: Final = re.compile(r"\A([0-9]{4}):([0-9]{2}):([0-9]{2})(?![0-9])")
 
 
 def as_number(value: object) -> int | float | None:
@@ -85,21 +88,51 @@ def as_time(value: object) -> datetime | None:
     place of UTC, as the original program did.
 
     Raises:
-        ValueError: it is not such a time.
+        ValueError: it is not a time (see `read_time`).
     """
     if value is None:
         return None
-    time = datetime.fromisoformat(str(value))
+    time = read_time(value)
     return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
 
 
+def read_time(value: object) -> datetime:
+    """A record's time as written: ISO 8601, or with colons in its date as in EXIF; further digits are cut off.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    text = str(value).strip()
+    return datetime.fromisoformat(_EXIF_DATE.sub(r"\1-\2-\3", text))
+
+
+def identifier_of(record: Mapping[str, Any]) -> str | None:
+    """The ID of a record. Records from before `bildeid` existed get theirs from `exif_tid` and `exif_filnavn`.
+
+    Raises:
+        ValueError: the record has no `bildeid`, and one of the other two is missing or cannot be read.
+    """
+    if "bildeid" in record:
+        return as_text(record["bildeid"])
+    parts = {key: record.get(key) for key in ("exif_tid", "exif_filnavn")}
+    missing = [key for key, value in parts.items() if not isinstance(value, str) or not value.strip()]
+    if missing:
+        raise ValueError(f"has no bildeid, and no {' and no '.join(missing)} from which older records get theirs")
+    time, name = (str(value).strip() for value in parts.values())
+    try:
+        moment = read_time(time)
+    except ValueError:
+        raise ValueError(f"has no bildeid, and its exif_tid {time!r} is no time from which it could be made") from None
+    return picture_id(moment, name.rpartition("\\")[2])
+
+
 def as_point(value: object, dimension: int | None = None) -> Point | None:
-    """A record's point, with its height dropped for a `dimension` of 2.
+    """A record's point, with its height dropped for a `dimension` of 2; None for an empty point, as for empty text.
 
     Raises:
         ValueError: it is not a point, or has no height where a `dimension` of 3 needs one.
     """
-    if value is None:
+    if value is None or is_empty_point(str(value)):
         return None
     point = parse_point(str(value))
     if dimension == 3 and point.dimension != 3:
@@ -147,17 +180,15 @@ def _height(key: str) -> Formatter:
     return formatter
 
 
-def _year(key: str) -> Formatter:
-    def formatter(record: Mapping[str, Any]) -> Value:
-        value = record[key]
-        return None if value is None else datetime.fromisoformat(str(value)).year
-
-    return formatter
+def _year(record: Mapping[str, Any]) -> Value:
+    """The year of `exif_dato`, or of `exif_tid` in a record without the former."""
+    value = record["exif_dato"] if record.get("exif_dato") is not None else record["exif_tid"]
+    return None if value is None else read_time(value).year
 
 
 FORMATTERS: Final[Mapping[str, Formatter]] = MappingProxyType(
     {
-        "ID": _text("bildeid"),
+        "ID": identifier_of,
         "Tidspunkt": lambda record: as_time(record["exif_tid"]),
         "Retning": _number("exif_heading"),
         "Posisjon": _point("exif_gpsposisjon", 3),
@@ -184,7 +215,7 @@ FORMATTERS: Final[Mapping[str, Formatter]] = MappingProxyType(
         "ReflinkID": _number("exif_reflinkid", "veglenkeid"),
         "ReflinkPosisjon": _number("exif_reflinkposisjon", "veglenkepos"),
         "DetekterteObjekter": _json("detekterte_objekter"),
-        "Aar": _year("exif_dato"),
+        "Aar": _year,
         "Feltkode": _text("exif_feltkode"),
         "VegIdentitet": _text("exif_roadident"),
         "Versjon": _text("versjon"),

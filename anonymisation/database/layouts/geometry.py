@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
+
+from anonymisation.database.layouts.reference_systems import plane_of, states_heights
 
 # Each digit can match in one way only: otherwise a long text takes a time that grows with the square of its length.
 _NUMBER: Final = r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|nan"
@@ -15,6 +17,7 @@ _POINT: Final = re.compile(
     rf"\(\s*(?P<x>{_NUMBER})\s+(?P<y>{_NUMBER})(?:\s+(?P<z>{_NUMBER}))?\s*\)\s*",
     re.IGNORECASE | re.ASCII,
 )
+_EMPTY: Final = re.compile(r"(?:srid\s*=\s*[0-9]{1,9}\s*;\s*)?point(?:\s*z)?\s+empty", re.IGNORECASE | re.ASCII)
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +26,14 @@ class Point:
 
     `coordinates` is (x, y) or (x, y, z), that is (longitude, latitude[, altitude]) in degrees and metres for 4326, and
     (easting, northing[, height]) in metres for projected systems. All are finite.
+
+    `own_srid` is the reference system that the record states, if `srid` is that of the column and has the same
+    coordinates. Databases whose columns have one system store `srid`; Oracle stores the point's own.
     """
 
     srid: int
     coordinates: tuple[float, ...]
+    own_srid: int | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.srid <= 0:
@@ -52,6 +59,19 @@ class Point:
         """Extended well-known text as PostGIS reads it, e.g. `SRID=4326;POINT(9.5 59.25)`."""
         kind = "POINT" if self.dimension == 2 else "POINT Z"
         return f"SRID={self.srid};{kind}({' '.join(map(repr, self.coordinates))})"
+
+
+def is_empty_point(text: str) -> bool:
+    """Whether the text is that of no point: blank, or `POINT EMPTY`, with a reference system or without."""
+    stripped = text.strip()
+    return not stripped or _EMPTY.fullmatch(stripped) is not None
+
+
+def same_coordinates(point: Point, srid: int) -> bool:
+    """Whether the point has the same coordinates in EPSG:`srid`. A height must have the same zero, or none stated."""
+    if plane_of(point.srid) != plane_of(srid):
+        return False
+    return point.dimension == 2 or point.srid == srid or not states_heights(srid)
 
 
 @lru_cache(maxsize=16)  # several columns of one row use the same point
