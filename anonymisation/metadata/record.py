@@ -120,7 +120,14 @@ def describe(
         "bildeid": f"{moment}_{picture_key(record['exif_filnavn'])}",
         "detekterte_objekter": None if objects is None else {label: str(n) for label, n in sorted(objects.items())},
         "versjon": context.version,
-        "mappenavn": format_folder_name(context.exif_mappenavn, record, taken, path=path, top_dir=context.exif_top_dir),
+        "mappenavn": format_folder_name(
+            context.exif_mappenavn,
+            record,
+            taken,
+            path=path,
+            top_dir=context.exif_top_dir,
+            input_root=context.input_root,
+        ),
     }
     record = {key: _writable(value) for key, value in record.items()}
     if root is None:

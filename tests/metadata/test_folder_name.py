@@ -57,6 +57,26 @@ def test_outside_the_top_folder_it_is_empty_and_said_once_for_the_folder(caplog:
     assert "/data/in once:" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("path", "below"),
+    [
+        ("/data/in/2021/F1/a.jpg", "2021/F1"),
+        ("/data/in/a.jpg", ""),
+        ("/data/in/../in/2021/a.jpg", "2021"),
+        ("/data/in/2021/TilSladding/F1/a.jpg", "F1"),
+        ("/data/in/tilsladding/F1/a.jpg", "tilsladding/F1"),
+    ],
+)
+def test_without_the_top_folder_it_is_the_path_below_the_input_folder(
+    path: str, below: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    folder = format_folder_name(
+        "V\\{relative_input_dir}", RECORD, TAKEN, path=Path(path), top_dir="TilSladding", input_root=Path("/data/in")
+    )
+    assert folder == f"V\\{below}"
+    assert not caplog.messages
+
+
 def test_directly_in_the_top_folder_it_is_empty_in_silence(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.WARNING):
         assert fill("V\\{relative_input_dir}", "/data/TilSladding/a.jpg") == "V\\"
