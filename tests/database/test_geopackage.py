@@ -9,6 +9,8 @@ import shutil
 import sqlite3
 import struct
 import subprocess
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +27,9 @@ from anonymisation.database.schema import create_table, drop_table, table_exists
 from anonymisation.database.statements import execute_sql
 from tests.database.sites import SqliteSite
 
+Make = Callable[..., list[SourceRecord]]
+
+MOMENT = r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{3}Z"
 NUMBERS = st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -176,6 +181,87 @@ def test_a_reference_system_unknown_here_is_left_to_the_reader(tmp_path: Path) -
     told = ogrinfo("-so", "-al", "-wkt_format", "WKT1", str(file))
     assert 'PROJCS["CH1903+ / LV95"' in told
     assert "FID Column = gpkg_fid" in told
+
+
+CONTENTS = "SELECT table_name, min_x, min_y, max_x, max_y FROM gpkg_contents ORDER BY 1"
+
+
+def place(longitude: float, latitude: float, line: str | None = None) -> dict[str, Any]:
+    return {"exif_gpsposisjon": f"srid=4326;POINT Z( {longitude} {latitude} 5 )", "senterlinjeposisjon": line}
+
+
+def test_every_load_widens_the_boxes_and_notes_the_change(
+    tmp_path: Path, state: Path, limits: LoadLimits, make_records: Make
+) -> None:
+    site = SqliteSite(tmp_path)
+    line = "srid=5973;POINT Z(47822.5 6815943.5 2.809)"
+    nothing = (None,) * 4
+    steps = (
+        ({}, nothing, nothing),
+        (place(9.5, 60), (9.5, 60, 9.5, 60), nothing),
+        (place(10.5, 59.5), (9.5, 59.5, 10.5, 60), nothing),
+        (place(-10.25, 60.5, line), (-10.25, 59.5, 10.5, 60.5), (47822.5, 6815943.5) * 2),
+        ({}, (-10.25, 59.5, 10.5, 60.5), (47822.5, 6815943.5) * 2),
+    )
+    for number, (changes, box, line_box) in enumerate(steps):
+        load_records(make_records(1, number, **changes), site.target(), state, limits)
+        assert site.ask(CONTENTS) == [("PICTURES", *box), ("PICTURES_SenterlinjePosisjon", *line_box)]
+        changes_of_layers = [changed for (changed,) in site.ask("SELECT last_change FROM gpkg_contents")]
+        assert all(re.fullmatch(MOMENT, changed) and not changed.startswith("1999") for changed in changes_of_layers)
+        with closing(sqlite3.connect(site.file)) as connection:
+            connection.execute("UPDATE gpkg_contents SET last_change = '1999-01-01T00:00:00.000Z'")
+            connection.commit()
+
+
+def test_a_load_of_refused_rows_changes_nothing(
+    tmp_path: Path, state: Path, limits: LoadLimits, make_records: Make
+) -> None:
+    site = SqliteSite(tmp_path)
+    load_records(make_records(1), site.target(), state, limits)
+    before = site.ask("SELECT * FROM gpkg_contents")
+    report = load_records(make_records(1, 1, exif_filnavn=None, **place(9, 60)), site.target(), state, limits)
+    assert len(report.failed) == 1
+    assert site.ask("SELECT * FROM gpkg_contents") == before
+
+
+def test_a_file_of_an_earlier_version_gets_boxes_of_all_its_points(
+    tmp_path: Path, state: Path, limits: LoadLimits, make_records: Make
+) -> None:
+    site = SqliteSite(tmp_path)
+    load_records(
+        [*make_records(1, 0, **place(5, 58)), *make_records(1, 1, **place(31, 71))], site.target(), state, limits
+    )
+    with closing(sqlite3.connect(site.file)) as connection:
+        register_functions(connection)
+        connection.execute("UPDATE gpkg_contents SET min_x = NULL, min_y = NULL, max_x = NULL, max_y = NULL")
+        connection.execute("UPDATE PICTURES SET Tidspunkt = '2021-05-01T10:00:00.250000Z'")
+        connection.commit()
+    load_records(make_records(1, 2, **place(10, 60)), site.target(), state, limits)
+    assert site.ask(CONTENTS)[0] == ("PICTURES", 5, 58, 31, 71)
+    assert load_records(make_records(3), site.target(), state, limits).updated == 3
+
+
+def test_a_table_in_a_plain_sqlite_file_is_loaded_too(
+    tmp_path: Path, state: Path, limits: LoadLimits, make_records: Make
+) -> None:
+    site = SqliteSite(tmp_path)
+    target = site.target()
+    with closing(sqlite3.connect(site.file)) as connection:
+        columns = ", ".join(f'"{column.name}"' for column in target.layout.columns if column.name != "ID")
+        connection.execute(f'CREATE TABLE "PICTURES" ("ID" PRIMARY KEY, {columns})')
+    assert load_records(make_records(2, **place(10, 60)), target, state, limits).inserted == 2
+
+
+def test_times_have_the_form_of_the_standard(
+    tmp_path: Path, state: Path, limits: LoadLimits, make_records: Make
+) -> None:
+    site = SqliteSite(tmp_path)
+    for number, time in enumerate(("10:00:00", "10:00:00.5", "10:00:00.2399999", "23:59:59.9999999", "12:00:00+02:00")):
+        load_records(make_records(1, number, exif_tid=f"2021-05-01T{time}"), site.target(), state, limits)
+    stored = [time for (time,) in site.ask('SELECT "Tidspunkt" FROM "PICTURES" ORDER BY fid')]
+    assert all(re.fullmatch(MOMENT, time) for time in stored)
+    ends = ["10:00:00.000", "10:00:00.500", "10:00:00.239", "23:59:59.999", "10:00:00.000"]
+    assert stored == [f"2021-05-01T{end}Z" for end in ends]
 
 
 @given(st.integers(1, 2**31 - 1), st.one_of(st.tuples(NUMBERS, NUMBERS), st.tuples(NUMBERS, NUMBERS, NUMBERS)))

@@ -1,7 +1,7 @@
 """GeoPackage: the tables that QGIS and GDAL need in an SQLite file, and its binary format for points.
 
 Source: OGC GeoPackage Encoding Standard 1.4, http://www.geopackage.org/spec140/ (annexes C and F for the tables and
-reference systems, 2.1.3 for the geometry format). Version 1.4 is the first that allows times with microseconds.
+reference systems, 2.1.3 for the geometry format). Times have milliseconds, as all versions of the standard have them.
 
 A feature table has one geometry column: the first of the layout, with an R-tree index (`rtree`). The table stores every
 other geometry column as a BLOB of the same format. A view `<table>_<column>` shows it as a layer of its own, without an
@@ -107,13 +107,19 @@ def setup_statements(layout: TableLayout, table: str, key: str) -> list[str]:
 def drop_statements(layout: TableLayout, table: str) -> list[str]:
     """The statements that remove the views of `table`, and its layers from the file's tables of contents."""
     geometries = [column for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
-    layers = [table, *(view_name(table, column) for column in geometries[1:])]
-    names = _literals(layers)
+    shown = [layer for layer, _ in layers(layout, table)]
+    names = _literals(shown)
     return [
         *(rtree.drop_statements(table, geometries[0].name) if geometries else ()),
         *(f"DELETE FROM {name} WHERE table_name IN ({names})" for name in ("gpkg_geometry_columns", "gpkg_contents")),
-        *(f'DROP VIEW IF EXISTS "{layer}"' for layer in layers[1:]),
+        *(f'DROP VIEW IF EXISTS "{layer}"' for layer in shown[1:]),
     ]
+
+
+def layers(layout: TableLayout, table: str) -> list[tuple[str, str | None]]:
+    """The layers of `table`, itself first, each with its geometry column; a table without geometry is one layer."""
+    names = [column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
+    return [(table, names[0] if names else None), *((f"{table}_{name}", name) for name in names[1:])]
 
 
 def view_name(table: str, column: ColumnLayout) -> str:

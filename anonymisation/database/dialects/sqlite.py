@@ -49,6 +49,7 @@ from anonymisation.database.dialects.base import (
     nothing,
     require_stored,
 )
+from anonymisation.database.dialects.geopackage_contents import note_change
 from anonymisation.database.layouts.columns import Row
 from anonymisation.database.layouts.datatypes import Kind
 from anonymisation.database.layouts.formatters import Value
@@ -177,6 +178,7 @@ class SqliteWriter:
 
     def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
         self._dialect = dialect
+        self._layout = layout
         self._table = table
         self._key = layout.pk_column
         self._names = [column.name for column in layout.columns]
@@ -191,6 +193,7 @@ class SqliteWriter:
         sent = [tuple(_bind(row[name]) for name in self._names) for row in rows]
         written = isolate(self._dialect, sent, lambda part: self._send(connection, part))
         in_order = [index for index, outcome in enumerate(written) if outcome.refused is None]
+        note_change(connection, self._layout, str(self._table.name), [rows[index] for index in in_order])
         stored = dict(zip(in_order, inserted_or_updated(there, [keys[index] for index in in_order]), strict=True))
         return [stored.get(index, outcome) for index, outcome in enumerate(written)]
 
@@ -242,7 +245,8 @@ def _reason(error: DBAPIError) -> str:
 
 def _bind(value: Value) -> object:
     if isinstance(value, datetime):
-        return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+        # GeoPackage's form; programs compare times as text, so all have the same number of digits.
+        return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     if isinstance(value, Point):
         return geopackage.encode_point(value)
     if isinstance(value, int) and _LARGEST_INTEGER < abs(value) <= _LARGEST_FLOAT:

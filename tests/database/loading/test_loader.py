@@ -41,7 +41,8 @@ def in_reference(column: str, value: object, kind: str) -> object:
     """A value of the reference in the form in which `Site.rows` gives it."""
     if column == "Tidspunkt":
         time = datetime.fromisoformat(str(value))
-        return time.replace(microsecond=0) if kind.endswith("oracle") else time  # DATE has no fractions
+        digits = {"sqlite": 1000, "postgresql": 1}.get(kind, 10**6)  # DATE has no fractions, GeoPackage milliseconds
+        return time.replace(microsecond=time.microsecond // digits * digits)
     if isinstance(value, str) and value.startswith("SDOGeometry("):
         if value.endswith("is_null=True)"):
             return None
