@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from anonymisation.chain.load import rows_present
+from anonymisation.chain.shared_ids import names_on_other_rows
 from anonymisation.chain.verify import expected_of, original_problem
+from anonymisation.database.loading.limits import Collision
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_provenance
 from anonymisation.reporting.partial import keeping
@@ -23,7 +25,8 @@ from anonymisation.workspace.workspace import Workspace
 def check_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> CheckReport:
     """Check every file and row that the settings want for the pictures of `folder` (or of its `shard`).
 
-    Pictures that failed are not gaps; the report counts them.
+    Pictures that failed are not gaps, nor are those that yield their ID to another picture; the report counts and names
+    them.
 
     Raises:
         FolderLockedError: another run works on the folder.
@@ -33,16 +36,19 @@ def check_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> Che
     expected = 0
     gaps: list[Gap] = []
     failed: list[Failure] = []
+    shared: list[Collision] = []
 
     def so_far() -> CheckReport:
         listed = tuple(gaps[:MAX_LISTED]), len(failed), tuple(failed[:MAX_LISTED])
-        return CheckReport(folder, expected, len(gaps), *listed)
+        return CheckReport(folder, expected, len(gaps), *listed, len(shared), tuple(shared[:MAX_LISTED]))
 
     with keeping(so_far):
         workspace.require_shares()
         workspace.require_apart(folder)
         with open_state(workspace.shares.state, folder, shard) as state:
-            for finding in _FolderCheck(workspace, folder, shard, state).findings():
+            check = _FolderCheck(workspace, folder, shard, state)
+            shared += check.shared
+            for finding in check.findings():
                 if isinstance(finding, Failure):
                     failed.append(finding)
                     continue
@@ -72,6 +78,8 @@ class _FolderCheck:
         self._failed = {name: known for name, known in state.pictures.items() if known.status == FAILED}
         wants_rows = self._settings.write_exif_to_db
         self._rows = rows_present(workspace, state, self._masked) if wants_rows else frozenset[str]()
+        yielding = names_on_other_rows(workspace, folder, state, self._rows) if wants_rows else {}
+        self.shared = [collision for _, collision in sorted(yielding.items())]
 
     def findings(self) -> Iterator[_Finding | Failure]:
         """Every expected file and row of the folder, each with its problem; and the pictures that failed before."""

@@ -8,14 +8,11 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from anonymisation.chain.shared_ids import identifier, open_table, registered_pictures
 from anonymisation.core.errors import DatabaseUnavailableError
-from anonymisation.database.layouts.columns import row_from_record
-from anonymisation.database.layouts.user_formatters import effective_layout
 from anonymisation.database.loading.limits import LoadLimits, LoadReport, LoadStoppedError, SourceRecord
 from anonymisation.database.loading.loader import load_records, send_spooled
-from anonymisation.database.loading.picture_registry import IdentifierRegistry
-from anonymisation.database.loading.spool import Spool
-from anonymisation.database.target import DatabaseTarget, existing_ids, open_target
+from anonymisation.database.target import DatabaseTarget, existing_ids
 from anonymisation.reporting.partial import keeping
 from anonymisation.reporting.step_reports import MAX_LISTED, Failure, LoadSummary
 from anonymisation.workspace.folder_state import MASKED, FolderState, open_state
@@ -41,7 +38,7 @@ def load_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> Load
     if not workspace.settings.write_exif_to_db:
         return LoadSummary(folder)
     workspace.require_shares()
-    with _target(workspace) as target, open_state(workspace.shares.state, folder, shard) as state:
+    with open_table(workspace) as target, open_state(workspace.shares.state, folder, shard) as state:
         return _load(workspace, folder, target, state)
 
 
@@ -49,6 +46,7 @@ def _load(workspace: Workspace, folder: str, target: DatabaseTarget, state: Fold
     key = target.key(workspace.shares.state)
     masked = [name for name, known in sorted(state.pictures.items()) if known.status == MASKED]
     there = _present(target, state, (name for name in masked if state.pictures[name].loaded == key))
+    there -= _lost_to_lesser(workspace, folder, target, state, there)
     missing = [name for name in masked if name not in there]
     unknown = dict.fromkeys(name for name in missing if not state.has_record(name))
     done = LoadSummary(folder, already_loaded=len(there))
@@ -85,7 +83,7 @@ def send_waiting_rows(workspace: Workspace) -> LoadReport | None:
     """
     if not workspace.settings.write_exif_to_db:
         return None
-    with _target(workspace) as target:
+    with open_table(workspace) as target:
         return send_spooled(target, workspace.shares.state, LoadLimits.from_settings(workspace.settings))
 
 
@@ -97,7 +95,7 @@ def table_key(workspace: Workspace) -> str | None:
     """
     if not workspace.settings.write_exif_to_db:
         return None
-    with _target(workspace) as target:
+    with open_table(workspace) as target:
         return target.key(workspace.shares.state)
 
 
@@ -107,42 +105,30 @@ def rows_present(workspace: Workspace, state: FolderState, names: Iterable[str])
     Raises:
         DatabaseUnavailableError: the database cannot be reached.
     """
-    with _target(workspace) as target:
+    with open_table(workspace) as target:
         return _present(target, state, names)
-
-
-def names_on_other_rows(workspace: Workspace, folder: str, state: FolderState, names: Iterable[str]) -> frozenset[str]:
-    """The names among `names` whose picture yields its ID to another one, so that the row is of that picture.
-
-    Raises:
-        DatabaseUnavailableError: other loaders hold the lock of the spool for too long.
-        ShareUnavailableError: the state folder cannot be used.
-    """
-    root = workspace.shares.state
-    with _target(workspace) as target:
-        known = ((name, _identifier(target, state, name)) for name in names)
-        identifiers = {name: identifier for name, identifier in known if identifier is not None}
-        key = target.key(root)
-    with Spool(root, key).locked():
-        rows = IdentifierRegistry(root, key).pictures(identifiers.values())
-    own = {name: workspace.picture(folder, name).relative for name in identifiers}
-    return frozenset(name for name, identifier in identifiers.items() if rows.get(identifier, own[name]) != own[name])
-
-
-def _identifier(target: DatabaseTarget, state: FolderState, name: str) -> str | None:
-    """The ID of the picture's row; None if its record is lost."""
-    record = state.record(name)
-    return None if record is None else str(row_from_record(target.layout, record)[target.layout.pk_column])
 
 
 def _present(target: DatabaseTarget, state: FolderState, names: Iterable[str]) -> frozenset[str]:
     present: set[str] = set()
     left = iter(names)
     while some := list(islice(left, _ASKED_AT_ONCE)):
-        identifiers = {name: own for name in some if (own := _identifier(target, state, name)) is not None}
+        identifiers = {name: own for name in some if (own := identifier(target, state, name)) is not None}
         found = existing_ids(target, identifiers.values()) if identifiers else set()
         present.update(name for name, identifier in identifiers.items() if identifier in found)
     return frozenset(present)
+
+
+def _lost_to_lesser(
+    workspace: Workspace, folder: str, target: DatabaseTarget, state: FolderState, names: Iterable[str]
+) -> frozenset[str]:
+    """The names whose row is that of a lesser path, loaded after someone had deleted theirs: theirs has to stand."""
+    identifiers = {name: own for name in names if (own := identifier(target, state, name)) is not None}
+    if not identifiers:
+        return frozenset()
+    rows = registered_pictures(workspace, target, identifiers.values())
+    own = {name: workspace.picture(folder, name).relative for name in identifiers}
+    return frozenset(name for name, known in identifiers.items() if rows.get(known, own[name]) < own[name])
 
 
 def _sources(workspace: Workspace, folder: str, state: FolderState, names: Iterable[str]) -> Iterator[SourceRecord]:
@@ -150,10 +136,6 @@ def _sources(workspace: Workspace, folder: str, state: FolderState, names: Itera
         record = state.record(name)
         if record is not None:
             yield SourceRecord(workspace.picture(folder, name).relative, record)
-
-
-def _target(workspace: Workspace) -> DatabaseTarget:
-    return open_target(workspace.database_url, effective_layout(workspace.settings), schema=workspace.database_schema)
 
 
 def _summary(folder: str, report: LoadReport, lost: Sequence[Failure], already: int) -> LoadSummary:
@@ -166,5 +148,6 @@ def _summary(folder: str, report: LoadReport, lost: Sequence[Failure], already: 
         failed=len(failures),
         waiting=report.waiting,
         failures=tuple(failures[:MAX_LISTED]),
+        collided=len(report.collisions),
         collisions=report.collisions[:MAX_LISTED],
     )

@@ -12,9 +12,11 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
-from anonymisation.chain.load import names_on_other_rows, rows_present
+from anonymisation.chain.load import rows_present
+from anonymisation.chain.shared_ids import names_on_other_rows
 from anonymisation.chain.verify import derived_problem, expected_of, original_problem, quiet_copy_problem
 from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.database.loading.limits import Collision
 from anonymisation.files.folders import flush_folder
 from anonymisation.files.plain import is_there, sha256_of_plain
 from anonymisation.reporting.partial import keeping
@@ -86,7 +88,7 @@ class _Release:
         self._rows = rows_present(workspace, state, names) if in_database else frozenset[str]()
         own_rows_needed = in_database and not settings.remote_json
         self._on_other_rows = (
-            names_on_other_rows(workspace, folder, state, names) if own_rows_needed else frozenset[str]()
+            names_on_other_rows(workspace, folder, state, names) if own_rows_needed else dict[str, Collision]()
         )
 
     def original(self, paths: ImagePaths) -> str | None:
@@ -128,8 +130,11 @@ class _Release:
             return None
         if not settings.write_exif_to_db:
             return "its record is neither on a share nor in a database (see remote_json and write_exif_to_db)"
-        if paths.name in self._on_other_rows:
-            return "the row with its ID is that of another picture, and its record is on no share (see remote_json)"
+        if collision := self._on_other_rows.get(paths.name):
+            return (
+                f"the row with its ID is that of another picture ({collision.stands}), and its record is on no share "
+                "(see remote_json)"
+            )
         return None
 
     def _remove(self, aside: Path, known: PictureState) -> str | None:

@@ -18,6 +18,10 @@ def check_command(options: ChainOptions) -> None:
     report = run_step(
         session, "check", lambda folder: check_folder(session.workspace, folder.folder), released_too=True
     )
-    finish(
-        session, report, "check", (("expected", "expected"), ("missing", "missing"), ("failed before", "known_failed"))
+    columns = (
+        ("expected", "expected"),
+        ("missing", "missing"),
+        ("failed before", "known_failed"),
+        ("shared IDs", "collided"),
     )
+    finish(session, report, "check", columns)

@@ -63,7 +63,7 @@ def finished_html(report: RunReport, context: MailContext, shown: Sequence[tuple
             for cid, item in shown
         ],
         **_cut("known", known_failures(report.folders)),
-        **_cut("collisions", collisions(report.folders)),
+        **_cut("collisions", *collisions(report.folders)),
         **_cut("problems", (problem for problem in report.problems if problem not in report.broken)),
     )
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from anonymisation.database.loading.limits import Collision
 from anonymisation.reporting.step_reports import (
     SUSPICIOUS_FROM,
     ArchiveReport,
@@ -62,6 +63,18 @@ class FolderReport:
         """The exact number of known failures."""
         step = self.mask or self.check
         return 0 if step is None else step.known_failed
+
+    @property
+    def collisions(self) -> tuple[Collision, ...]:
+        """Pictures with one ID, each pair once, as far as load and check list them."""
+        steps = (self.load, self.check)
+        return tuple(dict.fromkeys(item for step in steps if step is not None for item in step.collisions))
+
+    @property
+    def collided(self) -> int:
+        """The number of pairs of pictures with one ID; load and check find the same ones."""
+        steps = (self.load, self.check)
+        return max(len(self.collisions), *(0 if step is None else step.collided for step in steps))
 
     @property
     def succeeded(self) -> bool:

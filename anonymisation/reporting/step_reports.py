@@ -214,7 +214,10 @@ class ArchiveReport(_Report):
 
 @dataclass(frozen=True, slots=True)
 class LoadSummary(_Report):
-    """Rows inserted, updated, loaded earlier, refused by the database, and waiting in the spool."""
+    """Rows inserted, updated, loaded earlier, refused by the database, and waiting in the spool.
+
+    `collided` counts the pairs of pictures with one ID that the load met; `collisions` lists the first of them.
+    """
 
     inserted: int = 0
     updated: int = 0
@@ -222,6 +225,7 @@ class LoadSummary(_Report):
     failed: int = 0
     waiting: int = 0
     failures: tuple[Failure, ...] = ()
+    collided: int = 0
     collisions: tuple[Collision, ...] = ()
 
 
@@ -239,7 +243,8 @@ class CheckReport(_Report):
     """Files and rows expected, and gaps (`missing` counts all, `gaps` lists the first).
 
     `known_failed` counts the pictures in the input that failed before, of which nothing is expected; `failures` lists
-    the first of them.
+    the first of them. `collided` counts the pictures whose ID has the row of another picture; `collisions` lists the
+    first of them.
     """
 
     expected: int = 0
@@ -247,6 +252,8 @@ class CheckReport(_Report):
     gaps: tuple[Gap, ...] = ()
     known_failed: int = 0
     failures: tuple[Failure, ...] = ()
+    collided: int = 0
+    collisions: tuple[Collision, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,13 +39,14 @@ def render_summary(report: RunReport) -> str:
 
 def render_problems(report: RunReport) -> list[str]:
     """Suspicion, stopped folders, failures with reasons, and places that were not entered; no lines if all is well."""
+    shared, shared_more = collisions(report.folders)
     return [
         *(["", suspicion] if (suspicion := describe_suspicion(report)) else []),
         *_list("Not complete", report.broken),
         *_list("Folders that stopped", (_stopped(f.folder, f.error) for f in report.folders if f.error)),
         *_list("Failed", _failures(report.folders), more=unlisted(report.folders)),
         *_list("Known to fail, and unchanged since", (_line(failure) for failure in known_failures(report.folders))),
-        *_list("Two pictures with one ID", collisions(report.folders)),
+        *_list("Two pictures with one ID", shared, more=shared_more),
         *_list("Still changing, left for a later run", report.unsettled),
         *_list("Not entered", (problem for problem in report.problems if problem not in report.broken)),
     ]
@@ -140,6 +141,9 @@ def _counts(report: RunReport) -> list[str]:
         number = report.total(step, count)
         if number or always:
             lines.append((label, str(number)))
+    listed, more = collisions(report.folders)
+    if shared := len(listed) + more:
+        lines.append(("pictures that yield their ID", str(shared)))
     if hidden := describe_objects(report):
         lines.append(("hidden", hidden))
     lines.append(("time spent", duration(report.seconds)))
@@ -165,14 +169,14 @@ def known_failures(folders: Iterable[FolderReport]) -> Iterable[Failure]:
     return (failure for folder in folders for failure in folder.known_failures)
 
 
-def collisions(folders: Iterable[FolderReport]) -> Iterable[str]:
-    """Pictures that share an ID, as text: which picture's row is in the table."""
-    loads = (folder.load for folder in folders if folder.load is not None)
-    return (
-        f"{collision.identifier}: the row is of {collision.stands}, not of {collision.yields}"
-        for load in loads
-        for collision in load.collisions
-    )
+def collisions(folders: Iterable[FolderReport]) -> tuple[list[str], int]:
+    """Pairs of pictures that share an ID, as text: which picture's row is in the table; and the number of further pairs
+    that the reports count but do not list.
+    """
+    reports = list(folders)
+    pairs = dict.fromkeys(pair for folder in reports for pair in folder.collisions)
+    texts = [f"{pair.identifier}: the row is of {pair.stands}, not of {pair.yields}" for pair in pairs]
+    return texts, sum(folder.collided - len(folder.collisions) for folder in reports)
 
 
 def _list(title: str, items: Iterable[str], *, more: int = 0) -> list[str]:

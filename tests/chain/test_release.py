@@ -285,7 +285,7 @@ def test_the_row_of_another_picture_is_none(tmp_path: Path) -> None:
     assert len(site.rows()) == 1
     report = release_folder(workspace, FOLDER)
     assert (report.released, report.failed) == (0, 1)
-    assert "the row with its ID is that of another picture" in report.failures[0].reason
+    assert f"the row with its ID is that of another picture ({twin}/p001.jpg)" in report.failures[0].reason
     assert release_folder(workspace, twin).released == 1
     assert names_below(site.input) == [f"{FOLDER}/p001.jpg"]
     recorded = site.workspace(archive=True, delete_input=True, write_exif_to_db=True, remote_json=True)

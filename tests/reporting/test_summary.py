@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from anonymisation.database.loading.limits import Collision
@@ -101,6 +103,25 @@ def test_everything_that_went_wrong_is_named() -> None:
         "Not entered:\n  f: is a link",
     ):
         assert f"\n{line}" in text
+
+
+def test_pictures_with_one_id_are_counted_once_and_those_not_listed_too() -> None:
+    pairs = tuple(Collision(f"id {n}", "e/2.jpg", f"d/{n}.jpg") for n in range(3))
+    folders = (
+        FolderReport(
+            "d",
+            load=LoadSummary("d", collided=2, collisions=pairs[:2]),
+            check=CheckReport("d", collided=2, collisions=pairs[:2]),
+        ),
+        FolderReport("e", load=LoadSummary("e", collided=2, collisions=pairs[1:])),
+        FolderReport("f", check=CheckReport("f", collided=7, collisions=(Collision("id f", "g/1.jpg", "f/1.jpg"),))),
+    )
+    report = RunReport(folders)
+    text = render_summary(report)
+    assert re.search(r"^pictures that yield their ID +10$", text, re.MULTILINE)
+    assert text.count("the row is of") == 4
+    assert "not of f/1.jpg\n  … and 6 more" in text
+    assert report.succeeded
 
 
 def test_a_good_run_has_no_lists() -> None:
