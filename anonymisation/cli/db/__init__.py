@@ -7,6 +7,7 @@ import click
 from anonymisation.cli.db.configure import configure_command, make_key_command
 from anonymisation.cli.db.create_table import create_table_command, insert_geom_metadata_command
 from anonymisation.cli.db.execute_sql import execute_sql_command
+from anonymisation.cli.db.export import export_command
 from anonymisation.cli.db.load import load_command
 from anonymisation.cli.db.status import status_command
 
@@ -19,7 +20,7 @@ class _InOrder(click.Group):
 
 @click.group("db", cls=_InOrder)
 def db_group() -> None:
-    """Store a connection, create the table, load record files, and show the state of the table."""
+    """Store a connection, create the table, load and export records, and show the state of the table."""
 
 
 for _command in (
@@ -28,6 +29,7 @@ for _command in (
     create_table_command,
     insert_geom_metadata_command,
     load_command,
+    export_command,
     execute_sql_command,
     status_command,
 ):
