@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from anonymisation.database.layouts.datatypes import Kind
 from anonymisation.database.layouts.formatters import Value
 from anonymisation.database.layouts.geometry import Point, same_coordinates
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
@@ -68,10 +67,10 @@ def _fitted(column: ColumnLayout, value: Value) -> Value:
     """
     if value is None:
         return None
+    spatial = column.spatial_metadata
     if not column.dtype.accepts(value):
         raise ValueError(f"a {column.dtype.kind.value} cannot hold {type(value).__name__} {value!r}")
-    spatial = column.spatial_metadata
-    if column.dtype.kind is not Kind.GEOMETRY or spatial is None or not isinstance(value, Point):
+    if not isinstance(value, Point) or spatial is None:
         return value
     if value.dimension != spatial.dimension:
         raise ValueError(f"expected a point of {spatial.dimension} dimensions, got {value.ewkt()}")

@@ -102,8 +102,11 @@ def read_time(value: object) -> datetime:
     Raises:
         ValueError: it is neither.
     """
-    text = str(value).strip()
-    return datetime.fromisoformat(_EXIF_DATE.sub(r"\1-\2-\3", text))
+    text = str(value)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return datetime.fromisoformat(_EXIF_DATE.sub(r"\1-\2-\3", text.strip()))
 
 
 def identifier_of(record: Mapping[str, Any]) -> str | None:
@@ -132,9 +135,15 @@ def as_point(value: object, dimension: int | None = None) -> Point | None:
     Raises:
         ValueError: it is not a point, or has no height where a `dimension` of 3 needs one.
     """
-    if value is None or is_empty_point(str(value)):
+    if value is None:
         return None
-    point = parse_point(str(value))
+    text = str(value)
+    try:
+        point = parse_point(text)
+    except ValueError:
+        if is_empty_point(text):
+            return None
+        raise
     if dimension == 3 and point.dimension != 3:
         raise ValueError(f"expected a point with a height, got {value!r}")
     return point.flat() if dimension == 2 else point
