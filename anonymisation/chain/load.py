@@ -123,7 +123,7 @@ def _lost_to_lesser(
     workspace: Workspace, folder: str, target: DatabaseTarget, state: FolderState, names: Iterable[str]
 ) -> frozenset[str]:
     """The names whose row is that of a lesser path, loaded after someone had deleted theirs: theirs has to stand."""
-    identifiers = {name: own for name in names if (own := identifier(target, state, name)) is not None}
+    identifiers = {name: known for name in names if (known := identifier(target, state, name)) is not None}
     if not identifiers:
         return frozenset()
     rows = registered_pictures(workspace, target, identifiers.values())

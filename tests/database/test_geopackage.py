@@ -196,7 +196,7 @@ def test_every_load_widens_the_boxes_and_notes_the_change(
     site = SqliteSite(tmp_path)
     line = "srid=5973;POINT Z(47822.5 6815943.5 2.809)"
     nothing = (None,) * 4
-    steps = (
+    steps: tuple[tuple[dict[str, Any], object, object], ...] = (
         ({}, nothing, nothing),
         (place(9.5, 60), (9.5, 60, 9.5, 60), nothing),
         (place(10.5, 59.5), (9.5, 59.5, 10.5, 60), nothing),
