@@ -108,6 +108,37 @@ def test_the_file_says_what_it_is(file: Path) -> None:
     connection.close()
 
 
+def test_every_layer_s_column_is_declared_as_a_point(file: Path) -> None:
+    with closing(sqlite3.connect(file)) as connection:
+        shown = connection.execute("SELECT table_name, column_name, geometry_type_name FROM gpkg_geometry_columns")
+        for layer, name, kind in shown.fetchall():
+            columns = connection.execute(f'PRAGMA table_info("{layer}")').fetchall()
+            assert [column[2] for column in columns if column[1] == name] == [kind]
+            assert columns[0][2] == "INTEGER"
+            assert len([column for column in columns if column[2] == "POINT"]) == 1
+
+
+def test_the_second_layer_follows_its_rows(tmp_path: Path, state: Path, limits: LoadLimits, make_records: Make) -> None:
+    site = SqliteSite(tmp_path)
+    stored = 'SELECT OGC_FID, "Filnavn", hex("SenterlinjePosisjon") FROM "PICTURES_SenterlinjePosisjon" ORDER BY 1'
+
+    def load(*places: float | None) -> list[tuple[Any, ...]]:
+        lines = [None if east is None else f"srid=25833;POINT Z({east} 6815943.5 2)" for east in places]
+        records = [make_records(1, n, senterlinjeposisjon=line)[0] for n, line in enumerate(lines)]
+        load_records(records, site.target(), state, limits)
+        points = [None if east is None else encode_point(Point(25833, (east, 6815943.5))) for east in places]
+        return [
+            (n + 1, f"picture_{n:06d}.jpg", data.hex().upper()) for n, data in enumerate(points) if data is not None
+        ]
+
+    for places in ((1.5, None, 3.5), (1.5, 2.5, 4.5), (None, None, 3.5)):
+        wanted = load(*places)
+        assert site.ask(stored) == wanted
+    execute_sql(site.target(), ['DELETE FROM "PICTURES"'])
+    assert site.ask(stored) == []
+    assert site.ask('SELECT count(*) FROM "rtree_PICTURES_SenterlinjePosisjon_points"') == [(0,)]
+
+
 def test_a_feature_keeps_its_number_when_its_row_is_loaded_again(
     tmp_path: Path, state: Path, limits: LoadLimits, captured: list[SourceRecord]
 ) -> None:
@@ -156,6 +187,7 @@ def test_two_tables_share_a_file_and_dropping_one_leaves_the_other(
         load_records(captured, site.target(name), state, limits)
     assert drop_table(site.target("PICTURES"))
     assert not table_exists(site.target("PICTURES"))
+    assert site.ask("SELECT name FROM sqlite_master WHERE name LIKE '%PICTURES%' AND name NOT LIKE 'sqlite%'") == []
     assert [row[0] for row in site.ask("SELECT table_name FROM gpkg_contents")] == [
         "VEGBILDER",
         "VEGBILDER_SenterlinjePosisjon",

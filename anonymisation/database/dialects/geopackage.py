@@ -5,8 +5,10 @@ reference systems, 2.1.3 for the geometry format). Times have milliseconds, as a
 
 A feature table has one geometry column: the first of the layout, with an R-tree index (`rtree`). The table stores every
 other geometry column as a BLOB of the same format. A view `<table>_<column>` shows it as a layer of its own, without an
-index. (A strict validator notes that the view's column is declared BLOB; GDAL refuses a table with two columns declared
-POINT.)
+index: the rows that have a point, with their attributes. A layer's column must be declared POINT, and GDAL refuses a
+table with two such columns. So triggers keep a copy of these points in a table of their own, from which the view takes
+them; its name begins as those of indexes do, because GDAL does not list such tables. (Files of versions before this
+table have a view of the BLOB. They are loaded as they are; strict validators remark on them.)
 """
 # ruff: noqa: S608 - the statements contain only checked names of a layout and texts of this module
 
@@ -96,6 +98,7 @@ def setup_statements(layout: TableLayout, table: str, key: str) -> list[str]:
     for index, column in enumerate(geometries):
         layer = table if index == 0 else view_name(table, column)
         if index > 0:
+            statements += _points(table, key, column)
             statements.append(_view(layout, table, key, column))
         statements.append(_contents(layer, "features", _srid(column)))
         statements.append(_geometry(layer, column))
@@ -113,6 +116,7 @@ def drop_statements(layout: TableLayout, table: str) -> list[str]:
         *(rtree.drop_statements(table, geometries[0].name) if geometries else ()),
         *(f"DELETE FROM {name} WHERE table_name IN ({names})" for name in ("gpkg_geometry_columns", "gpkg_contents")),
         *(f'DROP VIEW IF EXISTS "{layer}"' for layer in shown[1:]),
+        *(f'DROP TABLE IF EXISTS "{_points_name(layer)}"' for layer in shown[1:]),
     ]
 
 
@@ -175,11 +179,34 @@ def _utm(srid: int, zone: int, base_name: str, base: str) -> tuple[str, int, str
     return name, srid, "EPSG", srid, definition
 
 
+def _points(table: str, key: str, column: ColumnLayout) -> list[str]:
+    """The table of a further geometry column's points, by the integer key of their rows, and what keeps it."""
+    points, name = _points_name(view_name(table, column)), column.name
+    removed = f'DELETE FROM "{points}" WHERE fid = OLD."{key}"'
+    added = f'INSERT INTO "{points}" SELECT NEW."{key}", NEW."{name}" WHERE NEW."{name}" NOTNULL'
+    triggers = (("insert", "INSERT", added), ("update", "UPDATE", f"{removed}; {added}"), ("delete", "DELETE", removed))
+    return [
+        f'CREATE TABLE "{points}" (fid INTEGER PRIMARY KEY NOT NULL, "{name}" POINT NOT NULL)',
+        *(
+            f'CREATE TRIGGER "{points}_{suffix}" AFTER {event} ON "{table}" BEGIN {action}; END'
+            for suffix, event, action in triggers
+        ),
+    ]
+
+
+def _points_name(layer: str) -> str:
+    return f"rtree_{layer}_points"
+
+
 def _view(layout: TableLayout, table: str, key: str, shown: ColumnLayout) -> str:
     others = [column.name for column in layout.columns if column.dtype.kind is not Kind.GEOMETRY]
-    columns = ", ".join(f'"{name}"' for name in [*others, shown.name])
+    columns = ", ".join([*(f't."{name}"' for name in others), f'p."{shown.name}"'])
+    view = view_name(table, shown)
     # Readers take the column OGC_FID of a view as the identifier of its features.
-    return f'CREATE VIEW "{view_name(table, shown)}" AS SELECT "{key}" AS OGC_FID, {columns} FROM "{table}"'
+    return (
+        f'CREATE VIEW "{view}" AS SELECT p.fid AS OGC_FID, {columns} '
+        f'FROM "{_points_name(view)}" p JOIN "{table}" t ON t."{key}" = p.fid'
+    )
 
 
 def _contents(layer: str, kind: str, srid: int | None) -> str:
