@@ -112,7 +112,7 @@ def test_every_layer_s_column_is_declared_as_a_point(file: Path) -> None:
     with closing(sqlite3.connect(file)) as connection:
         shown = connection.execute("SELECT table_name, column_name, geometry_type_name FROM gpkg_geometry_columns")
         for layer, name, kind in shown.fetchall():
-            columns = connection.execute(f'PRAGMA table_info("{layer}")').fetchall()
+            columns: list[tuple[Any, ...]] = connection.execute(f'PRAGMA table_info("{layer}")').fetchall()
             assert [column[2] for column in columns if column[1] == name] == [kind]
             assert columns[0][2] == "INTEGER"
             assert len([column for column in columns if column[2] == "POINT"]) == 1
@@ -228,7 +228,7 @@ def test_every_load_widens_the_boxes_and_notes_the_change(
     site = SqliteSite(tmp_path)
     line = "srid=5973;POINT Z(47822.5 6815943.5 2.809)"
     nothing = (None,) * 4
-    steps: tuple[tuple[dict[str, Any], object, object], ...] = (
+    steps: tuple[tuple[dict[str, Any], tuple[Any, ...], tuple[Any, ...]], ...] = (
         ({}, nothing, nothing),
         (place(9.5, 60), (9.5, 60, 9.5, 60), nothing),
         (place(10.5, 59.5), (9.5, 59.5, 10.5, 60), nothing),

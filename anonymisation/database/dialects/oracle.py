@@ -172,6 +172,7 @@ class OracleWriter:
             for index, column in enumerate(layout.columns)
             if column.spatial_metadata is not None
         }
+        self._one_system = False  # a spatial index has refused a point of another system
         self._key_bind = next(name for name, column, _ in self._columns if column == layout.pk_column)
         self._sql = merge_sql(table)
 
@@ -184,6 +185,9 @@ class OracleWriter:
         there = existing_keys(connection, self._table, keys)
         bind = _Binder(connection, [dtype for _, _, dtype in self._columns])
         sent = [{name: bind(row[column]) for name, column, _ in self._columns} for row in rows]
+        if self._one_system:
+            for row in sent:
+                self._take_system_of_columns(row)
         sizes = dict(zip((name for name, _, _ in self._columns), bind.sizes, strict=True))
         refused = isolate(self._dialect, sent, lambda part: self._send_undoing(connection, part, sizes))
         in_order = [index for index, outcome in enumerate(refused) if outcome.refused is None]
@@ -208,7 +212,7 @@ class OracleWriter:
         written = [Written()] * len(rows)
         twice = []
         for offset, error in self._execute(connection, rows, sizes):
-            if again and (error.code == DUPLICATE_KEY or self._takes_system_of_columns(error, rows[offset])):
+            if again and (error.code == DUPLICATE_KEY or self._needs_system_of_columns(error, rows[offset])):
                 twice.append(offset)
             elif fault_of_row(str(error.message)) is Fault.ROW:
                 written[offset] = Written(refused=in_one_line(str(error.message)))
@@ -220,12 +224,18 @@ class OracleWriter:
                 written[offset] = outcome
         return written
 
-    def _takes_system_of_columns(self, error: Any, row: dict[str, object]) -> bool:
-        """If the error is that a spatial index takes only one reference system, give the points of `row` those of their
-        columns, in which they have the same coordinates. False: it is another error, or no point had another system.
+    def _needs_system_of_columns(self, error: Any, row: dict[str, object]) -> bool:
+        """Whether the error is that a spatial index takes only one reference system. `row` then has that of its
+        columns, and all later rows get it at once. False: it is another error, or no point had another system.
         """
-        if OTHER_SYSTEM not in str(error.message):
-            return False
+        needed = OTHER_SYSTEM in str(error.message) and self._take_system_of_columns(row)
+        self._one_system = self._one_system or needed
+        return needed
+
+    def _take_system_of_columns(self, row: dict[str, object]) -> bool:
+        """Give the points of `row` the reference systems of their columns, in which they have the same coordinates;
+        returns whether one had another.
+        """
         points: list[tuple[Any, int]] = [(row[bind], srid) for bind, srid in self._srids.items()]
         others = [(point, srid) for point, srid in points if point is not None and srid != point.SDO_SRID]
         for point, srid in others:
