@@ -21,6 +21,8 @@ from anonymisation.core.yaml_files import read_mapping
 
 DEFAULT_CONFIG_NAME: Final = "default_config.yml"
 ALIASES: Final[Mapping[str, str]] = {"email_attach_log": "email_attach_log_file"}
+# A relative path in a file is relative to the file's folder, since the two are kept together.
+_NEXT_TO_THE_FILE: Final = ("db_tables_dir",)
 
 ColourChannel = Annotated[int, Field(ge=0, le=255)]
 Colour = tuple[ColourChannel, ColourChannel, ColourChannel]
@@ -128,6 +130,7 @@ class Settings(BaseModel):
     write_exif_to_db: bool
     database: str
     db_table: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=128)]
+    db_tables_dir: str
     db_formatters_module: str
     db_max_n_accumulated_rows: Annotated[int, Field(ge=1, le=100_000)]
     db_max_n_errors: Annotated[int, Field(ge=0, le=10_000_000)]
@@ -253,7 +256,7 @@ def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None =
     sources = dict.fromkeys(values, "default")
     layers: list[tuple[str, Mapping[str, Any]]] = []
     if path is not None:
-        layers.append((str(path), read_mapping(path)))
+        layers.append((str(path), _with_whole_paths(read_mapping(path), path)))
     layers.append(("command line", overrides or {}))
     for source, layer in layers:
         for key, value in layer.items():
@@ -261,6 +264,15 @@ def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None =
             values[name] = value
             sources[name] = source
     return MergedValues(values, sources, path or default)
+
+
+def _with_whole_paths(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
+    whole = dict(values)
+    for key in _NEXT_TO_THE_FILE:
+        value = values.get(key)
+        if isinstance(value, str) and value and not value.startswith("~"):
+            whole[key] = str(path.absolute().parent / value)
+    return whole
 
 
 def load_settings(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> LoadedSettings:

@@ -35,24 +35,45 @@ def read_mapping(path: Path) -> dict[str, Any]:
         ConfigurationError: the file cannot be read, is not YAML, is larger than 1 MB, has a key twice, or holds no keys
             and values.
     """
+    return parse_mapping(read_bytes(path), str(path))
+
+
+def read_bytes(path: Path) -> bytes:
+    """The bytes of a file of at most 1 MB.
+
+    Raises:
+        ConfigurationError: the file cannot be read, or is larger.
+    """
     try:
         with path.open("rb") as stream:
             data = stream.read(MAX_BYTES + 1)
-        text = data.decode("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or str(error)
-        raise ConfigurationError([ConfigProblem(str(path), "", f"cannot be read: {reason}")]) from error
+    except OSError as error:
+        raise _refused(str(path), f"cannot be read: {error.strerror or error}") from error
     if len(data) > MAX_BYTES:
-        raise ConfigurationError([ConfigProblem(str(path), "", f"is larger than {MAX_BYTES} bytes")])
+        raise _refused(str(path), f"is larger than {MAX_BYTES} bytes")
+    return data
+
+
+def parse_mapping(data: bytes, source: str) -> dict[str, Any]:
+    """The keys and values in `data`; `source` names the file in messages.
+
+    Raises:
+        ConfigurationError: as `read_mapping`.
+    """
     try:
-        content = yaml.load(text, Loader=_UniqueKeys)  # noqa: S506 - a safe loader
+        content = yaml.load(data.decode("utf-8"), Loader=_UniqueKeys)  # noqa: S506 - a safe loader
+    except UnicodeDecodeError as error:
+        raise _refused(source, f"cannot be read: {error}") from error
     except RecursionError as error:
-        raise ConfigurationError([ConfigProblem(str(path), "", "is nested too deeply")]) from error
+        raise _refused(source, "is nested too deeply") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that does not exist
-        raise ConfigurationError([ConfigProblem(str(path), "", f"is not valid YAML: {error}")]) from error
+        raise _refused(source, f"is not valid YAML: {error}") from error
     if content is None:
         return {}
     if not isinstance(content, dict):
-        problem = ConfigProblem(str(path), "", f"expected keys and values, got a {type(content).__name__}")
-        raise ConfigurationError([problem])
+        raise _refused(source, f"expected keys and values, got a {type(content).__name__}")
     return {str(key): value for key, value in content.items()}
+
+
+def _refused(source: str, message: str) -> ConfigurationError:
+    return ConfigurationError([ConfigProblem(source, "", message)])

@@ -15,8 +15,8 @@ from sqlalchemy.engine import URL
 from anonymisation.core.errors import ConfigProblem, ConfigurationError, ShareUnavailableError
 from anonymisation.core.settings import LoadedSettings, MergedValues, Settings, check_values, merge_values
 from anonymisation.database.connections import ConnectionStore, is_url
-from anonymisation.database.layouts.tables import load_layout, require_layout
-from anonymisation.database.layouts.user_formatters import load_formatters
+from anonymisation.database.layouts.tables import require_layout
+from anonymisation.database.layouts.user_formatters import layout_of, own_folder
 from anonymisation.database.target import embedded_url, require_usable
 from anonymisation.files.access import require_folder
 from anonymisation.files.atomic import remove_leftovers
@@ -174,8 +174,9 @@ def load_configuration(config: Path | None = None) -> LoadedSettings:
 def _unknown_names(layers: MergedValues, refused: Set[str]) -> list[ConfigProblem]:
     """Names of models, table layouts and stored connections that do not exist; checks no key in `refused`."""
     problems = _model_problems(layers, refused)
-    if "db_table" not in refused:
-        _attempt(problems, lambda: require_layout(layers.values["db_table"]))
+    if not refused & {"db_table", "db_tables_dir"}:
+        own = layers.values["db_tables_dir"]
+        _attempt(problems, lambda: require_layout(layers.values["db_table"], own=own_folder(own)))
     database = layers.values["database"]
     if "database" not in refused and database and not is_url(database):
         _attempt(problems, lambda: ConnectionStore().read(database))
@@ -208,9 +209,8 @@ def _checked(asked: _Database, layers: MergedValues, refused: Set[str], problems
     if found is not None and found.table is not None and layers.sources["db_table"] == "default":
         table = found.table
     layout = None
-    if not refused & {"db_table", "db_formatters_module"}:
-        formatters = values["db_formatters_module"]
-        layout = _attempt(problems, lambda: load_layout(table, formatters=load_formatters(formatters)))
+    if not refused & {"db_table", "db_tables_dir", "db_formatters_module"}:
+        layout = _attempt(problems, lambda: layout_of(table, values["db_tables_dir"], values["db_formatters_module"]))
     if found is None:
         return asked
     if layout is None:

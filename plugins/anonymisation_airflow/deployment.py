@@ -26,6 +26,8 @@ ANONYMISATION_STALL_MINUTES   minutes without any progress after which a mask ta
                                                                                   (default: 30)
 ANONYMISATION_TIMEOUT_MINUTES minutes after which Airflow ends any task, 0: never (default: 0)
 ANONYMISATION_GPU_POD_TEMPLATE  pod template file of the mask tasks, with the KubernetesExecutor  (default: none)
+
+The command line reads ANONYMISATION_DB_TABLES_DIR as well, the folder of table layouts of one's own.
 """
 
 from __future__ import annotations

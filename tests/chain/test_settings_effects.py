@@ -46,6 +46,7 @@ ELSEWHERE: Final = {
     "email_smtp_host": "reporting/test_mail.py::test_without_a_server_nothing_is_sent_and_it_is_told",
     "email_smtp_port": "reporting/test_mail.py::test_a_server_that_is_away_stops_nothing",
     "error_output_mode": "workspace/test_error_folder.py::test_copies_have_the_configured_permissions",
+    "db_tables_dir": "database/layouts/test_own_folder.py::test_a_relative_folder_is_next_to_the_configuration_file",
     "max_pictures_per_work_unit": "plugins/test_sharing.py::test_large_folders_are_split_into_parts_of_about_this_size",
     "model_type": f"{FACTORY}::test_a_relative_path_and_a_wrong_name",
     "model_dir": f"{FACTORY}::test_names_of_the_zoo_are_looked_for_in_the_models_folder",

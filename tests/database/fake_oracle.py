@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
 from typing import Any
 
 import oracledb
@@ -18,47 +17,9 @@ from sqlglot import exp
 
 from tests.database.oracle_errors import driver_error, raised, refused_at_connect, while_connecting
 from tests.database.oracle_sql import SPATIAL_INDEX, Column, Merge, RowError, parse, read_column, read_merge
+from tests.database.oracle_values import OBJECT_TYPES, FakeObjectType, check_value, fits
 
 Row = dict[str, Any]
-
-
-class FakeObject:
-    """An object of a database type; it has the attributes of its type and no others."""
-
-    kind: FakeObjectType
-
-    def __init__(self, kind: FakeObjectType) -> None:
-        object.__setattr__(self, "kind", kind)
-        for name in kind.attributes:
-            object.__setattr__(self, name, None)
-
-    def __setattr__(self, name: str, value: object) -> None:
-        if name not in self.kind.attributes:
-            raise AttributeError(f"{self.kind.name} has no attribute {name}")
-        wanted = self.kind.attributes[name]
-        if not isinstance(value, wanted):
-            raise TypeError(f"DPY-3013: {self.kind.name}.{name} takes {wanted}, got {value!r}")
-        object.__setattr__(self, name, value)
-
-
-@dataclass(frozen=True)
-class FakeObjectType:
-    """As given by `Connection.gettype`, bound to the connection that gave it."""
-
-    name: str
-    connection: FakeConnection
-    attributes: Mapping[str, Any]
-
-    def newobject(self) -> FakeObject:
-        return FakeObject(self)
-
-    def __deepcopy__(self, memo: object) -> FakeObjectType:
-        return self
-
-
-_POINT = dict.fromkeys("XYZ", (int, float))
-_GEOMETRY = {"SDO_GTYPE": int, "SDO_SRID": int, "SDO_POINT": FakeObject, "SDO_ELEM_INFO": (), "SDO_ORDINATES": ()}
-_TYPES: dict[str, Mapping[str, Any]] = {"MDSYS.SDO_GEOMETRY": _GEOMETRY, "MDSYS.SDO_POINT_TYPE": _POINT}
 
 
 @dataclass
@@ -128,7 +89,7 @@ class FakeConnection:
 
     def gettype(self, name: str) -> FakeObjectType:
         self.check()
-        return FakeObjectType(name, self, _TYPES[name])
+        return FakeObjectType(name, self, OBJECT_TYPES[name])
 
     def ping(self) -> None:
         self.check()
@@ -258,10 +219,10 @@ class FakeCursor:
             if name not in table.columns:
                 raise raised(driver_error(904, f'ORA-00904: "{name}": invalid identifier'))
             column, declared = table.columns[name], self._sizes.get(bind)
-            if not _fits(declared, column):
+            if not fits(declared, column):
                 raise raised(driver_error(932, f"ORA-00932: expected {column.kind} got {declared}"))
             for row in rows:
-                _check_value(declared, row[bind], self.connection)
+                check_value(declared, row[bind], self.connection)
 
     def _merge(self, table: Table, merge: Merge, row: Mapping[str, Any]) -> None:
         rows = self.connection.writable(merge.table)
@@ -367,32 +328,3 @@ _STATEMENTS: dict[type, Callable[[FakeCursor, Any, Any], None]] = {
     exp.Delete: FakeCursor._delete,
     exp.Select: FakeCursor._select,
 }
-
-
-def _fits(declared: Any, column: Column) -> bool:
-    match column.kind:
-        case "VARCHAR2":
-            return declared in (oracledb.DB_TYPE_VARCHAR, None)
-        case "MDSYS.SDO_GEOMETRY":
-            return isinstance(declared, FakeObjectType) and declared.name == column.kind
-        case _:
-            return declared is getattr(oracledb, f"DB_TYPE_{column.kind}")
-
-
-def _check_value(declared: Any, value: Any, connection: FakeConnection) -> None:
-    """What the driver checks on its side, for the whole call."""
-    if value is None:
-        return
-    if isinstance(declared, FakeObjectType):
-        if not (isinstance(value, FakeObject) and value.kind.name == declared.name):
-            raise TypeError(f"DPY-3013: expected {declared.name}, got {value!r}")
-        if value.kind.connection is not connection:
-            raise raised(driver_error(2999, "DPY-2999: object of another connection", prefix="DPY"))
-        return
-    kinds = {oracledb.DB_TYPE_NUMBER: (int, float), oracledb.DB_TYPE_DATE: (datetime,)}.get(declared, (str,))
-    if not isinstance(value, kinds) or isinstance(value, bool):
-        raise TypeError(f"DPY-3013: unsupported Python type {type(value).__name__} for database type {declared}")
-    if isinstance(value, str):
-        value.encode("utf-8")  # UnicodeEncodeError for half a surrogate pair
-    if isinstance(value, (int, float)) and abs(value) >= 10**126:
-        raise raised(driver_error(4003, "DPY-4003: value cannot be represented as a number", prefix="DPY"))

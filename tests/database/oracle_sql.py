@@ -33,14 +33,15 @@ class Column:
     kind: str
     sizes: tuple[int, ...]
     required: bool
+    in_characters: bool = False
 
     def store(self, value: Any, table: str) -> Any:
         if value == "":
             value = None
         if value is None:
             return None
-        if self.kind == "VARCHAR2":
-            length = len(value.encode("utf-8"))
+        if self.kind in {"VARCHAR2", "CHAR", "NVARCHAR2", "NCHAR", "RAW"}:
+            length = len(value.encode("utf-8") if isinstance(value, str) and not self.in_characters else value)
             if length > self.sizes[0]:
                 place = f'"ME"."{table}"."{self.name}"'
                 raise RowError(
@@ -50,6 +51,8 @@ class Column:
             raise RowError(1438, "value larger than specified precision allowed for this column")
         if self.kind == "DATE":
             return value.replace(microsecond=0, tzinfo=None)
+        if self.kind in {"CHAR", "NCHAR"}:
+            return value.ljust(self.sizes[0])
         return copy.deepcopy(value)
 
 
@@ -93,7 +96,10 @@ def read_merge(sql: str) -> Merge:
 
 def read_column(item: exp.ColumnDef) -> Column:
     kind = item.args["kind"]
-    name = kind.sql(dialect="oracle").partition("(")[0]
+    spelled = kind.sql(dialect="oracle")
+    name = re.sub(r"\([^)]*\)", "", spelled)
+    if name == "FLOAT" and not kind.expressions:
+        name = "BINARY_FLOAT"  # which the grammar takes for FLOAT, as BINARY_DOUBLE for DOUBLE PRECISION
     sizes = tuple(int(size.this.name) for size in kind.expressions)
     required = any(isinstance(rule.kind, exp.NotNullColumnConstraint) for rule in item.constraints)
-    return Column(item.name, name, sizes, required)
+    return Column(item.name, name, sizes, required, " CHAR)" in spelled or name.startswith("N"))

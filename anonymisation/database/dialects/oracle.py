@@ -11,6 +11,7 @@ Facts of the driver: https://python-oracledb.readthedocs.io/en/latest/user_guide
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -53,6 +54,24 @@ from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 DRIVER: Final = "oracle+oracledb"
 
+_LARGEST_FLOAT: Final = int(sys.float_info.max)
+_BINARY_FLOATS: Final = ("BINARY_FLOAT", "BINARY_DOUBLE")
+_BIND_TYPES: Final = {
+    "NVARCHAR2": oracledb.DB_TYPE_NVARCHAR,
+    "NCHAR": oracledb.DB_TYPE_NVARCHAR,
+    "NCLOB": oracledb.DB_TYPE_NCLOB,
+    "BINARY_FLOAT": oracledb.DB_TYPE_BINARY_FLOAT,
+    "BINARY_DOUBLE": oracledb.DB_TYPE_BINARY_DOUBLE,
+    "TIMESTAMP": oracledb.DB_TYPE_TIMESTAMP,
+    "RAW": oracledb.DB_TYPE_RAW,
+}
+_KIND_TYPES: Final = {
+    Kind.TEXT: oracledb.DB_TYPE_VARCHAR,
+    Kind.NUMBER: oracledb.DB_TYPE_NUMBER,
+    Kind.TIME: oracledb.DB_TYPE_DATE,
+    Kind.LONG_TEXT: oracledb.DB_TYPE_CLOB,
+    Kind.BINARY: oracledb.DB_TYPE_BLOB,
+}
 _POINT_TYPES: Final = {2: 2001, 3: 3001}  # SDO_GTYPE: dimension × 1000 + 1 for a point
 
 
@@ -89,16 +108,7 @@ class OracleDialect:
         return name.upper()
 
     def column_type(self, column: ColumnLayout) -> TypeEngine[Any]:
-        dtype = column.dtype
-        match dtype.kind:
-            case Kind.TEXT:
-                return SpelledType(f"VARCHAR2({dtype.length} BYTE)")
-            case Kind.NUMBER if dtype.precision is not None:
-                return SpelledType(f"NUMBER({dtype.precision}, {dtype.scale})")
-            case Kind.GEOMETRY:
-                return SpelledType("MDSYS.SDO_GEOMETRY")
-            case _:
-                return SpelledType(dtype.kind.value)
+        return SpelledType(column.dtype.oracle)
 
     def checks(self, table: str, column: ColumnLayout) -> Sequence[CheckConstraint]:
         return ()  # the types are Oracle's own
@@ -184,7 +194,7 @@ class OracleWriter:
         keys = [str(row[self._key]) for row in rows]
         there = existing_keys(connection, self._table, keys)
         bind = _Binder(connection, [dtype for _, _, dtype in self._columns])
-        sent = [{name: bind(row[column]) for name, column, _ in self._columns} for row in rows]
+        sent = [{name: bind(row[column], dtype) for name, column, dtype in self._columns} for row in rows]
         if self._one_system:
             for row in sent:
                 self._take_system_of_columns(row)
@@ -269,23 +279,19 @@ class _Binder:
         self.sizes: list[Any] = [self._size(dtype) for dtype in dtypes]
 
     def _size(self, dtype: DataType) -> Any:
-        match dtype.kind:
-            case Kind.TEXT:
-                return oracledb.DB_TYPE_VARCHAR
-            case Kind.NUMBER:
-                return oracledb.DB_TYPE_NUMBER
-            case Kind.TIME:
-                return oracledb.DB_TYPE_DATE
-            case Kind.LONG_TEXT:
-                return oracledb.DB_TYPE_CLOB
-            case Kind.GEOMETRY:
-                return self._geometry
+        if dtype.zone:
+            return oracledb.DB_TYPE_TIMESTAMP_TZ
+        return self._geometry if dtype.kind is Kind.GEOMETRY else _BIND_TYPES.get(dtype.name, _KIND_TYPES[dtype.kind])
 
-    def __call__(self, value: Value) -> object:
+    def __call__(self, value: Value, dtype: DataType) -> object:
         if isinstance(value, datetime):
-            return value.astimezone(UTC).replace(tzinfo=None, microsecond=0)  # DATE has neither zone nor fractions
+            # The driver sends the parts of a time without its zone, and UTC for the zone where the type has one.
+            plain = value.astimezone(UTC).replace(tzinfo=None)
+            return plain.replace(microsecond=0) if dtype.name == "DATE" else plain  # DATE has no fractions
         if isinstance(value, Point):
             return self._geometry_of(value)
+        if isinstance(value, int) and dtype.name in _BINARY_FLOATS and abs(value) < _LARGEST_FLOAT:
+            return float(value)
         return value
 
     def _geometry_of(self, point: Point) -> object:

@@ -42,7 +42,7 @@ from anonymisation.database.dialects.base import (
 from anonymisation.database.dialects.postgresql_faults import fault_of
 from anonymisation.database.fast_json import encode
 from anonymisation.database.layouts.columns import Row
-from anonymisation.database.layouts.datatypes import Kind
+from anonymisation.database.layouts.datatypes import DataType, Kind
 from anonymisation.database.layouts.formatters import Value
 from anonymisation.database.layouts.geometry import Point
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
@@ -53,8 +53,10 @@ _JSON_TYPES: Final = {
     Kind.TEXT: "text",
     Kind.NUMBER: "numeric",
     Kind.TIME: "timestamp with time zone",
+    Kind.BINARY: "bytea",
     Kind.GEOMETRY: "geometry",
 }
+_FRACTION: Final = 6  # digits of a second, at most
 
 _INSERTED: Final = Written(inserted=True)
 _UPDATED: Final = Written()
@@ -88,10 +90,12 @@ class PostgresqlDialect:
             case Kind.TEXT:
                 return SpelledType(f"VARCHAR({dtype.length})")
             case Kind.NUMBER:
-                digits = "" if dtype.precision is None else f"({dtype.precision}, {dtype.scale})"
-                return SpelledType(f"NUMERIC{digits}")
+                return SpelledType(_number_type(dtype))
             case Kind.TIME:
-                return SpelledType("TIMESTAMP WITH TIME ZONE")
+                digits = "" if dtype.fraction is None else f"({min(dtype.fraction, _FRACTION)})"
+                return SpelledType(f"TIMESTAMP{digits} WITH TIME ZONE")
+            case Kind.BINARY:
+                return SpelledType("BYTEA")
             case Kind.LONG_TEXT:
                 return SpelledType("TEXT")
             case Kind.GEOMETRY:
@@ -101,11 +105,11 @@ class PostgresqlDialect:
 
     def checks(self, table: str, column: ColumnLayout) -> Sequence[CheckConstraint]:
         name, dtype = self.identifier(column.name), column.dtype
-        if dtype.kind is Kind.TEXT:
+        if (dtype.kind is Kind.TEXT and not dtype.characters) or (dtype.kind is Kind.BINARY and dtype.length):
             # VARCHAR(n) counts bytes in Oracle and characters in PostgreSQL.
             rule = f'octet_length("{name}") <= {dtype.length}'
             return (CheckConstraint(rule, name=f"{table}_{name}_max_{dtype.length}_bytes"[:63]),)
-        if dtype.kind is Kind.NUMBER:
+        if dtype.kind is Kind.NUMBER and not dtype.name.startswith("BINARY_"):
             rule = f'abs("{name}") < 1e{dtype.limit}'
             return (CheckConstraint(rule, name=f"{table}_{name}_number"[:63]),)
         return ()
@@ -150,6 +154,7 @@ class PostgresqlWriter:
         self._long = [column.name for column in layout.columns if column.dtype.kind is Kind.LONG_TEXT]
         self._short = [column.name for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
         self._geometries = [column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
+        self._binaries = [column.name for column in layout.columns if column.dtype.kind is Kind.BINARY]
         self._lengths = [(c.name, c.dtype.length) for c in layout.columns if c.dtype.length is not None]
         self._name = str(table.name)
         self._sql = _upsert_sql(layout, table)
@@ -228,10 +233,21 @@ class PostgresqlWriter:
             if isinstance(text, str) and len(text) > length and not text[length:].strip(" "):
                 column = self._dialect.identifier(name)
                 raise ValueError(f"{column}: value too long for type character varying({length})")
+        for name in self._binaries:
+            if isinstance(data := plain[name], bytes):
+                plain[name] = f"\\x{data.hex()}"
         for name in self._geometries:
             if isinstance(point := row[name], Point):
                 plain[name] = point.ewkt()
         return plain
+
+
+def _number_type(dtype: DataType) -> str:
+    if dtype.is_float:
+        return "REAL" if dtype.name == "BINARY_FLOAT" else "DOUBLE PRECISION"
+    if dtype.precision is not None and 0 <= dtype.scale <= dtype.precision:
+        return f"NUMERIC({dtype.precision}, {dtype.scale})"
+    return "NUMERIC"  # servers before 15 know no other scales; a CHECK bounds the number
 
 
 def _waves(keys: Sequence[Value]) -> Iterator[list[int]]:

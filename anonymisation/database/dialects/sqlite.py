@@ -104,12 +104,14 @@ class SqliteDialect:
                 return SpelledType("DATETIME")
             case Kind.LONG_TEXT:
                 return SpelledType("TEXT")
-            case Kind.GEOMETRY:
+            case Kind.BINARY | Kind.GEOMETRY:
                 return SpelledType("BLOB")
 
     def checks(self, table: str, column: ColumnLayout) -> Sequence[CheckConstraint]:
         quoted, dtype = f'"{column.name}"', column.dtype  # an identifier of a layout is letters, digits and _
         match dtype.kind:
+            case Kind.TEXT if dtype.characters:
+                rule, name = f"length({quoted}) <= {dtype.length}", f"max_{dtype.length}_characters"
             case Kind.TEXT:
                 # VARCHAR(n) of Oracle counts bytes, length() of SQLite counts characters unless given a BLOB.
                 rule, name = f"length(CAST({quoted} AS BLOB)) <= {dtype.length}", f"max_{dtype.length}_bytes"
@@ -118,7 +120,9 @@ class SqliteDialect:
                 name = "number"
             case Kind.TIME:
                 rule, name = f"{quoted} IS NULL OR datetime({quoted}) IS NOT NULL", "date"
-            case Kind.LONG_TEXT | Kind.GEOMETRY:
+            case Kind.BINARY if dtype.length is not None:
+                rule, name = f"length({quoted}) <= {dtype.length}", f"max_{dtype.length}_bytes"
+            case Kind.LONG_TEXT | Kind.BINARY | Kind.GEOMETRY:
                 return ()
         return (CheckConstraint(rule, name=f"{table}_{column.name}_{name}"),)
 

@@ -69,7 +69,7 @@ def _fitted(column: ColumnLayout, value: Value) -> Value:
         return None
     spatial = column.spatial_metadata
     if not column.dtype.accepts(value):
-        raise ValueError(f"a {column.dtype.kind.value} cannot hold {type(value).__name__} {value!r}")
+        raise ValueError(f"a {column.dtype.oracle} cannot hold {type(value).__name__} {value!r}")
     if not isinstance(value, Point) or spatial is None:
         return value
     if value.dimension != spatial.dimension:

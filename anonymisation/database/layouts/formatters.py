@@ -1,7 +1,7 @@
 """The named formatters of table layouts. Each makes one column's value from a record.
 
-A formatter takes the record and returns text, a number, a datetime in UTC, a `Point`, or None for NULL. It raises
-ValueError (or KeyError, TypeError) if the record lacks the value; the column is then NULL, with a warning.
+A formatter takes the record and returns text, a number, a datetime in UTC, bytes, a `Point`, or None for NULL. It
+raises ValueError (or KeyError, TypeError) if the record lacks the value; the column is then NULL, with a warning.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from anonymisation.core.picture_ids import picture_id
 from anonymisation.database.fast_json import to_text
 from anonymisation.database.layouts.geometry import Point, is_empty_point, parse_point
 
-Value = str | int | float | datetime | Point | None
+Value = str | int | float | datetime | bytes | Point | None
 Formatter = Callable[[Mapping[str, Any]], Value]
 
 _INTEGER: Final = re.compile(r"[+-]?[0-9]+")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -13,12 +13,13 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SkipValidati
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.core.settings import config_dir as shipped_config_dir
 from anonymisation.core.text import did_you_mean
-from anonymisation.core.yaml_files import read_mapping
+from anonymisation.core.yaml_files import MAX_BYTES, parse_mapping, read_bytes
 from anonymisation.database.layouts.datatypes import DataType, Kind, parse_dtype
 from anonymisation.database.layouts.formatters import FORMATTERS, Formatter
 
 MAX_IDENTIFIER: Final = 63  # PostgreSQL's limit, the smallest of the supported databases (Oracle 12.2: 128)
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_KEY_TYPES: Final = ("VARCHAR2", "NVARCHAR2")
 _EXTRAS: Final = ("PRIMARY KEY", "NOT NULL", "UNIQUE")
 _EXTRA: Final = re.compile(rf"\s*(?:(?:{'|'.join(_EXTRAS)})\s*)*")
 
@@ -109,39 +110,73 @@ class TableLayout(_Frozen):
         return column.name == self.pk_column or bool({"NOT NULL", "PRIMARY KEY"} & set(column.extra))
 
 
-def require_layout(name: str, config_dir: Path | None = None) -> Path:
-    """The file of the layout `name`: `<config_dir>/db_tables/<name>.yml`; None means the shipped configuration.
+def require_layout(name: str, config_dir: Path | None = None, own: Path | None = None) -> Path:
+    """The file of the layout `name`: `<own>/<name>.yml`, or else `<config_dir>/db_tables/<name>.yml`.
+
+    `own` is the user's folder, None: there is none. `config_dir` None means the shipped configuration.
 
     Raises:
         ConfigurationError: there is no such file; lists those that there are.
     """
-    folder = (config_dir or shipped_config_dir()) / "db_tables"
-    path = folder / f"{name}.yml"
-    if not is_identifier(name) or not path.is_file():
-        known = sorted(file.stem for file in folder.glob("*.yml"))
+    shipped = (config_dir or shipped_config_dir()) / "db_tables"
+    folders = (shipped,) if own is None else (own, shipped)
+    found = [folder / f"{name}.yml" for folder in folders] if is_identifier(name) else []
+    path = next((path for path in found if path.is_file()), None)
+    if path is None:
+        known = sorted({file.stem for folder in folders for file in folder.glob("*.yml") if _is_layout(file)})
         message = f"no such table layout{did_you_mean(name, known)}; there are: {', '.join(known) or 'none'}"
-        raise ConfigurationError([ConfigProblem(str(folder), name, message)])
+        raise ConfigurationError([ConfigProblem(" and ".join(map(str, folders)), name, message)])
     return path
 
 
-def load_layout(
-    name: str, config_dir: Path | None = None, formatters: Mapping[str, Formatter] = FORMATTERS
-) -> TableLayout:
-    """Read `<config_dir>/db_tables/<name>.yml`; `config_dir` None means the shipped configuration.
+def _is_layout(path: Path) -> bool:
+    """Whether a file is probably a layout: the user's folder may hold the configuration as well."""
+    try:
+        with path.open("rb") as stream:
+            return b"pk_column" in stream.read(MAX_BYTES)
+    except OSError:
+        return False
 
-    `formatters` are the functions that the layout may name.
+
+def load_layout(
+    name: str,
+    config_dir: Path | None = None,
+    formatters: Mapping[str, Formatter] = FORMATTERS,
+    own: Path | None = None,
+) -> TableLayout:
+    """Read the file that `require_layout` finds. `formatters` are the functions that the layout may name.
+
+    A file that has not changed is parsed once per process.
 
     Raises:
         ConfigurationError: there is no such file, or it has mistakes; lists each with its file and column.
     """
-    path = require_layout(name, config_dir)
-    content = read_mapping(path)
+    path = require_layout(name, config_dir, own)
+    return _layout_of(name, str(path), read_bytes(path), _Same(formatters))
+
+
+class _Same:
+    """Formatters as part of a key: equal only to the very same ones."""
+
+    def __init__(self, formatters: Mapping[str, Formatter]) -> None:
+        self.formatters = formatters
+
+    def __hash__(self) -> int:
+        return id(self.formatters)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and other.formatters is self.formatters
+
+
+@lru_cache(maxsize=16)  # by the file's content, so that a change is seen at once
+def _layout_of(name: str, source: str, data: bytes, same: _Same) -> TableLayout:
+    content = parse_mapping(data, source)
     problems: list[ConfigProblem] = []
-    columns = _columns(content, str(path), formatters, problems)
-    problems += _table_problems(content, str(path))
+    columns = _columns(content, source, same.formatters, problems)
+    problems += _table_problems(content, source)
     if problems:
         raise ConfigurationError(problems)
-    return TableLayout(name=name, pk_column=content["pk_column"], columns=tuple(columns), formatters=formatters)
+    return TableLayout(name=name, pk_column=content["pk_column"], columns=tuple(columns), formatters=same.formatters)
 
 
 def _columns(
@@ -175,7 +210,10 @@ def _problem(source: str, label: str, item: Any) -> ConfigProblem:
 
 def _spatial_problems(raw: Mapping[str, Any]) -> list[tuple[str, str]]:
     """Mistakes that concern several keys of one column."""
-    geometry = str(raw.get("dtype")).strip().upper() == Kind.GEOMETRY.value
+    dtype = _parsed(raw)
+    if dtype is None:
+        return []
+    geometry = dtype.kind is Kind.GEOMETRY
     spatial = raw.get("spatial_metadata")
     if geometry and spatial is None:
         return [("spatial_metadata", "is missing, a column of type SDO_GEOMETRY needs it")]
@@ -218,8 +256,10 @@ def _key_problems(content: Mapping[str, Any], raws: list[Any]) -> list[tuple[str
     if column is None:
         return [("pk_column", f"no column is named {name!r}, so the table has no primary key")]
     problems = []
-    if "VARCHAR" not in str(column.get("dtype")).upper():
-        problems.append((f"{name}.dtype", f"a primary key is a VARCHAR, got {column.get('dtype')!r}"))
+    dtype = _parsed(column)
+    if dtype is not None and dtype.name not in _KEY_TYPES:
+        message = f"a primary key is a VARCHAR2 or NVARCHAR2 (a CHAR is padded with blanks), got {column['dtype']!r}"
+        problems.append((f"{name}.dtype", message))
     for index, raw in enumerate(raws):
         if raw is not column and isinstance(raw, dict) and "PRIMARY KEY" in str(raw.get("extra")).upper():
             problems.append((f"{_label(index, raw)}.extra", f"PRIMARY KEY, but pk_column names {name}"))
@@ -229,6 +269,14 @@ def _key_problems(content: Mapping[str, Any], raws: list[Any]) -> list[tuple[str
 def _raw_columns(content: Mapping[str, Any]) -> list[Any]:
     columns = content.get("columns")
     return columns if isinstance(columns, list) else []
+
+
+def _parsed(raw: Mapping[str, Any]) -> DataType | None:
+    """The type of a column as the file has it; None where it is refused, which its own problem says."""
+    try:
+        return parse_dtype(raw["dtype"]) if isinstance(raw.get("dtype"), str) else None
+    except ValueError:
+        return None
 
 
 def _label(index: int, raw: object) -> str:

@@ -8,7 +8,7 @@ import pytest
 
 from anonymisation.core.errors import ConfigurationError
 from anonymisation.database.layouts.columns import row_from_record
-from anonymisation.database.layouts.datatypes import DataType, Kind, parse_dtype
+from anonymisation.database.layouts.datatypes import DataType, Kind
 from anonymisation.database.layouts.formatters import FORMATTERS
 from anonymisation.database.layouts.tables import TableLayout, load_layout
 
@@ -66,6 +66,7 @@ def test_the_seed_documents_example_is_read(tmp_path: Path) -> None:
         ("VARCHAR(255)", "VARCHAR", "UUID.dtype", "from 1 to 4000 bytes"),
         ("VARCHAR(255)", "VARCHAR(0)", "UUID.dtype", "from 1 to 4000 bytes"),
         ("VARCHAR(255)", "NUMBER", "UUID.dtype", "a primary key is a VARCHAR"),
+        ("VARCHAR(255)", "CHAR(36)", "UUID.dtype", "padded with blanks"),
         ("dtype: DATE", "dtype: DATES", "Timestamp.dtype", "unknown type 'DATES'"),
         ("dtype: DATE", "dtype: 7", "Timestamp.dtype", "got 7"),
         ("dtype: DATE", "dtype: NUMBER(40)", "Timestamp.dtype", "p from 1 to 38"),
@@ -154,26 +155,6 @@ def test_pictures_has_the_columns_of_vegbilder_and_requires_four() -> None:
     assert [column.formatter for column in pictures.columns] == [column.formatter for column in production.columns]
     required = {column.name for column in pictures.columns if pictures.requires(column)}
     assert required == {"ID", "Tidspunkt", "Filnavn", "JsonData"}
-
-
-@pytest.mark.parametrize(
-    ("text", "expected"),
-    [
-        ("varchar2( 31 )", DataType(Kind.TEXT, length=31)),
-        ("NUMBER", DataType(Kind.NUMBER)),
-        ("NUMBER(5)", DataType(Kind.NUMBER, precision=5)),
-        ("NUMBER(10, 2)", DataType(Kind.NUMBER, precision=10, scale=2)),
-        ("CLOB", DataType(Kind.LONG_TEXT)),
-    ],
-)
-def test_oracle_types_are_read(text: str, expected: DataType) -> None:
-    assert parse_dtype(text) == expected
-
-
-@pytest.mark.parametrize("text", ["CLOB(3)", "DATE(1)", "NUMBER(3, 4)", "VARCHAR(5001)", "VARCHAR(1, 2)", "", "X Y"])
-def test_other_types_are_refused(text: str) -> None:
-    with pytest.raises(ValueError):
-        parse_dtype(text)
 
 
 def test_a_layout_may_use_formatters_of_ones_own(tmp_path: Path) -> None:
