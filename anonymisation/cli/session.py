@@ -21,7 +21,7 @@ from anonymisation.core.errors import AnonymisationError, DatabaseUnavailableErr
 from anonymisation.core.logs import FILE_ONLY, logging_to, silence_tensorflow
 from anonymisation.core.settings import Settings
 from anonymisation.database.airflow_connections import database_in_file
-from anonymisation.database.connections import PASSWORD_VARIABLE, is_url
+from anonymisation.database.connections import PASSWORD_VARIABLE, is_url, secrets_of
 from anonymisation.reporting.mail import Mailer
 from anonymisation.workspace.workspace import Workspace, open_workspace
 
@@ -117,7 +117,7 @@ def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None
     workspace, secrets = _with_password(workspace)
     err = Console(stderr=True)
     log_file = start_logging(workspace.settings, err, options.log_folder, secrets)
-    if options.database is not None and is_url(options.database) and make_url(options.database).password is not None:
+    if options.database is not None and is_url(options.database) and secrets_of(make_url(options.database)):
         logging.getLogger(__name__).warning(
             "--database: everyone on this machine can read the password in its URL during the run; give it in %s, or "
             "store the connection with `anonymise db configure`", PASSWORD_VARIABLE,
@@ -151,6 +151,6 @@ def _with_password(workspace: Workspace) -> tuple[Workspace, tuple[str, ...]]:
         url = make_url(workspace.database_url)
         if password and url.password is None and url.username is not None:
             url = url.set(password=password)
-        secrets.append(url.password)
+        secrets += secrets_of(url)
         workspace = replace(workspace, database_url=url)
     return workspace, tuple(secret for secret in secrets if secret)

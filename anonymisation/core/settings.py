@@ -129,6 +129,7 @@ class Settings(BaseModel):
 
     write_exif_to_db: bool
     database: str
+    oracle_client_lib_dir: str
     db_table: Annotated[str, Field(pattern=r"^[A-Za-z][A-Za-z0-9_]*$", max_length=128)]
     db_tables_dir: str
     db_formatters_module: str

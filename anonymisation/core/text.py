@@ -12,9 +12,14 @@ HIDDEN: Final = "***"
 
 # The password of a URL. It ends at the last @ of the word, since people paste passwords that hold one unquoted.
 _URL_PASSWORD: Final = re.compile(r"(?P<before>://[^\s/:@]*:)[^\s]+(?=@)")
+# user/password@host:port, user/password@//host and user/password@(DESCRIPTION=…), as Oracle's tools have them. Without
+# a port it looks like a path with an @ in it, which stays as it is.
+_ORACLE_PASSWORD: Final = re.compile(
+    r"(?P<before>(?:^|(?<=[\s\"'=,(]))[^\s/@\"'=,(]+/)[^\s/]+(?=@(?://|\(|[\w.-]+:[0-9]{1,5}\b))"
+)
 # password=…, pwd: …, "api_token": "…", in query strings, connection strings and dumps of settings.
 _NAMED_SECRET: Final = re.compile(
-    r"(?P<before>(?:password|passwd|pwd|secret|token)[\"']?\s*[=:]\s*)(?P<quote>[\"'])?(?(quote)[^\"']+|[^\s\"'&;,)}*]+)",
+    r"(?P<before>(?:password|passwd|passphrase|pwd|secret|token|scram_client_key|scram_server_key)[\"']?\s*[=:]\s*)(?P<quote>[\"'])?(?(quote)[^\"']+|[^\s\"'&;,)}*]+)",
     re.IGNORECASE,
 )
 
@@ -25,6 +30,7 @@ def hide_credentials(text: str, secrets: Iterable[str] = ()) -> str:
         for form in (secret, quote(secret, safe=""), quote_plus(secret), quote(secret, safe=" +")):
             text = text.replace(form, HIDDEN) if form else text
     text = _URL_PASSWORD.sub(rf"\g<before>{HIDDEN}", text)
+    text = _ORACLE_PASSWORD.sub(rf"\g<before>{HIDDEN}", text)
     return _NAMED_SECRET.sub(lambda match: f"{match['before']}{match['quote'] or ''}{HIDDEN}", text)
 
 

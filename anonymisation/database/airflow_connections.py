@@ -7,6 +7,7 @@ the same file by the same variable, so that `anonymise db status` in a worker lo
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,8 +17,10 @@ from typing import Any, Final, Protocol
 from sqlalchemy.engine import URL
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.text import did_you_mean
 from anonymisation.core.yaml_files import read_mapping
-from anonymisation.database.connections import connection_url
+from anonymisation.database.connections import connection_url, is_secret, without_secrets
+from anonymisation.database.oracle_options import CLIENT_OPTIONS, OPTIONS, as_bool
 
 DEFAULT_CONN_ID: Final = "anonymisation_db"
 CONN_ID_VARIABLE: Final = "ANONYMISATION_DB_CONN_ID"
@@ -30,13 +33,20 @@ POSTGRES_HOOK_EXTRAS: Final = frozenset(
     }
 )  # fmt: skip
 
+_ORACLE_ADDRESS: Final = ("service_name", "sid", "dsn")
+# Extras that only change how OracleHook fetches rows, or the name under which the server lists its session.
+_ORACLE_HOOK_EXTRAS: Final = ("fetch_decimals", "fetch_lobs", "module")
+
 
 @dataclass(frozen=True, slots=True)
 class Database:
-    """The database of a Connection. `url` hides its password when printed; `schema` is the schema of the table."""
+    """The database of a Connection. `schema` is the schema of the table. Prints itself without its secrets."""
 
     url: URL
     schema: str | None = None
+
+    def __repr__(self) -> str:
+        return f"Database({without_secrets(self.url)}, schema={self.schema!r})"
 
 
 class ConnectionFields(Protocol):
@@ -145,7 +155,8 @@ def _postgres(connection: ConnectionFields) -> Database:
 def _oracle(connection: ConnectionFields) -> Database:
     """The database that the hook's get_conn connects to; the hook itself makes no URL.
 
-    Service and SID come from the extras. Without both, the schema field is the service.
+    Service and SID come from the extras. Without both, the schema field is the service. Thick mode, the wallet and
+    further options of the driver come from the extras, too; a warning names extras that nothing reads.
 
     Source: airflow.providers.oracle.hooks.oracle.OracleHook.get_conn.
     """
@@ -154,10 +165,46 @@ def _oracle(connection: ConnectionFields) -> Database:
     service, sid, dsn = (str(extra[key]) if extra.get(key) else None for key in ("service_name", "sid", "dsn"))
     if service is None and sid is None and schema is not None:
         service, schema = schema, None
+    options = _oracle_extras(extra)
     if service is None and sid is None:
-        return Database(connection_url(dsn or connection.host or "", user, password), schema)
+        url = connection_url(dsn or _with_port(connection), user, password)
+        return Database(url.update_query_dict(options), schema)
     url = URL.create("oracle+oracledb", user, password, host=connection.host, port=connection.port, database=sid)
-    return Database(url if service is None else url.update_query_dict({"service_name": service}), schema)
+    named = {} if service is None else {"service_name": service}
+    return Database(url.update_query_dict({**named, **options}), schema)
+
+
+def _with_port(connection: ConnectionFields) -> str:
+    """The host field as a DSN: a TNS alias, a descriptor, an Easy Connect string, or a host with the port field."""
+    host = connection.host or ""
+    return host if connection.port is None or "(" in host or "/" in host else f"{host}:{connection.port}"
+
+
+def _oracle_extras(extra: Mapping[str, Any]) -> dict[str, str]:
+    """The options of the driver among the extras of a Connection, as an address has them."""
+    log = logging.getLogger(__name__)
+    if unknown := sorted(set(extra) - {*OPTIONS, *_ORACLE_ADDRESS, *_ORACLE_HOOK_EXTRAS}):
+        hints = ", ".join(f"{key}{did_you_mean(key, OPTIONS)}" for key in unknown)
+        log.warning("extras of the Connection that have no effect here: %s", hints)
+    given = {key: extra[key] for key in OPTIONS if extra.get(key) not in (None, "")}
+    options = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in given.items()}
+    if not _is_on(options.get("thick_mode", "")):
+        if idle := [key for key in CLIENT_OPTIONS[1:] if key in options]:
+            log.warning("extras of the Connection without effect, since thick_mode is not true: %s", ", ".join(idle))
+        options = {key: value for key, value in options.items() if key not in CLIENT_OPTIONS[1:]}
+    return options
+
+
+def _is_on(text: str) -> bool:
+    try:
+        return as_bool(text)
+    except ValueError:
+        return True  # the dialect refuses the value, with a message
+
+
+def secret_extras(extra: Mapping[str, Any]) -> tuple[str, ...]:
+    """The values of the extras that are secrets, such as wallet_password."""
+    return tuple(str(value) for key, value in extra.items() if value and is_secret(str(key)))
 
 
 def refused(conn_id: str, message: str) -> ConfigurationError:

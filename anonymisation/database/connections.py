@@ -11,7 +11,7 @@ import logging
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,7 +21,7 @@ from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
-from anonymisation.core.text import did_you_mean
+from anonymisation.core.text import HIDDEN, did_you_mean
 from anonymisation.database.keys import Key, find_key
 from anonymisation.files.atomic import write_atomically
 from anonymisation.files.folders import make_folders
@@ -29,14 +29,29 @@ from anonymisation.files.folders import make_folders
 FOLDER_VARIABLE: Final = "ANONYMISATION_CONNECTIONS_DIR"
 PASSWORD_VARIABLE: Final = "ANONYMISATION_DB_PASSWORD"  # noqa: S105 - its name, not the password
 
+WALLET_PASSWORD: Final = "wallet_password"  # noqa: S105 - the option's name
+WALLET_PASSWORD_VARIABLE: Final = "ANONYMISATION_WALLET_PASSWORD"  # noqa: S105 - its name
+
 _FORMAT: Final = 1
 _MODE: Final = 0o600  # the owner's alone
 _FOLDER_MODE: Final = 0o700
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
-# Oracle's Easy Connect in its plain form; every other form of DSN goes to the driver unchanged.
+# Oracle's Easy Connect in its plain form; every other form of DSN (several hosts, tcps) goes to the driver unchanged.
 # https://docs.oracle.com/en/database/oracle/oracle-database/23/netag/configuring-naming-methods.html
 _EASY_CONNECT: Final = re.compile(
-    r"(?://)?(?P<host>[^\s:/?#()@]+)(?::(?P<port>[0-9]{1,5}))?/(?P<service>[^\s:/?#()@]+)"
+    r"(?://)?(?P<host>[^\s:/?#()@,;]+)(?::(?P<port>[0-9]{1,5}))?/(?P<service>[^\s:/?#()@]+)"
+)
+# Names of options whose values are secrets, of libpq, of Oracle's driver and of others.
+_SENSITIVE_NAME: Final = r"[a-z_]*(?:passw(?:or)?d|passphrase|pwd|secret|token)|scram_(?:client|server)_key"
+_SECRET_KEY: Final = re.compile(_SENSITIVE_NAME, re.IGNORECASE)
+_SECRET_OPTION: Final = re.compile(rf"(?<![a-z_])(?:{_SENSITIVE_NAME})\s*=\s*[^\s)&]", re.IGNORECASE)
+# Easy Connect Plus with options behind a question mark; each has a name.
+_WITH_OPTIONS: Final = re.compile(r"[^?@]*\?[a-z_]+=[^&]*(?:&[a-z_]+=[^&]*)*", re.IGNORECASE)
+_USER_AND_PASSWORD: Final = re.compile(r"[^/:]+[/:]+[^/:]")
+_NO_SECRETS: Final = (
+    "holds a password; leave it out, with the user's name: the command takes the name with --user, asks for the "
+    "passwords and stores them encrypted. In Airflow's Connection they have fields of their own (login, password, and "
+    "wallet_password among the extras). If this was a real password, change it"
 )
 _KINDS: Final = ("oracle", "postgresql", "sqlite")
 _ORACLE_PROTOCOLS: Final = ("tcp", "tcps")
@@ -47,6 +62,8 @@ _MAKE_AGAIN: Final = "make it again with `anonymise db configure`"
 class StoredConnection:
     """The address of a database without the password; `table` names the layout. Without `user` there is no password.
 
+    `options` are further options of the address, such as Oracle's wallet_location; none of them is a secret.
+
     Raises:
         ConfigurationError: the name is no valid file name, or `dsn` cannot be used or holds a password.
     """
@@ -56,17 +73,20 @@ class StoredConnection:
     user: str | None
     schema: str | None
     table: str
+    options: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise _refused(self.name, f"expected letters, digits, and _ . - between them, got {self.name!r}")
+        if any(is_secret(key) for key in self.options):
+            raise _refused(self.name, "an option holds a password")
         url = self.url()
         if url.get_backend_name() == "oracle" and not self.user:
             raise _refused(self.name, "an Oracle database needs a user")
 
     def url(self, password: str | None = None) -> URL:
         """The SQLAlchemy URL, with the password where one is given."""
-        return connection_url(self.dsn, self.user, password)
+        return connection_url(self.dsn, self.user, password).update_query_dict(self.options)
 
 
 def connection_url(dsn: str, user: str | None, password: str | None = None) -> URL:
@@ -83,11 +103,15 @@ def connection_url(dsn: str, user: str | None, password: str | None = None) -> U
             raise _refused("dsn", "is no SQLAlchemy URL and no DSN of Oracle") from None
         if url.get_backend_name() not in _KINDS:
             raise _refused("dsn", f"expected a database of kind {', '.join(_KINDS)}")
-        if url.password is not None or "password" in url.query:
-            raise _refused("dsn", "holds a password; leave it out: the command asks for it and stores it encrypted")
+        if url.password is not None or holds_secret(dsn) or any(map(is_secret, url.query)):
+            raise _refused("dsn", _NO_SECRETS)
         return url.set(username=user, password=password)
     if not dsn.strip():
         raise _refused("dsn", "is empty, expected host:port/service or an SQLAlchemy URL")
+    if holds_secret(dsn):
+        raise _refused("dsn", _NO_SECRETS)
+    if "@" in dsn and not _may_hold_at(dsn):
+        raise _refused("dsn", "names a user; leave the user and the @ out, and give the user with --user")
     match = _EASY_CONNECT.fullmatch(dsn)
     if match is None:
         return URL.create("oracle+oracledb", user, password, host=dsn)
@@ -95,6 +119,37 @@ def connection_url(dsn: str, user: str | None, password: str | None = None) -> U
     return URL.create(
         "oracle+oracledb", user, password, host=match["host"], port=port, query={"service_name": match["service"]}
     )
+
+
+def is_secret(key: str) -> bool:
+    """Whether the value of an option with this name is a secret, such as wallet_password, sslpassword or a token."""
+    return _SECRET_KEY.fullmatch(key.strip()) is not None
+
+
+def holds_secret(dsn: str) -> bool:
+    """Whether a DSN of any form has a password in it: user/password@…, or an option such as wallet_password=…"""
+    if _SECRET_OPTION.search(dsn):
+        return True
+    before, at, _ = dsn.rpartition("@")
+    return bool(at) and not _may_hold_at(dsn) and bool(_USER_AND_PASSWORD.search(before.partition("://")[2] or before))
+
+
+def _may_hold_at(dsn: str) -> bool:
+    """Whether an @ is part of a descriptor, or of an option such as the name of a certificate."""
+    return dsn.lstrip().startswith("(") or _WITH_OPTIONS.fullmatch(dsn) is not None
+
+
+def secrets_of(url: URL) -> tuple[str, ...]:
+    """The secrets in an address: its password, and those among its options."""
+    values = [value for key, value in url.query.items() if is_secret(key)]
+    given = [url.password, *(part for value in values for part in ([value] if isinstance(value, str) else value))]
+    return tuple(secret for secret in given if secret)
+
+
+def without_secrets(url: URL) -> str:
+    """The address for people, with *** for its secrets."""
+    hidden = {key: HIDDEN for key in url.query if is_secret(key)}
+    return url.update_query_dict(hidden).render_as_string(hide_password=True)
 
 
 def is_url(address: str) -> bool:
@@ -122,15 +177,18 @@ class ConnectionStore:
         """All stored connections, sorted."""
         return sorted(path.stem for path in self._folder.glob("*.json") if _NAME.fullmatch(path.stem))
 
-    def save(self, connection: StoredConnection, password: str | None, key: Key | None) -> Path:
-        """Write the connection's file, readable by its owner alone; returns its path.
+    def save(
+        self, connection: StoredConnection, password: str | None, key: Key | None, wallet_password: str | None = None
+    ) -> Path:
+        """Write the connection's file, readable by its owner alone; returns its path. The passwords are encrypted.
 
         Raises:
             ConfigurationError: the folder cannot be written.
         """
         content: dict[str, Any] = {"format": _FORMAT, **_described(connection), "encrypted": None, "key": None}
         if password is not None and key is not None:
-            sealed = json.dumps({**_described(connection), "password": password}).encode("ascii")
+            wallet = {} if wallet_password is None else {WALLET_PASSWORD: wallet_password}
+            sealed = json.dumps({**_described(connection), "password": password, **wallet}).encode("ascii")
             content |= {"encrypted": key.fernet().encrypt(sealed).decode("ascii"), "key": key.fingerprint}
         path = self.path(connection.name)
         try:
@@ -148,10 +206,10 @@ class ConnectionStore:
             ConfigurationError: there is no such connection, or its file is damaged.
         """
         content = self._content(name)
-        return StoredConnection(name=name, **{key: content[key] for key in _DESCRIPTION})
+        return StoredConnection(name=name, **{key: content[key] for key in _DESCRIPTION if key in content})
 
     def unlock(self, name: str, environment: Mapping[str, str] | None = None) -> URL:
-        """The URL of the connection of that name, with its password.
+        """The URL of the connection of that name, with its passwords.
 
         Raises:
             ConfigurationError: as `read`; or the key is missing or is a different one, or the file was changed.
@@ -167,11 +225,13 @@ class ConnectionStore:
             sealed = json.loads(key.fernet().decrypt(content["encrypted"].encode("utf-8")))
         except InvalidToken:
             raise _refused(path, f"its encrypted part is damaged; {_MAKE_AGAIN}") from None
-        password = sealed.pop("password")
+        password, wallet_password = sealed.pop("password"), sealed.pop(WALLET_PASSWORD, None)
         if sealed != _described(connection):
-            changed = ", ".join(name for name, value in _described(connection).items() if sealed.get(name) != value)
+            described = _described(connection)
+            changed = ", ".join(name for name in {**described, **sealed} if sealed.get(name) != described.get(name))
             raise _refused(path, f"was changed since it was made ({changed}), so it is not used; {_MAKE_AGAIN}")
-        return connection.url(password)
+        url = connection.url(password)
+        return url if wallet_password is None else url.update_query_dict({WALLET_PASSWORD: wallet_password})
 
     def _content(self, name: str) -> dict[str, Any]:
         if not _NAME.fullmatch(name):  # perhaps a mistyped URL with a password, so the message does not quote it
@@ -199,12 +259,17 @@ class ConnectionStore:
 _DESCRIPTION: Final = tuple(item.name for item in fields(StoredConnection) if item.name != "name")
 
 
-def _described(connection: StoredConnection) -> dict[str, str | None]:
-    return {key: value for key, value in asdict(connection).items() if key in _DESCRIPTION}
+def _described(connection: StoredConnection) -> dict[str, Any]:
+    """What the file says in clear. Files without options look as those of versions that knew none."""
+    values = {key: value for key, value in asdict(connection).items() if key in _DESCRIPTION}
+    return {key: value for key, value in values.items() if key != "options" or value}
 
 
 def _is_sound(content: object) -> bool:
     if not isinstance(content, dict) or content.get("format") != _FORMAT:
+        return False
+    options = content.get("options", {})
+    if not isinstance(options, dict) or not all(isinstance(value, str) for value in options.values()):
         return False
     needed, optional = ("dsn", "table"), ("user", "schema", "encrypted", "key")
     return all(isinstance(content.get(key), str) for key in needed) and all(

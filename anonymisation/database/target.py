@@ -211,13 +211,17 @@ def transaction(target: DatabaseTarget, *, creating: bool = True) -> Iterator[sa
         if fault is Fault.ROW and connected:
             raise StatementRefusedError(target.place, reason) from error
         # Whatever is refused while connecting is the login.
-        raise _as_our_own(target, Fault.LOGIN if fault is Fault.ROW else fault, reason) from error
+        fault = Fault.LOGIN if fault is Fault.ROW else fault
+        raise _as_our_own(target, fault, reason, target.dialect.advice(error)) from error
 
 
-def _as_our_own(target: DatabaseTarget, fault: Fault, reason: str) -> ConfigurationError | DatabaseUnavailableError:
+def _as_our_own(
+    target: DatabaseTarget, fault: Fault, reason: str, advice: str | None
+) -> ConfigurationError | DatabaseUnavailableError:
     if fault in _PROBLEMS:
         about = _login(target) if fault is Fault.LOGIN else target.layout.name
-        return ConfigurationError([ConfigProblem(target.place, about, _PROBLEMS[fault].format(reason=reason))])
+        message = advice or _PROBLEMS[fault].format(reason=reason)
+        return ConfigurationError([ConfigProblem(target.place, about, message)])
     kind = ConnectionLostError if fault is Fault.AGAIN else DatabaseUnavailableError
     return kind(f"{target.place}: the database cannot be used now: {reason}")
 

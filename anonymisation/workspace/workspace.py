@@ -17,6 +17,7 @@ from anonymisation.core.settings import LoadedSettings, MergedValues, Settings, 
 from anonymisation.database.connections import ConnectionStore, is_url
 from anonymisation.database.layouts.tables import require_layout
 from anonymisation.database.layouts.user_formatters import layout_of, own_folder
+from anonymisation.database.oracle_options import with_client
 from anonymisation.database.target import embedded_url, require_usable
 from anonymisation.files.access import require_folder
 from anonymisation.files.atomic import remove_leftovers
@@ -213,11 +214,12 @@ def _checked(asked: _Database, layers: MergedValues, refused: Set[str], problems
         layout = _attempt(problems, lambda: layout_of(table, values["db_tables_dir"], values["db_formatters_module"]))
     if found is None:
         return asked
-    if layout is None:
-        _attempt(problems, lambda: require_usable(found.url, found.schema))
+    client = "" if "oracle_client_lib_dir" in refused else values["oracle_client_lib_dir"]
+    url = _attempt(problems, lambda: with_client(found.url, client))
+    if url is None:
         return asked
-    _attempt(problems, lambda: require_usable(found.url, found.schema, layout))
-    return replace(found, table=table)
+    _attempt(problems, lambda: require_usable(url, found.schema, layout))
+    return asked if layout is None else replace(found, url=url, table=table)
 
 
 def _looked_up(asked: _Database) -> _Database:

@@ -11,6 +11,7 @@ from airflow.sdk.exceptions import AirflowNotFoundException
 from airflow.sdk.log import mask_secret
 
 from anonymisation.database.airflow_connections import Database, refused, to_database
+from anonymisation.database.connections import secrets_of
 from anonymisation_airflow.deployment import DEFAULT_DB_CONN_ID
 
 
@@ -37,11 +38,13 @@ def find_database(conn_id: str) -> Database | None:
             raise refused(conn_id, "does not exist in this Airflow; create it")
         return None
     database = _of_connection(connection)
-    if connection.password:
+    secrets = secrets_of(database.url)
+    for secret in secrets:
         # Airflow masks the plain password only; a URL contains the password in quoted form.
         for safe in ("", " +"):  # SQLAlchemy does not quote the blank and the plus sign
-            mask_secret(quote(connection.password, safe=safe))
-        mask_secret(quote_plus(connection.password))
+            mask_secret(quote(secret, safe=safe))
+        mask_secret(quote_plus(secret))
+    if secrets:
         mask_secret(database.url.render_as_string(hide_password=False))
     return database
 

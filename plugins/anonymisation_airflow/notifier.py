@@ -19,6 +19,7 @@ from airflow.sdk.exceptions import AirflowException
 
 from anonymisation.core.errors import AnonymisationError, PicturesFailedError, WorkFailedError
 from anonymisation.core.settings import Settings, load_settings
+from anonymisation.database.airflow_connections import secret_extras
 from anonymisation.workspace.shards import WorkUnit
 from anonymisation_airflow.connections import find_connection
 from anonymisation_airflow.deployment import Deployment
@@ -138,8 +139,9 @@ def _mail(run: RunName, switches: Sequence[str], build: Callable[[MailContext], 
         log.warning("no mail is sent: email_from_address or email_to_addresses is not configured")
         return
     database = find_connection(deployment.db_conn_id)
-    passwords = (found.password for found in (connection, database) if found is not None)
-    message = build(_mail_context(run, deployment, settings, tuple(word for word in passwords if word)))
+    found = [item for item in (connection, database) if item is not None]
+    passwords = [word for item in found for word in (item.password, *secret_extras(item.extra_dejson)) if word]
+    message = build(_mail_context(run, deployment, settings, tuple(passwords)))
     _send(message, settings, sender, deployment.smtp_conn_id)
 
 

@@ -32,6 +32,7 @@ ORANGE: Final = (230, 140, 20)
 _SEEN: set[str] = set()
 
 # Keys whose effect is checked in the tests of their own package.
+CLIENT: Final = "database/test_oracle_client.py"
 FACTORY: Final = "masking/models/test_factory.py"
 ELSEWHERE: Final = {
     "datetime_format": "core/test_logs.py::test_the_log_file_is_named_as_configured",
@@ -46,6 +47,7 @@ ELSEWHERE: Final = {
     "email_smtp_host": "reporting/test_mail.py::test_without_a_server_nothing_is_sent_and_it_is_told",
     "email_smtp_port": "reporting/test_mail.py::test_a_server_that_is_away_stops_nothing",
     "error_output_mode": "workspace/test_error_folder.py::test_copies_have_the_configured_permissions",
+    "oracle_client_lib_dir": f"{CLIENT}::test_the_real_driver_without_its_libraries_says_what_to_install",
     "db_tables_dir": "database/layouts/test_own_folder.py::test_a_relative_folder_is_next_to_the_configuration_file",
     "max_pictures_per_work_unit": "plugins/test_sharing.py::test_large_folders_are_split_into_parts_of_about_this_size",
     "model_type": f"{FACTORY}::test_a_relative_path_and_a_wrong_name",

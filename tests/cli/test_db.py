@@ -47,6 +47,28 @@ def at_terminal(*arguments: str, typed: tuple[str, ...]) -> tuple[int, str]:
     return process.wait(60), shown.decode()
 
 
+def test_the_wallet_s_password_is_asked_for_and_stored_encrypted(person: Path) -> None:
+    flags = ("--user", "loader", "--dsn", "tcps://h1,h2:2484/x", "--table-name", "PICTURES", "--name", "tls")
+    wallet = ("--wallet-location", "/etc/wallet", "--oracle-client-lib-dir", "/opt/oracle", "--tns-admin", "/etc/tns")
+    stored = CliRunner().invoke(
+        cli, ["db", "configure", *flags, *wallet, "--password-stdin"], input=f"{PASSWORD}\nhemmelig-8\n"
+    )
+    assert stored.exit_code == 0, stored.output
+    text = (person / "tls.json").read_text("utf-8")
+    assert "hemmelig-8" not in text + stored.output
+    url = ConnectionStore().unlock("tls")
+    assert dict(url.query) == {
+        "wallet_location": "/etc/wallet", "wallet_password": "hemmelig-8", "config_dir": "/etc/tns",
+        "thick_mode": "true", "thick_mode_lib_dir": "/opt/oracle", "thick_mode_config_dir": "/etc/tns",
+    }  # fmt: skip
+
+
+def test_options_of_oracle_are_not_for_other_databases(tmp_path: Path) -> None:
+    flags = ("--dsn", f"sqlite:///{tmp_path}/x.gpkg", "--table-name", "PICTURES", "--wallet-location", "/etc/wallet")
+    refused = CliRunner().invoke(cli, ["db", "configure", *flags])
+    assert (refused.exit_code, "are for Oracle only" in refused.output) == (2, True)
+
+
 # --- configure -------------------------------------------------------------------------------------------------------
 
 

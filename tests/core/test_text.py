@@ -26,6 +26,12 @@ SECRET = "hemmelig-7"
         f'{{"password": "{SECRET}", "host": "x"}}',
         f"connect(host='x', pwd='{SECRET}')",
         f"api_token={SECRET}",
+        f"tcps://host/x?wallet_location=/w&wallet_password={SECRET}&x=y",
+        f"postgresql://h/db?sslpassword={SECRET}",
+        f"(SECURITY=(WALLET_PASSWORD = {SECRET}))",
+        f'DPY-4018: cannot parse connect string "roads/{SECRET}@host:1521/x"',
+        f"roads/{SECRET}@//host/x",
+        f"dsn=roads/{SECRET}@(DESCRIPTION=(ADDRESS=(HOST=a)))",
     ],
 )
 def test_passwords_are_hidden_everywhere(text: str) -> None:
@@ -38,6 +44,8 @@ def test_passwords_are_hidden_everywhere(text: str) -> None:
     "text",
     [
         "sqlite:////state/pictures.db",
+        "Østfold/E6@2021/x.jpg: masked",
+        "/captures/E6/strip@3/picture.jpg",
         "postgresql://user@host/db",
         "mail to a@b.no about 10:30",
         "http://localhost:8080/x",

@@ -49,6 +49,44 @@ def test_each_kind_of_database_is_found(
     assert connection.get("password", "?") not in repr(found)
 
 
+ORACLE = {"conn_type": "oracle", "host": "db", "port": 1521, "login": "a", "password": "s3cret"}
+
+
+def test_thick_mode_and_wallet_come_from_the_extras(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    extra = {
+        "service_name": "X", "thick_mode": True, "thick_mode_lib_dir": "/opt", "thick_mode_config_dir": "/etc/tns",
+        "wallet_location": "/etc/wallet", "wallet_password": "hemmelig-9", "config_dir": "/etc/tns", "expire_time": 3,
+        "fetch_lobs": False, "module": "pictures",
+    }  # fmt: skip
+    found = database_in_file(environment(tmp_path, {"anonymisation_db": {**ORACLE, "extra": extra}}))
+    assert found is not None
+    assert dict(found.url.query) == {
+        "service_name": "X", "thick_mode": "true", "thick_mode_lib_dir": "/opt", "thick_mode_config_dir": "/etc/tns",
+        "wallet_location": "/etc/wallet", "wallet_password": "hemmelig-9", "config_dir": "/etc/tns", "expire_time": "3",
+    }  # fmt: skip
+    assert "hemmelig-9" not in repr(found)
+    assert caplog.text == ""
+
+
+def test_extras_that_nothing_reads_are_named(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    extra = {"service_name": "X", "walet_location": "hemmelig-9", "thick_mode_lib_dir": "/opt/oracle"}
+    found = database_in_file(environment(tmp_path, {"anonymisation_db": {**ORACLE, "extra": extra}}))
+    assert found is not None
+    assert dict(found.url.query) == {"service_name": "X"}
+    assert "have no effect here: walet_location (did you mean wallet_location?)" in caplog.text
+    assert "without effect, since thick_mode is not true: thick_mode_lib_dir" in caplog.text
+    assert "hemmelig-9" not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "field", [{"host": "roads/hemmelig-9@db/x", "port": None}, {"extra": {"dsn": "r/hemmelig-9@d/x"}}]
+)
+def test_a_password_in_the_address_of_a_connection_is_refused(tmp_path: Path, field: dict[str, Any]) -> None:
+    with pytest.raises(ConfigurationError, match="holds a password") as refused:
+        database_in_file(environment(tmp_path, {"anonymisation_db": {**ORACLE, **field}}))
+    assert "hemmelig-9" not in str(refused.value)
+
+
 def test_the_deployment_may_name_another_connection(tmp_path: Path) -> None:
     connections = {name: {"conn_type": "sqlite", "host": f"/{name}.db"} for name in ("anonymisation_db", "other")}
     found = database_in_file(environment(tmp_path, connections, ANONYMISATION_DB_CONN_ID="other"))

@@ -24,6 +24,8 @@ from anonymisation.database.connections import (
     StoredConnection,
     connection_url,
     default_folder,
+    secrets_of,
+    without_secrets,
 )
 from anonymisation.database.keys import KEYRING, Key, find_key, find_or_make_key, make_key
 
@@ -208,6 +210,16 @@ DESCRIPTOR = "(DESCRIPTION=(ADDRESS=(PROTOCOL=tcps)(HOST=a)(PORT=2484))(CONNECT_
         ("//db.example:1522/XEPDB1", EASY.format(port=1522)),
         ("db.example/XEPDB1", EASY.format(port=1521)),
         ("VEG_PROD", "VEG_PROD"),
+        ("h1,h2:1521/XEPDB1", "h1,h2:1521/XEPDB1"),
+        ("h1:1521,h2:1522;h3/XEPDB1", "h1:1521,h2:1522;h3/XEPDB1"),
+        ("tcps://h1,h2:2484/XEPDB1", "tcps://h1,h2:2484/XEPDB1"),
+        ("[::1]:1521/XEPDB1", "[::1]:1521/XEPDB1"),
+        ("h:1521/XEPDB1:dedicated/one", "h:1521/XEPDB1:dedicated/one"),
+        ("tcps://h/x?ssl_server_cert_dn=CN=x,E=a@b", "tcps://h/x?ssl_server_cert_dn=CN=x,E=a@b"),
+        (
+            '(DESCRIPTION=(SECURITY=(SSL_SERVER_CERT_DN="E=a@b")))',
+            '(DESCRIPTION=(SECURITY=(SSL_SERVER_CERT_DN="E=a@b")))',
+        ),
         (DESCRIPTOR, DESCRIPTOR),
         ("tcps://db.example:2484/XEPDB1?wallet_location=/w", "tcps://db.example:2484/XEPDB1?wallet_location=/w"),
         ("oracle://db.example:1522/?service_name=XEPDB1", EASY.format(port=1522)),
@@ -225,10 +237,67 @@ def test_an_sqlalchemy_url_takes_user_and_password() -> None:
     assert dict(url.query) == {"sslmode": "require"}
 
 
-@pytest.mark.parametrize("dsn", ["postgresql://loader:hemmelig-7@h/db", "postgresql://h/db?password=hemmelig-7"])
+@pytest.mark.parametrize(
+    "dsn",
+    [
+        "postgresql://loader:hemmelig-7@h/db",
+        "postgresql://h/db?password=hemmelig-7",
+        "postgresql://h/db?%70ASSword=hemmelig-7",
+        "postgresql://h/db?sslmode=require&sslpassword=hemmelig-7",
+        "host=h dbname=db password = hemmelig-7",
+        "oracle://h/?service_name=x&wallet_password=hemmelig-7",
+        "roads/hemmelig-7@host/x",
+        "roads/hemmelig-7@host:1521/x",
+        "roads/hemmelig-7@//host/x",
+        "roads/hemmelig-7@PROD",
+        "roads/hemmelig-7@(DESCRIPTION=(ADDRESS=(HOST=a)))",
+        "roads/hemm?elig-7@host/x",
+        '"roads"/"hemmelig-7 @"@host/x',
+        "roads[proxy]/hemmelig-7@host/x",
+        "tcps://roads/hemmelig-7@host:2484/x?wallet_location=/w",
+        "tcps://roads:hemmelig-7@host/x",
+        "tcps://host/x?wallet_location=/w&wallet_password=hemmelig-7",
+        "(DESCRIPTION=(ADDRESS=(HOST=a))(SECURITY=(WALLET_PASSWORD = hemmelig-7)))",
+    ],
+)
 def test_a_dsn_with_a_password_is_refused_without_showing_it(dsn: str) -> None:
     with pytest.raises(ConfigurationError, match="holds a password") as refused:
         connection_url(dsn, None)
+    assert "elig-7" not in str(refused.value)
+
+
+def test_a_dsn_with_a_user_alone_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="give the user with --user"):
+        connection_url("roads@host/x", "roads")
+
+
+WALLET = StoredConnection(
+    "tls", "tcps://h1,h2:2484/x", "loader", None, "PICTURES", {"wallet_location": "/etc/wallet", "thick_mode": "true"}
+)
+
+
+def test_options_are_kept_in_clear_and_the_password_of_the_wallet_is_not(store: ConnectionStore, key: Key) -> None:
+    path = store.save(WALLET, PASSWORD, key, "hemmelig-8")
+    assert "hemmelig-8" not in path.read_text("utf-8")
+    assert store.read("tls") == WALLET
+    url = store.unlock("tls")
+    assert dict(url.query) == {"wallet_location": "/etc/wallet", "thick_mode": "true", "wallet_password": "hemmelig-8"}
+    assert secrets_of(url) == (PASSWORD, "hemmelig-8")
+    assert "hemmelig-8" not in without_secrets(url)
+    assert "wallet_password" not in store.read("tls").url().query
+
+
+@pytest.mark.parametrize("options", [{"wallet_location": "/mnt/theirs"}, {}, {"thick_mode": "true"}])
+def test_options_that_were_changed_are_not_used(store: ConnectionStore, key: Key, options: dict[str, str]) -> None:
+    path = store.save(WALLET, PASSWORD, key, "hemmelig-8")
+    path.write_text(json.dumps({**json.loads(path.read_text()), "options": options}))
+    with pytest.raises(ConfigurationError, match=r"was changed since it was made \(options\)"):
+        store.unlock("tls")
+
+
+def test_an_option_that_is_a_secret_is_refused() -> None:
+    with pytest.raises(ConfigurationError, match="holds a password") as refused:
+        StoredConnection("tls", "h/x", "loader", None, "PICTURES", {"Wallet_Password": "hemmelig-7"})
     assert "hemmelig-7" not in str(refused.value)
 
 

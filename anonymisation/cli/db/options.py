@@ -19,10 +19,19 @@ from anonymisation.cli.options import config_option, log_option
 from anonymisation.cli.session import output_console, start_logging
 from anonymisation.core.settings import Settings, load_settings
 from anonymisation.database.airflow_connections import database_in_file
-from anonymisation.database.connections import FOLDER_VARIABLE, PASSWORD_VARIABLE, ConnectionStore, is_url
+from anonymisation.database.connections import (
+    FOLDER_VARIABLE,
+    PASSWORD_VARIABLE,
+    WALLET_PASSWORD,
+    WALLET_PASSWORD_VARIABLE,
+    ConnectionStore,
+    is_url,
+    secrets_of,
+)
 from anonymisation.database.keys import KEY_VARIABLE
 from anonymisation.database.layouts.tables import TableLayout
 from anonymisation.database.layouts.user_formatters import effective_layout
+from anonymisation.database.oracle_options import with_client
 from anonymisation.database.target import EMBEDDED_NAME, DatabaseTarget, embedded_url, open_target
 
 _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
@@ -40,6 +49,13 @@ state_option = click.option(
 )  # fmt: skip
 
 
+oracle_client_option = click.option(
+    "--oracle-client-lib-dir", "oracle_client", metavar="DIR",
+    help="Folder of Oracle's client libraries, for thick mode (oracle_client_lib_dir); `system`: where the system has "
+    "them.",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class DatabaseOptions:
     """The values of the shared flags. `connection` may be a URL with a password; `open_database` refuses it."""
@@ -50,6 +66,7 @@ class DatabaseOptions:
     config_file: Path | None
     log_folder: Path | None
     state: Path | None
+    oracle_client: str | None = None
 
     def state_folder(self, settings: Settings) -> Path | None:
         """The state folder of the flag, or else of the configuration."""
@@ -85,6 +102,7 @@ _OPTIONS: Final = (
     config_option,
     log_option,
     state_option,
+    oracle_client_option,
 )  # fmt: skip
 
 
@@ -99,9 +117,12 @@ def database_options(function: Callable[..., Any]) -> Callable[..., Any]:
         config_file: Path | None,
         log_folder: Path | None,
         state: Path | None,
+        oracle_client: str | None,
         **flags: Any,
     ) -> Any:
-        options = DatabaseOptions(connection, connections_dir, table_name, config_file, log_folder, state)
+        options = DatabaseOptions(
+            connection, connections_dir, table_name, config_file, log_folder, state, oracle_client
+        )
         return function(options=options, **flags)
 
     for option in reversed(_OPTIONS):
@@ -122,7 +143,9 @@ def open_database(options: DatabaseOptions) -> DatabaseSession:
     settings = load_settings(options.config_file).settings
     address = _find(options, settings)
     layout = _layout(settings, options.table_name or address.table)
-    url = _with_password(address, options)
+    url = make_url(
+        with_client(_with_password(address, options), options.oracle_client or settings.oracle_client_lib_dir)
+    )
     err = Console(stderr=True)
     start_logging(settings, err, options.log_folder, _secrets(url))
     target = open_target(url, layout, schema=address.schema)
@@ -179,7 +202,7 @@ def _find(options: DatabaseOptions, settings: Settings) -> _Address:
         url = make_url(named)
     except (ArgumentError, ValueError):
         raise click.UsageError("--connection: expected an SQLAlchemy URL such as sqlite:////folder/file.gpkg") from None
-    if url.password is not None and options.connection:
+    if secrets_of(url) and options.connection:
         raise click.UsageError(
             "--connection: a password does not belong on the command line, where everyone on this machine can read it; "
             f"leave it out of the URL, give it in {PASSWORD_VARIABLE} or at the prompt, and change it now"
@@ -191,6 +214,9 @@ def _with_password(address: _Address, options: DatabaseOptions) -> URL:
     if address.stored is not None:
         return ConnectionStore(options.connections_dir).unlock(address.stored)
     url = address.url
+    wallet_password = os.environ.get(WALLET_PASSWORD_VARIABLE)
+    if wallet_password and url.get_backend_name() == "oracle" and WALLET_PASSWORD not in url.query:
+        url = url.update_query_dict({WALLET_PASSWORD: wallet_password})
     if url.username is None or url.password is not None or url.get_backend_name() == "sqlite":
         return url
     password = os.environ.get(PASSWORD_VARIABLE)
@@ -206,5 +232,10 @@ def _with_password(address: _Address, options: DatabaseOptions) -> URL:
 
 
 def _secrets(url: URL) -> tuple[str, ...]:
-    secrets = (url.password, os.environ.get(PASSWORD_VARIABLE), os.environ.get(KEY_VARIABLE))
+    secrets = (
+        *secrets_of(url),
+        os.environ.get(WALLET_PASSWORD_VARIABLE),
+        os.environ.get(PASSWORD_VARIABLE),
+        os.environ.get(KEY_VARIABLE),
+    )
     return tuple(secret for secret in secrets if secret)

@@ -155,6 +155,9 @@ class Dialect(Protocol):
     def reason(self, error: DBAPIError) -> str:
         """The driver's message, without the values of the row if the driver separates them."""
 
+    def advice(self, error: DBAPIError) -> str | None:
+        """What happened and what to do, with the reason, if the dialect knows more than the error's `Fault` says."""
+
 
 def existing_keys(connection: Connection, table: Table, keys: Sequence[str]) -> set[str]:
     """The keys of `keys` that `table` already has as primary keys; queried in pieces, so any number is allowed."""

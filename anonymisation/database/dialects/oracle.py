@@ -38,9 +38,11 @@ from anonymisation.database.dialects.base import (
     nothing,
     require_stored,
 )
+from anonymisation.database.dialects.oracle_client import connected_within, split_options, use_client
 from anonymisation.database.dialects.oracle_faults import (
     DUPLICATE_KEY,
     OTHER_SYSTEM,
+    advice_of,
     fault_of,
     fault_of_row,
     in_one_line,
@@ -80,28 +82,37 @@ class OracleDialect:
 
     creates_tables = False
 
-    def __init__(self, connect: Callable[..., Any] = oracledb.connect) -> None:
+    def __init__(
+        self,
+        connect: Callable[..., Any] = oracledb.connect,
+        initialise: Callable[..., None] = oracledb.init_oracle_client,
+        answer_seconds: float = ANSWER_TIMEOUT_SECONDS,
+    ) -> None:
         self._connect = connect
+        self._initialise = initialise
+        self._answer_seconds = answer_seconds
         self._was_there = False
 
     def engine(self, url: URL) -> Engine:
+        address, options = split_options(url.set(drivername=DRIVER))
+        use_client(options, self._initialise)
         engine = create_engine(
-            url.set(drivername=DRIVER),
+            address,
             pool_size=1,
             pool_pre_ping=True,
             hide_parameters=True,
-            connect_args={"tcp_connect_timeout": CONNECT_TIMEOUT_SECONDS},
+            connect_args={"tcp_connect_timeout": CONNECT_TIMEOUT_SECONDS, **options.connect},
         )
         event.listen(engine, "do_connect", lambda _dialect, _record, args, options: self._open(*args, **options))
         return engine
 
     def _open(self, *args: Any, **options: Any) -> Any:
         try:
-            connection = self._connect(*args, **options)
+            connection = connected_within(self._answer_seconds, lambda: self._connect(*args, **options))
         except OSError as error:  # the driver does not wrap errors of the name lookup
             raise oracledb.OperationalError(str(error)) from error
         self._was_there = True
-        connection.call_timeout = ANSWER_TIMEOUT_SECONDS * 1000
+        connection.call_timeout = int(self._answer_seconds * 1000)
         return connection
 
     def identifier(self, name: str) -> str:
@@ -167,6 +178,9 @@ class OracleDialect:
 
     def reason(self, error: DBAPIError) -> str:
         return in_one_line(str(error.orig))
+
+    def advice(self, error: DBAPIError) -> str | None:
+        return advice_of(error)
 
 
 class OracleWriter:

@@ -16,7 +16,9 @@ from typing import Final
 import oracledb
 from sqlalchemy.exc import DBAPIError
 
+from anonymisation.core.text import hide_credentials
 from anonymisation.database.dialects.base import Fault
+from anonymisation.database.dialects.oracle_advice import situation
 
 DUPLICATE_KEY: Final = 1  # ORA-00001
 OTHER_SYSTEM: Final = "ORA-13365"  # a spatial index takes points of its own reference system only
@@ -51,10 +53,16 @@ _FAULTS: Final = {
     # No such column, or one of another type; no right; only for reading.
     **_listed(Fault.SETUP, "ORA", 904, 932, 1031, 1456, 1720, 16000),
     # Login, account and password; no such TNS alias; no common way of authentication.
-    **_listed(Fault.LOGIN, "ORA", 1005, 1017, 1045, 12154, 28000, 28001, 28040),
+    **_listed(Fault.LOGIN, "ORA", 1005, 1017, 1045, 12154, 28000, 28001, 28040, 28546, 28547),
+    # Native network encryption or checksums on one side alone; no common algorithm.
+    **_listed(Fault.LOGIN, "ORA", 12599, 12649, 12650, 12660, 12685, 12686),
+    # TLS: a certificate that is not accepted, or of another server.
+    **_listed(Fault.LOGIN, "ORA", 28759, 28860, 28864, 29003, 29024),
     # No wallet; server or verifier too old; native encryption; credentials; an unreadable or missing address; a
     # certificate of another server.
-    **_listed(Fault.LOGIN, "DPY", 2018, 3001, 3010, 3015, 4000, 4001, 4017, 4018, 4026, 4027, 6002, 6006, 6008, 6009),
+    **_listed(
+        Fault.LOGIN, "DPY", 2018, 3001, 3010, 3015, 4000, 4001, 4017, 4018, 4021, 4026, 4027, 6002, 6006, 6008, 6009
+    ),
 }
 # Around the error that counts: connecting; an error inside of Oracle's own SQL; a commit that was refused.
 _WRAPPERS: Final = frozenset(("DPY-6005", "DPY-6000", "ORA-604", "ORA-2091"))
@@ -93,9 +101,17 @@ def wrapped(error: oracledb.Error) -> DBAPIError:
     return DBAPIError("MERGE", None, error, hide_parameters=True)
 
 
+def advice_of(error: DBAPIError) -> str | None:
+    """What is the matter, the driver's words, and what to do; None where nothing more is known."""
+    text = str(error.orig)
+    known = situation(list(_codes(text)), text)
+    return None if known is None else f"{known[0]} ({in_one_line(text)}). {known[1]}"
+
+
 def in_one_line(message: str) -> str:
-    """The message without its last line, the address of Oracle's help."""
-    return " ".join(line for line in message.splitlines() if line and not line.startswith("Help: "))
+    """The message without its last line, the address of Oracle's help; a DSN that it quotes without its password."""
+    shown = " ".join(line for line in message.splitlines() if line and not line.startswith("Help: "))
+    return hide_credentials(shown)
 
 
 def _is_lost(error: DBAPIError) -> bool:

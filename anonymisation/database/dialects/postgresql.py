@@ -144,6 +144,9 @@ class PostgresqlDialect:
         message = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else None
         return message or str(error.orig).strip()
 
+    def advice(self, error: DBAPIError) -> str | None:
+        return None
+
 
 class PostgresqlWriter:
     """See `anonymisation.database.dialects.base.RowWriter`; PostgreSQL reports whether it inserted or updated."""

@@ -176,6 +176,9 @@ class SqliteDialect:
     def reason(self, error: DBAPIError) -> str:
         return _reason(error)
 
+    def advice(self, error: DBAPIError) -> str | None:
+        return None
+
 
 class SqliteWriter:
     """See `anonymisation.database.dialects.base.RowWriter`."""
