@@ -10,39 +10,99 @@ from hypothesis import strategies as st
 
 from anonymisation.core.errors import DatabaseUnavailableError, WorkFailedError
 from anonymisation.database.layouts.tables import load_layout
-from anonymisation.database.statements import execute_sql, split_statements
+from anonymisation.database.sql_script import split_statements
+from anonymisation.database.statements import execute_sql
 from anonymisation.database.target import DatabaseTarget, open_target
 
-
-@pytest.mark.parametrize(
-    ("script", "statements"),
-    [
-        ("SELECT 1", ["SELECT 1"]),
-        ("SELECT 1;", ["SELECT 1"]),
-        ("SELECT ';' ; ;; SELECT 2 ;\n", ["SELECT ';'", "SELECT 2"]),
-        ("SELECT 1; -- the end; really\n/* and; this */", ["SELECT 1"]),
-        ("SELECT /*+ FULL(t) */ 1 FROM t", ["SELECT /*+ FULL(t) */ 1 FROM t"]),
-        ("BEGIN x; y; END;", ["BEGIN x; y; END;"]),
-        ("BEGIN\n  x;\nEND;\n/\nSELECT 1 FROM dual;\n/\n", ["BEGIN\n  x;\nEND;", "SELECT 1 FROM dual"]),
-        (
-            "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON x BEGIN NULL; END t;\n/",
-            ["CREATE OR REPLACE TRIGGER t BEFORE INSERT ON x BEGIN NULL; END t;"],
-        ),
-        ("CREATE TABLE t (x NUMBER); -- one", ["CREATE TABLE t (x NUMBER)"]),
-        ("SELECT 'Vegbilder\\'; SELECT '\ue000'", ["SELECT 'Vegbilder\\'", "SELECT '\ue000'"]),
-        ("", []),
-        (" ; \n-- nothing\n", []),
-    ],
+PACKAGE = """CREATE OR REPLACE PACKAGE BODY p AS
+  limit_ NUMBER := CASE WHEN 1 = 1 THEN 2 END;
+  PROCEDURE forward;
+  PROCEDURE a IS BEGIN NULL; END;
+  FUNCTION b(x NUMBER) RETURN NUMBER AS
+    FUNCTION inner RETURN NUMBER IS BEGIN RETURN 1; END inner;
+  BEGIN
+    IF x = 1 THEN RETURN 2; END IF;
+    FOR i IN 1 .. 3 LOOP CASE i WHEN 1 THEN NULL; ELSE NULL; END CASE; END LOOP;
+    <<again>> BEGIN NULL; EXCEPTION WHEN OTHERS THEN NULL; END again;
+    RETURN rec.end;
+  END b;
+BEGIN
+  forward;
+END p;"""
+DECLARED = (
+    "DECLARE\n  x NUMBER; -- one; two\n  CURSOR c IS SELECT 1 FROM dual;\nBEGIN\n  x := 1; /* ; */\n  NULL;\nEND;"
 )
+FUNCTION = "CREATE FUNCTION f() RETURNS int AS -- body\n$body$ BEGIN RETURN 1; END; $body$ LANGUAGE plpgsql"
+TRIGGER = "CREATE TRIGGER t AFTER INSERT ON x BEGIN UPDATE y SET z = CASE WHEN 1 THEN 2 END; DELETE FROM y; END;"
+ATOMIC = "CREATE PROCEDURE p() BEGIN ATOMIC INSERT INTO t VALUES (1); INSERT INTO t VALUES (2); END;"
+COMPOUND = """CREATE TRIGGER c FOR INSERT ON x COMPOUND TRIGGER
+  n NUMBER;
+  BEFORE EACH ROW IS BEGIN NULL; END BEFORE EACH ROW;
+  AFTER STATEMENT IS BEGIN NULL; END AFTER STATEMENT;
+END c;"""
+
+SPLIT: list[tuple[str, list[str]]] = [
+    ("SELECT 1", ["SELECT 1"]),
+    ("SELECT 1;", ["SELECT 1"]),
+    ("SELECT ';' ; ;; SELECT 2 ;\n", ["SELECT ';'", "SELECT 2"]),
+    ("SELECT 1; -- the end; really\n/* and; this */", ["SELECT 1"]),
+    ("SELECT /*+ FULL(t) */ 1 FROM t", ["SELECT /*+ FULL(t) */ 1 FROM t"]),
+    ("SELECT 1 /* ; */; SELECT 2 -- a;b\n;SELECT 3", ["SELECT 1", "SELECT 2", "SELECT 3"]),
+    ("CREATE TABLE t (x NUMBER); -- one", ["CREATE TABLE t (x NUMBER)"]),
+    ("", []),
+    (" ; \n-- nothing\n", []),
+    # Quotes.
+    ("SELECT 'Vegbilder\\'; SELECT '\ue000'", ["SELECT 'Vegbilder\\'", "SELECT '\ue000'"]),
+    ("SELECT q'[it's; here]' FROM dual; SELECT 2", ["SELECT q'[it's; here]' FROM dual", "SELECT 2"]),
+    ("SELECT Nq'{a;'b}', Q'!;'!' FROM d; SELECT q'(;)', q'<;'>'", [
+        "SELECT Nq'{a;'b}', Q'!;'!' FROM d", "SELECT q'(;)', q'<;'>'"]),
+    ("SELECT seq';'; x", ["SELECT seq';'", "x"]),
+    ("SELECT E'it\\'s; x', 'it''s;'; SELECT \"a;\"", ["SELECT E'it\\'s; x', 'it''s;'", 'SELECT "a;"']),
+    ("DO $$ BEGIN RAISE NOTICE ';'; END $$; SELECT 1", ["DO $$ BEGIN RAISE NOTICE ';'; END $$", "SELECT 1"]),
+    ("SELECT $a$ ; $b$ ; $a$; SELECT v$x; SELECT v$x", ["SELECT $a$ ; $b$ ; $a$", "SELECT v$x", "SELECT v$x"]),
+    ("SELECT 'never; closed", ["SELECT 'never; closed"]),
+    # Lines with a slash.
+    ("BEGIN\n  x;\nEND;\n/\nSELECT 1 FROM dual;\n/\n", ["BEGIN\n  x;\nEND;", "SELECT 1 FROM dual"]),
+    ("CREATE TABLE a (x INT);\nCREATE TABLE b (x INT);\nBEGIN x; END;\n / \r\nDROP TABLE a\n/",
+     ["CREATE TABLE a (x INT)", "CREATE TABLE b (x INT)", "BEGIN x; END;", "DROP TABLE a"]),
+    ("SELECT '\n/\n' FROM dual /*\n/\n*/;", ["SELECT '\n/\n' FROM dual"]),
+    ("CREATE OR REPLACE TRIGGER t BEFORE INSERT ON x BEGIN NULL; END t;\n/", [
+        "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON x BEGIN NULL; END t;"]),
+    ("WITH FUNCTION f RETURN NUMBER IS BEGIN RETURN 1; END; SELECT f FROM dual\n/\nSELECT 1", [
+        "WITH FUNCTION f RETURN NUMBER IS BEGIN RETURN 1; END; SELECT f FROM dual", "SELECT 1"]),
+    # Programs.
+    ("BEGIN x; y; END;", ["BEGIN x; y; END;"]),
+    ("<<main>> BEGIN x; END main; SELECT 1", ["<<main>> BEGIN x; END main;", "SELECT 1"]),
+    (f"{DECLARED}\nSELECT 1 FROM dual;", [DECLARED, "SELECT 1 FROM dual"]),
+    (f"{PACKAGE}\n{PACKAGE}\nSELECT 1;", [PACKAGE, PACKAGE, "SELECT 1"]),
+    (f"{PACKAGE}\n/\n{PACKAGE}\n/\n", [PACKAGE, PACKAGE]),
+    (f"{COMPOUND} SELECT 1", [COMPOUND, "SELECT 1"]),
+    (f"{FUNCTION}; SELECT f()", [FUNCTION, "SELECT f()"]),
+    (f"{TRIGGER} SELECT 1;", [TRIGGER, "SELECT 1"]),
+    (f"{ATOMIC} SELECT 1;", [ATOMIC, "SELECT 1"]),
+    ("CREATE TRIGGER t BEFORE UPDATE ON x EXECUTE FUNCTION f(); SELECT 1", [
+        "CREATE TRIGGER t BEFORE UPDATE ON x EXECUTE FUNCTION f()", "SELECT 1"]),
+    ("CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1;'; SELECT 2", [
+        "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1;'", "SELECT 2"]),
+    ("BEGIN; UPDATE t SET x = 1; BEGIN IMMEDIATE; END", ["BEGIN", "UPDATE t SET x = 1", "BEGIN IMMEDIATE", "END"]),
+    ("DECLARE c NO SCROLL CURSOR FOR SELECT 1; FETCH c", ["DECLARE c NO SCROLL CURSOR FOR SELECT 1", "FETCH c"]),
+    ("SELECT CASE WHEN 1 = 1 THEN 'a;' END; SELECT 2", ["SELECT CASE WHEN 1 = 1 THEN 'a;' END", "SELECT 2"]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("script", "statements"), SPLIT)
 def test_statements(script: str, statements: list[str]) -> None:
     assert split_statements(script) == statements
 
 
 @given(st.lists(st.from_regex(r"SELECT '[^'\0]{0,8}' FROM \"t[a-z]{0,3}\"", fullmatch=True), max_size=4))
 def test_text_in_quotes_never_ends_a_statement(statements: list[str]) -> None:
-    # A line with nothing but / ends one, in quotes too, as in SQL*Plus.
-    whole = [statement for statement in statements if "/" not in statement]
-    assert split_statements(";\n".join(whole)) == whole
+    assert split_statements(";\n".join(statements)) == statements
+
+
+def test_a_long_script_is_split_in_one_pass() -> None:
+    script = f"{TRIGGER}\n-- a comment\nINSERT INTO t VALUES ('x');\n" * 4000
+    assert len(split_statements(script)) == 8000
 
 
 @pytest.fixture
@@ -55,6 +115,13 @@ def test_results_come_in_order(target: DatabaseTarget) -> None:
     created, inserted, selected, deleted = execute_sql(target, script, limit=2)
     assert (created.columns, inserted.affected, deleted.affected) == ((), 3, 3)
     assert (selected.columns, selected.rows, selected.cut_off) == (("x",), ((1,), (2,)), True)
+
+
+def test_a_script_with_a_program_runs(target: DatabaseTarget) -> None:
+    script = f"CREATE TABLE x (a); CREATE TABLE y (z);\n{TRIGGER}\nINSERT INTO y VALUES (7);\nINSERT INTO x VALUES (1);"
+    execute_sql(target, split_statements(f"{script} -- done; really"))
+    [counted] = execute_sql(target, split_statements("SELECT count(*) FROM y;"))
+    assert counted.rows == ((0,),)
 
 
 def test_a_long_statement_is_named_by_its_beginning(target: DatabaseTarget) -> None:

@@ -16,7 +16,8 @@ from rich.text import Text
 from anonymisation.cli.db.options import DatabaseOptions, database_options, open_database
 from anonymisation.cli.tables import print_table
 from anonymisation.core.text import one_line
-from anonymisation.database.statements import StatementResult, execute_sql, split_statements
+from anonymisation.database.sql_script import split_statements
+from anonymisation.database.statements import StatementResult, execute_sql
 
 
 @click.command("execute-sql", short_help="Run SQL in one transaction and print its results.")
@@ -30,7 +31,8 @@ def execute_sql_command(
 ) -> None:
     """Run SQL in one transaction: either all statements take effect or none. Results are printed.
 
-    In Oracle, CREATE, ALTER and DROP commit by themselves. A line with only / ends a block of PL/SQL.
+    In Oracle, CREATE, ALTER and DROP commit by themselves. Semicolons separate the statements; a block of PL/SQL ends
+    with its last END, or with a line of only /, which ends every statement.
     """
     if (sql is None) == (file is None):
         raise click.UsageError("give either --sql or --file")

@@ -1,0 +1,167 @@
+"""SQL scripts taken apart into statements, as the tools of Oracle, PostgreSQL and SQLite do.
+
+A semicolon ends a statement, except in quotes, in comments, and inside a program: a block of PL/SQL, or the body of a
+trigger, function, procedure or package. A program ends with the END of its outermost block. A line with nothing but `/`
+ends whatever comes before it, as in SQL*Plus; a CREATE of a program reaches to that line where there is one.
+
+sqlparse is not used: it ends a block at the semicolon of its DECLARE section, and knows no q-quotes.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+_TOKEN: Final = re.compile(
+    r"""
+    (?P<slash>^[ \t]*/[ \t]*(?=\r?$))
+    | (?P<comment>--[^\n]*|/\*.*?\*/|/\*.*)
+    | (?P<quoted>
+        (?<![\w$\#])[nN]?[qQ]'(?:\[.*?\]|\{.*?\}|\(.*?\)|<.*?>|(?P<mark>[^\s'\[{(<]).*?(?P=mark))'
+        | (?<![\w$\#])[eE]'(?:[^'\\]|\\.|'')*'
+        | '(?:[^']|'')*'
+        | "(?:[^"]|"")*"
+        | `[^`]*`
+        | (?<![\w$\#])\$\$.*?\$\$
+        | (?<![\w$\#])\$(?P<tag>[A-Za-z_]\w*)\$.*?\$(?P=tag)\$
+        | ['"].*
+      )
+    | (?P<label><<\s*\w+\s*>>)
+    | (?P<word>[^\W\d][\w$\#]*)
+    | (?P<end>;)
+    | (?P<other>\S)
+    """,
+    re.VERBOSE | re.DOTALL | re.MULTILINE,
+)
+# Words after BEGIN that begin a transaction and no block.
+_TRANSACTION: Final = frozenset(
+    ("TRANSACTION", "TRAN", "WORK", "DEFERRED", "IMMEDIATE", "EXCLUSIVE", "ISOLATION", "READ", "NOT", "CONCURRENT")
+)
+_CURSOR_WORDS: Final = frozenset(("BINARY", "INSENSITIVE", "ASENSITIVE", "NO", "SCROLL"))  # DECLARE name … CURSOR
+_CREATE_WORDS: Final = frozenset(
+    ("OR", "REPLACE", "EDITIONABLE", "NONEDITIONABLE", "TEMP", "TEMPORARY", "CONSTRAINT", "IF", "NOT", "EXISTS")
+)
+_PROGRAMS: Final = frozenset(("TRIGGER", "PROCEDURE", "FUNCTION", "PACKAGE", "TYPE"))
+_HEADERS: Final = frozenset(("PROCEDURE", "FUNCTION", "PACKAGE"))  # with IS or AS behind them, a body follows
+_NO_BODY: Final = frozenset(("LANGUAGE", "EXTERNAL", "OBJECT", "TABLE", "VARRAY", "ENUM", "RANGE", "NEW"))
+_QUALIFIES: Final = frozenset(".:@&")  # a name behind one of these is no keyword
+_LOOKED_AT: Final = 8  # tokens at the beginning of a statement that say what it is
+_NOT_OF_A_BLOCK: Final = frozenset(("IF", "LOOP", "WHILE", "FOR", "REPEAT"))  # behind END
+
+
+@dataclass(slots=True)
+class _Token:
+    kind: str
+    text: str
+    start: int
+    stop: int
+
+
+@dataclass(slots=True)
+class _Program:
+    """The blocks that are open in a program, as one entry each: whether the block still waits for its BEGIN."""
+
+    blocks: list[bool] = field(default_factory=list)
+    had_blocks: bool = False
+    header: bool = False
+
+    def take(self, word: str, before: str, after: _Token | None) -> None:
+        """Follow one word; `before` is the word before it, `after` the token behind it that is no comment."""
+        following = "" if after is None else after.text.upper()
+        match word:
+            case "BEGIN" if self.blocks and self.blocks[-1]:
+                self.blocks[-1] = False
+            case "BEGIN" | "COMPOUND":
+                self._open(waiting=False)
+            case "CASE" if before != "END":
+                self._open(waiting=False)
+            case "DECLARE":
+                self._open(waiting=True)
+            case "END" if following not in _NOT_OF_A_BLOCK and self.blocks:
+                self.blocks.pop()
+            case "IS" | "AS" if self.header:
+                self.header = False
+                if following not in _NO_BODY and (after is None or after.kind != "quoted"):
+                    self._open(waiting=True)
+            case _:
+                self.header = self.header or _is_header(word, before, following)
+
+    def _open(self, *, waiting: bool) -> None:
+        self.blocks.append(waiting)
+        self.had_blocks = True
+
+
+def _is_header(word: str, before: str, following: str) -> bool:
+    """Whether a body follows behind the next IS or AS: of a program, or of a section of a compound trigger."""
+    return (
+        word in _HEADERS or (word, before) == ("BODY", "TYPE") or (word in {"ROW", "STATEMENT"} and following == "IS")
+    )
+
+
+def split_statements(script: str) -> list[str]:
+    """The statements of a script, without the semicolons that end them and the comments behind them.
+
+    A program keeps the semicolon of its last END, which belongs to it.
+    """
+    tokens = [_Token(str(found.lastgroup), found[0], *found.span()) for found in _TOKEN.finditer(script)]
+    last_slash = max((index for index, token in enumerate(tokens) if token.kind == "slash"), default=-1)
+    statements, first = [], 0
+    while first < len(tokens):
+        stop, following = _end_of(script, tokens, first, slash_follows=last_slash > first)
+        while stop > first and tokens[stop - 1].kind == "comment":
+            stop -= 1
+        if stop > first:
+            statements.append(script[tokens[first].start : tokens[stop - 1].stop])
+        first = following
+    return statements
+
+
+def _end_of(script: str, tokens: Sequence[_Token], first: int, *, slash_follows: bool) -> tuple[int, int]:
+    """The statement that begins with the token `first`: the index behind its last token, and where the next begins."""
+    kind = _kind(tokens, first)
+    to_slash = kind == "query" or (kind == "create" and slash_follows)
+    program, before = _Program(), ""
+    for index in range(first, len(tokens)):
+        token = tokens[index]
+        if token.kind == "slash":
+            return _without_semicolon(tokens, first, index, program), index + 1
+        if token.kind == "end":
+            program.header = False
+            if not to_slash and not program.blocks:
+                return (index + 1 if program.had_blocks else index), index + 1
+        elif token.kind == "word" and kind != "plain" and script[token.start - 1 : token.start] not in _QUALIFIES:
+            behind = (tokens[place] for place in range(index + 1, len(tokens)))
+            program.take(token.text.upper(), before, next((item for item in behind if item.kind != "comment"), None))
+        before = token.text.upper() if token.kind == "word" else ""
+    return _without_semicolon(tokens, first, len(tokens), program), len(tokens)
+
+
+def _without_semicolon(tokens: Sequence[_Token], first: int, stop: int, program: _Program) -> int:
+    """`stop` without a last semicolon and the comments around it, unless it belongs to a program."""
+    while stop > first and (
+        tokens[stop - 1].kind == "comment" or (tokens[stop - 1].kind == "end" and not program.had_blocks)
+    ):
+        stop -= 1
+    return stop
+
+
+def _kind(tokens: Sequence[_Token], first: int) -> str:
+    """`block` of PL/SQL, `create` of a program, `query` with functions of its own, or `plain`."""
+    found = (tokens[index] for index in range(first, len(tokens)) if tokens[index].kind not in {"comment", "label"})
+    words = ["" if token.kind != "word" else token.text.upper() for token in islice(found, _LOOKED_AT)]
+    words += [""] * (_LOOKED_AT - len(words))
+    match words[0]:
+        case "BEGIN":
+            return "block" if words[1] and words[1] not in _TRANSACTION else "plain"
+        case "DECLARE":
+            rest = [word for word in words[2:] if word not in _CURSOR_WORDS]
+            return "plain" if rest[:1] == ["CURSOR"] else "block"
+        case "CREATE":
+            named = next((word for word in words[1:] if word not in _CREATE_WORDS), "")
+            return "create" if named in _PROGRAMS else "plain"
+        case "WITH":
+            return "query" if words[1] in _HEADERS else "plain"
+    return "plain"
