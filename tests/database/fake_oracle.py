@@ -40,7 +40,8 @@ class FakeOracle:
 
     tables: dict[str, Table] = field(default_factory=dict)
     spatial: list[Row] = field(default_factory=list)
-    indexes: dict[str, str] = field(default_factory=dict)
+    indexes: dict[str, tuple[str, str]] = field(default_factory=dict)
+    longest_name: int = 128
     away: bool = False
     refuses: Any = None
     cut_before_commit: bool = False
@@ -75,10 +76,10 @@ class FakeConnection:
     autocommit = False
     stmtcachesize = 20
     thin = True
-    max_identifier_length = 128
 
     def __init__(self, server: FakeOracle, options: Mapping[str, Any]) -> None:
         self.server = server
+        self.max_identifier_length = server.longest_name
         self.options = options
         self.call_timeout = 0
         self._changed: dict[str, dict[str, Row]] = {}
@@ -268,13 +269,18 @@ class FakeCursor:
             raise raised(driver_error(955, "ORA-00955: name is already used by an existing object"))
         if not any((row["TABLE_NAME"], row["COLUMN_NAME"]) == (table, column) for row in server.spatial):
             raise raised(driver_error(29855, "ORA-29855: ORA-13203: failed to read USER_SDO_GEOM_METADATA"))
-        server.indexes[name] = table
+        if (table, column) in server.indexes.values():
+            message = "ORA-29879: cannot create multiple domain indexes on a column list using same indextype"
+            raise raised(driver_error(29879, message))
+        if len(name) > server.longest_name:
+            raise raised(driver_error(972, f"ORA-00972: The identifier {name} exceeds the maximum length"))
+        server.indexes[name] = (table, column)
 
     def _drop(self, tree: exp.Drop, _: object) -> None:
         name = next(tree.find_all(exp.Table)).name
         server = self.connection.server
         del server.tables[name]
-        server.indexes = {index: table for index, table in server.indexes.items() if table != name}
+        server.indexes = {index: place for index, place in server.indexes.items() if place[0] != name}
 
     def _insert(self, tree: exp.Insert, values: Mapping[str, Any]) -> None:
         assert tree.this.this.name == "USER_SDO_GEOM_METADATA"
@@ -290,6 +296,8 @@ class FakeCursor:
             item.this.name: values.get(item.expression.name, item.expression.name) for item in tree.find_all(exp.EQ)
         }
         server = self.connection.server
+        if wanted.pop("USER", "ME") != "ME":
+            return
         server.spatial = [row for row in server.spatial if any(row[name] != value for name, value in wanted.items())]
 
     def _select(self, tree: exp.Select, values: Mapping[str, Any]) -> None:
@@ -298,7 +306,8 @@ class FakeCursor:
             self._answer(["X"], [("ME",)])
             return
         if source == "USER_INDEXES":
-            self._answer(["N"], [(int(values["i"] in self.connection.server.indexes),)])
+            place = (values["t"], values["c"])
+            self._answer(["N"], [(list(self.connection.server.indexes.values()).count(place),)])
             return
         if source not in self.connection.server.tables:
             raise raised(driver_error(942, f'ORA-00942: table or view "{source}" does not exist'))

@@ -14,6 +14,7 @@ from sqlglot import exp
 from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.loading.loader import LoadLimits, LoadReport, SourceRecord, load_records, send_spooled
 from anonymisation.database.schema import ddl, drop_table, insert_spatial_metadata
+from anonymisation.database.target import open_target
 from tests.database.fake_oracle import FakeOracle
 from tests.database.oracle_sql import parse
 from tests.database.sites import FakeOracleSite, oracle_url
@@ -22,7 +23,9 @@ Make = Callable[..., list[SourceRecord]]
 
 oracledb = pytest.importorskip("oracledb")
 
-from anonymisation.database.dialects.oracle import merge_sql  # noqa: E402 - needs the driver
+from anonymisation.database.dialects.oracle import OracleDialect, merge_sql  # noqa: E402 - needs the driver
+
+ADDRESS = "oracle://me:hunter2@nowhere/?service_name=FREE"
 
 
 @pytest.fixture
@@ -170,3 +173,52 @@ def test_spatial_metadata_describes_each_geometry_column_once(oracle: FakeOracle
     assert set(server.indexes) == {"VEGBILDER_POSISJON_SX", "VEGBILDER_SENTERLINJEPOSISJON_SX"}
     assert drop_table(target)
     assert (server.spatial, server.indexes) == ([], {})
+
+
+def test_a_spatial_index_of_another_name_is_enough(oracle: FakeOracleSite, server: FakeOracle) -> None:
+    target = oracle.target("VEGBILDER")
+    server.spatial = [{"TABLE_NAME": "VEGBILDER", "COLUMN_NAME": "POSISJON"}]
+    sql = 'CREATE INDEX "SIDX_BY_HAND" ON "VEGBILDER" ("POSISJON") INDEXTYPE IS MDSYS.SPATIAL_INDEX_V2'
+    server.connect().cursor().execute(sql)
+    assert insert_spatial_metadata(target) == 2
+    assert set(server.indexes) == {"SIDX_BY_HAND", "VEGBILDER_SENTERLINJEPOSISJON_SX"}
+
+
+LONG = "a" * 63
+
+
+@pytest.mark.parametrize("longest", [128, 30])
+def test_names_of_indexes_are_as_long_as_the_server_takes_and_stay_distinct(
+    longest: int, server: FakeOracle, oracle: FakeOracleSite, tmp_path: Path
+) -> None:
+    server.longest_name = longest
+    folder = tmp_path / "db_tables"
+    folder.mkdir()
+    names = (f"{'b' * 60}xxx", f"{'b' * 60}yyy")
+    elements = "[{name: X, min: 0, max: 1, tol: 1}, {name: Y, min: 0, max: 1, tol: 1}]"
+    spatial = f"{{dimension: 2, srid: 4326, dim_elements: {elements}}}"
+    columns = [
+        f"  - {{name: {name}, dtype: SDO_GEOMETRY, formatter: Posisjon_2d, spatial_metadata: {spatial}}}"
+        for name in names
+    ]
+    key = "  - {name: ID, dtype: VARCHAR(9), formatter: ID}"
+    (folder / f"{LONG}.yml").write_text("\n".join(["pk_column: ID", "columns:", key, *columns]), "utf-8")
+    target = oracle.target(load_layout(LONG, tmp_path))
+    assert insert_spatial_metadata(target) == 2
+    assert len(server.indexes) == 2
+    assert all(len(name) <= longest and name.endswith("_SX") for name in server.indexes)
+
+
+def test_a_table_of_another_schema_is_dropped_without_the_login_s_own_description(server: FakeOracle) -> None:
+    mine = FakeOracleSite(server).target("VEGBILDER")
+    insert_spatial_metadata(mine)
+    described = list(server.spatial)
+    for schema, left in (("roads", described), ("me", []), (None, [])):
+        server.spatial = list(described)
+        target = open_target(ADDRESS, load_layout("VEGBILDER"), dialect=OracleDialect(server.connect), schema=schema)
+        with target.engine.begin() as connection:
+            for statement in target.dialect.drop(target.layout, target.table):
+                if not statement.startswith("DROP"):
+                    connection.exec_driver_sql(statement)
+        assert server.spatial == left
+        assert target.dialect.drop(target.layout, target.table)[0].startswith("DROP TABLE")

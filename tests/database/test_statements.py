@@ -101,8 +101,8 @@ def test_text_in_quotes_never_ends_a_statement(statements: list[str]) -> None:
 
 
 def test_a_long_script_is_split_in_one_pass() -> None:
-    script = f"{TRIGGER}\n-- a comment\nINSERT INTO t VALUES ('x');\n" * 4000
-    assert len(split_statements(script)) == 8000
+    script = f"{TRIGGER}\n-- a comment\nINSERT INTO t VALUES ('x');\n" * 1000
+    assert len(split_statements(script)) == 2000
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ Facts of the driver: https://python-oracledb.readthedocs.io/en/latest/user_guide
 
 from __future__ import annotations
 
+import hashlib
 import sys
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
@@ -74,6 +75,12 @@ _KIND_TYPES: Final = {
     Kind.LONG_TEXT: oracledb.DB_TYPE_CLOB,
     Kind.BINARY: oracledb.DB_TYPE_BLOB,
 }
+_LONGEST_NAME: Final = 128  # bytes; 30 on servers before 12.2
+# Oracle allows one spatial index for a column, whatever its name.
+_COUNT_INDEXES: Final = (
+    "SELECT COUNT(*) FROM USER_INDEXES i JOIN USER_IND_COLUMNS c ON c.INDEX_NAME = i.INDEX_NAME "
+    "WHERE i.TABLE_NAME = :t AND c.COLUMN_NAME = :c AND i.ITYP_OWNER = 'MDSYS' AND i.ITYP_NAME LIKE 'SPATIAL_INDEX%'"
+)
 _POINT_TYPES: Final = {2: 2001, 3: 3001}  # SDO_GTYPE: dimension × 1000 + 1 for a point
 
 
@@ -92,6 +99,7 @@ class OracleDialect:
         self._initialise = initialise
         self._answer_seconds = answer_seconds
         self._was_there = False
+        self._longest_name = _LONGEST_NAME
 
     def engine(self, url: URL) -> Engine:
         address, options = split_options(url.set(drivername=DRIVER))
@@ -112,6 +120,7 @@ class OracleDialect:
         except OSError as error:  # the driver does not wrap errors of the name lookup
             raise oracledb.OperationalError(str(error)) from error
         self._was_there = True
+        self._longest_name = connection.max_identifier_length or _LONGEST_NAME
         connection.call_timeout = int(self._answer_seconds * 1000)
         return connection
 
@@ -131,8 +140,11 @@ class OracleDialect:
         return (str(CreateTable(table).compile(dialect=compiler(DRIVER))).strip(),)
 
     def drop(self, layout: TableLayout, table: Table) -> Sequence[str]:
+        # DROP comes first: Oracle commits before it, even if it is refused.
         described = f"DELETE FROM USER_SDO_GEOM_METADATA WHERE TABLE_NAME = '{table.name}'"  # noqa: S608 - checked
-        return (described, str(DropTable(table).compile(dialect=compiler(DRIVER))).strip())
+        if table.schema is not None:  # the view has the login's own tables; one of them may have the same name
+            described += f" AND USER = '{table.schema}'"
+        return (str(DropTable(table).compile(dialect=compiler(DRIVER))).strip(), described)
 
     def spatial_metadata(self, layout: TableLayout, table: Table) -> Sequence[Statement]:
         """Rows of USER_SDO_GEOM_METADATA; only the table's owner can write them."""
@@ -164,13 +176,12 @@ class OracleDialect:
         for column in layout.columns:
             if column.dtype.kind is Kind.GEOMETRY:
                 name = self.identifier(column.name)
-                index = f"{table.name}_{name}_SX"
+                index = _shortened(f"{table.name}_{name}", "_SX", self._longest_name)
                 create = (
                     f"CREATE INDEX {preparer.quote(index)} ON {preparer.format_table(table)} ({preparer.quote(name)}) "
                     "INDEXTYPE IS MDSYS.SPATIAL_INDEX_V2"
                 )
-                count = Statement("SELECT COUNT(*) FROM USER_INDEXES WHERE INDEX_NAME = :i", {"i": index})
-                indexes.append(SpatialIndex(create, count))
+                indexes.append(SpatialIndex(create, Statement(_COUNT_INDEXES, {"t": str(table.name), "c": name})))
         return indexes
 
     def fault(self, error: DBAPIError) -> Fault:
@@ -316,6 +327,14 @@ class _Binder:
         geometry.SDO_SRID = point.own_srid or point.srid
         geometry.SDO_POINT = place
         return geometry
+
+
+def _shortened(name: str, ending: str, longest: int) -> str:
+    """A name of at most `longest` bytes; one that is cut has a digest, so that two of them stay distinct."""
+    if len(name) + len(ending) <= longest:
+        return name + ending
+    digest = hashlib.sha256(name.encode("ascii")).hexdigest()[:8].upper()
+    return f"{name[: longest - len(ending) - len(digest) - 1]}_{digest}{ending}"
 
 
 def merge_sql(table: Table) -> str:
