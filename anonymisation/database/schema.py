@@ -31,8 +31,27 @@ def create_table(target: DatabaseTarget) -> None:
         DatabaseUnavailableError: the database cannot be reached.
     """
     with transaction(target, creating=False) as connection:
-        for statement in target.dialect.create(target.layout, target.table):
+        _create(connection, target)
+
+
+def replace_table(target: DatabaseTarget) -> None:
+    """Drop the table with all its rows and create it again, in one transaction: the old table stays if the new one
+    cannot be created. Oracle commits each of these statements by itself.
+
+    Raises:
+        ConfigurationError: the login may not drop or create it, or other objects depend on it.
+        DatabaseUnavailableError: the database cannot be reached.
+    """
+    with transaction(target, creating=False) as connection:
+        for statement in target.dialect.drop(target.layout, target.table):
             connection.exec_driver_sql(statement)
+        _create(connection, target)
+
+
+def _create(connection: sa.Connection, target: DatabaseTarget) -> None:
+    target.dialect.prepare_create(connection, target.table)
+    for statement in target.dialect.create(target.layout, target.table):
+        connection.exec_driver_sql(statement)
 
 
 def drop_table(target: DatabaseTarget) -> bool:

@@ -50,6 +50,7 @@ class PostgresCluster:
     def __init__(self, folder: Path, programs: Path, *, durable: bool) -> None:
         self._folder = folder
         self._programs = programs
+        self._databases = 0
         # The server refuses to run as root.
         self._user = _USER if os.geteuid() == 0 else None
         if self._user is not None:
@@ -74,8 +75,24 @@ class PostgresCluster:
             "postgresql+psycopg", username=_USER, database=_DATABASE, query={"host": str(self._folder)}
         )
 
-    def connect(self) -> psycopg.Connection[tuple[object, ...]]:
-        return psycopg.connect(host=str(self._folder), user=_USER, dbname=_DATABASE, autocommit=True)
+    def connect(self, database: str = _DATABASE) -> psycopg.Connection[tuple[object, ...]]:
+        return psycopg.connect(host=str(self._folder), user=_USER, dbname=database, autocommit=True)
+
+    @contextmanager
+    def database(self, *statements: str, template: str = "template1") -> Iterator[str]:
+        """The name of a further database, made with `statements`; it is gone afterwards."""
+        self._databases += 1
+        name = f"further_{self._databases}"
+        with self.connect() as connection:
+            connection.execute(f"CREATE DATABASE {name} TEMPLATE {template}".encode())
+        try:
+            with self.connect(name) as connection:
+                for statement in statements:
+                    connection.execute(statement.encode())
+            yield name
+        finally:
+            with self.connect() as connection:
+                connection.execute(f"DROP DATABASE {name} WITH (FORCE)".encode())
 
     def start(self) -> None:
         log = self._folder / "log"

@@ -137,13 +137,18 @@ def test_a_row_that_row_level_security_refuses(
         require_one_refused(postgresql, guest, state, make_records(15), "row-level security")
 
 
-@pytest.mark.parametrize("rule", ["ON INSERT TO pictures DO INSTEAD NOTHING", "ON UPDATE TO pictures DO ALSO NOTHING"])
+@pytest.mark.parametrize("event", ["INSERT", "UPDATE"])
 def test_a_table_with_rules_does_not_fit_and_is_not_away(
-    rule: str, postgresql: PostgresqlSite, cluster: PostgresCluster, state: Path, limits: LoadLimits, make_records: Make
+    event: str,
+    postgresql: PostgresqlSite,
+    cluster: PostgresCluster,
+    state: Path,
+    limits: LoadLimits,
+    make_records: Make,
 ) -> None:
     with cluster.connect() as connection:
-        connection.execute(f"CREATE RULE ours AS {rule}".encode())
-    with pytest.raises(ConfigurationError, match=r"rules|RETURNING"):
+        connection.execute(f"CREATE RULE ours AS ON {event} TO pictures DO INSTEAD NOTHING".encode())
+    with pytest.raises(ConfigurationError, match="RETURNING"):
         load_records(make_records(3), postgresql.target(), state, limits)
     with cluster.connect() as connection:
         connection.execute("DROP RULE ours ON pictures")

@@ -10,7 +10,7 @@ import click
 from anonymisation.cli.db.options import DatabaseOptions, DatabaseSession, database_options, named_layout, open_database
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.database.administration import count_rows, require_owner, spatial_metadata_sql
-from anonymisation.database.schema import create_table, ddl, drop_table, insert_spatial_metadata
+from anonymisation.database.schema import create_table, ddl, insert_spatial_metadata, replace_table
 from anonymisation.database.target import load_dialect
 
 _NOTHING_NEEDED: Final = "-- nothing is needed: {kind} describes the geometry when the table is created"
@@ -46,9 +46,10 @@ def create_table_command(
         raise ConfigurationError([ConfigProblem(target.place, target.layout.name, message)])
     if rows is not None and not yes:
         _ask(session, rows)
-    if rows is not None:
-        drop_table(target)
-    create_table(target)
+    if rows is None:
+        create_table(target)
+    else:
+        replace_table(target)
     removed = f", in place of one with {_rows(rows)}" if rows is not None else ""
     session.out.print(f"table {target.layout.name} created in {target.place}{removed}")
     if target.dialect.spatial_metadata(target.layout, target.table):

@@ -158,6 +158,9 @@ class Dialect(Protocol):
     def advice(self, error: DBAPIError) -> str | None:
         """What happened and what to do, with the reason, if the dialect knows more than the error's `Fault` says."""
 
+    def prepare_create(self, connection: Connection, table: Table) -> None:
+        """Set for this transaction what the statements of `create` need."""
+
 
 def existing_keys(connection: Connection, table: Table, keys: Sequence[str]) -> set[str]:
     """The keys of `keys` that `table` already has as primary keys; queried in pieces, so any number is allowed."""

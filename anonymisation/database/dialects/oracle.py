@@ -193,6 +193,9 @@ class OracleDialect:
     def advice(self, error: DBAPIError) -> str | None:
         return advice_of(error)
 
+    def prepare_create(self, connection: Connection, table: Table) -> None:
+        pass
+
 
 class OracleWriter:
     """See `anonymisation.database.dialects.base.RowWriter`."""

@@ -24,6 +24,7 @@ _FAULTS: Final = MappingProxyType(
         "25P03": Fault.AGAIN,  # idle for too long in a transaction
         "25P04": Fault.AGAIN,  # transaction took too long
         "28": Fault.LOGIN,
+        "2BP01": Fault.SETUP,  # other objects depend on the table
         "3D": Fault.LOGIN,  # no such database
         "3F": Fault.SETUP,  # no such schema
         "40": Fault.AGAIN,  # the transaction was rolled back: serialization failure, deadlock
@@ -46,6 +47,29 @@ _FAULTS: Final = MappingProxyType(
 # RAISE of PL/pgSQL (pl_exec.c), a policy or a view that does not take the row (execMain.c).
 _RAISED: Final = "exec_stmt_raise"
 _POLICIES: Final = "ExecWithCheckOptions"
+# What to do about them, by the beginning of the statement.
+_NO_RIGHT: Final = MappingProxyType(
+    {
+        "CREATE": "this login may not create the table ({reason}). Create it with a login that may (GRANT CREATE ON "
+        "SCHEMA … TO …), or give the statements of `anonymise db create-table --print` to an administrator",
+        "DROP": "this login may not remove the table ({reason}); log in as its owner",
+        "": "this login lacks a right ({reason}). Loading needs USAGE on the table's schema, and SELECT, INSERT and "
+        "UPDATE on the table: GRANT SELECT, INSERT, UPDATE ON … TO …",
+    }
+)
+_ADVICE: Final = MappingProxyType(
+    {
+        "0A000": "the table does not take what a load sends, INSERT and UPDATE with RETURNING ({reason})",
+        "25006": "this server only reads ({reason}), as a standby does; give the address of the primary server",
+        "2BP01": "other objects depend on the table ({reason}: {detail}); nothing was removed. Remove them first, and "
+        "create them again afterwards",
+        "3F000": "the schema is not there ({reason}); create it with CREATE SCHEMA, or correct the name of the schema",
+        "42704": "PostGIS is not installed in this database, or this login may not use its schema ({reason}). An "
+        "administrator installs it with CREATE EXTENSION postgis, or gives the right with GRANT USAGE ON SCHEMA … TO …",
+        "55000": "the table or view does not take what a load sends, INSERT and UPDATE ({reason})",
+        "42809": "a view or another object, not a table, has this name ({reason}); remove it yourself first",
+    }
+)
 _NOT_OF_A_ROW: Final = frozenset((Fault.SETUP, Fault.MISSING, Fault.EXISTS, Fault.LOGIN))
 
 # A refused connection has no SQLSTATE, only a message: from the server, after a severity and two spaces, or from the
@@ -77,6 +101,21 @@ def fault_of(error: DBAPIError) -> Fault:
     # With a context the error is one of a function that the row has called, such as a trigger.
     by_row = diagnosis.source_function == _POLICIES or bool(diagnosis.context)
     return Fault.ROW if by_row and fault in _NOT_OF_A_ROW else fault
+
+
+def advice_of(error: DBAPIError) -> str | None:
+    """What happened and what to do, for errors of the set-up whose cause is known."""
+    if not isinstance(error.orig, psycopg.Error) or fault_of(error) is not Fault.SETUP:
+        return None
+    code, diagnosis, statement = error.orig.sqlstate or "", error.orig.diag, (error.statement or "").lstrip().upper()
+    known = _ADVICE.get(code)
+    if code == "42501":
+        known = next(text for start, text in _NO_RIGHT.items() if statement.startswith(start))
+    reason = ". ".join(part.rstrip(".") for part in (diagnosis.message_primary, diagnosis.message_hint) if part)
+    if known is None:
+        return None
+    detail = " ".join((diagnosis.message_detail or "").split()) if code == "2BP01" else ""  # others may quote the row
+    return known.format(reason=reason, detail=detail)
 
 
 def _without_code(error: DBAPIError) -> Fault:

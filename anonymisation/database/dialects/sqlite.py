@@ -179,6 +179,9 @@ class SqliteDialect:
     def advice(self, error: DBAPIError) -> str | None:
         return None
 
+    def prepare_create(self, connection: Connection, table: Table) -> None:
+        pass
+
 
 class SqliteWriter:
     """See `anonymisation.database.dialects.base.RowWriter`."""

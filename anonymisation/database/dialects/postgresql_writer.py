@@ -1,0 +1,257 @@
+"""Batches of rows for a table of PostgreSQL, or for whatever stands under its name: a view, a partitioned table.
+
+One statement takes a whole batch. `json_to_recordset` makes rows from JSON; long texts are separate binary arrays, so
+that they need no escaping. COPY into a temporary table was measured (benchmarks/database.py): the server works as long,
+the loader longer, and the login needs the right to make temporary tables. Nothing stays in the session, since a pooler
+(PgBouncer in transaction mode) gives the session to others after each transaction.
+
+`merges` are the ways of merging, best first:
+
+1. ON CONFLICT, which no rival can disturb. It needs a unique index of the key alone, and reads the system column
+   `xmax`, which views and partitioned tables do not have.
+2. UPDATE of the rows that are there and INSERT of the others, in one statement. A lock that only loaders of this table
+   ask for keeps rivals apart until the end of the transaction.
+"""
+
+from __future__ import annotations
+
+import selectors
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import psycopg
+from sqlalchemy import Connection, Table
+from sqlalchemy.exc import DBAPIError
+
+from anonymisation.database.dialects.base import (
+    Dialect,
+    Fault,
+    NotStoredError,
+    Written,
+    compiler,
+    isolate,
+    not_stored,
+    nothing,
+    same_key,
+)
+from anonymisation.database.fast_json import encode
+from anonymisation.database.layouts.columns import Row
+from anonymisation.database.layouts.datatypes import Kind
+from anonymisation.database.layouts.formatters import Value
+from anonymisation.database.layouts.geometry import Point
+from anonymisation.database.layouts.tables import TableLayout
+
+DRIVER: Final = "postgresql+psycopg"
+
+_JSON_TYPES: Final = {
+    Kind.TEXT: "text",
+    Kind.NUMBER: "numeric",
+    Kind.TIME: "timestamp with time zone",
+    Kind.BINARY: "bytea",
+    # PostGIS makes the geometry from text when the column gets it, in whatever schema PostGIS is.
+    Kind.GEOMETRY: "text",
+}
+
+# What a table answers to the first way of merging if it takes the second alone.
+_NO_UPSERT: Final = frozenset(
+    (
+        "0A000",  # a partitioned table has no xmax; a view with triggers takes no ON CONFLICT
+        "42703",  # a view has no column xmax
+        "42P10",  # no unique index of the key alone, as in tables partitioned by time
+        "55000",  # the key's constraint is deferrable
+    )
+)
+_LOCK_CLASS: Final = 0x70696373  # "pics": keeps this lock apart from the site's own advisory locks
+
+_INSERTED: Final = Written(inserted=True)
+_UPDATED: Final = Written()
+
+
+@dataclass(frozen=True, slots=True)
+class Merge:
+    """A statement that takes a batch and returns each stored key and whether it is new; `lock` runs before it."""
+
+    sql: str
+    lock: str | None = None
+
+
+class PostgresqlWriter:
+    """See `anonymisation.database.dialects.base.RowWriter`; PostgreSQL reports whether it inserted or updated."""
+
+    def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
+        self._dialect = dialect
+        self._key = layout.pk_column
+        self._long = [column.name for column in layout.columns if column.dtype.kind is Kind.LONG_TEXT]
+        self._short = [column.name for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
+        self._geometries = [column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
+        self._binaries = [column.name for column in layout.columns if column.dtype.kind is Kind.BINARY]
+        self._lengths = [(c.name, c.dtype.length) for c in layout.columns if c.dtype.length is not None]
+        self._name = str(table.name)
+        self._merges = merges(layout, table)
+        self._sql_there = _there_sql(table)
+
+    def write(
+        self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing
+    ) -> list[Written]:
+        written: list[Written | None] = [None] * len(rows)
+        for wave in _waves([row[self._key] for row in rows]):
+            # Every loader locks rows in the same order, so that two loaders cannot deadlock.
+            wave.sort(key=lambda index: str(rows[index][self._key]))
+            outcomes = isolate(
+                self._dialect, [rows[index] for index in wave], lambda part: self._send(connection, part, while_waiting)
+            )
+            for index, outcome in zip(wave, outcomes, strict=True):
+                written[index] = outcome
+        return [outcome for outcome in written if outcome is not None]
+
+    def _send(self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None]) -> list[Written]:
+        long = [[row[name] for row in rows] for name in self._long]
+        short = encode([self._plain(row) for row in rows]).decode("utf-8")
+        keys = [row[self._key] for row in rows]
+        answer = self._merge(connection, (short, *long), keys, while_waiting)
+        return [self._outcome(answer.get(same_key(key))) for key in keys]
+
+    def _outcome(self, inserted: bool | None) -> Written:
+        if inserted is None:
+            return Written(refused=not_stored(self._name))
+        return _INSERTED if inserted else _UPDATED
+
+    def _merge(
+        self, connection: Connection, values: Sequence[object], keys: list[Value], while_waiting: Callable[[], None]
+    ) -> dict[object, bool]:
+        """Merge a batch in the best way that the table takes, which is remembered."""
+        merge, *others = self._merges
+        try:
+            return self._run(connection, merge, values, keys, while_waiting)
+        except DBAPIError as error:
+            code = getattr(error.orig, "sqlstate", None)
+            if not others or code not in _NO_UPSERT or self._dialect.fault(error) is not Fault.SETUP:
+                raise
+        answer = self._run(connection, others[0], values, keys, while_waiting)
+        self._merges = others
+        return answer
+
+    def _run(
+        self, connection: Connection, merge: Merge, values: Sequence[object], keys: list[Value],
+        while_waiting: Callable[[], None],
+    ) -> dict[object, bool]:  # fmt: skip
+        """Send the statement, and undo it if it fails; returns for each stored key whether it was inserted.
+
+        Raises:
+            NotStoredError: a trigger stored a row under another key, which may be that of another picture, or removed
+                one. A key that is not in the result is a row that a trigger skipped.
+        """
+        driver: Any = connection.connection.driver_connection
+        try:
+            with driver.transaction(), driver.pipeline():
+                # The server does not prepare statements, because a prepared statement is session state.
+                if merge.lock is not None:
+                    driver.execute(merge.lock, prepare=False)
+                cursor = driver.execute(merge.sql, values, prepare=False)
+                there = driver.execute(self._sql_there, (keys,), prepare=False)
+                _send_all(driver)
+                while_waiting()  # the server's answer is not read yet
+                answer = {same_key(key): inserted for key, inserted in cursor}
+                if not answer.keys() <= {same_key(key) for (key,) in there}.intersection(map(same_key, keys)):
+                    raise NotStoredError(self._name)
+            return answer
+        except psycopg.Error as error:
+            raise DBAPIError(
+                "INSERT", None, error, hide_parameters=True, connection_invalidated=driver.closed
+            ) from error
+
+    def _plain(self, row: Row) -> dict[str, object]:
+        """The columns that are sent as JSON, with points as text.
+
+        Raises:
+            ValueError: a text is too long by blanks alone, which VARCHAR would cut off silently.
+        """
+        plain: dict[str, object] = {name: row[name] for name in self._short}
+        for name, length in self._lengths:
+            text = plain[name]
+            if isinstance(text, str) and len(text) > length and not text[length:].strip(" "):
+                column = self._dialect.identifier(name)
+                raise ValueError(f"{column}: value too long for type character varying({length})")
+        for name in self._binaries:
+            if isinstance(data := plain[name], bytes):
+                plain[name] = f"\\x{data.hex()}"
+        for name in self._geometries:
+            if isinstance(point := row[name], Point):
+                plain[name] = point.ewkt()
+        return plain
+
+
+def _send_all(driver: Any) -> None:
+    """Send what the driver's library still holds back of a pipeline, so that the server can work on it."""
+    with selectors.DefaultSelector() as selector:
+        selector.register(driver.fileno(), selectors.EVENT_READ | selectors.EVENT_WRITE)
+        while driver.pgconn.flush():
+            for _, events in selector.select():
+                if events & selectors.EVENT_READ:
+                    driver.pgconn.consume_input()  # a server that waits to be read reads no more
+
+
+def _waves(keys: Sequence[Value]) -> Iterator[list[int]]:
+    """Positions of `keys` in groups without duplicates, in order: no statement updates a row twice."""
+    waves: list[list[int]] = []
+    times: dict[Value, int] = {}
+    for index, key in enumerate(keys):
+        turn = times.get(key, 0)
+        times[key] = turn + 1
+        if turn == len(waves):
+            waves.append([])
+        waves[turn].append(index)
+    yield from waves
+
+
+def merges(layout: TableLayout, table: Table) -> list[Merge]:
+    """The ways of merging rows of `layout` into `table`, best first. The values are one JSON text, then an array for
+    each long text.
+    """
+    preparer = compiler(DRIVER).identifier_preparer
+    whole = preparer.format_table(table)
+    [key] = [preparer.quote(column.name) for column in table.primary_key]
+    names = [preparer.quote(column.name) for column in table.columns]
+    changed = [name for name in names if name != key] or [key]
+    listed = ", ".join(names)
+    given = f"given AS (SELECT * FROM {_given_sql(layout, names)})"  # noqa: S608 - quoted identifiers
+    return [
+        Merge(
+            f"WITH {given} INSERT INTO {whole} ({listed}) SELECT {listed} FROM given "  # noqa: S608 - quoted identifiers
+            f"ON CONFLICT ({key}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changed)} "
+            # xmax is 0 for a new row; an updated row version holds the number of its transaction there.
+            f"RETURNING {key}, xmax = 0"
+        ),
+        Merge(
+            f"WITH {given}, "  # noqa: S608 - as above
+            f"updated AS (UPDATE {whole} AS t SET {', '.join(f'{name} = given.{name}' for name in changed)} "
+            f"FROM given WHERE t.{key} = given.{key} RETURNING t.{key}), "
+            f"inserted AS (INSERT INTO {whole} ({listed}) SELECT {listed} FROM given "
+            f"WHERE NOT EXISTS (SELECT FROM {whole} AS t WHERE t.{key} = given.{key}) RETURNING {key}) "
+            f"SELECT {key}, false FROM updated UNION ALL SELECT {key}, true FROM inserted",
+            lock=f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, {_literal(whole)}::regclass::oid::int)",
+        ),
+    ]
+
+
+def _given_sql(layout: TableLayout, names: Sequence[str]) -> str:
+    """The rows that are sent, as a table with the columns `names`."""
+    quoted = {column.name: name for column, name in zip(layout.columns, names, strict=True)}
+    short = [column for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
+    long = [column for column in layout.columns if column.dtype.kind is Kind.LONG_TEXT]
+    # Text of any length, so that too long text is refused and not cut.
+    taken = ", ".join(f'"{column.name}" {_JSON_TYPES[column.dtype.kind]}' for column in short)
+    sources = ", ".join([f"json_to_recordset(%s::json) AS ({taken})", *["unnest(%b::text[])"] * len(long)])
+    return f"ROWS FROM ({sources}) AS r({', '.join(quoted[column.name] for column in (*short, *long))})"
+
+
+def _there_sql(table: Table) -> str:
+    """The keys of a list that the table has; a trigger that runs after the statement may change them."""
+    preparer = compiler(DRIVER).identifier_preparer
+    [key] = [preparer.quote(column.name) for column in table.primary_key]
+    return f"SELECT {key} FROM {preparer.format_table(table)} WHERE {key} = ANY(%s)"  # noqa: S608 - quoted identifiers
+
+
+def _literal(text: str) -> str:
+    return "'" + text.replace("'", "''") + "'"
