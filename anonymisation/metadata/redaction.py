@@ -11,7 +11,8 @@ from typing import Final
 from xml.dom import minidom
 
 from anonymisation.core.errors import ImageMetadataError
-from anonymisation.metadata.xml_tree import MAX_DEPTH, XmlElement, local_name, parse_xml, pretty_xml
+from anonymisation.core.safe_xml import parse_xml
+from anonymisation.metadata.xml_tree import MAX_DEPTH, XmlElement, local_name, pretty_xml
 
 REDACTED: Final = "FJERNET"
 SENSITIVE_NAMES: Final = frozenset(("driver", "carid", "comment"))
