@@ -19,6 +19,7 @@ from anonymisation.files.writer import write_one_by_one
 from anonymisation.imaging.exif.read import ExifTags, Provenance, published_exif, read_exif, read_provenance
 from anonymisation.imaging.jpeg.codec import Frame, decode_jpeg, encode_jpeg, sound_size, to_upright
 from anonymisation.imaging.mask_file import encode_mask, mask_digest
+from anonymisation.imaging.panorama import Panorama
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.metadata.record import (
@@ -209,12 +210,13 @@ class PictureWorker:
             in_place=True,
             coded_unit=picture.frame.coded_unit,
         )
-        exif = self._published_exif(picture, description, objects)
+        panorama = self._published_panorama(picture, record)
         masked = encode_jpeg(
             redaction.pixels,
             picture.frame,
             quality=self._settings.jpeg_quality,
-            exif=exif,
+            exif=self._published_exif(picture, description, objects),
+            xmp=None if panorama is None else panorama.to_xmp(),
             mask=redaction.mask,
             source=paths.relative,
         )
@@ -288,11 +290,19 @@ class PictureWorker:
             image_properties=redact_tag(tags.image_properties, source="ImageProperties"),
             reflink_info=redact_tag(tags.reflink_info, source="ReflinkInfo"),
             provenance=provenance,
+            srgb=picture.frame.colour == "cmyk",
             source=self.paths(picture.file).relative,
             orientation=tags.orientation,
             times=description.times,
             place=description.place,
         )
+
+    def _published_panorama(self, picture: PreparedPicture, record: Record) -> Panorama | None:
+        """What viewers need to show a 360° picture, with the heading of its record."""
+        if picture.exif.panorama is None:
+            return None
+        source = self.paths(picture.file).relative
+        return picture.exif.panorama.with_heading(record["exif_heading"], source=source)
 
     def _known_record(self, paths: ImagePaths) -> Record | None:
         for path in paths.records(self._settings):

@@ -8,11 +8,13 @@ The two required texts are replaced. Layout and signatures: ICC.1:2022 (profile 
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from anonymisation.imaging.jpeg.segments import APP2, MAX_PAYLOAD, Segment
 
+RGB: Final = b"RGB "
+GRAY: Final = b"GRAY"
 _MARK: Final = b"ICC_PROFILE\0"
 _HEADER: Final = 128
 _COLOUR_TAGS: Final = frozenset(
@@ -45,6 +47,11 @@ def _is_profile(profile: bytes) -> bool:
     return len(profile) > _HEADER + 4 and profile[36:40] == b"acsp"
 
 
+def space_of(profile: bytes) -> bytes:
+    """The signature of the colours that a profile is for: RGB, GRAY, or another that is never published."""
+    return profile[16:20]
+
+
 def profile_segments(profile: bytes) -> list[Segment]:
     """The APP2 segments for a profile, split to fit (ICC.1:2022, B.4)."""
     size = MAX_PAYLOAD - len(_MARK) - 2
@@ -52,12 +59,12 @@ def profile_segments(profile: bytes) -> list[Segment]:
     return [Segment(APP2, _MARK + bytes((number, len(parts))) + part) for number, part in enumerate(parts, start=1)]
 
 
-def published_profile(profile: bytes | None, space: bytes) -> bytes | None:
+def published_profile(profile: bytes | None, spaces: Collection[bytes]) -> bytes | None:
     """The profile with only its colour tags; None when it is missing, broken or for another colour space.
 
-    `space` is the signature of the picture's colour space: b"RGB " or b"GRAY".
+    `spaces` are the signatures of the colour spaces (see `space_of`) whose profiles viewers apply to the picture.
     """
-    if profile is None or not _is_profile(profile) or profile[16:20] != space:
+    if profile is None or not _is_profile(profile) or space_of(profile) not in spaces:
         return None
     tags = _colour_tags(profile)
     if not {b"kTRC", b"rTRC", b"A2B0"} & tags.keys():

@@ -25,6 +25,7 @@ from anonymisation.imaging.exif.provenance import EXIF_MARK, read_provenance
 from anonymisation.imaging.jpeg.codec import decode_jpeg, encode_jpeg
 from anonymisation.imaging.jpeg.segments import APP1, Segment, segments_of
 from anonymisation.imaging.mask_file import decode_mask, encode_mask
+from anonymisation.imaging.xmp import read_xmp
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.review.copies import forget_copies
@@ -155,8 +156,15 @@ def _hide(
         settings.mask_dilation_pixels,
         coded_unit=frame.coded_unit,
     )
+    panorama = read_xmp(data, source=paths.relative).panorama
     masked = encode_jpeg(
-        redaction.pixels, frame, quality="keep", exif=_exif_of(data), mask=redaction.mask, source=paths.relative
+        redaction.pixels,
+        frame,
+        quality="keep",
+        exif=_exif_of(data),
+        xmp=None if panorama is None else panorama.to_xmp(),
+        mask=redaction.mask,
+        source=paths.relative,
     )
     _write(workspace, paths.masked, masked.data)
     return redaction.mask

@@ -45,6 +45,9 @@ TAG_REFLINK_INFO: Final = 40056
 TAG_XP_TITLE: Final = 40091
 TAG_GPS_VERSION: Final = 0
 _GPS_VERSION: Final = bytes((2, 3, 0, 0))  # of EXIF 2.32
+TAG_HEADING: Final = 0x11
+TAG_COLOUR_SPACE: Final = 0xA001
+_SRGB: Final = 1  # of ColorSpace
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_EXIF: Final = MAX_PAYLOAD  # the mark "Exif" included
 _MAX_TITLE: Final = 128  # characters
@@ -198,7 +201,7 @@ PUBLISHED_TAGS: Final = (
         (0x9208, "LightSource", _SHORT),
         (0x9209, "Flash", _SHORT),
         (0x920A, "FocalLength", _POSITIVE),
-        (0xA001, "ColorSpace", _SHORT),
+        (TAG_COLOUR_SPACE, "ColorSpace", _SHORT),
         (0xA20E, "FocalPlaneXResolution", _POSITIVE),
         (0xA20F, "FocalPlaneYResolution", _POSITIVE),
         (0xA210, "FocalPlaneResolutionUnit", _SHORT),
@@ -243,6 +246,7 @@ def published_exif(
     image_properties: str | None,
     reflink_info: str | None,
     provenance: Provenance,
+    srgb: bool = False,
     source: str = "a picture",
     orientation: int | None = None,
     times: Times | None = None,
@@ -251,7 +255,7 @@ def published_exif(
     """The EXIF for the masked picture of the JPEG file `data`, with the mark "Exif" in front.
 
     `source` names the picture in the log. `orientation`, `times` and `place` are those of the record, or of `data`
-    where they are None.
+    where they are None. With `srgb`, the pixels were converted to sRGB, whatever `data` says.
 
     The vendor's tags 40055 and 40056 come from the two redacted XML texts (written as UTF-8 with a byte order mark, as
     the vendor does), never from `data`. XPTitle is free text, but part of the vendor's form and of the record: a plain
@@ -269,6 +273,8 @@ def published_exif(
         times=read_times(original, []) if times is None else times,
         place=read_place(original.gps, []) if place is None else place,
     )
+    if srgb:
+        tiff = replace(tiff, exif={**tiff.exif, TAG_COLOUR_SPACE: Entry(SHORT, (_SRGB,))}, interop={})
     main = {**tiff.main, TAG_IMAGE_HISTORY: Entry(ASCII, provenance.to_json() + b"\0")}
     if image_properties is not None and (title := _title(original.main)) is not None:
         main[TAG_XP_TITLE] = title

@@ -7,9 +7,10 @@ policies". The vendor keeps its two XML documents under unassigned numbers of th
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from anonymisation.imaging.exif.allow_list import (
+    TAG_HEADING,
     TAG_IMAGE_PROPERTIES,
     TAG_REFLINK_INFO,
     TAG_XP_TITLE,
@@ -19,8 +20,10 @@ from anonymisation.imaging.exif.allow_list import (
 from anonymisation.imaging.exif.moments import NO_TIMES, Times, read_times
 from anonymisation.imaging.exif.place import NO_PLACE, Place, read_place
 from anonymisation.imaging.exif.provenance import EXIF_MARK, Provenance, exif_tiff, read_provenance
-from anonymisation.imaging.exif.tiff import Entry, orientation_of
+from anonymisation.imaging.exif.tiff import TAG_ORIENTATION, Entry, Tiff, orientation_of
 from anonymisation.imaging.exif.values import TagProblem
+from anonymisation.imaging.panorama import Panorama
+from anonymisation.imaging.xmp import Xmp, read_xmp
 
 __all__ = [
     "TAG_IMAGE_PROPERTIES",
@@ -49,11 +52,13 @@ class ExifTags:
     xp_title: str | None = None
     """Tag 40091, from UTF-16-LE, without byte order mark and trailing NULs."""
     orientation: int = 1
-    """EXIF orientation, 1 to 8; 1 when absent or invalid."""
+    """EXIF orientation, 1 to 8; 1 when invalid. Without the tag, XMP's orientation, else 1."""
     times: Times = NO_TIMES
     """When it was taken."""
     place: Place = NO_PLACE
-    """Where it was taken, and the direction of view."""
+    """Where it was taken, and the direction of view; without its tag, that of the centre of a 360° picture."""
+    panorama: Panorama | None = None
+    """From XMP: what viewers need to show a 360° picture."""
 
     def __post_init__(self) -> None:
         if self.orientation not in range(1, 9):
@@ -64,22 +69,27 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
     """Read the EXIF of a JPEG file given as bytes; `source` names it in the log, None keeps the log silent.
 
     Broken EXIF never raises: a warning is logged, and `present` is False. A time, position, altitude or heading that
-    is there and cannot be used is left out, with a warning that names the picture and the tag.
+    is there and cannot be used is left out, with a warning that names the picture and the tag. XMP
+    gives the orientation where EXIF has none, as for Windows (policy of System.Photo.Orientation), macOS and Pillow;
+    browsers do not look there.
     """
-    tiff = exif_tiff(data)
+    tiff, xmp = exif_tiff(data), read_xmp(data, source=source)
     if tiff is None:
         if EXIF_MARK in data[: 1 << 16] and source is not None:
             logging.getLogger(__name__).warning("%s: its EXIF cannot be read; it is treated as absent", source)
-        return ExifTags(present=False)
+        place = _with_heading(NO_PLACE, xmp.panorama)
+        return ExifTags(present=False, orientation=xmp.orientation or 1, place=place, panorama=xmp.panorama)
     problems: list[TagProblem] = []
+    place = read_place(tiff.gps, problems)
     tags = ExifTags(
         present=True,
         image_properties=_raw(tiff.main.get(TAG_IMAGE_PROPERTIES)),
         reflink_info=_raw(tiff.main.get(TAG_REFLINK_INFO)),
         xp_title=decode_xp(_raw(tiff.main.get(TAG_XP_TITLE))),
-        orientation=orientation_of(tiff.main),
+        orientation=_orientation(tiff, xmp),
         times=read_times(tiff, problems),
-        place=read_place(tiff.gps, problems),
+        place=place if TAG_HEADING in tiff.gps else _with_heading(place, xmp.panorama),
+        panorama=xmp.panorama,
     )
     for problem in problems if source is not None else ():
         logging.getLogger(__name__).warning("%s: EXIF tag %s %s", source, problem.tag, problem.reason)
@@ -88,3 +98,13 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
 
 def _raw(entry: Entry | None) -> bytes | None:
     return entry.raw if entry else None
+
+
+def _orientation(tiff: Tiff, xmp: Xmp) -> int:
+    if TAG_ORIENTATION not in tiff.main and xmp.orientation is not None:
+        return xmp.orientation
+    return orientation_of(tiff.main)
+
+
+def _with_heading(place: Place, panorama: Panorama | None) -> Place:
+    return place if panorama is None or panorama.heading is None else replace(place, heading=panorama.heading)

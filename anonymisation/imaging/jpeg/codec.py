@@ -17,7 +17,7 @@ from PIL import Image
 
 from anonymisation.core.blocks import BLOCK_SIDE
 from anonymisation.core.errors import ImageWriteError, UnreadableImageError
-from anonymisation.imaging.icc import profile_of, profile_segments, published_profile
+from anonymisation.imaging.icc import GRAY, RGB, profile_of, profile_segments, published_profile, space_of
 from anonymisation.imaging.jpeg.decoding import decode_pixels, require_sound
 from anonymisation.imaging.jpeg.keep_blocks import is_gray, keep_untouched, quantisation_definitions
 from anonymisation.imaging.jpeg.libjpeg import BlocksUnusableError
@@ -32,11 +32,14 @@ from anonymisation.imaging.jpeg.segments import (
     read_structure,
     segments_of,
 )
+from anonymisation.imaging.xmp import XMP_MARK
 
 Scalar = TypeVar("Scalar", bound=np.generic)
 Colour = Literal["gray", "ycc", "rgb", "cmyk"]
 Sampling = Literal["4:4:4", "4:2:2", "4:2:0"]
 
+# The colour spaces of the profiles that Chrome and Firefox apply. Colours of CMYK are converted to sRGB.
+_PROFILES: Final[dict[Colour, tuple[bytes, ...]]] = {"gray": (GRAY, RGB), "ycc": (RGB,), "rgb": (RGB,), "cmyk": ()}
 _SAMPLINGS: Final[dict[tuple[int, int], Sampling]] = {(2, 1): "4:2:2", (2, 2): "4:2:0"}
 
 
@@ -98,8 +101,7 @@ def decode_jpeg(data: bytes, *, source: str = "a picture") -> Frame:
         )
     profile = profile_of(structure.metadata)
     pixels, decoded = decode_pixels(structure, profile)
-    spaces = {"gray": b"GRAY", "ycc": b"RGB ", "rgb": b"RGB "}
-    published = published_profile(profile, spaces[structure.colour]) if structure.colour != "cmyk" else None
+    published = published_profile(profile, _PROFILES[structure.colour])
     return Frame(pixels, structure.colour, _quantisation(structure), _sampling(structure), published, decoded)
 
 
@@ -142,6 +144,7 @@ def encode_jpeg(
     *,
     quality: int | Literal["keep"],
     exif: bytes | None,
+    xmp: bytes | None = None,
     mask: NDArray[np.bool_] | None = None,
     source: str = "a picture",
 ) -> Encoded:
@@ -151,8 +154,8 @@ def encode_jpeg(
     mask, `pixels` must equal those of `like`. If the original's form does not allow this, the result and the log say
     so, and the picture is encoded as without a mask. "keep" without a mask uses the quantisation tables and chroma
     subsampling of `like`. 1 to 100 is the usual JPEG quality, with the same subsampling. A gray original stays
-    single-channel where `pixels` are gray. `exif` begins with the mark "Exif". Of the original's metadata, only the
-    colour profile is written, where it still fits. `source` names the picture in the log.
+    single-channel where `pixels` are gray. `exif` begins with the mark "Exif"; `xmp` is a packet. Of the original's
+    metadata, only the colour profile is written, where it still fits. `source` names the picture in the log.
 
     Raises:
         ImageWriteError: wrong shape or type, or the encoder fails.
@@ -170,6 +173,7 @@ def encode_jpeg(
         raise ImageWriteError(f"the EXIF has {len(exif)} bytes, a JPEG segment holds {MAX_PAYLOAD}")
     if quality == "keep" and mask is not None and like.coded is not None:
         metadata = Segment(APP1, exif).encoded() if exif else b""
+        metadata += Segment(APP1, XMP_MARK + xmp).encoded() if xmp else b""
         if like.icc_profile is not None:
             metadata += b"".join(segment.encoded() for segment in profile_segments(like.icc_profile))
         try:
@@ -177,21 +181,23 @@ def encode_jpeg(
         except BlocksUnusableError as error:
             message = "%s: the whole picture is encoded again, not only its masked blocks: %s"
             logging.getLogger(__name__).warning(message, source, error)
-            return Encoded(_encode_whole(pixels, like, quality, exif), str(error))
-    return Encoded(_encode_whole(pixels, like, quality, exif))
+            return Encoded(_encode_whole(pixels, like, quality, exif, xmp), str(error))
+    return Encoded(_encode_whole(pixels, like, quality, exif, xmp))
 
 
-def _encode_whole(pixels: NDArray[np.uint8], like: Frame, quality: int | Literal["keep"], exif: bytes | None) -> bytes:
+def _encode_whole(
+    pixels: NDArray[np.uint8], like: Frame, quality: int | Literal["keep"], exif: bytes | None, xmp: bytes | None
+) -> bytes:
     gray = like.colour == "gray" and is_gray(pixels)
     recoloured = like.colour == "gray" and not gray
-    options: dict[str, object] = {"keep_rgb": like.colour == "rgb", "exif": exif or b""}
+    options: dict[str, object] = {"keep_rgb": like.colour == "rgb", "exif": exif or b"", "xmp": xmp or b""}
     if not gray:
         options["subsampling"] = "4:4:4" if recoloured else like.sampling
     if quality == "keep":
         options["qtables"] = [list(table) for table in like.quantisation]
     else:
         options["quality"] = quality
-    if like.icc_profile is not None and not recoloured:
+    if like.icc_profile is not None and (not recoloured or space_of(like.icc_profile) == RGB):
         options["icc_profile"] = like.icc_profile
     picture = Image.fromarray(np.ascontiguousarray(pixels[..., 0] if gray else pixels))
     buffer = io.BytesIO()
