@@ -17,6 +17,8 @@ other folders. When only some pictures of a folder fail, the others go through e
 the failed pictures. `summary` always runs last: it logs and mails the results, and then fails the run if a folder or
 the discovery failed. If one run cannot take all folders, `next_part` triggers another run for the rest.
 
+- **Only .jpg and .jpeg are read.** The summary counts and names pictures and videos in other formats; they are neither
+  masked nor removed.
 - **Manual run**: *Trigger* opens a form. Without changes, the run takes every folder at once. With *Dry run*, the run
   only lists its work.
 - **One date again**: *Backfill* makes a run for every day of its range, which takes the folders captured on that day.

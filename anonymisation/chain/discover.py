@@ -24,6 +24,7 @@ from anonymisation.metadata.capture_date import date_in_path
 from anonymisation.reporting.step_reports import MAX_LISTED, Failure, MaskReport
 from anonymisation.workspace.folder_state import MASKED, read_pictures
 from anonymisation.workspace.listing import Listing, PictureFile, Problem, join, list_folder
+from anonymisation.workspace.unread import NOTHING_UNREAD, NotRead, UnreadFiles
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -70,7 +71,7 @@ class Discovery:
     """The result of discovery; `idle` are reports of folders with known failures and no work left.
 
     `up_to_date` is the number of folders in which everything is done. `unmatched` are patterns of the selection that no
-    capture folder matches.
+    capture folder matches. `unread` are files that are no pictures for this software.
     """
 
     folders: tuple[FoundFolder, ...]
@@ -79,6 +80,7 @@ class Discovery:
     unsettled: tuple[str, ...] = ()
     up_to_date: int = 0
     unmatched: tuple[str, ...] = ()
+    unread: NotRead = NOTHING_UNREAD
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,7 @@ class Selection:
 
 
 EVERYTHING: Final = Selection()
-Finding = FoundFolder | Problem | Unsettled
+Finding = FoundFolder | Problem | Unsettled | UnreadFiles
 
 
 def discover(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: bool = False) -> Discovery:
@@ -136,25 +138,37 @@ def discover(workspace: Workspace, selection: Selection = EVERYTHING, *, look_on
     problems: list[Problem] = []
     unsettled: list[str] = []
     up_to_date: list[str] = []
+    unread: list[UnreadFiles] = []
     for found in walk(workspace, selection, look_only=look_only):
         match found:
             case Problem():
                 problems.append(found)
             case Unsettled():
                 unsettled.append(found.folder)
+            case UnreadFiles():
+                unread.append(found)
             case FoundFolder() if found.pending:
                 folders.append(found)
             case FoundFolder() if found.known_failed:
                 idle.append(found.idle_report())
             case FoundFolder():
                 up_to_date.append(found.folder)
-    names = {*unsettled, *up_to_date, *(item.folder for item in folders), *(report.folder for report in idle)}
-    unmatched = selection.unmatched(names)
-    return Discovery(tuple(folders), tuple(idle), tuple(problems), tuple(unsettled), len(up_to_date), unmatched)
+    names = {*unsettled, *up_to_date, *(item.folder for item in (*folders, *idle, *unread))}
+    return Discovery(
+        folders=tuple(folders),
+        idle=tuple(idle),
+        problems=tuple(problems),
+        unsettled=tuple(unsettled),
+        up_to_date=len(up_to_date),
+        unmatched=selection.unmatched(names),
+        unread=NotRead.of(unread),
+    )
 
 
 def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: bool = False) -> Iterator[Finding]:
     """Yield every capture folder (also without pending pictures), unsettled folder and place that is not entered.
+
+    The files of a folder that are not read come before the folder, whether or not it holds pictures.
 
     Links to folders are never followed: they could form a loop, or lead to the same pictures twice. With `look_only`
     missing base folders are not created. A folder that cannot be looked at stops no other: it is a Problem, or has
@@ -185,9 +199,23 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
         yield from listing.problems
         stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
         if selection.matches(folder):
+            unread = _unread(workspace, folder, listing, selection)
+            if unread is not None:
+                yield unread
             found = _found_or_problem(workspace, folder, listing, selection, table)
             if found is not None:
                 yield found
+
+
+def _unread(workspace: Workspace, folder: str, listing: Listing, selection: Selection) -> UnreadFiles | None:
+    found = UnreadFiles.of(folder, listing.other_names)
+    if found is None or not selection.by_date:
+        return found
+    if listing.pictures:
+        day = _capture_date(workspace, folder, listing.pictures[0])
+    else:
+        day = date_of_capture(PurePosixPath(folder), None, listing.newest)
+    return found if selection.wants(day) else None
 
 
 def _found_or_problem(

@@ -9,6 +9,7 @@ from typing import Any, Final
 from anonymisation.chain.discover import EVERYTHING, Discovery, FoundFolder, Selection, discover
 from anonymisation.core.text import duration, one_line
 from anonymisation.workspace.timing import seconds_per_picture
+from anonymisation.workspace.unread import NOTHING_UNREAD, NotRead
 from anonymisation.workspace.workspace import Workspace
 
 MAX_LISTED: Final = 200  # folders listed one by one; the totals are exact
@@ -19,6 +20,7 @@ class Plan:
     """The folders that a run would process; `seconds_per_picture` is from earlier runs with this model (None: unknown).
 
     `problems` are entries that were not read; those in `broken` may hide pictures. `unsettled` folders still change.
+    `unread` are files in other formats than JPEG.
     """
 
     folders: tuple[FoundFolder, ...]
@@ -26,6 +28,7 @@ class Plan:
     problems: tuple[str, ...] = ()
     broken: tuple[str, ...] = ()
     unsettled: tuple[str, ...] = ()
+    unread: NotRead = NOTHING_UNREAD
 
     @property
     def to_do(self) -> int:
@@ -60,6 +63,7 @@ class Plan:
             "seconds": self.seconds,
             "seconds_per_picture": self.seconds_per_picture,
             "unsettled": list(self.unsettled[:MAX_LISTED]),
+            "unread": self.unread.to_dict(),
         }
 
 
@@ -82,6 +86,7 @@ def plan_of(workspace: Workspace, found: Discovery) -> Plan:
         problems=(*(str(problem) for problem in found.problems), *unknown),
         broken=(*(str(problem) for problem in found.problems if problem.hides_pictures), *unknown),
         unsettled=found.unsettled,
+        unread=found.unread,
     )
 
 
@@ -104,6 +109,7 @@ def render_plan(plan: Plan) -> str:
             *([f"  … and {more} more folders"] if more > 0 else []),
             *_list("Still changing, left for a later run", plan.unsettled),
             *_list("Not entered", plan.problems),
+            *_list(plan.unread.title, plan.unread.lines(), more=plan.unread.more),
         ]
     )
 
@@ -121,9 +127,10 @@ def _megabytes(size: int) -> str:
     return f"{size / 1e6:.1f} MB"
 
 
-def _list(title: str, items: Iterable[str]) -> list[str]:
+def _list(title: str, items: Iterable[str], *, more: int = 0) -> list[str]:
     lines = [f"  {one_line(item)}" for item in items]
-    return [f"{title}:", *lines[:MAX_LISTED]] if lines else []
+    rest = [f"  … and {more} more folders"] if more else []
+    return [f"{title}:", *lines[:MAX_LISTED], *rest] if lines else []
 
 
 def _row(found: FoundFolder) -> dict[str, Any]:

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
 from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from anonymisation.chain.archive import archive_folder
 from anonymisation.chain.check import check_folder
@@ -25,9 +25,11 @@ from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import ImageOutcome
 from anonymisation.workspace.in_flight import has_suspects
 from anonymisation.workspace.listing import Problem
+from anonymisation.workspace.unread import NotRead, UnreadFiles
 from anonymisation.workspace.workspace import Workspace
 
 Step = Callable[[Workspace, str], Any]
+Kind = TypeVar("Kind", Problem, Unsettled, UnreadFiles)
 LATER_STEPS: Final[tuple[tuple[str, Step], ...]] = (
     ("archive", archive_folder),
     ("load", load_folder),
@@ -109,15 +111,10 @@ def run_all(
     if not workspace.settings.lazy_paths:
         found = list(found)
     folders: list[FolderReport] = []
-    problems: list[Problem] = []
-    unsettled: list[str] = []
+    others: list[Finding] = []
     up_to_date: list[str] = []
     for item in _suspects_last(workspace, found):
         match item:
-            case Problem():
-                problems.append(item)
-            case Unsettled():
-                unsettled.append(item.folder)
             case FoundFolder() if item.pending:
                 if on_folder is not None:
                     on_folder(item)
@@ -128,16 +125,25 @@ def run_all(
                 folders.append(FolderReport(item.folder, mask=item.idle_report()))
             case FoundFolder():
                 up_to_date.append(item.folder)
-    unmatched = selection.unmatched({*unsettled, *up_to_date, *(report.folder for report in folders)})
+            case _:
+                others.append(item)
+    problems, unread = _of_kind(Problem, others), _of_kind(UnreadFiles, others)
+    unsettled = tuple(item.folder for item in _of_kind(Unsettled, others))
+    unmatched = selection.unmatched({*unsettled, *up_to_date, *(item.folder for item in (*folders, *unread))})
     hidden = [str(problem) for problem in problems if problem.hides_pictures]
     return RunReport(
         folders=tuple(folders),
         problems=tuple(str(problem) for problem in problems),
         broken=(*hidden, *map(no_match, unmatched)),
         up_to_date=len(up_to_date),
-        unsettled=tuple(unsettled),
+        unsettled=unsettled,
+        unread=NotRead.of(unread),
         seconds=time.monotonic() - started,
     )
+
+
+def _of_kind(kind: type[Kind], findings: Iterable[Finding]) -> list[Kind]:
+    return [item for item in findings if isinstance(item, kind)]
 
 
 def _suspects_last(workspace: Workspace, found: Iterable[Finding]) -> Iterator[Finding]:

@@ -29,6 +29,7 @@ from anonymisation.workspace.expected_files import (
     expected_places,
 )
 from anonymisation.workspace.listing import Problem, listings
+from anonymisation.workspace.unread import NotRead, UnreadFiles
 from anonymisation.workspace.workspace import open_workspace
 
 _STYLES: Final = {FileStatus.OK: "green", FileStatus.MISSING: "bold red", FileStatus.LEFT: "red"}
@@ -56,6 +57,8 @@ def check_folders_command(
 ) -> None:
     """List, for every picture, which of its files are in the input, output and archive folder.
 
+    Pictures and videos in the input folder that are not read (only .jpg and .jpeg are) are counted and named.
+
     Ends with exit code 1 if a file is missing that the configuration asks for, or if an original is left that should be
     gone.
     """
@@ -79,6 +82,7 @@ def check_folders_command(
         if files:
             print_table(out, _folder_table(folder, files, bases))
     print_table(out, _totals_table(totals))
+    _print_unread(out, names)
     _conclude(out, incomplete, problems)
 
 
@@ -115,6 +119,15 @@ def _totals_table(totals: dict[Place, Counter[FileStatus]]) -> Table:
         bad = any(counts[status] for status in PROBLEMS)
         table.add_row(str(place), *_cells(counts), style="red" if bad else None)
     return table
+
+
+def _print_unread(out: Console, names: Names) -> None:
+    found = (UnreadFiles.of(folder, names[folder].get("input", ())) for folder in sorted(names))
+    unread = NotRead.of(item for item in found if item is not None)
+    if unread:
+        more = [f"… and {unread.more} more folders"] if unread.more else []
+        for line in (f"{unread.title}:", *(f"  {one_line(item)}" for item in unread.lines()), *more):
+            out.print(Text(line, style="yellow"))
 
 
 def _cells(counts: Counter[FileStatus]) -> Iterator[str]:

@@ -15,15 +15,17 @@ from anonymisation.metadata.capture_date import capture_date as date_of_capture
 from anonymisation.workspace.folder_state import state_folder
 from anonymisation.workspace.listing import Listing, Problem, listings
 from anonymisation.workspace.locks import PICTURES
+from anonymisation.workspace.unread import UnreadFiles
 from anonymisation.workspace.workspace import Workspace
 
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Folders to work on, in the order of their paths, and places that could not be read."""
+    """Folders to work on, in the order of their paths, places that could not be read, and files that are not read."""
 
     found: tuple[FoundFolder, ...]
     problems: tuple[Problem, ...]
+    unread: tuple[UnreadFiles, ...]
 
 
 def all_folders(workspace: Workspace, selection: Selection, *, released_too: bool) -> Folders:
@@ -38,11 +40,12 @@ def all_folders(workspace: Workspace, selection: Selection, *, released_too: boo
     findings = list(walk(workspace, selection))
     found = {item.folder: item for item in findings if isinstance(item, FoundFolder)}
     problems = [item for item in findings if isinstance(item, Problem)]
+    unread = [item for item in findings if isinstance(item, UnreadFiles)]
     if released_too:
         for folder in _known_outputs(workspace, selection):
             found.setdefault(folder, FoundFolder(folder, pictures=0, pending=0))
     ordered = sorted(found.values(), key=lambda item: PurePosixPath(item.folder).parts)
-    return Folders(tuple(ordered), tuple(problems))
+    return Folders(tuple(ordered), tuple(problems), tuple(unread))
 
 
 def _known_outputs(workspace: Workspace, selection: Selection) -> Iterator[str]:

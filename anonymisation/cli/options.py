@@ -20,7 +20,13 @@ config_option = click.option(
     help="Configuration file; it needs only the keys that it changes.",
 )
 log_option = click.option("-l", "--log-folder", type=_FOLDER, help="Folder of the log file (created if needed).")
-input_option = click.option("-i", "--input-folder", type=_FOLDER, required=True, help="Folder of the originals.")
+input_option = click.option(
+    "-i",
+    "--input-folder",
+    type=_FOLDER,
+    required=True,
+    help="Folder of the originals (.jpg, .jpeg). Pictures and videos in other formats are named and left alone.",
+)
 archive_option = click.option("-a", "--archive-folder", type=_FOLDER, help="Folder of the archived originals.")
 
 

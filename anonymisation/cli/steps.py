@@ -19,6 +19,7 @@ from anonymisation.cli.tables import print_table
 from anonymisation.core.text import one_line
 from anonymisation.reporting.run_report import RunReport
 from anonymisation.reporting.summary import render_problems, verdict
+from anonymisation.workspace.unread import NotRead
 
 StepCall = Callable[[FoundFolder], Any]
 Column = tuple[str, str]  # heading, name of the count in the step's report
@@ -49,12 +50,13 @@ def run_step(
             on_found(folder)
     reports = tuple(report_of(folder.folder, [(step, partial(call, folder))]) for folder in folders.found)
     hidden = [str(problem) for problem in folders.problems if problem.hides_pictures]
-    unmatched = session.selection.unmatched([folder.folder for folder in folders.found])
+    unmatched = session.selection.unmatched([folder.folder for folder in (*folders.found, *folders.unread)])
     others = (*hidden, *map(no_match, unmatched))
     return RunReport(
         folders=reports,
         problems=tuple(str(problem) for problem in folders.problems),
         broken=others if broken is None else (*others, broken.reason),
+        unread=NotRead.of(folders.unread),
         broken_exit_code=1 if broken is None or others else broken.exit_code,
         seconds=time.monotonic() - started,
         selection=session.selected,

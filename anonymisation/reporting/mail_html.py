@@ -47,7 +47,7 @@ def finished_html(report: RunReport, context: MailContext, shown: Sequence[tuple
         "finished.html.j2",
         context,
         title=verdict(report),
-        colour=RED if not report.succeeded else AMBER if known or report.suspicious else GREEN,
+        colour=RED if not report.succeeded else AMBER if known or report.suspicious or report.unread else GREEN,
         tiles=_tiles(report),
         hidden=describe_objects(report),
         suspicion=describe_suspicion(report),
@@ -65,6 +65,8 @@ def finished_html(report: RunReport, context: MailContext, shown: Sequence[tuple
         **_cut("known", known_failures(report.folders)),
         **_cut("collisions", *collisions(report.folders)),
         **_cut("problems", (problem for problem in report.problems if problem not in report.broken)),
+        unread_title=report.unread.title,
+        **_cut("unread", report.unread.lines(), report.unread.more),
     )
 
 

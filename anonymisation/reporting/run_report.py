@@ -18,6 +18,7 @@ from anonymisation.reporting.step_reports import (
     ReleaseReport,
     plain_fields,
 )
+from anonymisation.workspace.unread import NOTHING_UNREAD, NotRead
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +131,7 @@ class RunReport:
     `broken` lists the reasons outside the folders why the run is incomplete (an unreadable folder, a failed discovery).
     `selection` names the selected folders; empty: all. `up_to_date` is the number of folders in which everything was
     done before and that are not among `folders`; `unsettled` are folders that still change and wait for a later run.
+    `unread` are files in other formats than JPEG, which nothing masks.
     """
 
     folders: tuple[FolderReport, ...]
@@ -140,6 +142,7 @@ class RunReport:
     selection: str = ""
     up_to_date: int = 0
     unsettled: tuple[str, ...] = ()
+    unread: NotRead = NOTHING_UNREAD
 
     @property
     def succeeded(self) -> bool:

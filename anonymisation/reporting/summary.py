@@ -8,6 +8,7 @@ from typing import Final
 from anonymisation.core.text import duration, hide_credentials, one_line
 from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import Failure
+from anonymisation.workspace.unread import files
 
 MAX_LINES: Final = 100  # lines per list of a summary; its counts are exact
 
@@ -49,6 +50,7 @@ def render_problems(report: RunReport) -> list[str]:
         *_list("Two pictures with one ID", shared, more=shared_more),
         *_list("Still changing, left for a later run", report.unsettled),
         *_list("Not entered", (problem for problem in report.problems if problem not in report.broken)),
+        *_list(report.unread.title, report.unread.lines(), more=report.unread.more),
     ]
 
 
@@ -92,11 +94,13 @@ def verdict(report: RunReport) -> str:
     """The result of the run in one sentence."""
     if report.succeeded and not report.folders:
         return _nothing_to_do(report)
-    if report.succeeded and (known := sum(folder.known_failed for folder in report.folders)):
-        pictures = "1 picture that is" if known == 1 else f"{known} pictures that are"
-        return f"Everything is done, but for {pictures} known to fail."
     if report.succeeded:
-        return "Everything is done."
+        exceptions = []
+        if known := sum(folder.known_failed for folder in report.folders):
+            exceptions.append(f"{_count(known, 'picture')} that {'is' if known == 1 else 'are'} known to fail")
+        if report.unread:
+            exceptions.append(report.unread.phrase)
+        return f"Everything is done, but for {' and '.join(exceptions)}." if exceptions else "Everything is done."
     return "Not everything succeeded; see below."
 
 
@@ -116,7 +120,8 @@ def headline(report: RunReport) -> str:
     masked = _count(report.total("mask", "masked"), "picture")
     if report.suspicious:
         return f"SUSPICIOUS: nothing found in {masked}"
-    return f"Finished: {_count(len(report.folders), 'folder')}, {masked} masked"
+    unread = f", {files(report.unread.files)} not read" if report.unread else ""
+    return f"Finished: {_count(len(report.folders), 'folder')}, {masked} masked{unread}"
 
 
 def _count(number: int, noun: str) -> str:
@@ -129,7 +134,11 @@ def _nothing_to_do(report: RunReport) -> str:
         still = "still changes and is" if len(report.unsettled) == 1 else "still change and are"
         return f"Nothing to do yet: {_count(len(report.unsettled), 'folder')} {still} left for a later run."
     if report.up_to_date:
-        return f"Nothing to do: everything in {_count(report.up_to_date, 'folder')} is done."
+        unread = f", but for {report.unread.phrase}" if report.unread else ""
+        return f"Nothing to do: everything in {_count(report.up_to_date, 'folder')} is done{unread}."
+    if report.unread:
+        where = one_line(report.selection) if report.selection else "the input folder"
+        return f"Nothing to do: there are no JPEG pictures in {where}, but {report.unread.phrase}."
     if report.selection:
         return f"Nothing to do: no capture folder matches {one_line(report.selection)}."
     return "Nothing to do: there are no pictures in the input folder."
@@ -146,6 +155,8 @@ def _counts(report: RunReport) -> list[str]:
         lines.append(("pictures that yield their ID", str(shared)))
     if hidden := describe_objects(report):
         lines.append(("hidden", hidden))
+    if report.unread:
+        lines.append(("files not read", str(report.unread.files)))
     lines.append(("time spent", duration(report.seconds)))
     width = max(len(label) for label, _ in lines)
     return [f"{label:<{width}}  {value}" for label, value in lines]

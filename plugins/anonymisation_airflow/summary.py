@@ -13,6 +13,7 @@ from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import MaskReport
 from anonymisation.reporting.summary import render_summary
 from anonymisation.workspace.shards import WorkUnit
+from anonymisation.workspace.unread import NotRead
 from anonymisation_airflow.metrics import count_run
 from anonymisation_airflow.notifier import RunFailedError, mail_folder, mail_summary
 from anonymisation_airflow.request import workspace_for
@@ -122,6 +123,7 @@ def run_report(context: Context) -> RunReport:
         selection=findings.get("selection", ""),
         up_to_date=findings.get("up_to_date", 0),
         unsettled=tuple(findings.get("unsettled", ())),
+        unread=NotRead.from_dict(findings.get("unread", {})),
         seconds=(datetime.now(UTC) - began).total_seconds() if began else 0.0,
     )
 

@@ -249,6 +249,7 @@ def _findings(found: Discovery, request: RunRequest) -> dict[str, Any]:
         "problems": [str(problem) for problem in found.problems][:MAX_FINDINGS],
         "broken": [*map(no_match, found.unmatched), *broken][:MAX_FINDINGS],
         "unsettled": list(found.unsettled[:MAX_FINDINGS]),
+        "unread": found.unread.to_dict(),
         "up_to_date": found.up_to_date,
         "selection": request.selected(),
     }
@@ -266,3 +267,5 @@ def _log_discovery(found: Discovery, request: RunRequest) -> None:
         log.info("%s still changes and is left for a later run", folder)
     for problem in found.problems:
         log.warning("%s", problem)
+    for line in (found.unread.title, *found.unread.lines()) if found.unread else ():
+        log.warning("%s", line)

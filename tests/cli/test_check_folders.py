@@ -106,3 +106,17 @@ def test_it_changes_nothing(program: Program) -> None:
 def test_a_missing_share_is_the_environments_fault(program: Program) -> None:
     program.site.fill(1)
     assert program("check-folders").exit_code == 3
+
+
+def test_files_that_are_not_read_are_counted_and_named(program: Program) -> None:
+    program.site.fill(1)
+    program("run")
+    program.site.put("a.heic", b"")
+    program.site.put("film.mp4", b"", "videos only")
+    program.site.put("notes.txt", b"")
+    result = program("check-folders")
+    assert result.exit_code == 0
+    assert "2 files that are not read (only .jpg and .jpeg are):" in result.stdout
+    assert f"{FOLDER}: 1 file: a.heic" in result.stdout.replace("\n", "")
+    assert "videos only: 1 file: film.mp4" in result.stdout
+    assert "notes.txt" not in result.stdout

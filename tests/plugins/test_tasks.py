@@ -277,3 +277,16 @@ def test_only_what_can_pass_is_tried_again(error: Exception, action: str) -> Non
     from anonymisation_airflow.retries import retry_policy
 
     assert retry_policy().evaluate(error, 1, 3).action.value == action
+
+
+def test_files_that_are_not_read_reach_the_summary(site: Site, caplog: pytest.LogCaptureFixture) -> None:
+    site.fill(1)
+    site.put("film.mp4", b"", OTHER)
+    with caplog.at_level(logging.INFO):
+        plain = run()
+    assert plain.states["summary"] == "success"
+    assert plain.xcoms["discover", -1, "findings"]["unread"] == {
+        "listed": [{"folder": OTHER, "number": 1, "names": ["film.mp4"]}], "files": 1, "folders": 1
+    }  # fmt: skip
+    assert "Everything is done, but for 1 file that is not read." in caplog.text
+    assert f"{OTHER}: 1 file: film.mp4" in caplog.text

@@ -54,6 +54,10 @@ def test_a_dry_run_is_marked_among_the_nights(page: Page) -> None:
         ({"up_to_date": 12}, "Nothing to do: everything in 12 folders is done."),
         ({"unsettled": ["a", "b"]}, "Nothing to do yet: 2 folders still change and are left for a later run."),
         ({}, "Nothing to do: there are no pictures in the input folder."),
+        (
+            {"unread": {"listed": [{"folder": "F1", "number": 2, "names": ["a.mp4"]}], "files": 2, "folders": 1}},
+            "2 files that are not read (only .jpg and .jpeg are) F1: 2 files: a.mp4 and 1 more",
+        ),
     ],
 )
 def test_a_run_without_work_says_why(page: Page, findings: dict[str, object], sentence: str) -> None:

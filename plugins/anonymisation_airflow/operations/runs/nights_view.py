@@ -181,7 +181,11 @@ def view_night(site: Site, run: StoredRun) -> NightView:
         run.night,
         totals if run.night.ended else totals.with_progress(lines),
         lines,
-        (*report.broken, *(problem for problem in report.problems if problem not in report.broken)),
+        (
+            *report.broken,
+            *(problem for problem in report.problems if problem not in report.broken),
+            *([report.unread.title, *report.unread.lines()] if report.unread else []),
+        ),
         _log(run, Task("summary", -1, "")),
         verdict(report),
         plan_of(run),
