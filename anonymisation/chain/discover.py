@@ -153,7 +153,8 @@ def discover(workspace: Workspace, selection: Selection = EVERYTHING, *, look_on
                 idle.append(found.idle_report())
             case FoundFolder():
                 up_to_date.append(found.folder)
-    names = {*unsettled, *up_to_date, *(item.folder for item in (*folders, *idle, *unread))}
+    names = {*unsettled, *up_to_date, *(item.folder for item in folders), *(report.folder for report in idle)}
+    names.update(item.folder for item in unread)
     return Discovery(
         folders=tuple(folders),
         idle=tuple(idle),

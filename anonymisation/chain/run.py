@@ -129,7 +129,8 @@ def run_all(
                 others.append(item)
     problems, unread = _of_kind(Problem, others), _of_kind(UnreadFiles, others)
     unsettled = tuple(item.folder for item in _of_kind(Unsettled, others))
-    unmatched = selection.unmatched({*unsettled, *up_to_date, *(item.folder for item in (*folders, *unread))})
+    names = {*unsettled, *up_to_date, *(report.folder for report in folders), *(item.folder for item in unread)}
+    unmatched = selection.unmatched(names)
     hidden = [str(problem) for problem in problems if problem.hides_pictures]
     return RunReport(
         folders=tuple(folders),

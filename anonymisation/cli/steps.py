@@ -50,7 +50,8 @@ def run_step(
             on_found(folder)
     reports = tuple(report_of(folder.folder, [(step, partial(call, folder))]) for folder in folders.found)
     hidden = [str(problem) for problem in folders.problems if problem.hides_pictures]
-    unmatched = session.selection.unmatched([folder.folder for folder in (*folders.found, *folders.unread)])
+    names = {*(folder.folder for folder in folders.found), *(item.folder for item in folders.unread)}
+    unmatched = session.selection.unmatched(names)
     others = (*hidden, *map(no_match, unmatched))
     return RunReport(
         folders=reports,

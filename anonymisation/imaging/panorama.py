@@ -143,7 +143,7 @@ class Panorama:
         root = ElementTree.Element("x:xmpmeta", {"xmlns:x": _META})
         rdf = ElementTree.SubElement(root, "rdf:RDF", {"xmlns:rdf": _RDF})
         ElementTree.SubElement(rdf, "rdf:Description", {"rdf:about": "", "xmlns:GPano": GPANO, **described})
-        return ElementTree.tostring(root, encoding="utf-8").join(_PACKET)
+        return bytes(ElementTree.tostring(root, encoding="utf-8")).join(_PACKET)
 
 
 def read_panorama(texts: Mapping[str, str], *, source: str) -> Panorama | None:
