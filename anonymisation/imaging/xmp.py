@@ -18,7 +18,8 @@ from anonymisation.imaging.jpeg.segments import APP1, Segment, segments_of
 from anonymisation.imaging.panorama import GPANO, Panorama, read_panorama
 
 XMP_MARK: Final = b"http://ns.adobe.com/xap/1.0/\0"
-_MAX_PACKETS: Final = 4  # a file has one; some programs add another
+_MAX_PACKETS: Final = 2  # a file has one; some programs add another
+_END: Final = b"</x:xmpmeta>"  # some programs leave the end of a longer packet behind
 _RDF: Final = "http://www.w3.org/1999/02/22-rdf-syntax-ns#"
 _TIFF: Final = "http://ns.adobe.com/tiff/1.0/"
 
@@ -43,7 +44,7 @@ def read_xmp(data: bytes, *, source: str = "a picture") -> Xmp:
         try:
             found = _properties(parse_xml(packet, source=source))
         except ImageMetadataError as error:
-            logging.getLogger(__name__).info("%s: its XMP is ignored: %s", source, error)
+            logging.getLogger(__name__).info("its XMP is ignored: %s", error)
             continue
         texts = {**found, **texts}
     orientation = texts.get((_TIFF, "Orientation"), "").strip()
@@ -60,7 +61,9 @@ def _packets(data: bytes) -> Iterator[bytes]:
     try:
         for item in segments_of(data, header_only=True):
             if isinstance(item, Segment) and item.marker == APP1 and item.payload.startswith(XMP_MARK):
-                yield item.payload[len(XMP_MARK) :]
+                packet = item.payload[len(XMP_MARK) :]
+                before, end, _ = packet.partition(_END)
+                yield before + end
     except UnreadableImageError:  # too many segments: what comes first counts
         return
 

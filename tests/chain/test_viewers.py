@@ -71,6 +71,14 @@ def test_a_panorama_keeps_the_heading_of_its_record_alone(tmp_path: Path) -> Non
     assert shown(masked["plain.jpg"]) == {}
 
 
+def test_a_panorama_tagged_by_exiftool_stays_one(tmp_path: Path, shared: Path) -> None:
+    site = Site(tmp_path)
+    masked = _masked(site, {"p.jpg": (shared / "cases" / "pictures" / "gpano.jpg").read_bytes()})["p.jpg"]
+    pose = {"PoseHeadingDegrees": "90"}
+    assert shown(masked) == {"ProjectionType": "equirectangular", "UsePanoramaViewer": "True", **pose}
+    assert float(_record(site, "p.jpg")["exif_heading"]) == 90
+
+
 def test_a_panorama_stays_one_when_people_hide_more_on_it(tmp_path: Path) -> None:
     site = Site(tmp_path)
     masked = _masked(site, {"p.jpg": with_xmp(capture(0), packet(GPANO, HEADED))})

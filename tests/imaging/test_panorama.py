@@ -194,6 +194,12 @@ def test_xmp_that_cannot_be_read_counts_as_absent(bomb: str) -> None:
     assert shown(again(with_xmp(jpeg(), BOMBS[bomb], packet(GPANO, FULL)))) == PUBLISHED
 
 
+def test_what_follows_the_end_of_a_packet_is_ignored() -> None:
+    end = b"</x:xmpmeta>"
+    whole = packet(GPANO, FULL).partition(end)[0] + end
+    assert shown(again(with_xmp(jpeg(), whole + b"pmeta>\n     K    <?xpacket end='w'?>\0"))) == PUBLISHED
+
+
 def test_extended_xmp_is_ignored() -> None:
     extended = segment(0xE1, b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + bytes(8) + packet(GPANO, FULL))
     assert read_xmp(with_segments(jpeg(), extended)).panorama is None
