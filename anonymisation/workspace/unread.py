@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from anonymisation.core.text import encodable
-from anonymisation.workspace.paths import PICTURE_SUFFIXES
+from anonymisation.workspace.paths import PICTURE_SUFFIXES, Sidecar
 
 
 def _suffixes(text: str) -> frozenset[str]:
@@ -30,7 +30,7 @@ _VIDEOS: Final = _suffixes(
     "hevc 264 265 mjpg mjpeg insv lrv 360 osv braw r3d crm"
 )
 UNREAD_SUFFIXES: Final = _PICTURES | _RAW | _VIDEOS
-"""What cameras of cars, action cameras, phones and drones write. WebP is left out: masks have that suffix."""
+"""What cameras of cars, action cameras, phones and drones write."""
 READ: Final = " and ".join(PICTURE_SUFFIXES)
 """The suffixes that are read, for messages."""
 MAX_NAMED: Final = 10  # files of a folder that are named; their number is exact
@@ -38,7 +38,12 @@ MAX_FOLDERS: Final = 100  # folders that are listed; their number is exact
 
 
 def is_unread_name(name: str) -> bool:
-    """Whether a file with this name counts as a picture or video that is not read (in any case, not hidden)."""
+    """Whether a file with this name counts as a picture or video that is not read (in any case, not hidden).
+
+    A file that is named as a mask of this program does not count.
+    """
+    if name.endswith(tuple(Sidecar)):
+        return False
     dot = name.rfind(".")
     return dot > 0 and not name.startswith(".") and name[dot:].lower() in UNREAD_SUFFIXES
 
