@@ -230,9 +230,9 @@ def test_an_unknown_orientation_in_xmp_counts_as_absent(text: str) -> None:
 def test_the_heading_of_a_panorama_counts_where_exif_has_none() -> None:
     xmp = packet(GPANO, FULL)
     gps = {0x11: BIG.ratio((3025, 10))}
-    assert read_exif(with_xmp(jpeg(), xmp)).heading == 122.0
-    assert read_exif(with_xmp(with_exif(jpeg(), BIG.build({}, gps=gps)), xmp)).heading == 302.5
+    assert read_exif(with_xmp(jpeg(), xmp)).place.heading == 122.0
+    assert read_exif(with_xmp(with_exif(jpeg(), BIG.build({}, gps=gps)), xmp)).place.heading == 302.5
     unreadable = {0x11: BIG.ratio((1, 0))}
-    assert read_exif(with_xmp(with_exif(jpeg(), BIG.build({}, gps=unreadable)), xmp)).heading is None
+    assert read_exif(with_xmp(with_exif(jpeg(), BIG.build({}, gps=unreadable)), xmp)).place.heading is None
     unset = packet(GPANO, {**FULL, "PoseHeadingDegrees": "0.0"})  # as cameras without a compass write it
-    assert read_exif(with_xmp(jpeg(), unset)).heading is None
+    assert read_exif(with_xmp(jpeg(), unset)).place.heading is None

@@ -80,6 +80,7 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
         place = _with_heading(NO_PLACE, xmp.panorama)
         return ExifTags(present=False, orientation=xmp.orientation or 1, place=place, panorama=xmp.panorama)
     problems: list[TagProblem] = []
+    times = read_times(tiff, problems)
     place = read_place(tiff.gps, problems)
     tags = ExifTags(
         present=True,
@@ -87,7 +88,7 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
         reflink_info=_raw(tiff.main.get(TAG_REFLINK_INFO)),
         xp_title=decode_xp(_raw(tiff.main.get(TAG_XP_TITLE))),
         orientation=_orientation(tiff, xmp),
-        times=read_times(tiff, problems),
+        times=times,
         place=place if TAG_HEADING in tiff.gps else _with_heading(place, xmp.panorama),
         panorama=xmp.panorama,
     )
