@@ -19,38 +19,49 @@ from numpy.typing import NDArray
 from PIL import Image, ImageCms
 
 from anonymisation.core.errors import UnreadableImageError
+from anonymisation.imaging.jpeg.harmless import with_usual_headers
 from anonymisation.imaging.jpeg.libjpeg import BlocksUnusableError, decoder_warnings
-from anonymisation.imaging.jpeg.segments import DRI, SOS, JpegStructure, Segment
+from anonymisation.imaging.jpeg.segments import DRI, SOS, JpegStructure
+from anonymisation.imaging.jpeg.surplus import without_surplus
 
 _UNKNOWN_SAMPLING: Final = "Could not determine subsampling"
-_EXTRANEOUS: Final = re.compile(r"extraneous bytes before marker 0xd[0-7]")
+_EXTRANEOUS: Final = "extraneous bytes before marker"
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
-_PADDING: Final = re.compile(rb"(?:\xff\x00)+\Z")
-_MAX_PADDED: Final = 20_000  # intervals that are tried without their padding: about a second
 _PILLOW_ERRORS: Final = (OSError, SyntaxError, ValueError, struct.error, IndexError, Image.DecompressionBombError)
 
 
-def decode_pixels(structure: JpegStructure, profile: bytes | None) -> tuple[NDArray[np.uint8], JpegStructure]:
-    """Pixels (H, W, 3) RGB as stored, and the structure that decodes to them: the given one, or one without padding.
+class _SurplusError(UnreadableImageError):
+    """The decoder warns about bytes after the coded data, and about nothing before that."""
 
-    `profile` is the ICC profile of the file; only CMYK needs it.
+
+def decode_pixels(structure: JpegStructure, profile: bytes | None) -> tuple[NDArray[np.uint8], JpegStructure]:
+    """Pixels (H, W, 3) RGB as stored, and the structure that decodes to them without a warning.
+
+    The second lacks what `harmless` and `surplus` accept. `profile` is the ICC profile of the file; only CMYK needs it.
 
     Raises:
         UnreadableImageError: the decoder warns or fails; the message quotes the decoder.
     """
+    structure = with_usual_headers(structure)
+    try:
+        return _decoded(structure, profile), structure
+    except _SurplusError as error:
+        _require_decodable(structure)
+        structure = without_surplus(structure, str(error))
+    return _decoded(structure, profile), structure
+
+
+def _decoded(structure: JpegStructure, profile: bytes | None) -> NDArray[np.uint8]:
     stream = structure.stream()
     form = "CMYK" if structure.colour == "cmyk" else "RGB"
     pixels: NDArray[np.uint8] | None
     try:
         pixels = simplejpeg.decode_jpeg(stream, form, strict=True)
     except ValueError as error:
-        if _UNKNOWN_SAMPLING in str(error):
-            _check_restarts(structure)
-            pixels = None
-        elif _EXTRANEOUS.search(str(error)):
-            return decode_pixels(_without_padding(structure, str(error)), profile)
-        else:
-            raise UnreadableImageError(f"truncated or corrupt picture data: {error}") from error
+        if _UNKNOWN_SAMPLING not in str(error):
+            raise _refusal(str(error)) from error
+        _check_restarts(structure)
+        pixels = None
     except MemoryError as error:
         raise UnreadableImageError(f"no memory for {structure.width} × {structure.height} pixels") from error
     unknown = pixels is None
@@ -60,7 +71,21 @@ def decode_pixels(structure: JpegStructure, profile: bytes | None) -> tuple[NDAr
         _check_warnings(stream)
     if pixels.shape != (structure.height, structure.width, 3):
         raise UnreadableImageError(f"decoded to {pixels.shape}, the header says {structure.width} × {structure.height}")
-    return pixels, structure
+    return pixels
+
+
+def _refusal(warning: str) -> UnreadableImageError:
+    kind = _SurplusError if _EXTRANEOUS in warning else UnreadableImageError
+    return kind(f"truncated or corrupt picture data: {warning}")
+
+
+def _require_decodable(structure: JpegStructure) -> None:
+    """Refuse a stream that has an error after its first warning: errors in libjpeg are costly, see `libjpeg`."""
+    try:
+        simplejpeg.decode_jpeg(structure.stream(), "GRAY", min_height=1, min_width=1, strict=False)
+    except ValueError as error:
+        if _UNKNOWN_SAMPLING not in str(error):  # Pillow has decoded these
+            raise _refusal(str(error)) from error
 
 
 def require_sound(structure: JpegStructure, profile: bytes | None) -> None:
@@ -74,7 +99,9 @@ def require_sound(structure: JpegStructure, profile: bytes | None) -> None:
     """
     try:
         if structure.colour != "cmyk":
-            simplejpeg.decode_jpeg(structure.stream(), "GRAY", min_height=1, min_width=1, strict=True)
+            simplejpeg.decode_jpeg(
+                with_usual_headers(structure).stream(), "GRAY", min_height=1, min_width=1, strict=True
+            )
             return
     except ValueError:
         pass  # decoded again: for a rare form, or to find out what is wrong
@@ -134,7 +161,7 @@ def _check_warnings(stream: bytes) -> None:
     except BlocksUnusableError as error:
         raise UnreadableImageError(f"its rare subsampling cannot be checked for damage: {error}") from error
     if found:
-        raise UnreadableImageError(f"truncated or corrupt picture data: {found[0]}")
+        raise _refusal(found[0])
 
 
 def _restart_interval(structure: JpegStructure) -> int:
@@ -147,57 +174,3 @@ def _unit(structure: JpegStructure) -> tuple[int, int]:
     if len(structure.components) == 1:
         return 8, 8
     return 8 * max(c.horizontal for c in structure.components), 8 * max(c.vertical for c in structure.components)
-
-
-def _without_padding(structure: JpegStructure, warning: str) -> JpegStructure:
-    """Remove whole bytes of padding, all ones, that some cameras write before a restart marker.
-
-    The decoder reports such bytes as extra data, as it does for damaged intervals. So an interval that ends in such
-    bytes is decoded alone without them. If it decodes without a warning, the bytes are padding.
-
-    Raises:
-        UnreadableImageError: padding does not explain the decoder's `warning`.
-    """
-    refused = UnreadableImageError(f"truncated or corrupt picture data: {warning}")
-    interval = _restart_interval(structure)
-    scans = [segment for segment in structure.segments if segment.marker == SOS]
-    if not interval or len(scans) != 1 or structure.frame.marker not in {0xC0, 0xC1}:
-        raise refused
-    most = min(_expected_restarts(structure), _MAX_PADDED)
-    if any(number >= most for number, _ in enumerate(_RESTART.finditer(scans[0].scan))):
-        raise refused  # otherwise a small file could ask for millions of pictures to be decoded
-    parts = re.split(rb"(\xff[\xd0-\xd7])", scans[0].scan)
-    trimmed = list(parts)
-    for index in range(0, len(parts) - 1, 2):  # no restart marker follows the last interval
-        shorter = _PADDING.sub(b"", parts[index])
-        if shorter != parts[index] and _decodes_alone(structure, shorter, interval):
-            trimmed[index] = shorter
-    if trimmed == parts:
-        raise refused
-    return _with_scan(structure, b"".join(trimmed), structure.width, structure.height)
-
-
-def _decodes_alone(structure: JpegStructure, coded: bytes, interval: int) -> bool:
-    """Whether one restart interval, put twice into a picture of its own, decodes completely."""
-    wide, high = _unit(structure)
-    if wide * interval > 0xFFFF:
-        return False
-    alone = _with_scan(structure, coded + b"\xff\xd0" + coded, wide * interval, 2 * high)
-    try:
-        simplejpeg.decode_jpeg(alone.stream(), "GRAY", strict=True)
-    except ValueError:
-        return False
-    return True
-
-
-def _with_scan(structure: JpegStructure, scan: bytes, width: int, height: int) -> JpegStructure:
-    frame = structure.frame
-    size = height.to_bytes(2, "big") + width.to_bytes(2, "big")
-    new_frame = Segment(frame.marker, frame.payload[:1] + size + frame.payload[5:])
-    segments = tuple(
-        new_frame if s is frame else Segment(s.marker, s.payload, scan) if s.marker == SOS else s
-        for s in structure.segments
-    )
-    return JpegStructure(
-        width, height, structure.components, new_frame, segments, structure.metadata, structure.leftovers
-    )

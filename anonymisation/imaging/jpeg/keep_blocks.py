@@ -12,8 +12,8 @@ from anonymisation.imaging.jpeg.dct_blocks import grids_of, redacted_blocks
 from anonymisation.imaging.jpeg.libjpeg import BlocksUnusableError, replace_blocks
 from anonymisation.imaging.jpeg.segments import ADOBE_RGB, APP0, DHT, DQT, JFIF, JpegStructure
 
-# Zigzag order of a quantisation table in a file (ITU-T T.81, figure A.6).
-_ZIGZAG: Final = sorted(range(64), key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8))
+ZIGZAG: Final = sorted(range(64), key=lambda i: (i // 8 + i % 8, i // 8 if (i // 8 + i % 8) % 2 else i % 8))
+"""The order of coefficients and quantisation tables in a file (ITU-T T.81, figure A.6)."""
 _MOST_BLOCKS: Final = 10  # of a coded unit, where a scan holds several components (ITU-T T.81, B.2.3)
 _ALL_SYMBOLS: Final = 162  # of a Huffman table for AC coefficients that lacks none, as the standard ones
 
@@ -79,7 +79,7 @@ def quantisation_definitions(structure: JpegStructure) -> list[tuple[int, tuple[
             width = 2 if rest[0] >> 4 else 1
             values = np.frombuffer(rest[1 : 1 + 64 * width].ljust(64 * width, b"\1"), ">u2" if width == 2 else "u1")
             natural = np.empty(64, np.int64)
-            natural[_ZIGZAG] = values
+            natural[ZIGZAG] = values
             found.append((rest[0] & 15, tuple(natural.tolist())))
             rest = rest[1 + 64 * width :]
     return found

@@ -17,9 +17,8 @@ import functools
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from ctypes import c_char_p, c_int, c_size_t, c_ubyte, c_uint, c_ulong, c_void_p
+from ctypes import c_ubyte, c_ulong, c_void_p
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, files
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -28,8 +27,21 @@ from numpy.typing import NDArray
 
 from anonymisation.core.errors import ImageWriteError
 from anonymisation.imaging.jpeg import proof
+from anonymisation.imaging.jpeg.library import (
+    ACCESS,
+    FORMAT,
+    ON_ERROR,
+    ON_MESSAGE,
+    Errors,
+    Library,
+    Reader,
+    Writer,
+    load_library,
+)
 
 T = TypeVar("T")
+Pieces = Sequence[NDArray[np.int16]]
+"""The coefficients of a component from top to bottom, in pieces (rows, columns, 64), quantised, row by row."""
 MAX_ERRORS: Final = 16
 GREATEST: Final = 1023  # ten bits: the greatest coefficient that baseline files can code (ITU-T T.81, table F.2)
 _VERSION: Final = 62  # JPEG_LIB_VERSION of the interface
@@ -37,11 +49,7 @@ _BLOCK_BYTES: Final = 128  # 64 coefficients of 16 bits
 _CHECKED_AT_ONCE: Final = 1 << 16  # coefficients: they are read twice, and fit the cache
 _MESSAGE_BYTES: Final = 200  # JMSG_LENGTH_MAX
 _WARNING: Final = -1  # level of a warning; greater ones are traces
-_ACCESS: Final = ctypes.CFUNCTYPE(ctypes.POINTER(c_void_p), c_void_p, c_void_p, c_uint, c_uint, c_int)
-_FORMAT: Final = ctypes.CFUNCTYPE(None, c_void_p, c_void_p)
-_ON_ERROR: Final = ctypes.CFUNCTYPE(None, c_void_p)
 _PROVING: Final = threading.Lock()
-_ON_MESSAGE: Final = ctypes.CFUNCTYPE(None, c_void_p, c_int)
 
 
 class BlocksUnusableError(ImageWriteError):
@@ -111,6 +119,18 @@ def decoder_warnings(stream: bytes) -> list[str]:
     return _in_a_thread(lambda session: session.decoder_warnings(stream))
 
 
+def with_coefficients(stream: bytes, grids: Sequence[Grid], job: Callable[[Sequence[Pieces]], T]) -> T:
+    """The result of `job`, called with the coefficients of each component of the JPEG file `stream`.
+
+    `job` must not keep the arrays: libjpeg's memory is freed after it. Warnings of libjpeg are ignored. The grids may
+    include the blocks that fill up coded units.
+
+    Raises:
+        BlocksUnusableError: libjpeg is not available, or refuses the file. Errors of `job` pass through.
+    """
+    return _in_a_thread(lambda session: session.with_coefficients(stream, grids, job))
+
+
 def _in_a_thread(job: Callable[[_Session], T], library: Library | None = None) -> T:
     library = library or find_library()
     if library is None:
@@ -170,80 +190,6 @@ def _prove(library: Library | None) -> str | None:
         return f"it fails on a known picture: {error}"
 
 
-@functools.cache
-def load_library() -> Library | None:
-    """Like `find_library`, for any number of errors."""
-    try:
-        carried = files("pillow") or []
-    except PackageNotFoundError:
-        return None
-    for file in carried:
-        if file.name.startswith("libjpeg-") and ".so.62" in file.name:
-            return Library(str(file.locate()))
-    return None
-
-
-class Library:
-    """The functions of libjpeg, with their types; `errors` counts the calls of the error handler."""
-
-    def __init__(self, path: str) -> None:
-        library: Any = ctypes.CDLL(path)
-        process: Any = ctypes.CDLL(None)
-        self.errors = 0
-        self.standard_errors = _typed(library.jpeg_std_error, c_void_p, c_void_p)
-        self.create_reader = _typed(library.jpeg_CreateDecompress, None, c_void_p, c_int, c_size_t)
-        self.create_writer = _typed(library.jpeg_CreateCompress, None, c_void_p, c_int, c_size_t)
-        self.read_from = _typed(library.jpeg_mem_src, None, c_void_p, c_char_p, c_ulong)
-        self.write_to = _typed(library.jpeg_mem_dest, None, c_void_p, c_void_p, c_void_p)
-        self.read_header = _typed(library.jpeg_read_header, c_int, c_void_p, c_int)
-        self.read_coefficients = _typed(library.jpeg_read_coefficients, ctypes.POINTER(c_void_p), c_void_p)
-        self.copy_parameters = _typed(library.jpeg_copy_critical_parameters, None, c_void_p, c_void_p)
-        self.write_coefficients = _typed(library.jpeg_write_coefficients, None, c_void_p, c_void_p)
-        self.finish_writing = _typed(library.jpeg_finish_compress, None, c_void_p)
-        self.destroy = _typed(library.jpeg_destroy, None, c_void_p)
-        self.free = _typed(process.free, None, c_void_p)
-
-
-def _typed(function: Any, result: Any, *arguments: Any) -> Any:
-    function.restype, function.argtypes = result, arguments
-    return function
-
-
-class _Errors(ctypes.Structure):
-    """The beginning of `jpeg_error_mgr`, and room for the rest of it."""
-
-    _fields_ = (
-        ("error_exit", c_void_p),
-        ("emit_message", c_void_p),
-        ("output_message", c_void_p),
-        ("format_message", c_void_p),
-        ("rest", c_ubyte * 480),
-    )
-
-
-class _Memory(ctypes.Structure):
-    """The beginning of `jpeg_memory_mgr`: eight functions, then the function that is used here."""
-
-    _fields_ = (("others", c_void_p * 8), ("access_virt_barray", c_void_p))
-
-
-class _Reader(ctypes.Structure):
-    """`jpeg_decompress_struct` with 64-bit pointers."""
-
-    _fields_ = (("err", c_void_p), ("mem", ctypes.POINTER(_Memory)), ("rest", c_ubyte * (632 - 16)))
-
-
-class _Writer(ctypes.Structure):
-    """`jpeg_compress_struct` with 64-bit pointers."""
-
-    _fields_ = (
-        ("err", c_void_p),
-        ("rest", c_ubyte * (264 - 8)),
-        ("optimize_coding", c_int),
-        ("further", c_ubyte * (520 - 268)),
-    )
-
-
 def _stretches(addresses: list[int]) -> Iterator[tuple[int, int, int]]:
     """Runs of addresses at equal distances: index of the first, number, distance in bytes. Mostly there is one run."""
     steps = np.diff(np.array(addresses, np.int64))
@@ -301,9 +247,9 @@ class _Session:
         self._warnings: list[str] = []
         self._open: list[int] = []
         self._kept: list[object] = []  # objects whose addresses libjpeg has
-        self._errors = _Errors()
+        self._errors = Errors()
         library.standard_errors(ctypes.addressof(self._errors))
-        on_error, on_message = _ON_ERROR(self._on_error), _ON_MESSAGE(self._on_message)
+        on_error, on_message = ON_ERROR(self._on_error), ON_MESSAGE(self._on_message)
         self._kept += [on_error, on_message]
         self._errors.error_exit = ctypes.cast(on_error, c_void_p)
         self._errors.emit_message = ctypes.cast(on_message, c_void_p)
@@ -311,7 +257,7 @@ class _Session:
     def replaced(self, stream: bytes, grids: Sequence[Grid], blocks: Sequence[Blocks], optimise: bool) -> bytes:
         """See `replace_blocks`."""
         try:
-            reader = self._create(_Reader(), self._library.create_reader)
+            reader = self._create(Reader(), self._library.create_reader)
             arrays = self._read(reader, stream)
             for stretches, part in zip(self._rows(reader, arrays, grids), blocks, strict=True):
                 for stretch in stretches:
@@ -328,11 +274,22 @@ class _Session:
     def decoder_warnings(self, stream: bytes) -> list[str]:
         """See the function of that name."""
         try:
-            self._read(self._create(_Reader(), self._library.create_reader), stream)
+            self._read(self._create(Reader(), self._library.create_reader), stream)
         finally:
             self._destroy()
             self._kept.clear()
         return self._warnings
+
+    def with_coefficients(self, stream: bytes, grids: Sequence[Grid], job: Callable[[Sequence[Pieces]], T]) -> T:
+        """See the function of that name."""
+        try:
+            reader = self._create(Reader(), self._library.create_reader)
+            arrays = self._read(reader, stream)
+            rows = self._rows(reader, arrays, grids)
+            return job([[stretch.coefficients for stretch in stretches] for stretches in rows])
+        finally:
+            self._destroy()
+            self._kept.clear()
 
     def _create(self, structure: Any, create: Any) -> Any:
         structure.err = ctypes.addressof(self._errors)
@@ -350,7 +307,7 @@ class _Session:
 
     def _rows(self, reader: Any, arrays: Any, grids: Sequence[Grid]) -> list[list[_Rows]]:
         """The coefficients of each component in libjpeg's memory, to read and to change."""
-        access = _ACCESS(reader.mem.contents.access_virt_barray)
+        access = ACCESS(reader.mem.contents.access_virt_barray)
         address = ctypes.addressof(reader)
         found = []
         for array, grid in zip(arrays, grids, strict=False):
@@ -359,7 +316,7 @@ class _Session:
         return found
 
     def _write(self, reader: Any, arrays: Any, optimise: bool) -> bytes:
-        writer = self._create(_Writer(), self._library.create_writer)
+        writer = self._create(Writer(), self._library.create_writer)
         address = ctypes.addressof(writer)
         memory, size = c_void_p(), c_ulong()
         self._kept += [memory, size]
@@ -379,7 +336,7 @@ class _Session:
 
     def _message(self, address: int) -> str:
         text = ctypes.create_string_buffer(_MESSAGE_BYTES)
-        _FORMAT(self._errors.format_message)(address, ctypes.addressof(text))
+        FORMAT(self._errors.format_message)(address, ctypes.addressof(text))
         return text.value.decode("ascii", "replace")
 
     def _on_message(self, address: int, level: int) -> None:

@@ -28,8 +28,9 @@ APP2: Final = 0xE2
 APP14: Final = 0xEE
 _TABLES: Final = frozenset((DHT, 0xCC, DQT, DRI))  # 0xCC: DAC
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
-_READABLE_FRAMES: Final = frozenset((0xC0, 0xC1, 0xC2, 0xC9, 0xCA))  # baseline, extended, progressive; then arithmetic
-_PROGRESSIVE: Final = frozenset((0xC2, 0xCA))
+_READABLE_FRAMES: Final = frozenset((0xC0, 0xC1, 0xC2))  # baseline, extended, progressive
+_ARITHMETIC: Final = frozenset((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
+_PROGRESSIVE: Final = frozenset((0xC2,))
 _RESTARTS: Final = frozenset(range(0xD0, 0xD8))
 _STANDALONE: Final = frozenset((0x01, SOI, EOI)) | _RESTARTS
 _IGNORED: Final = frozenset((*range(APP0, 0xF0), 0xFE, DNL))  # APPn, COM; DNL only repeats the height of the frame
@@ -50,6 +51,7 @@ Each pass visits every block of its components (60 ns), even where the scan has 
 FREE_VISITS: Final = 4_000_000
 """Blocks that the scans of any picture may visit: they take less than a second."""
 
+_JFIF_BYTES: Final = 14
 _FILL: Final = re.compile(rb"\xff*")
 # Entropy-coded data ends at the first 0xFF without a stuffed zero, restart number or further 0xFF (fill byte) after it.
 _END_OF_SCAN: Final = re.compile(rb"\xff(?=[\x01-\xcf\xd8-\xfe])")
@@ -122,7 +124,7 @@ class JpegStructure:
 
         A scan's header names its components, the first and last coefficient, and the lowest bit (T.81, B.2.3, G.1.1.1).
         """
-        if self.frame.marker not in _PROGRESSIVE:
+        if not is_progressive(self.frame):
             return True
         whole = {(component.number, place) for component in self.components for place in range(64)}
         for payload in (segment.payload for segment in self.segments if segment.marker == SOS):
@@ -134,7 +136,9 @@ class JpegStructure:
 
     @property
     def has_jfif(self) -> bool:
-        return any(s.marker == APP0 and s.payload.startswith(b"JFIF\0") for s in self.metadata)
+        """Whether there is a JFIF segment, of the length that libjpeg asks for (jdmarker.c, examine_app0)."""
+        jfif = (s.payload for s in self.metadata if s.marker == APP0 and s.payload.startswith(b"JFIF\0"))
+        return any(len(payload) >= _JFIF_BYTES for payload in jfif)
 
     @property
     def adobe_transform(self) -> int | None:
@@ -143,7 +147,7 @@ class JpegStructure:
         Of several segments, the last one before the first scan counts, as in libjpeg (jdmarker.c, examine_app14).
         """
         header = takewhile(lambda segment: segment.marker != SOS, self.segments)
-        return next((segment.payload[11] for segment in reversed([*header]) if _is_adobe(segment)), None)
+        return next((segment.payload[11] for segment in reversed([*header]) if is_adobe(segment)), None)
 
     @property
     def colour(self) -> Literal["gray", "ycc", "rgb", "cmyk"]:
@@ -157,8 +161,14 @@ class JpegStructure:
         return "rgb" if bytes(c.number for c in self.components) == b"RGB" else "ycc"
 
 
-def _is_adobe(segment: Segment) -> bool:
+def is_adobe(segment: Segment) -> bool:
+    """Whether the segment is Adobe's, which says how the colours are stored."""
     return segment.marker == APP14 and segment.payload.startswith(b"Adobe") and len(segment.payload) >= 12
+
+
+def is_progressive(frame: Segment) -> bool:
+    """Whether a frame header begins a picture of many scans that refine each other."""
+    return frame.marker in _PROGRESSIVE
 
 
 def is_frame(marker: int) -> bool:
@@ -255,7 +265,7 @@ def read_structure(data: bytes) -> JpegStructure:
         used += len(item.payload) + len(item.scan) + 4
         if item.marker == EOI:
             ended = True
-        elif item.marker in _IGNORED and not _is_adobe(item):
+        elif item.marker in _IGNORED and not is_adobe(item):
             metadata.append(item)
         else:
             _check_marker(item.marker)
@@ -294,6 +304,11 @@ def parse_frame(frame: Segment) -> tuple[int, int, tuple[Component, ...]]:
         raise UnreadableImageError(f"corrupt: the frame header has {len(payload)} bytes")
     if payload[0] != 8:
         raise UnreadableImageError(f"unsupported: {payload[0]} bits per sample, only 8 can be processed")
+    if frame.marker in _ARITHMETIC:  # its decoder makes pixels of data that is missing, without a warning
+        raise UnreadableImageError(
+            "unsupported: arithmetic coding, in which a truncated picture cannot be distinguished from a whole one; "
+            "convert the file to Huffman coding (jpegtran) if it is known to be whole"
+        )
     if frame.marker not in _READABLE_FRAMES:
         raise UnreadableImageError("unsupported: lossless, hierarchical or differential JPEG")
     height, width = int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big")
@@ -319,12 +334,11 @@ def _check_scans(segments: list[Segment], width: int, height: int, components: t
     if len(scans) > MAX_SCANS:
         raise UnreadableImageError(f"too many scans: {len(scans)}, at most {MAX_SCANS} can be processed")
     _check_work(segments, scans, width, height, components)
-    # A Huffman code has at least one bit, so every 8 × 8 block costs one; an arithmetic coder has no such bound.
+    # A Huffman code has at least one bit, so every 8 × 8 block costs one.
     widest = max(c.horizontal for c in components) * max(c.vertical for c in components)
     samples = sum(width * height * c.horizontal * c.vertical // widest for c in components)
     size = sum(len(segment.scan) for segment in scans)
-    arithmetic = any(segment.marker in {0xC9, 0xCA} for segment in segments)
-    if size * 8 < samples // 64 and not arithmetic:
+    if size * 8 < samples // 64:
         raise UnreadableImageError(f"truncated or corrupt: {size} bytes cannot hold {width} × {height} pixels")
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import warnings
-from base64 import b85decode
 from io import BytesIO
 from typing import Any
 
@@ -16,11 +15,10 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from anonymisation.core.errors import UnreadableImageError
 from anonymisation.imaging.jpeg import keep_blocks as untouched
-from anonymisation.imaging.jpeg import libjpeg
+from anonymisation.imaging.jpeg import libjpeg, library
 from anonymisation.imaging.jpeg.codec import Frame, decode_jpeg, encode_jpeg
-from tests.imaging.builders import jpeg, photograph, psnr, scene, segment
+from tests.imaging.builders import jpeg, photograph, psnr, segment
 from tests.imaging.coefficients import Planes, coefficients
 
 FILL = (100, 100, 100)
@@ -184,43 +182,6 @@ def test_other_forms_of_coding(options: dict[str, Any]) -> None:
         assert "progressive" not in picture.info
 
 
-# A drawn scene of 56 × 40 pixels, 4:2:0, that libjpeg-turbo has coded arithmetically (SOF9).
-ARITHMETIC = b85decode(
-    "|JeWF01!$>Nk#wx0RR9200961|JwjV01XKW3knDg3knMk4h;_zAQcl55)&sJ9v2`kDKRiEDJ?8BI!Zn>HbyrrEkIX6ModmpQ&KWM"
-    "T47pHU`kO^PygEhLjevB4iga*CKVMXPc<zyPft%zPft%zPft%zPft%zPft%zPft%zPft%zPft%zPft%zPft%zPft%zPft%zPf!2J"
-    "01*fPC;&JE0U`hb5di}c0sqVZ3IGrg1pyEd1^?Or3<CiG0ucid06zfIWNw~{FK*ERy20ol9q?jCl#H3dniTuJ?;ilJaZugAfJnO1"
-    "z$1`qM<G?D7RyKN1sUBvp8GeZl)y8C=qKhXXj0~KW}v!aV?a<VaB4s$bTIQICvH*`e?^<*R>>y_9WKN&7exLq{(fMyjZW&lVO%f+"
-    "W7@D~8tx8q@$E>0u;w0c{LFRy&Ql+9<jO1xxzk#52XS7+(l2N0Xzf(*K)sGtSxaH-nI7QFbMK%w**0bxdC)YIl+QB=c718&nNvA)"
-    "Jo^6tl0Er5lPI^jtxgw0!tebqUh60+h7Q)d11f3G>uUc1c(tU%HG$bYU2KeOyLTCJ#R*V2eag>avTekKo**)CMg&}`n{I0%F@G&3"
-    "UCZ@hCJSq)iD+is)zAf89QguzWq|+L"
-)
-
-
-def test_arithmetic_coding_is_read_and_its_blocks_are_kept() -> None:
-    assert b"\xff\xc9" in ARITHMETIC
-    frame = decode_jpeg(ARITHMETIC)
-    assert frame.pixels.shape == (40, 56, 3)
-    assert psnr(frame.pixels, scene(40, 56, 3)) > 25
-    nothing = np.zeros((40, 56), np.bool_)
-    _, whole = masked(frame, nothing)
-    assert b"\xff\xc0" in whole  # baseline: what every viewer shows
-    assert (decode_jpeg(whole).pixels == frame.pixels).all()
-    mask = nothing.copy()
-    mask[5:20, 10:30] = True
-    pixels, written = masked(frame, mask)
-    for old, new, hit in zip(
-        coefficients(whole), coefficients(written), touched(mask, coefficients(whole)), strict=True
-    ):
-        assert (old[~hit] == new[~hit]).all()
-        assert not hit.all()
-    assert psnr(decode_jpeg(written).pixels[mask], pixels[mask]) > 20
-
-
-def test_an_arithmetic_file_that_is_cut_short_is_refused() -> None:
-    with pytest.raises(UnreadableImageError, match="truncated"):
-        decode_jpeg(ARITHMETIC[:-150])
-
-
 @pytest.mark.parametrize("before", [(0, 1), (1, 0)])
 @pytest.mark.parametrize("after", [(), (0,), (1,)])
 def test_of_several_adobe_segments_the_decoders_one_says_what_the_colours_are(
@@ -337,7 +298,7 @@ def test_where_the_form_forbids_it_the_picture_is_encoded_whole_and_the_log_says
 def test_without_the_library_the_picture_is_encoded_whole(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(libjpeg, "files", lambda name: [])
+    monkeypatch.setattr(library, "files", lambda name: [])
     for cached in (libjpeg.load_library, libjpeg._proven):
         cached.cache_clear()
     frame = decode_jpeg(jpeg(photograph()))

@@ -63,7 +63,7 @@ class _Shifted(ctypes.Structure):
 def test_a_field_in_another_place_turns_the_library_off(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(libjpeg, "_Writer", _Shifted)
+    monkeypatch.setattr(libjpeg, "Writer", _Shifted)
     assert "Huffman tables" in str(libjpeg.problem())
     assert libjpeg.find_library() is None
     with pytest.raises(BlocksUnusableError, match="not used any more"):
