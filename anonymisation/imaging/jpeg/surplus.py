@@ -144,8 +144,8 @@ def _tables(payload: bytes) -> list[tuple[tuple[int, int], _Table]]:
         counts, code, symbols = payload[1:17], 0, {}
         lengths = np.zeros(256, np.int64)
         values = iter(payload[17:])
-        for length, count in enumerate(counts, start=1):
-            for _, symbol in zip(range(count), values, strict=False):
+        for length, number in enumerate(counts, start=1):
+            for _, symbol in zip(range(number), values, strict=False):
                 symbols[f"{code:0{length}b}"] = symbol
                 lengths[symbol] = length
                 code += 1
@@ -247,17 +247,22 @@ def _is_surplus(plain: bytes, end: int, scan: _Scan) -> bool:
     bits = f"{int.from_bytes(plain[first:], 'big'):0{8 * (len(plain) - first)}b}"
     rest = bits[end % 8 :]
     blocks = [(part.dc, part.ac) for part in scan.parts for _ in range(part.rows * part.columns)]
-    return "0" not in rest[: -end % 8] and not any(_holds_units(rest, blocks, first) for first in range(len(blocks)))
+    # Zeros can be read as blocks of 63 coefficients that are all -1: no picture repeats these, but cameras fill up so.
+    filler = len(set(plain[-(-end // 8) :])) == 1
+    return "0" not in rest[: -end % 8] and not any(
+        _holds_units(rest, blocks, first, filler) for first in range(len(blocks))
+    )
 
 
-def _holds_units(bits: str, blocks: Sequence[tuple[_Table, _Table]], first: int) -> bool:
+def _holds_units(bits: str, blocks: Sequence[tuple[_Table, _Table]], first: int, filler: bool) -> bool:
     """Whether `bits` are the end of a coded unit from its block `first` on, or that and whole units, then under 8 ones.
 
-    After damage, the decoder may stand within the file's unit when it ends its own.
+    After damage, the decoder may stand within the file's unit when it ends its own. In a `filler`, blocks without an
+    end code do not count.
     """
     place = 0
     for number in count(first):
-        place = _after_block(bits, place, *blocks[number % len(blocks)])
+        place = _after_block(bits, place, *blocks[number % len(blocks)], ends=filler)
         if place < 0:
             return False
         if (number + 1) % len(blocks) == 0 and len(bits) - place < 8 and "0" not in bits[place:]:
@@ -265,8 +270,8 @@ def _holds_units(bits: str, blocks: Sequence[tuple[_Table, _Table]], first: int)
     raise AssertionError("never reached: the count does not end")
 
 
-def _after_block(bits: str, place: int, dc: _Table, ac: _Table) -> int:
-    """The place after the block that begins at `place`; -1 where there is no whole block."""
+def _after_block(bits: str, place: int, dc: _Table, ac: _Table, *, ends: bool) -> int:
+    """The place after the block that begins at `place`; -1 where there is none, or none with an end code if `ends`."""
     index = 0
     while index < 64:
         symbols = (ac if index else dc).symbols
@@ -280,4 +285,4 @@ def _after_block(bits: str, place: int, dc: _Table, ac: _Table) -> int:
         if index and not symbol:
             return place
         index += (symbol >> 4) + 1 if index else 1
-    return place if index == 64 else -1
+    return place if index == 64 and not ends else -1

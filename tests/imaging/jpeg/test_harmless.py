@@ -62,7 +62,7 @@ def test_numbers_of_a_progressive_scan_mean_nothing_in_a_sequential_one(
 
 def test_a_progressive_file_with_a_sequential_header_is_refused() -> None:
     data = jpeg(PIXELS, progressive=True).replace(b"\xff\xc2", b"\xff\xc0", 1)
-    with pytest.raises(UnreadableImageError, match="more than one scan|Invalid SOS parameters"):
+    with pytest.raises(UnreadableImageError, match=r"more than one scan|Invalid SOS parameters"):
         decode_jpeg(data)
 
 

@@ -61,6 +61,27 @@ def test_junk_before_the_end_changes_nothing(kind: str, junk: str) -> None:
     assert sound_size(data) == (197, 141)
 
 
+@pytest.mark.parametrize("kind", ["4:2:0", "4:4:4", "own tables", "gray"])
+def test_zeros_of_any_number_are_a_filler(kind: str) -> None:
+    for number in range(9, 400, 17):
+        assert sound_size(KINDS[kind][:-2] + bytes(number) + b"\xff\xd9") == (197, 141), number
+
+
+def test_zeros_that_are_flat_blocks_of_the_picture_are_no_filler() -> None:
+    """With tables of their own, black blocks are zeros in the file, too; here the header hides the lower half."""
+    pixels = np.concatenate([photograph(64, 200), np.zeros((800, 200, 3), np.uint8)])
+    clean = jpeg(pixels, optimize=True)
+    assert bytes(40) in clean
+    at = clean.index(b"\xff\xc0") + 5
+    refused = 0
+    for rows in range(96, 864, 16):
+        try:
+            decode_jpeg(clean[:at] + rows.to_bytes(2, "big") + clean[at + 2 :])
+        except UnreadableImageError:
+            refused += 1
+    assert refused > 44
+
+
 @pytest.mark.parametrize("kind", ["restarts", "short restarts"])
 @pytest.mark.parametrize("junk", [b"\xff\0", b"\xff\0" * 9, bytes(12), b"\x35\x71\x9a\x27" * 40])
 def test_junk_before_restart_markers_changes_nothing(kind: str, junk: bytes) -> None:
