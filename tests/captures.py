@@ -206,7 +206,7 @@ def require_whole_files(*folders: Path) -> None:
         data = path.read_bytes()
         if path.suffix == ".jpg":
             decode_jpeg(data)
-        elif path.suffix == ".webp":
+        elif path.suffix in {".webp", ".png"}:
             decode_mask(data)
         elif path.suffix == ".json":
             assert tuple(record_from_json(data)) == RECORD_KEYS, path

@@ -74,7 +74,7 @@ def _archive_picture(workspace: Workspace, paths: ImagePaths, known: PictureStat
     if target is None:
         return False
     copied = _ensure_copy(workspace, paths.original, target, known.sha256)
-    for source, companion in paths.archive_copies(workspace.settings):
+    for source, companion in paths.archive_copies(workspace.settings, (known.width, known.height)):
         _refresh_copy(workspace, source, companion)
     return copied
 

@@ -35,7 +35,7 @@ from anonymisation.metadata.redaction import redact_tag
 from anonymisation.review.store import ReviewedBoxes, with_boxes
 from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState
 from anonymisation.workspace.listing import PictureFile
-from anonymisation.workspace.paths import ImagePaths
+from anonymisation.workspace.paths import MAX_NAME_BYTES, ImagePaths, name_bytes
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -147,7 +147,10 @@ class PictureWorker:
         """
         source = self.paths(file).relative
         exif = read_exif(data, source=source)
-        return PreparedPicture(file, data, sha256_of(data), exif, decode_jpeg(data, source=source))
+        return PreparedPicture(file, data, sha256_of(data), exif, self._decoded(data, source))
+
+    def _decoded(self, data: bytes, source: str) -> Frame:
+        return decode_jpeg(data, source=source, max_pixels=self._settings.max_picture_pixels)
 
     def require_archive_place(self, file: PictureFile, data: bytes) -> None:
         """Refuse the picture if the archive holds a different one with its name, before any output file is replaced.
@@ -222,7 +225,9 @@ class PictureWorker:
         )
         files = [(path, record_to_json(record)) for path in paths.records(self._settings)]
         mask = b""
-        if mask_places := paths.masks(self._settings):
+        height, width = redaction.mask.shape
+        if mask_places := paths.masks(self._settings, (width, height)):
+            _require_short(mask_places)
             mask = encode_mask(redaction.mask)
             files += [(path, mask) for path in mask_places]
         if self._settings.draw_mask:
@@ -251,7 +256,7 @@ class PictureWorker:
         if provenance is None or provenance.source_sha256 != sha256_of(data):
             return None
         try:
-            width, height = sound_size(masked)
+            width, height = sound_size(masked, max_pixels=self._settings.max_picture_pixels)
             picture = self.prepare(file, data)
         except ImageError:
             return None
@@ -319,6 +324,12 @@ class PictureWorker:
             paths.original, picture.exif, self._context, objects=provenance.objects, sha256=picture.sha256
         )
         return {**description.record, "versjon": provenance.version}
+
+
+def _require_short(places: list[Path]) -> None:
+    """Refuse a name that is short enough for a WebP mask, and not for that of a large picture."""
+    if name_bytes(places[0].name) > MAX_NAME_BYTES:
+        raise ImageError(f"its name is too long for that of its mask, {places[0].name}; rename the picture")
 
 
 def _can_be_listed(folder: Path) -> bool:

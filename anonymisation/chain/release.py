@@ -173,7 +173,7 @@ def sidecars(
         yield workspace.shares.input / folder / settings.capture_marker_file, None
     for name, known in pictures.items():
         if known.released:
-            for path in workspace.picture(folder, name).local_files(settings):
+            for path in workspace.picture(folder, name).local_files(settings, (known.width, known.height)):
                 yield path, known
 
 

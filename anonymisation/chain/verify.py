@@ -16,11 +16,11 @@ from typing import Final
 from msgspec.structs import replace
 
 from anonymisation.core.errors import ImageError
-from anonymisation.core.settings import Settings
+from anonymisation.core.settings import JPEG_SIDE, Settings
 from anonymisation.files.digests import sha256_of
 from anonymisation.files.plain import open_plain, read_plain, sha256_of_plain
 from anonymisation.imaging.exif.read import read_provenance
-from anonymisation.imaging.jpeg.codec import sound_size
+from anonymisation.imaging.jpeg.codec import jpeg_size, sound_size
 from anonymisation.imaging.mask_file import decode_mask, mask_digest
 from anonymisation.metadata.record import RECORD_KEYS, record_from_json
 from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState
@@ -56,8 +56,10 @@ def expected_of(
         yield Expected("output", f"the masked picture {paths.masked}", problem)
     if paths.archived is not None:
         yield Expected("archive", f"the archive copy {paths.archived}", copy_problem(paths.archived, known.sha256))
-    copies = [target for _, target in paths.archive_copies(settings)]
-    for path in (*(paths.local_files(settings) if in_input else ()), *paths.published_files(settings), *copies):
+    size = known.width, known.height
+    copies = [target for _, target in paths.archive_copies(settings, size)]
+    local = paths.local_files(settings, size) if in_input else []
+    for path in (*local, *paths.published_files(settings, size), *copies):
         yield Expected(str(path), str(path), derived_problem(path, known, own))
     if settings.write_exif_to_db:
         yield Expected("database", "it", None if has_row else f"has no row in {settings.db_table}")
@@ -86,7 +88,9 @@ def _remembered_problem(path: Path, known: PictureState, state: FolderState) -> 
 def masked_picture_problem(data: bytes, known: PictureState) -> str | None:
     """A masked picture must decode, have the original's size, and hold the original's checksum in its EXIF."""
     try:
-        width, height = sound_size(data)
+        width, height = jpeg_size(data, max_pixels=JPEG_SIDE**2)
+        if (width, height) == (known.width, known.height):
+            sound_size(data, max_pixels=width * height)  # not the setting, which may be lower now
     except ImageError as error:
         return f"does not decode: {error}"
     if (width, height) != (known.width, known.height):
@@ -105,7 +109,7 @@ def mask_problem(path: Path, known: PictureState) -> str | None:
         data = read_plain(path)
         if known.mask_digest and mask_digest(data) == known.mask_digest:
             return None  # decoding it takes longer than masking the picture
-        height, width = decode_mask(data).shape
+        height, width = decode_mask(data, max_pixels=known.width * known.height).shape
     except OSError as error:
         return _unreadable(error)
     except (ImageError, ValueError) as error:
@@ -131,7 +135,7 @@ def record_problem(path: Path, own: str | None = None) -> str | None:
 
 
 def derived_problem(path: Path, known: PictureState, own: str | None = None) -> str | None:
-    """The problem of a record (.json), which must have the ID `own`, or of a mask (.webp)."""
+    """The problem of a record (.json), which must have the ID `own`, or of a mask."""
     return record_problem(path, own) if path.suffix == Sidecar.RECORD else mask_problem(path, known)
 
 

@@ -119,7 +119,8 @@ class _Writer:
             if not self._overwrite and _has_detections(target):
                 return False
             data = with_access(self._settings, f"reading {path}", lambda: read_plain(path))
-            jpeg_size(data)  # a file that does not begin as a JPEG gets no record
+            # A file that does not begin as a JPEG gets no record.
+            jpeg_size(data, max_pixels=self._settings.max_picture_pixels)
             exif = read_exif(data, source=picture)
             record = build_record(path, exif, self._context, objects=None, sha256=sha256_of(data))
             content = record_to_json(record)

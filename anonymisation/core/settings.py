@@ -31,8 +31,8 @@ Colour = tuple[ColourChannel, ColourChannel, ColourChannel]
 PICTURE_KEYS: Final = (
     "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json", "remote_mask",
     "local_mask", "jpeg_quality", "model_type", "score_threshold", "tiles", "tile_pixels", "tile_overlap",
-    "mask_dilation_pixels", "max_num_pixels", "mask_color", "blur", "gray_blur", "normalized_gray_blur",
-    "gpu_mixed_precision", "gpu_xla",
+    "mask_dilation_pixels", "max_num_pixels", "max_picture_pixels", "mask_color", "blur", "gray_blur",
+    "normalized_gray_blur", "gpu_mixed_precision", "gpu_xla",
 )  # fmt: skip
 
 MAPPENAVN_FIELDS: Final = frozenset(
@@ -44,7 +44,8 @@ MAPPENAVN_FIELDS: Final = frozenset(
 
 
 _DAY: Final = 86_400  # seconds
-_JPEG_SIDE: Final = 65_535  # the largest width and height of a JPEG, ITU-T T.81 B.2.2
+JPEG_SIDE: Final = 65_535
+"""The greatest width and height of a JPEG (ITU-T T.81, B.2.2)."""
 _LONGEST_NAME: Final = 255  # of a file, in bytes: NAME_MAX
 _LONGEST_TEXT: Final = 4096  # PATH_MAX, and more than any other text needs
 # A width such as %99999999d makes the C library write as many characters.
@@ -102,10 +103,11 @@ class Settings(BaseModel):
     model_dir: str
     score_threshold: Annotated[float, Field(ge=0, le=1)]
     tiles: bool
-    tile_pixels: Annotated[int, Field(ge=64, le=_JPEG_SIDE)]
+    tile_pixels: Annotated[int, Field(ge=64, le=JPEG_SIDE)]
     tile_overlap: Annotated[float, Field(ge=0, le=0.9)]
     mask_dilation_pixels: Annotated[int, Field(ge=0, le=1000)]
-    max_num_pixels: Annotated[int, Field(ge=1, le=_JPEG_SIDE**2)]
+    max_num_pixels: Annotated[int, Field(ge=1, le=JPEG_SIDE**2)]
+    max_picture_pixels: Annotated[int, Field(ge=1, le=JPEG_SIDE**2)]
     gpu_memory_growth: bool
     gpu_mixed_precision: bool
     gpu_xla: bool

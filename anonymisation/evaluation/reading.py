@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.core.errors import ImageError
+from anonymisation.core.settings import JPEG_SIDE
 from anonymisation.evaluation.truth import AnnotatedPicture
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_exif
@@ -22,7 +23,8 @@ def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:
         data = read_plain(picture.path)
     except OSError as error:
         raise ImageError(f"cannot be read: {error.strerror}") from error
-    frame = decode_jpeg(data, source=picture.name)
+    # Without a limit: who evaluates has chosen the pictures.
+    frame = decode_jpeg(data, source=picture.name, max_pixels=JPEG_SIDE**2)
     return frame.pixels, read_exif(data, source=picture.name).orientation
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from anonymisation.core.errors import ImageError, UnreadableImageError
+from anonymisation.core.settings import JPEG_SIDE
 from anonymisation.files.plain import read_plain
 from anonymisation.imaging.exif.read import read_provenance
 from anonymisation.imaging.thumbnail import thumbnail
@@ -48,7 +49,7 @@ def _thumbnail(path: Path, example: ExamplePicture) -> Thumbnail:
     data = read_plain(path)
     if read_provenance(data) is None:
         raise UnreadableImageError("it lacks the mark of a masked picture")
-    small = thumbnail(data, SIDE)
+    small = thumbnail(data, SIDE, max_pixels=JPEG_SIDE**2)  # its original was within the limit
     buffer = io.BytesIO()
     small.save(buffer, "JPEG", quality=QUALITY)
     return Thumbnail(example.picture, example.objects, small.width, small.height, buffer.getvalue())

@@ -147,7 +147,8 @@ def _hide(
     # A failed picture has no checksum in the state. Any picture published under its name hides the boxes.
     if provenance is None or known.sha256 not in {provenance.source_sha256, ""}:
         raise UnreadableImageError(f"{paths.masked} was not made from this picture; mask it again")
-    frame = decode_jpeg(data, source=paths.relative)
+    limit = max(settings.max_picture_pixels, known.width * known.height)  # the setting may be lower now
+    frame = decode_jpeg(data, source=paths.relative, max_pixels=limit)
     added = with_boxes(Detections.empty(), boxes)
     redaction = redact(
         frame.pixels,
@@ -177,13 +178,15 @@ def _add_to_masks(workspace: Workspace, paths: ImagePaths, added: NDArray[np.boo
         UnreadableImageError: a mask file is damaged, or has another size.
         ShareUnavailableError: a share is not available.
     """
-    copies = [target for _, target in paths.archive_copies(workspace.settings) if target.suffix == Sidecar.MASK]
-    for place in (*paths.masks(workspace.settings), *copies):
+    size = added.shape[1], added.shape[0]
+    kind = Sidecar.mask_for(size)
+    copies = [target for _, target in paths.archive_copies(workspace.settings, size) if target.name.endswith(kind)]
+    for place in (*paths.masks(workspace.settings, size), *copies):
         try:
             data = with_access(workspace.settings, f"reading {place}", partial(read_plain, place))
         except FileNotFoundError:
             continue
-        mask = decode_mask(data)
+        mask = decode_mask(data, max_pixels=added.size)
         if mask.shape != added.shape:
             raise UnreadableImageError(f"the mask {place} has shape {mask.shape}, the picture {added.shape}")
         _write(workspace, place, encode_mask(mask | added))

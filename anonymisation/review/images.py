@@ -82,7 +82,7 @@ def thumbnail(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
     kept = read_copy(place)
     if kept is not None:
         return kept
-    made = _reduced(_masked(path, row), size)
+    made = _reduced(_masked(path, row), size, _limit(workspace, row))
     keep_copy(place, made)
     return made
 
@@ -94,9 +94,9 @@ def overlay(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
         NotShownError: there is no mask file (see the setting `remote_mask`), or it cannot be read.
     """
     masked = _masked_path(workspace, folder, row)
-    path = inside(workspace.shares.output, Sidecar.MASK.of(masked))
+    path = inside(workspace.shares.output, Sidecar.mask_for((row.width, row.height)).of(masked))
     try:
-        mask = decode_mask(read_plain(path))
+        mask = decode_mask(read_plain(path), max_pixels=_limit(workspace, row))
     except ImageError as error:
         raise NotShownError(str(error)) from None
     levels = to_upright((mask * _OVERLAY[3]).astype(np.uint8), orientation_of(workspace, folder, row))
@@ -125,7 +125,7 @@ def original(workspace: Workspace, folder: str, row: Row) -> bytes:
             continue
         same = sha256_of(data) == row.sha256 if row.sha256 else FileStamp.of(real) == row.source
         if same:
-            return _reduced(data, Size.LARGE)
+            return _reduced(data, Size.LARGE, _limit(workspace, row))
     raise NotShownError("the original is in neither the input folder nor the archive")
 
 
@@ -162,9 +162,14 @@ def _masked(path: Path, row: Row) -> bytes:
     return data
 
 
-def _reduced(data: bytes, size: Size) -> bytes:
+def _limit(workspace: Workspace, row: Row) -> int:
+    """Most pixels of a picture that is shown: the setting, which may be lower than when this one was masked."""
+    return max(workspace.settings.max_picture_pixels, row.width * row.height)
+
+
+def _reduced(data: bytes, size: Size, max_pixels: int) -> bytes:
     try:
-        return _webp(reduced(data, size.value))
+        return _webp(reduced(data, size.value, max_pixels=max_pixels))
     except UnreadableImageError as error:
         raise NotShownError(f"the picture {error}") from None
 

@@ -13,7 +13,10 @@ from anonymisation.workspace.listing import join
 from anonymisation.workspace.paths import Sidecar, is_picture_name
 
 PICTURE: Final = "picture"
-SUFFIXES: Final[Mapping[str, str]] = {"json": Sidecar.RECORD, "webp": Sidecar.MASK}
+SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
+    "json": (Sidecar.RECORD,),
+    "webp": (Sidecar.MASK, Sidecar.LARGE_MASK),  # one of them: the size of the picture is not known here
+}
 KINDS: Final = (PICTURE, *SUFFIXES)
 
 
@@ -106,10 +109,10 @@ def compare_folder(
     pictures = sorted({name for files in names.values() for name in files if is_picture_name(name)})
     for picture in pictures:
         stem = PurePosixPath(picture).stem
-        wanted = {PICTURE: picture} | {kind: f"{stem}{suffix}" for kind, suffix in SUFFIXES.items()}
+        wanted = {PICTURE: [picture]} | {kind: [stem + suffix for suffix in ends] for kind, ends in SUFFIXES.items()}
         statuses = {}
         for place in bases.places():
-            there = wanted[place.kind] in names.get(place.share, frozenset())
+            there = not names.get(place.share, frozenset()).isdisjoint(wanted[place.kind])
             statuses[place] = _status(there, None if expected is None else expected.get(place), listed=expected is None)
         yield PictureFiles(join(folder, picture), statuses)
 

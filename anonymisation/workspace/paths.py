@@ -13,11 +13,16 @@ from typing import Final
 from anonymisation.core.errors import ConfigProblem
 from anonymisation.core.settings import Settings
 from anonymisation.files.digests import name_digest
+from anonymisation.imaging.mask_file import needs_png
 
 PICTURE_SUFFIXES: Final = (".jpg", ".jpeg")
 # Holds originals while they are released, next to where they were; see `set_aside`.
 RELEASING_FOLDER: Final = ".releasing"
 MAX_NAME_BYTES: Final = 255  # NAME_MAX of Linux, and of every share that Linux mounts
+PixelSize = tuple[int, int]
+"""(width, height) of a picture, in pixels."""
+USUAL_SIZE: Final[PixelSize] = (1, 1)
+"""Stands for the size of every picture whose mask is a WebP file."""
 _NOTE: Final = "_error.txt"
 _NO_ARCHIVE: Final = "needs an archive folder (-a, or ANONYMISATION_ARCHIVE)"
 
@@ -27,10 +32,17 @@ class Sidecar(StrEnum):
 
     RECORD = ".json"
     MASK = ".webp"
+    LARGE_MASK = ".mask.png"
+    """The mask of a picture that is too large for WebP. Not `.png`: a camera may have put such a picture there."""
 
     def of(self, picture: Path) -> Path:
         """The sidecar of the picture at that path, or of one that differs in its suffix alone."""
         return picture.with_suffix(self)
+
+    @classmethod
+    def mask_for(cls, size: PixelSize) -> Sidecar:
+        """The kind of mask file of a picture of that size."""
+        return cls.LARGE_MASK if needs_png(*size) else cls.MASK
 
 
 def is_picture_name(name: str) -> bool:
@@ -136,29 +148,29 @@ class ImagePaths:
             name = f"{kept}-{digest}{_NOTE}"
         return self.failed_copy.with_name(name)
 
-    def masks(self, settings: Settings) -> list[Path]:
-        """The paths where the settings want the mask (.webp), without the archive copy."""
-        return self._sidecars(Sidecar.MASK, local=settings.local_mask, remote=settings.remote_mask)
+    def masks(self, settings: Settings, size: PixelSize = USUAL_SIZE) -> list[Path]:
+        """The paths where the settings want the mask of a picture of that size, without the archive copy."""
+        return self._sidecars(Sidecar.mask_for(size), local=settings.local_mask, remote=settings.remote_mask)
 
     def records(self, settings: Settings) -> list[Path]:
         """The paths where the settings want the record (.json), without the archive copy."""
         return self._sidecars(Sidecar.RECORD, local=settings.local_json, remote=settings.remote_json)
 
-    def archive_copies(self, settings: Settings) -> list[tuple[Path, Path]]:
+    def archive_copies(self, settings: Settings, size: PixelSize = USUAL_SIZE) -> list[tuple[Path, Path]]:
         """The derived files that go to the archive, as (source in the output folder, target)."""
         if self.archived is None:
             return []
-        wanted = [(Sidecar.RECORD, settings.archive_json), (Sidecar.MASK, settings.archive_mask)]
+        wanted = [(Sidecar.RECORD, settings.archive_json), (Sidecar.mask_for(size), settings.archive_mask)]
         return [(sidecar.of(self.masked), sidecar.of(self.archived)) for sidecar, on in wanted if on]
 
-    def local_files(self, settings: Settings) -> list[Path]:
+    def local_files(self, settings: Settings, size: PixelSize = USUAL_SIZE) -> list[Path]:
         """The derived files that the settings want next to the original."""
-        wanted = [(Sidecar.RECORD, settings.local_json), (Sidecar.MASK, settings.local_mask)]
+        wanted = [(Sidecar.RECORD, settings.local_json), (Sidecar.mask_for(size), settings.local_mask)]
         return [sidecar.of(self.original) for sidecar, on in wanted if on]
 
-    def published_files(self, settings: Settings) -> list[Path]:
+    def published_files(self, settings: Settings, size: PixelSize = USUAL_SIZE) -> list[Path]:
         """The derived files that the settings want in the output folder."""
-        wanted = [(Sidecar.RECORD, settings.remote_json), (Sidecar.MASK, settings.remote_mask)]
+        wanted = [(Sidecar.RECORD, settings.remote_json), (Sidecar.mask_for(size), settings.remote_mask)]
         return [sidecar.of(self.masked) for sidecar, on in wanted if on]
 
     def _sidecars(self, sidecar: Sidecar, *, local: bool, remote: bool) -> list[Path]:

@@ -17,15 +17,17 @@ import sqlalchemy as sa
 from numpy.typing import NDArray
 from PIL import Image
 
+from anonymisation.chain.check import check_folder
 from anonymisation.chain.discover import FoundFolder, Selection, discover
 from anonymisation.chain.image_worker import PictureWorker
+from anonymisation.chain.mask import mask_folder
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.core.settings import Settings, load_settings
 from anonymisation.imaging.jpeg.codec import decode_jpeg
 from anonymisation.masking.models.factory import load_detector
 from anonymisation.metadata.record import record_from_json
 from anonymisation.reporting.run_report import FolderReport, RunReport
-from tests.captures import FILL, FOLDER, Site, capture, car_window, names_below, plain
+from tests.captures import FILL, FOLDER, CountingDetector, Site, capture, car_window, names_below, plain
 
 T = TypeVar("T", bound=Callable[..., None])
 ORANGE: Final = (230, 140, 20)
@@ -270,6 +272,19 @@ def test_tiles_are_cut_as_configured(tmp_path: Path) -> None:
     assert parts(tile_pixels=200, tile_overlap=0.0) == 1 + 2
     assert parts(tile_pixels=100, tile_overlap=0.0) == 1 + 8
     assert parts(tile_pixels=200, tile_overlap=0.5) == 1 + 3
+
+
+@effect("max_picture_pixels")
+def test_larger_pictures_fail_and_are_tried_again_when_the_limit_is_raised(site: Site) -> None:
+    site.fill(2)
+    below = run(site, max_picture_pixels=144 * 96 - 1)
+    assert (below.total("mask", "masked"), below.total("mask", "failed")) == (0, 2)
+    note = (site.errors / FOLDER / "p000_error.txt").read_text()
+    assert "144 × 96 pixels, and max_picture_pixels allows 13823; raise it where there is memory" in note
+    assert run(site, max_picture_pixels=144 * 96).total("mask", "masked") == 2
+    lower = site.workspace(max_picture_pixels=1)  # undoes nothing
+    assert mask_folder(lower, FOLDER, CountingDetector()).already_done == 2
+    assert check_folder(lower, FOLDER).gaps == ()
 
 
 @effect("mask_dilation_pixels")

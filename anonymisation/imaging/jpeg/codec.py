@@ -24,6 +24,7 @@ from anonymisation.imaging.jpeg.libjpeg import BlocksUnusableError
 from anonymisation.imaging.jpeg.segments import (
     APP1,
     MAX_PAYLOAD,
+    MAX_PIXELS,
     JpegStructure,
     Segment,
     check_signature,
@@ -85,16 +86,16 @@ class Frame:
         return self.pixels
 
 
-def decode_jpeg(data: bytes, *, source: str = "a picture") -> Frame:
+def decode_jpeg(data: bytes, *, source: str = "a picture", max_pixels: int = MAX_PIXELS) -> Frame:
     """Decode a whole, sound JPEG file; `source` names it in the log.
 
     Junk between the segments and after the end of the picture is ignored, with a line in the log.
 
     Raises:
-        UnreadableImageError: not a JPEG, truncated, anything the decoder warns about, more than `MAX_PIXELS` pixels, or
+        UnreadableImageError: not a JPEG, truncated, anything the decoder warns about, more than `max_pixels` pixels, or
             an unsupported process (lossless, 12 bits). The message gives the reason, and not the file's name.
     """
-    structure = read_structure(data)
+    structure = read_structure(data, max_pixels)
     if structure.leftovers:
         logging.getLogger(__name__).info(
             "%s: %d bytes outside the picture data are ignored", source, structure.leftovers
@@ -105,18 +106,18 @@ def decode_jpeg(data: bytes, *, source: str = "a picture") -> Frame:
     return Frame(pixels, structure.colour, _quantisation(structure), _sampling(structure), published, decoded)
 
 
-def sound_size(data: bytes) -> tuple[int, int]:
+def sound_size(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """(width, height) in pixels as stored, of a file that `decode_jpeg` decodes; takes half of its time.
 
     Raises:
         UnreadableImageError: as `decode_jpeg`.
     """
-    structure = read_structure(data)
+    structure = read_structure(data, max_pixels)
     require_sound(structure, profile_of(structure.metadata))
     return structure.width, structure.height
 
 
-def jpeg_size(data: bytes) -> tuple[int, int]:
+def jpeg_size(data: bytes, *, max_pixels: int = MAX_PIXELS) -> tuple[int, int]:
     """(width, height) in pixels as stored, from the header alone; `data` may be a prefix of the file.
 
     Raises:
@@ -125,7 +126,7 @@ def jpeg_size(data: bytes) -> tuple[int, int]:
     check_signature(data)
     for item in segments_of(data, header_only=True):
         if isinstance(item, Segment) and is_frame(item.marker):
-            width, height, _ = parse_frame(item)
+            width, height, _ = parse_frame(item, max_pixels)
             return width, height
     raise UnreadableImageError("truncated or corrupt: no frame header found")
 

@@ -12,7 +12,7 @@ takes them from ITU-R BT.601.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -40,10 +40,11 @@ class _Units:
     high: int
     wide: int
 
-    def parts(self) -> Iterator[slice]:
+    def parts(self) -> Iterator[_Units]:
         """All units, in parts whose pixels fit the cache."""
         step = max(1, _PIXELS_AT_ONCE // (BLOCK_SIDE * BLOCK_SIDE * self.high * self.wide))
-        return (slice(start, start + step) for start in range(0, len(self.rows), step))
+        for start in range(0, len(self.rows), step):
+            yield replace(self, rows=self.rows[start : start + step], columns=self.columns[start : start + step])
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,8 +83,8 @@ def redacted_blocks(
     mask: NDArray[np.bool_],
     structure: JpegStructure,
     tables: Sequence[NDArray[np.int64]],
-) -> tuple[Blocks, ...]:
-    """The blocks of each component that `mask` touches, made from the redacted `pixels`.
+) -> Iterator[tuple[Blocks, ...]]:
+    """The blocks of each component that `mask` touches, made from the redacted `pixels`, in parts.
 
     Args:
         pixels: (H, W, 3) RGB, redacted where `mask` is set, and as decoded elsewhere. For a gray picture, only the
@@ -94,22 +95,25 @@ def redacted_blocks(
     """
     cells = marked_blocks(mask)
     high, wide = _greatest_factors(structure)
-    unit_rows, unit_columns = np.nonzero(_coarser(cells, high, wide))
-    units = _Units(unit_rows, unit_columns, high, wide)
     shares = [_Share(c.vertical, c.horizontal, high // c.vertical, wide // c.horizontal) for c in structure.components]
-    hits = [_hits(cells, units, share, grid) for share, grid in zip(shares, grids_of(structure), strict=True)]
+    touched = [
+        _coarser(cells, share.down, share.across)[: grid.rows, : grid.columns]
+        for share, grid in zip(shares, grids_of(structure), strict=True)
+    ]
     steps = [_steps(table) for table in tables]
-    made: list[list[NDArray[np.int16]]] = [[np.empty((0, 64), np.int16)] for _ in shares]
-    for part in units.parts():
-        planes = _planes(_colours(pixels, units, part), structure.colour)
-        for number, (plane, share) in enumerate(zip(planes, shares, strict=True)):
-            blocks = _quantised(_blocks(plane, share), steps[number])
-            made[number].append(blocks[hits[number][part].ravel()])
-    places = [share.places(units) for share in shares]
-    return tuple(
-        Blocks(rows[hit], columns[hit], np.concatenate(blocks))
-        for (rows, columns), hit, blocks in zip(places, hits, made, strict=True)
-    )
+    for units in _Units(*np.nonzero(_coarser(cells, high, wide)), high, wide).parts():
+        planes = _planes(_colours(pixels, units), structure.colour)
+        part = zip(planes, shares, touched, steps, strict=True)
+        yield tuple(_made(plane, share, hit, step, units) for plane, share, hit, step in part)
+
+
+def _made(
+    plane: NDArray[np.uint8], share: _Share, touched: NDArray[np.bool_], steps: NDArray[np.float32], units: _Units
+) -> Blocks:
+    """The touched blocks of one component in these units, from its plane of full size."""
+    rows, columns = share.places(units)
+    hit = _hits(touched, rows, columns)
+    return Blocks(rows[hit], columns[hit], _quantised(_blocks(plane, share)[hit.ravel()], steps))
 
 
 def _greatest_factors(structure: JpegStructure) -> tuple[int, int]:
@@ -130,19 +134,17 @@ def _coarser(cells: NDArray[np.bool_], down: int, across: int) -> NDArray[np.boo
     return groups
 
 
-def _hits(cells: NDArray[np.bool_], units: _Units, share: _Share, grid: Grid) -> NDArray[np.bool_]:
-    """(n, rows, columns): the blocks of the units that contain a set cell; blocks that only fill up units never do."""
-    touched = _coarser(cells, share.down, share.across)[: grid.rows, : grid.columns]
-    rows, columns = share.places(units)
+def _hits(touched: NDArray[np.bool_], rows: NDArray[np.int64], columns: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Which of the blocks at these places are touched; blocks that only fill up units never are."""
     inside = (rows < touched.shape[0]) & (columns < touched.shape[1])
     hits = np.zeros(rows.shape, np.bool_)
     hits[inside] = touched[rows[inside], columns[inside]]
     return hits
 
 
-def _colours(pixels: NDArray[np.uint8], units: _Units, part: slice) -> NDArray[np.uint8]:
+def _colours(pixels: NDArray[np.uint8], units: _Units) -> NDArray[np.uint8]:
     """(n, 8 · high, 8 · wide, 3): pixels of the units; beyond the picture's edge, the last row or column repeats."""
-    rows, columns = units.rows[part], units.columns[part]
+    rows, columns = units.rows, units.columns
     high, wide = BLOCK_SIDE * units.high, BLOCK_SIDE * units.wide
     whole = (pixels.shape[0] // high, pixels.shape[1] // wide)
     inside = (rows < whole[0]) & (columns < whole[1])

@@ -10,6 +10,7 @@ from __future__ import annotations
 import io
 import re
 import struct
+from collections.abc import Callable
 from itertools import zip_longest
 from typing import Final
 
@@ -17,6 +18,7 @@ import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image, ImageCms
+from PIL.JpegImagePlugin import JpegImageFile
 
 from anonymisation.core.errors import UnreadableImageError
 from anonymisation.imaging.jpeg.harmless import with_usual_headers
@@ -27,7 +29,8 @@ from anonymisation.imaging.jpeg.surplus import without_surplus
 _UNKNOWN_SAMPLING: Final = "Could not determine subsampling"
 _EXTRANEOUS: Final = "extraneous bytes before marker"
 _RESTART: Final = re.compile(rb"\xff[\xd0-\xd7]")
-_PILLOW_ERRORS: Final = (OSError, SyntaxError, ValueError, struct.error, IndexError, Image.DecompressionBombError)
+_PILLOW_ERRORS: Final = (OSError, SyntaxError, ValueError, struct.error, IndexError)
+_PIXELS_AT_ONCE: Final = 1 << 20  # limits memory
 
 
 class _SurplusError(UnreadableImageError):
@@ -53,25 +56,30 @@ def decode_pixels(structure: JpegStructure, profile: bytes | None) -> tuple[NDAr
 
 def _decoded(structure: JpegStructure, profile: bytes | None) -> NDArray[np.uint8]:
     stream = structure.stream()
-    form = "CMYK" if structure.colour == "cmyk" else "RGB"
-    pixels: NDArray[np.uint8] | None
+    pixels: NDArray[np.uint8] | None = None
     try:
-        pixels = simplejpeg.decode_jpeg(stream, form, strict=True)
+        if structure.colour == "cmyk":
+            _read_whole(stream, "CMYK", strict=True)
+        else:
+            pixels = simplejpeg.decode_jpeg(stream, "RGB", strict=True)
     except ValueError as error:
         if _UNKNOWN_SAMPLING not in str(error):
             raise _refusal(str(error)) from error
         _check_restarts(structure)
-        pixels = None
+        pixels = _with_pillow(structure, profile)
+        _check_warnings(stream)
     except MemoryError as error:
         raise UnreadableImageError(f"no memory for {structure.width} × {structure.height} pixels") from error
-    unknown = pixels is None
-    if pixels is None or form == "CMYK":
-        pixels = _with_pillow(stream, profile)
-    if unknown:
-        _check_warnings(stream)
+    if pixels is None:
+        pixels = _with_pillow(structure, profile)
     if pixels.shape != (structure.height, structure.width, 3):
         raise UnreadableImageError(f"decoded to {pixels.shape}, the header says {structure.width} × {structure.height}")
     return pixels
+
+
+def _read_whole(stream: bytes, form: str, *, strict: bool) -> None:
+    """Have the decoder read all coded data, and make only the average of each block into a pixel."""
+    simplejpeg.decode_jpeg(stream, form, min_height=1, min_width=1, strict=strict)
 
 
 def _refusal(warning: str) -> UnreadableImageError:
@@ -82,7 +90,7 @@ def _refusal(warning: str) -> UnreadableImageError:
 def _require_decodable(structure: JpegStructure) -> None:
     """Refuse a stream that has an error after its first warning: errors in libjpeg are costly, see `libjpeg`."""
     try:
-        simplejpeg.decode_jpeg(structure.stream(), "GRAY", min_height=1, min_width=1, strict=False)
+        _read_whole(structure.stream(), "CMYK" if structure.colour == "cmyk" else "GRAY", strict=False)
     except ValueError as error:
         if _UNKNOWN_SAMPLING not in str(error):  # Pillow has decoded these
             raise _refusal(str(error)) from error
@@ -108,30 +116,47 @@ def require_sound(structure: JpegStructure, profile: bytes | None) -> None:
     decode_pixels(structure, profile)
 
 
-def _with_pillow(stream: bytes, profile: bytes | None) -> NDArray[np.uint8]:
+def _with_pillow(structure: JpegStructure, profile: bytes | None) -> NDArray[np.uint8]:
+    """The pixels as Pillow decodes them, converted in bands: a whole copy would take as much memory again."""
     try:
-        with Image.open(io.BytesIO(stream), formats=("JPEG",)) as picture:
+        # Not Image.open, which has a limit of its own: the size is checked already.
+        with JpegImageFile(io.BytesIO(structure.stream())) as picture:
             picture.load()
-            rgb = _from_cmyk(picture, profile) if picture.mode == "CMYK" else picture.convert("RGB")
+            convert = _conversion(profile) if picture.mode == "CMYK" else _to_rgb
+            pixels = np.empty((picture.height, picture.width, 3), np.uint8)
+            rows = max(1, _PIXELS_AT_ONCE // picture.width)
+            for top in range(0, picture.height, rows):
+                bottom = min(top + rows, picture.height)
+                pixels[top:bottom] = convert(picture.crop((0, top, picture.width, bottom)))
     except _PILLOW_ERRORS as error:
         raise UnreadableImageError(f"truncated or corrupt picture data: {error}") from error
-    return np.array(rgb, dtype=np.uint8)
+    return pixels
 
 
-def _from_cmyk(picture: Image.Image, profile: bytes | None) -> Image.Image:
-    """Convert to sRGB by the picture's own profile if it is usable, else by red = (1 - cyan) · (1 - black) and so on.
+def _to_rgb(picture: Image.Image) -> Image.Image:
+    return picture.convert("RGB")
+
+
+def _conversion(profile: bytes | None) -> Callable[[Image.Image], Image.Image]:
+    """CMYK to sRGB by the picture's own profile if it is usable, else by red = (1 - cyan) · (1 - black) and so on.
 
     Pillow has already inverted Adobe's inverted CMYK.
     """
-    if profile is not None and profile[16:20] == b"CMYK":
+    if profile is None or profile[16:20] != b"CMYK":
+        return _to_rgb
+    try:
+        source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        transform = ImageCms.buildTransform(source, ImageCms.createProfile("sRGB"), "CMYK", "RGB")
+    except (ImageCms.PyCMSError, OSError):
+        return _to_rgb  # a broken profile changes the colours a little; the picture is still usable
+
+    def convert(picture: Image.Image) -> Image.Image:
         try:
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            converted = ImageCms.profileToProfile(picture, source, ImageCms.createProfile("sRGB"), outputMode="RGB")
+            return ImageCms.applyTransform(picture, transform) or _to_rgb(picture)
         except (ImageCms.PyCMSError, OSError):
-            converted = None  # a broken profile changes the colours a little; the picture is still usable
-        if converted is not None:
-            return converted
-    return picture.convert("RGB")
+            return _to_rgb(picture)
+
+    return convert
 
 
 def _check_restarts(structure: JpegStructure) -> None:

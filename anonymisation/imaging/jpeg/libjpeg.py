@@ -16,9 +16,10 @@ import ctypes
 import functools
 import logging
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from ctypes import c_ubyte, c_ulong, c_void_p
 from dataclasses import dataclass
+from itertools import chain
 from queue import SimpleQueue
 from typing import Any, Final, TypeVar
 
@@ -90,7 +91,7 @@ class Blocks:
         )
 
 
-def replace_blocks(stream: bytes, grids: Sequence[Grid], blocks: Sequence[Blocks], *, optimise: bool) -> bytes:
+def replace_blocks(stream: bytes, grids: Sequence[Grid], parts: Iterable[Sequence[Blocks]], *, optimise: bool) -> bytes:
     """A baseline JPEG file with the coefficients of the file `stream`, except those of `blocks`; without metadata.
 
     Blocks that only fill up coded units at the right and lower edge are not copied; no viewer shows them.
@@ -98,16 +99,14 @@ def replace_blocks(stream: bytes, grids: Sequence[Grid], blocks: Sequence[Blocks
     Args:
         stream: a JPEG file without metadata that decodes without a warning.
         grids: the grid of each component.
-        blocks: the blocks to replace in each component.
+        parts: the blocks to replace in each component, part by part, so that not all of them are in memory.
         optimise: make Huffman tables for this picture; otherwise the standard tables are used, which is faster.
 
     Raises:
         BlocksUnusableError: libjpeg is not available or refuses the file, or a coefficient is too large to be written.
         ValueError: a block lies outside its grid.
     """
-    if len(grids) != len(blocks) or not all(part.fits(grid) for part, grid in zip(blocks, grids, strict=True)):
-        raise ValueError(f"blocks outside of the picture's {grids}")
-    return _in_a_thread(lambda session: session.replaced(stream, grids, blocks, optimise))
+    return _in_a_thread(lambda session: session.replaced(stream, grids, parts, optimise))
 
 
 def decoder_warnings(stream: bytes) -> list[str]:
@@ -183,7 +182,7 @@ def _prove(library: Library | None) -> str | None:
     blocks = [Blocks(row, column, np.zeros((1, 64), np.int16)), nothing, nothing]
     try:
         return proof.problem_of(
-            lambda stream, own: _in_a_thread(lambda session: session.replaced(stream, grids, blocks, own), library),
+            lambda stream, own: _in_a_thread(lambda session: session.replaced(stream, grids, [blocks], own), library),
             lambda stream: _in_a_thread(lambda session: session.decoder_warnings(stream), library),
         )
     except (BlocksUnusableError, ValueError) as error:  # ValueError: the decoder refuses the written file
@@ -254,15 +253,22 @@ class _Session:
         self._errors.error_exit = ctypes.cast(on_error, c_void_p)
         self._errors.emit_message = ctypes.cast(on_message, c_void_p)
 
-    def replaced(self, stream: bytes, grids: Sequence[Grid], blocks: Sequence[Blocks], optimise: bool) -> bytes:
+    def replaced(
+        self, stream: bytes, grids: Sequence[Grid], parts: Iterable[Sequence[Blocks]], optimise: bool
+    ) -> bytes:
         """See `replace_blocks`."""
         try:
             reader = self._create(Reader(), self._library.create_reader)
             arrays = self._read(reader, stream)
-            for stretches, part in zip(self._rows(reader, arrays, grids), blocks, strict=True):
-                for stretch in stretches:
-                    stretch.put(part)
-                    stretch.check_range()
+            rows = self._rows(reader, arrays, grids)
+            for part in parts:
+                if not all(blocks.fits(grid) for blocks, grid in zip(part, grids, strict=True)):
+                    raise ValueError(f"blocks outside of the picture's {grids}")
+                for stretches, blocks in zip(rows, part, strict=True):
+                    for stretch in stretches:
+                        stretch.put(blocks)
+            for stretch in chain.from_iterable(rows):
+                stretch.check_range()
             written = self._write(reader, arrays, optimise)
         finally:
             self._destroy()

@@ -35,8 +35,12 @@ _RESTARTS: Final = frozenset(range(0xD0, 0xD8))
 _STANDALONE: Final = frozenset((0x01, SOI, EOI)) | _RESTARTS
 _IGNORED: Final = frozenset((*range(APP0, 0xF0), 0xFE, DNL))  # APPn, COM; DNL only repeats the height of the frame
 
-MAX_PIXELS: Final = 178_956_970
-"""Largest accepted picture: 512 MiB of RGB, Pillow's own limit for decompression bombs."""
+MAX_PIXELS: Final = 250_000_000
+"""Most pixels of a picture where the caller sets no limit; the default of the setting `max_picture_pixels`. The largest
+cameras of phones give 200 million. A picture takes up to twelve bytes a pixel while it is masked."""
+BYTES_A_PIXEL: Final = 12
+"""Memory that masking a picture takes at most (progressive, 4:4:4), without the model: pixels 3, mask and blocks 3,
+coefficients 6."""
 MAX_PAYLOAD: Final = 65533
 """Most bytes in a segment: its length field counts itself, 65535 - 2."""
 MAX_SEGMENTS: Final = 10_000
@@ -248,7 +252,7 @@ def check_signature(data: bytes) -> None:
     raise UnreadableImageError(f"not a JPEG picture: begins with {data[:4].hex(' ')}, which looks like {looks}")
 
 
-def read_structure(data: bytes) -> JpegStructure:
+def read_structure(data: bytes, max_pixels: int = MAX_PIXELS) -> JpegStructure:
     """Split a JPEG file into its parts, without decoding pixels, and refuse an incomplete picture.
 
     Raises:
@@ -271,7 +275,7 @@ def read_structure(data: bytes) -> JpegStructure:
             _check_marker(item.marker)
             segments.append(item)
     frame = _only_frame(segments)
-    width, height, components = parse_frame(frame)
+    width, height, components = parse_frame(frame, max_pixels)
     if not ended:
         raise UnreadableImageError("truncated: the file ends before the end-of-image marker")
     _check_scans(segments, width, height, components)
@@ -293,7 +297,7 @@ def _only_frame(segments: list[Segment]) -> Segment:
     return frames[0]
 
 
-def parse_frame(frame: Segment) -> tuple[int, int, tuple[Component, ...]]:
+def parse_frame(frame: Segment, max_pixels: int = MAX_PIXELS) -> tuple[int, int, tuple[Component, ...]]:
     """Width, height and components from a frame header (SOFn).
 
     Raises:
@@ -314,8 +318,11 @@ def parse_frame(frame: Segment) -> tuple[int, int, tuple[Component, ...]]:
     height, width = int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big")
     if not width or not height:
         raise UnreadableImageError(f"corrupt: the header gives a size of {width} × {height} pixels")
-    if width * height > MAX_PIXELS:
-        raise UnreadableImageError(f"too large: {width} × {height} pixels, at most {MAX_PIXELS} can be processed")
+    if width * height > max_pixels:
+        raise UnreadableImageError(
+            f"too large: {width} × {height} pixels, and max_picture_pixels allows {max_pixels}; raise it where "
+            f"there is memory for such pictures, up to {BYTES_A_PIXEL} bytes for each pixel"
+        )
     components = tuple(
         Component(payload[i], payload[i + 1] >> 4, payload[i + 1] & 15, payload[i + 2])
         for i in range(6, len(payload), 3)

@@ -10,13 +10,15 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageOps
+from PIL import Image, ImageCms, ImageOps
 from PIL.JpegImagePlugin import JpegImageFile
 
 from anonymisation.core.errors import UnreadableImageError
-from anonymisation.imaging.jpeg import libjpeg
-from anonymisation.imaging.jpeg.codec import decode_jpeg, jpeg_size, to_upright
+from anonymisation.core.settings import load_settings
+from anonymisation.imaging.jpeg import decoding, libjpeg
+from anonymisation.imaging.jpeg.codec import decode_jpeg, jpeg_size, sound_size, to_upright
 from anonymisation.imaging.jpeg.segments import MAX_PIXELS, MAX_SCANS
+from anonymisation.imaging.thumbnail import thumbnail
 from tests.imaging.builders import jpeg, psnr, scene, segment, with_segments
 
 KINDS = {
@@ -228,8 +230,31 @@ def test_size_comes_from_a_prefix() -> None:
         jpeg_size(data[:30])
 
 
-def test_pixel_limit_is_above_the_largest_cameras() -> None:
-    assert MAX_PIXELS > 150e6
+def test_the_limit_is_the_callers_and_by_default_that_of_the_settings() -> None:
+    assert load_settings().settings.max_picture_pixels == MAX_PIXELS > 16_320 * 12_240
+    for read in (decode_jpeg, sound_size, jpeg_size):
+        assert read(KINDS["baseline"], max_pixels=144 * 96)
+        with pytest.raises(UnreadableImageError, match="144 × 96 pixels, and max_picture_pixels allows 13823"):
+            read(KINDS["baseline"], max_pixels=144 * 96 - 1)
+
+
+@pytest.mark.parametrize("kind", ["baseline", "cmyk", "rare"])
+def test_no_other_limit_stands_in_the_way(kind: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    data = RARE if kind == "rare" else KINDS[kind]
+    assert decode_jpeg(data).pixels.size
+    assert thumbnail(data, 48).width == 48
+
+
+def test_four_channels_are_converted_in_bands_as_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()  # no CMYK profile: not usable
+    for data in (KINDS["cmyk"], RARE, jpeg(mode="CMYK", icc_profile=profile)):
+        monkeypatch.setattr(decoding, "_PIXELS_AT_ONCE", 1 << 20)
+        at_once = decode_jpeg(data).pixels
+        monkeypatch.setattr(decoding, "_PIXELS_AT_ONCE", 1000)
+        assert (decode_jpeg(data).pixels == at_once).all()
+        with Image.open(BytesIO(data)) as picture:
+            assert (np.asarray(picture.convert("RGB")) == at_once).all()
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))

@@ -33,7 +33,7 @@ GRAY = jpeg(photograph(32, 32), mode="L")
 def test_values_that_no_file_can_hold_are_refused_with_either_kind_of_tables(value: int) -> None:
     for optimise in (False, True):
         with pytest.raises(BlocksUnusableError, match="too large"):
-            replace_blocks(GRAY, [Grid(4, 4)], [_single(value)], optimise=optimise)
+            replace_blocks(GRAY, [Grid(4, 4)], [[_single(value)]], optimise=optimise)
 
 
 def test_the_greatest_values_that_a_file_can_hold_are_written() -> None:
@@ -42,7 +42,7 @@ def test_the_greatest_values_that_a_file_can_hold_are_written() -> None:
     for first in (-1024, 1023):
         block[0, 0] = first
         blocks = Blocks(np.array([1]), np.array([2]), block)
-        written = coefficients(replace_blocks(GRAY, [Grid(4, 4)], [blocks], optimise=False))[0][1, 2]
+        written = coefficients(replace_blocks(GRAY, [Grid(4, 4)], [[blocks]], optimise=False))[0][1, 2]
         assert written[0] == first
         assert sorted(written[1:]) == [-1023] * 32 + [1023] * 31
 
@@ -55,12 +55,12 @@ def test_blocks_are_put_where_they_belong_whatever_their_order_and_how_the_rows_
     rows, columns = np.array([5, 0, 3, 5, 2]), np.array([8, 0, 4, 0, 1])
     values = np.arange(5 * 64, dtype=np.int16).reshape(5, 64)
     blocks = [Blocks(rows, columns, values), _empty(), _empty()]
-    written = replace_blocks(data, grids, blocks, optimise=False)
+    written = replace_blocks(data, grids, [blocks], optimise=False)
     found = coefficients(written)[0][rows, columns]
     assert [sorted(block) for block in found.tolist()] == values.tolist()
     # Should libjpeg's memory ever come in pieces:
     monkeypatch.setattr(libjpeg, "_stretches", lambda addresses: [(row, 1, 0) for row in range(len(addresses))])
-    assert replace_blocks(data, grids, blocks, optimise=False) == written
+    assert replace_blocks(data, grids, [blocks], optimise=False) == written
 
 
 def test_stretches_of_even_distance_are_found() -> None:
@@ -79,8 +79,8 @@ def test_stretches_of_even_distance_are_found() -> None:
 @pytest.mark.parametrize("data", [GRAY[:-60], GRAY[:300], b"\xff\xd8\xff\xd9", b"", b"GIF89a"])
 def test_a_file_that_libjpeg_refuses_is_an_error_and_the_next_one_is_not(data: bytes) -> None:
     with pytest.raises(BlocksUnusableError):
-        replace_blocks(data, [Grid(4, 4)], [_empty()], optimise=False)
-    assert coefficients(replace_blocks(GRAY, [Grid(4, 4)], [_empty()], optimise=False))[0].shape == (4, 4, 64)
+        replace_blocks(data, [Grid(4, 4)], [[_empty()]], optimise=False)
+    assert coefficients(replace_blocks(GRAY, [Grid(4, 4)], [[_empty()]], optimise=False))[0].shape == (4, 4, 64)
 
 
 def test_after_too_many_errors_the_library_is_left_alone() -> None:
@@ -90,7 +90,7 @@ def test_after_too_many_errors_the_library_is_left_alone() -> None:
     try:
         library.errors = libjpeg.MAX_ERRORS
         with pytest.raises(BlocksUnusableError, match="is not used any more"):
-            replace_blocks(GRAY, [Grid(4, 4)], [_empty()], optimise=False)
+            replace_blocks(GRAY, [Grid(4, 4)], [[_empty()]], optimise=False)
     finally:
         library.errors = before
 
@@ -98,7 +98,7 @@ def test_after_too_many_errors_the_library_is_left_alone() -> None:
 @pytest.mark.parametrize("row", [-1, 4, 1000])
 def test_blocks_outside_the_picture_are_refused(row: int) -> None:
     with pytest.raises(ValueError, match="outside"):
-        replace_blocks(GRAY, [Grid(4, 4)], [_single(1, row)], optimise=False)
+        replace_blocks(GRAY, [Grid(4, 4)], [[_single(1, row)]], optimise=False)
 
 
 def test_blocks_of_another_form_are_refused() -> None:

@@ -23,7 +23,7 @@ def _unproven() -> Iterator[None]:
 def replaced(stream: bytes, own: bool, place: tuple[int, int] = proof.PLACE) -> bytes:
     nothing = Blocks(np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 64), np.int16))
     blocks = [Blocks(np.array([place[0]]), np.array([place[1]]), np.zeros((1, 64), np.int16)), nothing, nothing]
-    return libjpeg.replace_blocks(stream, [Grid(*grid) for grid in proof.GRIDS], blocks, optimise=own)
+    return libjpeg.replace_blocks(stream, [Grid(*grid) for grid in proof.GRIDS], [blocks], optimise=own)
 
 
 def test_the_library_in_use_is_proven(caplog: pytest.LogCaptureFixture) -> None:
