@@ -15,7 +15,7 @@ from rich.text import Text
 
 from anonymisation.cli.options import archive_option, config_option, input_option, log_option, output_option
 from anonymisation.cli.session import output_console, start_logging
-from anonymisation.cli.tables import print_table
+from anonymisation.cli.tables import print_table, print_unread
 from anonymisation.core.settings import Settings
 from anonymisation.core.text import one_line
 from anonymisation.files.access import require_folder
@@ -82,7 +82,8 @@ def check_folders_command(
         if files:
             print_table(out, _folder_table(folder, files, bases))
     print_table(out, _totals_table(totals))
-    _print_unread(out, names)
+    unread = (UnreadFiles.of(folder, names[folder].get("input", ())) for folder in sorted(names))
+    print_unread(out, NotRead.of(item for item in unread if item is not None))
     _conclude(out, incomplete, problems)
 
 
@@ -119,15 +120,6 @@ def _totals_table(totals: dict[Place, Counter[FileStatus]]) -> Table:
         bad = any(counts[status] for status in PROBLEMS)
         table.add_row(str(place), *_cells(counts), style="red" if bad else None)
     return table
-
-
-def _print_unread(out: Console, names: Names) -> None:
-    found = (UnreadFiles.of(folder, names[folder].get("input", ())) for folder in sorted(names))
-    unread = NotRead.of(item for item in found if item is not None)
-    if unread:
-        more = [f"… and {unread.more} more folders"] if unread.more else []
-        for line in (f"{unread.title}:", *(f"  {one_line(item)}" for item in unread.lines()), *more):
-            out.print(Text(line, style="yellow"))
 
 
 def _cells(counts: Counter[FileStatus]) -> Iterator[str]:

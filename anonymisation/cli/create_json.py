@@ -13,6 +13,7 @@ from rich.console import Console
 
 from anonymisation.cli.options import config_option, input_option, log_option, output_option
 from anonymisation.cli.session import output_console, start_logging
+from anonymisation.cli.tables import print_unread
 from anonymisation.core.errors import ImageError, ShareUnavailableError
 from anonymisation.core.settings import LoadedSettings, Settings, load_settings
 from anonymisation.core.text import one_line
@@ -26,6 +27,7 @@ from anonymisation.imaging.jpeg.codec import jpeg_size
 from anonymisation.metadata.record import RecordContext, build_record, record_from_json, record_to_json
 from anonymisation.workspace.listing import Problem, join, listings
 from anonymisation.workspace.paths import Sidecar
+from anonymisation.workspace.unread import NotRead, UnreadFiles
 
 
 @dataclass(slots=True)
@@ -33,6 +35,7 @@ class _Tally:
     written: int = 0
     kept: int = 0
     failures: list[str] = field(default_factory=list)
+    unread: list[UnreadFiles] = field(default_factory=list)
 
 
 @click.command("create-json")
@@ -57,6 +60,9 @@ def create_json_command(
     _make_target(target)
     writer = _Writer(base, target, loaded, overwrite)
     for found in _pictures(base):
+        if isinstance(found, UnreadFiles):
+            tally.unread.append(found)
+            continue
         if isinstance(found, Problem):
             if found.hides_pictures:
                 tally.failures.append(str(found))
@@ -79,13 +85,15 @@ def _make_target(target: Path) -> None:
         raise ShareUnavailableError(message) from error
 
 
-def _pictures(base: Path) -> Iterator[str | Problem]:
-    """Each picture's path below `base`, and the problem of each place that is not entered."""
+def _pictures(base: Path) -> Iterator[str | Problem | UnreadFiles]:
+    """Each picture's path below `base`, the problem of each place that is not entered, and files that are not read."""
     for folder, listing in listings(base):
         if isinstance(listing, Problem):
             yield listing
             continue
         yield from listing.problems
+        if (unread := UnreadFiles.of(folder, listing.other_names)) is not None:
+            yield unread
         yield from (join(folder, picture.name) for picture in listing.pictures)
 
 
@@ -144,5 +152,6 @@ def _conclude(tally: _Tally) -> None:
     out.print(summary)
     for failure in tally.failures:
         out.print(f"  {one_line(failure)}", style="red")
+    print_unread(out, NotRead.of(tally.unread))
     logging.getLogger(__name__).info("\n".join([summary, *tally.failures]), extra={"file_only": True})
     click.get_current_context().exit(1 if tally.failures else 0)

@@ -25,7 +25,7 @@ input_option = click.option(
     "--input-folder",
     type=_FOLDER,
     required=True,
-    help="Folder of the originals (.jpg, .jpeg). Pictures and videos in other formats are named and left alone.",
+    help="Folder of the originals (.jpg, .jpeg). Pictures and videos in other formats are not read, but named.",
 )
 archive_option = click.option("-a", "--archive-folder", type=_FOLDER, help="Folder of the archived originals.")
 

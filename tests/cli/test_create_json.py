@@ -24,6 +24,16 @@ def test_records_are_written_beside_the_pictures(program: Program) -> None:
     assert (program.site.input / "F2_m100" / "phone.json").exists()
 
 
+def test_files_that_are_not_read_are_named(program: Program) -> None:
+    program.site.fill(1)
+    program.site.put("film.mp4", b"", "videos")
+    result = invoke("create-json", "-i", str(program.site.input))
+    assert result.exit_code == 0, result.output
+    assert "1 records written, 0 failed" in result.stdout
+    assert "1 file that is not read (only .jpg and .jpeg are):" in result.stdout
+    assert "videos: 1 file: film.mp4" in result.stdout
+
+
 def test_records_go_to_another_folder(program: Program) -> None:
     program.site.fill(1)
     before = names_below(program.site.input)
