@@ -54,7 +54,7 @@ def _real(low: float, high: float) -> Form:
 
 
 def _heading(text: str) -> float | None:
-    number = _real(-360, 720)(text)
+    number = _real(-360, 360)(text)  # a negative angle counts from north to the west
     return None if not isinstance(number, float) else round(number % 360, _DECIMALS) % 360
 
 
