@@ -93,7 +93,10 @@ def as_time(value: object) -> datetime | None:
     if value is None:
         return None
     time = read_time(value)
-    return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    try:
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
+    except OverflowError as error:  # the first and the last hours of the calendar
+        raise ValueError(f"{value!r} has no time in UTC: {error}") from error
 
 
 def read_time(value: object) -> datetime:

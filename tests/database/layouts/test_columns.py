@@ -119,6 +119,12 @@ def test_times_are_utc_with_truncated_microseconds(written: str, expected: datet
     assert FORMATTERS["Tidspunkt"]({"exif_tid": written}) == expected
 
 
+@pytest.mark.parametrize("written", ["0001-01-01T00:00:00.000000+02:00", "9999-12-31T23:00:00.000000-02:00"])
+def test_times_beyond_the_calendar_are_no_times(written: str) -> None:
+    with pytest.raises(ValueError, match="no time in UTC"):
+        FORMATTERS["Tidspunkt"]({"exif_tid": written})
+
+
 def test_centre_line_comes_in_two_dimensions_three_and_height() -> None:
     record = {"senterlinjeposisjon": "srid=25833;POINT Z( 231234.5 6612345.25 12.5 )"}
     assert FORMATTERS["SenterlinjePosisjon"](record) == Point(25833, (231234.5, 6612345.25, 12.5))
