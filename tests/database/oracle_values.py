@@ -95,5 +95,5 @@ def check_value(declared: Any, value: Any, connection: FakeConnection) -> None:
         raise TypeError(f"DPY-3013: unsupported Python type {type(value).__name__} for database type {declared}")
     if isinstance(value, str):
         value.encode("utf-8")  # UnicodeEncodeError for half a surrogate pair
-    if declared is oracledb.DB_TYPE_NUMBER and abs(value) >= 10**126:
+    if isinstance(value, (int, float)) and declared is oracledb.DB_TYPE_NUMBER and abs(value) >= 10**126:
         raise raised(driver_error(4003, "DPY-4003: value cannot be represented as a number", prefix="DPY"))

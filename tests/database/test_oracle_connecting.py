@@ -37,8 +37,8 @@ REFUSED: dict[str | int, tuple[str, str, str]] = {
 AWAY = {"reset": Fault.AGAIN, 12541: Fault.AWAY, 12528: Fault.AWAY, 12520: Fault.AWAY, 12537: Fault.AWAY}
 
 
-def target_at(listener: OracleListener, answer_seconds: float = 5) -> DatabaseTarget:
-    return open_target(listener.url, load_layout("PICTURES"), dialect=OracleDialect(answer_seconds=answer_seconds))
+def target_at(listener: OracleListener, connect_seconds: float = 5) -> DatabaseTarget:
+    return open_target(listener.url, load_layout("PICTURES"), dialect=OracleDialect(connect_seconds=connect_seconds))
 
 
 @pytest.mark.parametrize("says", REFUSED)

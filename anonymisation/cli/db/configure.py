@@ -42,7 +42,13 @@ _FOLDER: Final = click.Path(file_okay=False)
 @click.option("--dsn", required=True, help="Oracle: host:port/service, a TNS alias or a descriptor. Otherwise an "
               "SQLAlchemy URL without user and password, such as postgresql://host:5432/database.")  # fmt: skip
 @click.option("--schema", help="Schema of the table, if it is not the user's own.")
-@click.option("--table-name", "--table_name", "table_name", required=True, help="Table layout, config/db_tables/…")
+@click.option(
+    "--table-name",
+    "--table_name",
+    "table_name",
+    required=True,
+    help="Table layout, by name: one of your own (db_tables_dir), or VEGBILDER or PICTURES.",
+)
 @click.option("--name", help="Name of the stored connection; without it, the table's name.")
 @click.option(
     "--oracle-client-lib-dir",

@@ -38,7 +38,8 @@ _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 
 table_option = click.option(
     "--table-name", "--table_name", "table_name", metavar="NAME",
-    help="Table layout, config/db_tables/NAME.yml; default: the stored connection's, else db_table.",
+    help="Table layout: NAME.yml in the folder of your own (db_tables_dir), or an included one; default: the stored "
+    "connection's, else db_table.",
 )  # fmt: skip
 connections_option = click.option(
     "--connections-dir", type=_FOLDER, envvar=FOLDER_VARIABLE, show_envvar=True, help="Folder of stored connections."

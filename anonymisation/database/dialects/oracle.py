@@ -39,7 +39,12 @@ from anonymisation.database.dialects.base import (
     nothing,
     require_stored,
 )
-from anonymisation.database.dialects.oracle_client import connected_within, split_options, use_client
+from anonymisation.database.dialects.oracle_client import (
+    CONNECT_SECONDS,
+    connected_within,
+    split_options,
+    use_client,
+)
 from anonymisation.database.dialects.oracle_faults import (
     DUPLICATE_KEY,
     OTHER_SYSTEM,
@@ -93,11 +98,11 @@ class OracleDialect:
         self,
         connect: Callable[..., Any] = oracledb.connect,
         initialise: Callable[..., None] = oracledb.init_oracle_client,
-        answer_seconds: float = ANSWER_TIMEOUT_SECONDS,
+        connect_seconds: float = CONNECT_SECONDS,
     ) -> None:
         self._connect = connect
         self._initialise = initialise
-        self._answer_seconds = answer_seconds
+        self._connect_seconds = connect_seconds
         self._was_there = False
         self._longest_name = _LONGEST_NAME
 
@@ -116,12 +121,12 @@ class OracleDialect:
 
     def _open(self, *args: Any, **options: Any) -> Any:
         try:
-            connection = connected_within(self._answer_seconds, lambda: self._connect(*args, **options))
+            connection = connected_within(self._connect_seconds, lambda: self._connect(*args, **options))
         except OSError as error:  # the driver does not wrap errors of the name lookup
             raise oracledb.OperationalError(str(error)) from error
         self._was_there = True
         self._longest_name = connection.max_identifier_length or _LONGEST_NAME
-        connection.call_timeout = int(self._answer_seconds * 1000)
+        connection.call_timeout = ANSWER_TIMEOUT_SECONDS * 1000
         return connection
 
     def identifier(self, name: str) -> str:

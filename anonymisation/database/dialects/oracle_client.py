@@ -20,6 +20,8 @@ from sqlalchemy import URL
 from anonymisation.core.text import did_you_mean
 from anonymisation.database.oracle_options import NUMBER_OPTIONS, OPTIONS, SWITCHES, SYSTEM, TEXT_OPTIONS, as_bool
 
+CONNECT_SECONDS: Final = 60  # for all hosts of an address together; as long as a server gives a client by default
+
 
 def _constant(kind: Any) -> Callable[[str], Any]:
     def convert(text: str) -> Any:

@@ -51,7 +51,11 @@ def _extra(value: object) -> object:
 def _known_formatter(value: object, info: ValidationInfo) -> object:
     known = (info.context or {}).get("formatters", FORMATTERS)
     if isinstance(value, str) and value not in known:
-        raise ValueError(f"unknown formatter {value!r}, expected one of {', '.join(sorted(known))}")
+        near, all_of_them = did_you_mean(value, known), ", ".join(sorted(known))
+        raise ValueError(
+            f"unknown formatter {value!r}{near}, expected one of {all_of_them}, or a function of your own in the file "
+            "that db_formatters_module names"
+        )
     return value
 
 

@@ -76,6 +76,7 @@ def load_formatters(module: str, own: Path | None = None) -> Mapping[str, Format
     """
     if not module:
         return FORMATTERS
+    module = str(Path(module).expanduser()) if module.startswith("~") else module
     if own is not None and module.endswith(".py") and (own / module).is_file():
         module = str(own / module)
     return _with_functions(module, _load(module))

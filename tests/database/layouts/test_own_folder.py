@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,14 @@ import yaml
 
 from anonymisation.core.errors import ConfigurationError
 from anonymisation.core.settings import Settings, load_settings
+from anonymisation.database.layouts.columns import row_from_record
+from anonymisation.database.layouts.geometry import Point
+from anonymisation.database.layouts.tables import ColumnLayout, DimElement, SpatialMetadata, TableLayout
 from anonymisation.database.layouts.user_formatters import FOLDER_VARIABLE, effective_layout, own_folder
 from anonymisation.database.loading.loader import LoadLimits, SourceRecord, load_records
 from anonymisation.database.schema import ddl
 from anonymisation.workspace.workspace import load_configuration
+from tests.conftest import REPOSITORY
 from tests.database.sites import Site
 
 Make = Callable[..., list[SourceRecord]]
@@ -80,6 +85,21 @@ def test_the_seed_documents_layout_as_oracle_creates_it(shared: Path) -> None:
     for part in ('"UUID" VARCHAR2(255 BYTE) NOT NULL', '"TIMESTAMP" DATE NOT NULL', '"POSITION" MDSYS.SDO_GEOMETRY'):
         assert part in text
     assert 'PRIMARY KEY ("UUID")' in text
+
+
+def test_the_reference_names_every_key_and_its_example_works(tmp_path: Path) -> None:
+    text = (REPOSITORY / "docs/table_layouts.md").read_text("utf-8")
+    for model in (TableLayout, ColumnLayout, SpatialMetadata, DimElement):
+        for key in set(model.model_fields) - {"formatters"}:
+            assert re.search(rf"`[\w.…\[\]]*\b{key}`", text), key
+    for name, kind in (("my_table.yml", "yaml"), ("formatters_own.py", "python")):
+        found = re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)
+        assert found is not None
+        (tmp_path / name).write_text(found[1], "utf-8")
+    layout = effective_layout(named(tmp_path, db_table="my_table", db_formatters_module="formatters_own.py"))
+    record = {"bildeid": "a", "exif_tid": "2021-05-01T10:00:00", "exif_gpsposisjon": "srid=4326;POINT Z( 10 60 1 )"}
+    row = row_from_record(layout, record)
+    assert (row["UUID"], row["Position"]) == ("a", Point(4326, (10.0, 60.0)))
 
 
 def test_the_folder_is_that_of_the_key_else_of_the_variable_else_the_users(folder: Path, tmp_path: Path) -> None:
