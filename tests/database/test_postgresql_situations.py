@@ -32,6 +32,7 @@ from tests.database.postgres_cluster import GUEST, GUEST_PASSWORD, NotInstalledE
 from tests.database.sites import PostgresqlSite
 
 Make = Callable[..., list[SourceRecord]]
+LAYOUT: Final = load_layout("PICTURES")
 
 ONE: Final = 4  # the record that a trigger or a missing partition keeps out
 TOO_LONG: Final = (17, 63, 118)
@@ -158,7 +159,7 @@ def opened(cluster: PostgresCluster, templates: dict[str, str]) -> Iterator[Call
             url = cluster.url.set(database=name)
             with cluster.connect(name) as connection:
                 connection.execute(before.replace("{database}", name).encode())
-            with open_target(url, load_layout("PICTURES"), schema=situation.schema) as owner:
+            with open_target(url, LAYOUT, schema=situation.schema) as owner:
                 create_table(owner)
             with cluster.connect(name) as connection:
                 connection.execute(situation.after.replace("{database}", name).encode())
@@ -192,7 +193,7 @@ def test_a_table_takes_rows_updates_them_and_refuses_the_bad_ones_alone(
     bad = dict.fromkeys(TOO_LONG, "value too long")
     if situation.refuses is not None:
         bad[ONE] = situation.refuses
-    with open_target(url, load_layout("PICTURES"), schema=situation.schema) as target:
+    with open_target(url, LAYOUT, schema=situation.schema) as target:
         for tag, day in (("first", "2021-05-02"), ("second", "2021-06-02")):  # the second is of another partition
             records = make_records(
                 120, versjon=tag, exif_tid=f"{day}T10:00:00", exif_gpsposisjon="srid=4326;POINT Z( 10.5 59.5 100 )"
@@ -223,7 +224,7 @@ def test_three_loaders_at_once_store_each_row_once(
 
     def load(tag: str) -> None:
         records = make_records(60, versjon=tag, exif_gpsposisjon="srid=4326;POINT Z( 10.5 59.5 100 )")
-        with open_target(url, load_layout("PICTURES"), schema=situation.schema) as target:
+        with open_target(url, LAYOUT, schema=situation.schema) as target:
             reports[tag] = load_records(records, target, tmp_path / tag, LoadLimits(batch_rows=5))
 
     loaders = [threading.Thread(target=load, args=(tag,)) for tag in ("one", "two", "three")]
