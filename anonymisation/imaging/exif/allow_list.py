@@ -43,11 +43,10 @@ from anonymisation.imaging.jpeg.segments import MAX_PAYLOAD
 TAG_IMAGE_PROPERTIES: Final = 40055
 TAG_REFLINK_INFO: Final = 40056
 TAG_XP_TITLE: Final = 40091
-TAG_GPS_VERSION: Final = 0
-_GPS_VERSION: Final = bytes((2, 3, 0, 0))  # of EXIF 2.32
-TAG_HEADING: Final = 0x11
 TAG_COLOUR_SPACE: Final = 0xA001
 _SRGB: Final = 1  # of ColorSpace
+TAG_GPS_VERSION: Final = 0
+_GPS_VERSION: Final = bytes((2, 3, 0, 0))  # of EXIF 2.32
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_EXIF: Final = MAX_PAYLOAD  # the mark "Exif" included
 _MAX_TITLE: Final = 128  # characters
@@ -246,16 +245,16 @@ def published_exif(
     image_properties: str | None,
     reflink_info: str | None,
     provenance: Provenance,
-    srgb: bool = False,
     source: str = "a picture",
     orientation: int | None = None,
     times: Times | None = None,
     place: Place | None = None,
+    srgb: bool = False,
 ) -> bytes:
     """The EXIF for the masked picture of the JPEG file `data`, with the mark "Exif" in front.
 
     `source` names the picture in the log. `orientation`, `times` and `place` are those of the record, or of `data`
-    where they are None. With `srgb`, the pixels were converted to sRGB, whatever `data` says.
+    where they are None. With `srgb`, the pixels were converted to sRGB, whatever the original says.
 
     The vendor's tags 40055 and 40056 come from the two redacted XML texts (written as UTF-8 with a byte order mark, as
     the vendor does), never from `data`. XPTitle is free text, but part of the vendor's form and of the record: a plain
@@ -273,7 +272,7 @@ def published_exif(
         times=read_times(original, []) if times is None else times,
         place=read_place(original.gps, []) if place is None else place,
     )
-    if srgb:
+    if srgb:  # without R03, which means Adobe RGB
         tiff = replace(tiff, exif={**tiff.exif, TAG_COLOUR_SPACE: Entry(SHORT, (_SRGB,))}, interop={})
     main = {**tiff.main, TAG_IMAGE_HISTORY: Entry(ASCII, provenance.to_json() + b"\0")}
     if image_properties is not None and (title := _title(original.main)) is not None:

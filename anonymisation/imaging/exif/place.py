@@ -6,7 +6,7 @@ Tag numbers and meanings: CIPA DC-008 (EXIF 2.32), section 4.6.6.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
@@ -67,6 +67,11 @@ def read_place(gps: Directory, problems: list[TagProblem]) -> Place:
     latitude, longitude = _position(gps, problems)
     heading, reference = _heading(gps, problems)
     return Place(latitude, longitude, _altitude(gps, problems), heading, reference)
+
+
+def with_heading(place: Place, gps: Directory, heading: float | None) -> Place:
+    """`place` with a heading that is known from elsewhere; only where the GPS directory gives none, be it unusable."""
+    return place if _HEADING in gps else replace(place, heading=heading, heading_reference=None)
 
 
 def place_entries(place: Place) -> dict[int, Entry]:

@@ -7,10 +7,9 @@ policies". The vendor keeps its two XML documents under unassigned numbers of th
 from __future__ import annotations
 
 import logging
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from anonymisation.imaging.exif.allow_list import (
-    TAG_HEADING,
     TAG_IMAGE_PROPERTIES,
     TAG_REFLINK_INFO,
     TAG_XP_TITLE,
@@ -18,7 +17,7 @@ from anonymisation.imaging.exif.allow_list import (
     published_exif,
 )
 from anonymisation.imaging.exif.moments import NO_TIMES, Times, read_times
-from anonymisation.imaging.exif.place import NO_PLACE, Place, read_place
+from anonymisation.imaging.exif.place import NO_PLACE, Place, read_place, with_heading
 from anonymisation.imaging.exif.provenance import EXIF_MARK, Provenance, exif_tiff, read_provenance
 from anonymisation.imaging.exif.tiff import TAG_ORIENTATION, Entry, Tiff, orientation_of
 from anonymisation.imaging.exif.values import TagProblem
@@ -69,36 +68,31 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
     """Read the EXIF of a JPEG file given as bytes; `source` names it in the log, None keeps the log silent.
 
     Broken EXIF never raises: a warning is logged, and `present` is False. A time, position, altitude or heading that
-    is there and cannot be used is left out, with a warning that names the picture and the tag. XMP
-    gives the orientation where EXIF has none, as for Windows (policy of System.Photo.Orientation), macOS and Pillow;
-    browsers do not look there.
+    is there and cannot be used is left out, with a warning that names the picture and the tag. XMP gives the
+    orientation where EXIF has none, as for Windows (policy of System.Photo.Orientation), macOS and Pillow; browsers do
+    not look there.
     """
-    tiff, xmp = exif_tiff(data), read_xmp(data, source=source)
+    tiff, xmp = exif_tiff(data), read_xmp(data, source=source or "a picture")
+    direction = None if xmp.panorama is None else xmp.panorama.heading
     if tiff is None:
         if EXIF_MARK in data[: 1 << 16] and source is not None:
             logging.getLogger(__name__).warning("%s: its EXIF cannot be read; it is treated as absent", source)
-        place = _with_heading(NO_PLACE, xmp.panorama)
+        place = with_heading(NO_PLACE, {}, direction)
         return ExifTags(present=False, orientation=xmp.orientation or 1, place=place, panorama=xmp.panorama)
     problems: list[TagProblem] = []
-    times = read_times(tiff, problems)
-    place = read_place(tiff.gps, problems)
     tags = ExifTags(
         present=True,
         image_properties=_raw(tiff.main.get(TAG_IMAGE_PROPERTIES)),
         reflink_info=_raw(tiff.main.get(TAG_REFLINK_INFO)),
         xp_title=decode_xp(_raw(tiff.main.get(TAG_XP_TITLE))),
         orientation=_orientation(tiff, xmp),
-        times=times,
-        place=place if TAG_HEADING in tiff.gps else _with_heading(place, xmp.panorama),
+        times=read_times(tiff, problems),
+        place=with_heading(read_place(tiff.gps, problems), tiff.gps, direction),
         panorama=xmp.panorama,
     )
     for problem in problems if source is not None else ():
         logging.getLogger(__name__).warning("%s: EXIF tag %s %s", source, problem.tag, problem.reason)
     return tags
-
-
-def _raw(entry: Entry | None) -> bytes | None:
-    return entry.raw if entry else None
 
 
 def _orientation(tiff: Tiff, xmp: Xmp) -> int:
@@ -107,5 +101,5 @@ def _orientation(tiff: Tiff, xmp: Xmp) -> int:
     return orientation_of(tiff.main)
 
 
-def _with_heading(place: Place, panorama: Panorama | None) -> Place:
-    return place if panorama is None or panorama.heading is None else replace(place, heading=panorama.heading)
+def _raw(entry: Entry | None) -> bytes | None:
+    return entry.raw if entry else None
