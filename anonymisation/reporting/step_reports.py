@@ -225,8 +225,8 @@ class LoadSummary(_Report):
     failed: int = 0
     waiting: int = 0
     failures: tuple[Failure, ...] = ()
-    collided: int = 0
     collisions: tuple[Collision, ...] = ()
+    collided: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -169,6 +169,20 @@ def test_two_pictures_with_one_id_are_reported(site: Site) -> None:
     assert len(names(site)) == 3
 
 
+def test_a_row_leads_to_the_masked_picture_wherever_its_folder_is(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    workspace = site.workspace(write_exif_to_db=True)
+    folders = ("Survey 2021/EV6/F1_2021_05_01", "Survey 2021/EV6/F2_2021_05_01")
+    for number, folder in enumerate(folders):
+        site.put(f"p{number}.jpg", capture(number, f"p{number}.jpg"), folder)
+        mask_folder(workspace, folder, CountingDetector())
+        load_folder(workspace, folder)
+    rows = site.rows("SELECT Mappenavn, Filnavn FROM PICTURES ORDER BY 1")
+    assert len(rows) == len(folders)
+    for folder, name in rows:
+        assert (site.output / folder.removeprefix("Vegbilder\\") / name).is_file()
+
+
 def test_present_rows_are_looked_up_in_the_database(site: Site) -> None:
     workspace = site.workspace(write_exif_to_db=True)
     load_folder(workspace, FOLDER)

@@ -27,6 +27,7 @@ from anonymisation.reporting.step_reports import (
 TEXT = st.text(max_size=20)
 COUNT = st.integers(0, 10**6)
 FAILURES = st.lists(st.builds(Failure, TEXT, TEXT, st.booleans()), max_size=3).map(tuple)
+COLLISIONS = st.lists(st.builds(Collision, TEXT, TEXT, TEXT), max_size=2).map(tuple)
 OUTCOMES = st.lists(
     st.sampled_from(Status).map(
         lambda status: ImageOutcome(
@@ -47,10 +48,13 @@ FOLDERS = st.builds(
     load=st.none()
     | st.builds(
         LoadSummary, TEXT, COUNT, COUNT, COUNT, COUNT, COUNT, FAILURES,
-        st.lists(st.builds(Collision, TEXT, TEXT, TEXT), max_size=2).map(tuple),
+        COLLISIONS, COUNT,
     ),
     check=st.none()
-    | st.builds(CheckReport, TEXT, COUNT, COUNT, st.lists(st.builds(Gap, TEXT, TEXT, TEXT), max_size=2).map(tuple)),
+    | st.builds(
+        CheckReport, TEXT, COUNT, COUNT, st.lists(st.builds(Gap, TEXT, TEXT, TEXT), max_size=2).map(tuple),
+        collided=COUNT, collisions=COLLISIONS,
+    ),
     release=st.none() | st.builds(ReleaseReport, TEXT, COUNT, COUNT, COUNT, st.booleans(), FAILURES),
     error=st.none() | TEXT,
     error_exit_code=st.sampled_from([0, 1, 3]),
