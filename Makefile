@@ -7,6 +7,7 @@
 # make attack  try to read back what is hidden, at length (ATTACK="--quick")
 # make faults  every fault, at length, with a table of what was tried (FAULTS="tests/faults/test_killed.py", EVERY=10)
 # make bench   what a picture costs on its way through the chain (BENCH="--quick", "--full", "--keep NAME")
+# make docs    build the documentation site into build/docs; make docs-reference, make diagrams: what it is made from
 # make clean   remove what runs and tools left (not the installed packages: make distclean)
 
 SHELL := /bin/bash
@@ -14,12 +15,14 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run serve down test test-fast coverage attack faults bench lint format lock clean distclean
+.PHONY: help run serve down test test-fast coverage attack faults bench lint format lock docs \
+	docs-reference diagrams clean distclean
 
 # Relative paths throughout: the checkout may lie below a folder with spaces in its name.
 VENV := .venv
 PY := $(VENV)/bin/python
 PIP := $(PY) -m pip install -qq --disable-pip-version-check
+DOCS_VENV := .venv-docs
 TESTS ?= tests
 FAULTS ?= tests/faults
 EVERY ?= 1
@@ -33,6 +36,7 @@ export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON
 sum = $(shell cat $(1) pyproject.toml | cksum | tr -d ' ')
 RUN_STAMP := $(VENV)/.run-$(call sum,requirements.lock)
 TEST_STAMP := $(VENV)/.test-$(call sum,requirements-test.lock)
+DOCS_STAMP := $(DOCS_VENV)/.docs-$(call sum,requirements-docs.lock)
 
 help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
@@ -46,7 +50,7 @@ serve: $(RUN_STAMP)
 down:
 	@if [ -x $(PY) ]; then $(PY) -m scripts.serve down; else echo "nothing to stop: nothing is installed"; fi
 
-test: lint
+test: lint docs
 	@./scripts/install_test_services.sh
 	$(PY) -m pytest $(if $(filter tests,$(TESTS)),$(PARALLEL)) $(TESTS)
 
@@ -83,12 +87,23 @@ format: $(TEST_STAMP)
 lock: $(TEST_STAMP)
 	@./scripts/lock.sh $(PY)
 
+# Strict: every warning is an error. -E reads every page again, since a changed page may break links of others.
+docs: $(DOCS_STAMP)
+	@$(DOCS_VENV)/bin/python -m sphinx -E -q -W --keep-going -n -b html docs build/docs
+	@echo "built build/docs/index.html"
+
+docs-reference: $(TEST_STAMP)
+	@PYTHONPATH=.:plugins $(PY) -m scripts.docs_site
+
+diagrams: $(TEST_STAMP)
+	@$(PY) -m scripts.docs_site.draw
+
 clean: down
 	rm -rf .run .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
-	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+	find . -name __pycache__ -not -path './.venv*' -prune -exec rm -rf {} +
 
 distclean: clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) $(DOCS_VENV)
 
 $(VENV)/.made:
 	@python="$$(./scripts/find_python.sh)" && "$$python" -m venv $(VENV)
@@ -99,6 +114,14 @@ $(RUN_STAMP): | $(VENV)/.made
 	@$(PIP) --require-hashes -r requirements.lock -c requirements.lock
 	@$(PIP) --no-build-isolation --no-deps -e .
 	@rm -f $(VENV)/.run-* && touch $@
+
+# Made by the pip of the other environment: a pip of its own would take longer than all that it installs.
+$(DOCS_STAMP): | $(VENV)/.made
+	@echo "installing what requirements-docs.lock names (once) …"
+	@rm -rf $(DOCS_VENV) && $(PY) -m venv --without-pip $(DOCS_VENV)
+	@$(PY) -m pip --python $(DOCS_VENV) install -qq --disable-pip-version-check --no-compile --require-hashes \
+		-r requirements-docs.lock
+	@touch $@
 
 $(TEST_STAMP): | $(VENV)/.made
 	@echo "installing what requirements-test.lock names (once, a few minutes) …"

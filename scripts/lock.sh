@@ -10,9 +10,9 @@ trap 'rm -rf "$tools"' EXIT
 "$tools/bin/python" -m pip install --quiet --disable-pip-version-check uv
 
 compile() {
-    local lock="$1" source="$2"
-    shift 2
-    "$tools/bin/python" -m uv pip compile "$source" "$@" --universal --python-version 3.11 --generate-hashes --quiet \
+    local lock="$1"
+    shift
+    "$tools/bin/python" -m uv pip compile "$@" --universal --python-version 3.11 --generate-hashes --quiet \
         --no-header --no-annotate --no-emit-index-url --output-file "$lock"
     echo "wrote $lock"
 }
@@ -20,6 +20,8 @@ compile() {
 compile requirements.lock pyproject.toml --extra airflow --extra samples --extra build
 compile requirements-test.lock pyproject.toml --extra airflow --extra samples --extra build --extra celery --extra metrics \
     --extra kubernetes --extra training --extra test
+
+compile requirements-docs.lock --group pyproject.toml:docs
 
 # The containers install these locks on top of requirements.lock, so the locks hold only the additional packages.
 compile "$tools/workers.lock" pyproject.toml --extra airflow --extra celery --extra metrics --extra kubernetes --constraint requirements.lock
