@@ -87,8 +87,11 @@ format: $(TEST_STAMP)
 lock: $(TEST_STAMP)
 	@./scripts/lock.sh $(PY)
 
-# Strict: every warning is an error. -E reads every page again, since a changed page may break links of others.
+# Strict: every warning is an error. -E reads every page again, since a changed page may break links of others. The pages
+# of the reference are compared with the code where the code's packages are installed, as they are in `make test`.
 docs: $(DOCS_STAMP)
+	@if ls $(VENV)/.run-* >/dev/null 2>&1; then PYTHONPATH=.:plugins $(PY) -m scripts.docs_site --check; \
+		else echo "the reference is not compared with the code: that needs what make run or make test installs"; fi
 	@$(DOCS_VENV)/bin/python -m sphinx -E -q -W --keep-going -n -b html docs build/docs
 	@echo "built build/docs/index.html"
 
