@@ -156,7 +156,8 @@ def load_layout(
         ConfigurationError: there is no such file, or it has mistakes; lists each with its file and column.
     """
     path = require_layout(name, config_dir, own)
-    return _layout_of(name, str(path), read_bytes(path), _Same(formatters))
+    pk_column, columns = _parsed_file(str(path), read_bytes(path), _Same(formatters))
+    return TableLayout(name=name, pk_column=pk_column, columns=columns, formatters=formatters)
 
 
 class _Same:
@@ -173,14 +174,14 @@ class _Same:
 
 
 @lru_cache(maxsize=16)  # by the file's content, so that a change is seen at once
-def _layout_of(name: str, source: str, data: bytes, same: _Same) -> TableLayout:
+def _parsed_file(source: str, data: bytes, same: _Same) -> tuple[str, tuple[ColumnLayout, ...]]:
     content = parse_mapping(data, source)
     problems: list[ConfigProblem] = []
     columns = _columns(content, source, same.formatters, problems)
     problems += _table_problems(content, source)
     if problems:
         raise ConfigurationError(problems)
-    return TableLayout(name=name, pk_column=content["pk_column"], columns=tuple(columns), formatters=same.formatters)
+    return content["pk_column"], tuple(columns)
 
 
 def _columns(
