@@ -89,6 +89,34 @@ def test_oracle_reaches_what_the_hook_reaches(
     assert connection.current_schema == fields.get("schema")
 
 
+def test_thick_mode_and_wallet_are_what_the_hook_gives_the_driver(monkeypatch: pytest.MonkeyPatch) -> None:
+    import oracledb
+    from airflow.providers.oracle.hooks.oracle import OracleHook
+    from airflow.sdk.log import redact  # type: ignore[attr-defined]  # Airflow marks none of its exports there
+
+    from anonymisation.database.dialects.oracle_client import split_options, use_client
+
+    extra = {
+        "service_name": "XEPDB1", "thick_mode": "true", "thick_mode_lib_dir": "/opt/oracle",
+        "thick_mode_config_dir": "/etc/tns", "wallet_location": "/etc/wallet", "wallet_password": "hemmelig 8",
+        "ssl_server_dn_match": False, "ssl_server_cert_dn": "CN=x", "mode": "sysdba", "purity": "new", "events": True,
+        "expire_time": 3, "cclass": "loading",
+    }  # fmt: skip
+    _define(monkeypatch, "ora", conn_type="oracle", port=1521, extra=extra, **LOGIN)
+    initialised: list[dict[str, object]] = []
+    connected: list[dict[str, object]] = []
+    monkeypatch.setattr(oracledb, "init_oracle_client", lambda **parts: initialised.append(parts))
+    monkeypatch.setattr(oracledb, "connect", lambda **parts: connected.append(parts))
+    OracleHook(oracle_conn_id="ora").get_conn()
+    database = _database("ora")
+    _, options = split_options(database.url)
+    use_client(options, lambda **parts: initialised.append(parts))
+    assert initialised[0] == initialised[1]
+    assert options.connect == {key: connected[0][key] for key in connected[0].keys() - {"dsn", "user", "password"}}
+    assert "hemmelig 8" not in repr(database)
+    assert not any(form in str(redact(f"failed: {form}")) for form in ("hemmelig 8", "hemmelig%208", "hemmelig+8"))
+
+
 def test_no_form_of_the_password_passes_airflow_s_masker(monkeypatch: pytest.MonkeyPatch) -> None:
     """What Airflow puts before every task's log and before what a task prints."""
     from airflow.sdk.log import redact  # type: ignore[attr-defined]  # Airflow marks none of its exports there
