@@ -13,6 +13,7 @@ from sqlalchemy.exc import DBAPIError
 
 from anonymisation.core.errors import ConfigurationError, DatabaseUnavailableError
 from anonymisation.database.administration import count_rows
+from anonymisation.database.connections import connection_url
 from anonymisation.database.dialects.base import Fault
 from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.loading.loader import LoadLimits, SourceRecord, load_records
@@ -114,6 +115,24 @@ def test_the_time_limit_closes_a_connection_that_comes_too_late() -> None:
         connected_within(0.05, connect)
     go.set()
     assert closed.wait(10)
+
+
+def test_a_port_without_tls_is_no_bad_certificate(tmp_path: Path) -> None:
+    with OracleListener("old") as listener:
+        url = sa.URL.create("oracle", "me", "hunter2", host=f"tcps://127.0.0.1:{listener.port}/FREE")
+        with open_target(url, load_layout("PICTURES")) as target, pytest.raises(ConfigurationError) as caught:
+            count_rows(target)
+    assert "does not speak TLS with this client" in str(caught.value)
+
+
+def test_of_several_hosts_each_is_tried() -> None:
+    with OracleListener("reset") as first, OracleListener(12660) as second:
+        host = f"127.0.0.1:{first.port},127.0.0.1:{second.port}/FREE"
+        url = connection_url(host, "me", "hunter2")
+        with open_target(url, load_layout("PICTURES")) as target, pytest.raises(ConfigurationError, match="ORA-12660"):
+            count_rows(target)
+        assert first.connects
+        assert second.connects
 
 
 # --- addresses --------------------------------------------------------------------------------------------------------

@@ -63,7 +63,17 @@ _SITUATIONS: Final = (
         "wallet_location must hold ewallet.pem (thin mode) or cwallet.sso (thick mode)",
     ),
     (("DPY-6002", "DPY-6006", "ORA-29003"), "the server's certificate is for another name", _DN),
-    (("DPY-6008", "ORA-29024", "[SSL"), "the server's TLS certificate is not accepted", _CERTIFICATE),
+    (
+        ("CERTIFICATE_VERIFY_FAILED", "DPY-6008", "ORA-29024"),
+        "the server's TLS certificate is not accepted",
+        _CERTIFICATE,
+    ),
+    (
+        ("[SSL", "ORA-28860", "ORA-28864"),
+        "what listens at this address does not speak TLS with this client",
+        "Check that the port is that of tcps (often 2484), and that driver and server have a version of TLS in common",
+    ),
+    (("ORA-28759",), "the wallet cannot be opened", "Check wallet_location and its permissions"),
     (("ORA-1017",), "user or password is wrong", "Store the right ones with `anonymise db configure`"),
     (("ORA-28000",), "the account is locked", "Have the administrator unlock it (ALTER USER … ACCOUNT UNLOCK)"),
     (("ORA-28001",), "the password has expired", "Set a new one (ALTER USER … IDENTIFIED BY …), and store it here"),
