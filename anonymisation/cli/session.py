@@ -21,7 +21,7 @@ from anonymisation.core.errors import AnonymisationError, DatabaseUnavailableErr
 from anonymisation.core.logs import FILE_ONLY, logging_to, silence_tensorflow
 from anonymisation.core.settings import Settings
 from anonymisation.database.airflow_connections import database_in_file
-from anonymisation.database.connections import PASSWORD_VARIABLE, is_url, secrets_of
+from anonymisation.database.connections import PASSWORD_VARIABLE, is_url, secrets_of, with_wallet_password
 from anonymisation.reporting.mail import Mailer
 from anonymisation.workspace.workspace import Workspace, open_workspace
 
@@ -151,6 +151,7 @@ def _with_password(workspace: Workspace) -> tuple[Workspace, tuple[str, ...]]:
         url = make_url(workspace.database_url)
         if password and url.password is None and url.username is not None:
             url = url.set(password=password)
+        url = with_wallet_password(url)
         secrets += secrets_of(url)
         workspace = replace(workspace, database_url=url)
     return workspace, tuple(secret for secret in secrets if secret)

@@ -146,6 +146,14 @@ def secrets_of(url: URL) -> tuple[str, ...]:
     return tuple(secret for secret in given if secret)
 
 
+def with_wallet_password(url: URL) -> URL:
+    """An Oracle address with the wallet's password of ANONYMISATION_WALLET_PASSWORD, unless it has one; else `url`."""
+    given = os.environ.get(WALLET_PASSWORD_VARIABLE)
+    if not given or url.get_backend_name() != "oracle" or WALLET_PASSWORD in url.query:
+        return url
+    return url.update_query_dict({WALLET_PASSWORD: given})
+
+
 def without_secrets(url: URL) -> str:
     """The address for people, with *** for its secrets."""
     hidden = {key: HIDDEN for key in url.query if is_secret(key)}

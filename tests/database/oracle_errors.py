@@ -36,7 +36,7 @@ def refused_at_connect(error: Any) -> Exception:
         number = errors.ERR_INVALID_SID if error.code == 12505 else errors.ERR_INVALID_SERVICE_NAME
         names: dict[str, Any] = {"service_name": "FREE", "sid": "FREE", "host": "nowhere", "port": 1521}
         return while_connecting(errors._create_exception(number, **names))
-    if 12200 < error.code < 12700:
+    if 12200 < error.code < 12700 or error.code == 28547:
         refused = errors._create_exception(errors.ERR_LISTENER_REFUSED_CONNECTION, error_code=error.code)
         return while_connecting(refused)
     return raised(error)

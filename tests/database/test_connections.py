@@ -25,6 +25,7 @@ from anonymisation.database.connections import (
     connection_url,
     default_folder,
     secrets_of,
+    with_wallet_password,
     without_secrets,
 )
 from anonymisation.database.keys import KEYRING, Key, find_key, find_or_make_key, make_key
@@ -285,6 +286,15 @@ def test_options_are_kept_in_clear_and_the_password_of_the_wallet_is_not(store: 
     assert secrets_of(url) == (PASSWORD, "hemmelig-8")
     assert "hemmelig-8" not in without_secrets(url)
     assert "wallet_password" not in store.read("tls").url().query
+
+
+def test_the_password_of_a_wallet_may_come_from_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    url = WALLET.url(PASSWORD)
+    assert with_wallet_password(url) == url
+    monkeypatch.setenv("ANONYMISATION_WALLET_PASSWORD", "hemmelig-8")
+    assert with_wallet_password(url).query["wallet_password"] == "hemmelig-8"
+    other = connection_url("postgresql://h/db", "loader")
+    assert with_wallet_password(other) == other
 
 
 @pytest.mark.parametrize("options", [{"wallet_location": "/mnt/theirs"}, {}, {"thick_mode": "true"}])

@@ -76,7 +76,7 @@ def test_a_listener_that_never_answers_is_away_and_does_not_hold_the_task(
     assert listener.connects
 
 
-@pytest.mark.parametrize("says", ["encrypt", "old", "reset", 12660, 12514, 12541])
+@pytest.mark.parametrize("says", ["encrypt", "old", "reset", 12660, 12514, 12541, 28547])
 def test_the_fake_driver_of_the_other_tests_wraps_as_the_real_one(says: str | int) -> None:
     """Class and text of the exception, apart from the connection's own number and what it connects to."""
     with OracleListener(says) as listener, pytest.raises(oracledb.Error) as real:

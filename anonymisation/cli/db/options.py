@@ -22,11 +22,11 @@ from anonymisation.database.airflow_connections import database_in_file
 from anonymisation.database.connections import (
     FOLDER_VARIABLE,
     PASSWORD_VARIABLE,
-    WALLET_PASSWORD,
     WALLET_PASSWORD_VARIABLE,
     ConnectionStore,
     is_url,
     secrets_of,
+    with_wallet_password,
 )
 from anonymisation.database.keys import KEY_VARIABLE
 from anonymisation.database.layouts.tables import TableLayout
@@ -214,10 +214,7 @@ def _find(options: DatabaseOptions, settings: Settings) -> _Address:
 def _with_password(address: _Address, options: DatabaseOptions) -> URL:
     if address.stored is not None:
         return ConnectionStore(options.connections_dir).unlock(address.stored)
-    url = address.url
-    wallet_password = os.environ.get(WALLET_PASSWORD_VARIABLE)
-    if wallet_password and url.get_backend_name() == "oracle" and WALLET_PASSWORD not in url.query:
-        url = url.update_query_dict({WALLET_PASSWORD: wallet_password})
+    url = with_wallet_password(address.url)
     if url.username is None or url.password is not None or url.get_backend_name() == "sqlite":
         return url
     password = os.environ.get(PASSWORD_VARIABLE)
