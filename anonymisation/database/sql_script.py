@@ -1,8 +1,9 @@
 """SQL scripts taken apart into statements, as the tools of Oracle, PostgreSQL and SQLite do.
 
-A semicolon ends a statement, except in quotes, in comments, and inside a program: a block of PL/SQL, or the body of a
-trigger, function, procedure or package. A program ends with the END of its outermost block. A line with nothing but `/`
-ends whatever comes before it, as in SQL*Plus; a CREATE of a program reaches to that line where there is one.
+A semicolon ends a statement, except in quotes, comments and parentheses, and inside a program: a block of PL/SQL, or
+the body of a trigger, function, procedure or package. A program ends with the END of its outermost block. A line with
+nothing but `/` ends whatever comes before it, as in SQL*Plus; a CREATE of a program reaches to that line where there is
+one.
 
 sqlparse is not used: it ends a block at the semicolon of its DECLARE section, and knows no q-quotes.
 """
@@ -123,18 +124,19 @@ def _end_of(script: str, tokens: Sequence[_Token], first: int, *, slash_follows:
     """The statement that begins with the token `first`: the index behind its last token, and where the next begins."""
     kind = _kind(tokens, first)
     to_slash = kind == "query" or (kind == "create" and slash_follows)
-    program, before = _Program(), ""
+    program, before, parentheses = _Program(), "", 0
     for index in range(first, len(tokens)):
         token = tokens[index]
         if token.kind == "slash":
             return _without_semicolon(tokens, first, index, program), index + 1
         if token.kind == "end":
             program.header = False
-            if not to_slash and not program.blocks:
+            if not to_slash and not program.blocks and parentheses <= 0:
                 return (index + 1 if program.had_blocks else index), index + 1
         elif token.kind == "word" and kind != "plain" and script[token.start - 1 : token.start] not in _QUALIFIES:
             behind = (tokens[place] for place in range(index + 1, len(tokens)))
             program.take(token.text.upper(), before, next((item for item in behind if item.kind != "comment"), None))
+        parentheses += {"(": 1, ")": -1}.get(token.text, 0)
         before = token.text.upper() if token.kind == "word" else ""
     return _without_semicolon(tokens, first, len(tokens), program), len(tokens)
 

@@ -61,6 +61,8 @@ SPLIT: list[tuple[str, list[str]]] = [
     ("DO $$ BEGIN RAISE NOTICE ';'; END $$; SELECT 1", ["DO $$ BEGIN RAISE NOTICE ';'; END $$", "SELECT 1"]),
     ("SELECT $a$ ; $b$ ; $a$; SELECT v$x; SELECT v$x", ["SELECT $a$ ; $b$ ; $a$", "SELECT v$x", "SELECT v$x"]),
     ("SELECT 'never; closed", ["SELECT 'never; closed"]),
+    ("CREATE RULE r AS ON INSERT TO t DO (INSERT INTO a VALUES (1); DELETE FROM b); SELECT 1", [
+        "CREATE RULE r AS ON INSERT TO t DO (INSERT INTO a VALUES (1); DELETE FROM b)", "SELECT 1"]),
     # Lines with a slash.
     ("BEGIN\n  x;\nEND;\n/\nSELECT 1 FROM dual;\n/\n", ["BEGIN\n  x;\nEND;", "SELECT 1 FROM dual"]),
     ("CREATE TABLE a (x INT);\nCREATE TABLE b (x INT);\nBEGIN x; END;\n / \r\nDROP TABLE a\n/",
