@@ -33,7 +33,7 @@ REFUSED: dict[str | int, tuple[str, str, str]] = {
     12514: ("ORA-12514", "does not know this service name", "lsnrctl services"),
     12505: ("ORA-12505", "does not know this SID", "Use the service name"),
     28547: ("ORA-28547", "does not speak with this client", "Check host and port"),
-    12999: ("ORA-12999", "refuses this login", "db configure"),  # a code that nobody has told of
+    12999: ("ORA-12999", "refuses this login", "db configure"),  # an unknown code
 }
 AWAY = {"reset": Fault.AGAIN, 12541: Fault.AWAY, 12528: Fault.AWAY, 12520: Fault.AWAY, 12537: Fault.AWAY}
 
