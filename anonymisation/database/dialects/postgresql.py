@@ -32,7 +32,7 @@ from anonymisation.database.dialects.base import (
     compiler,
 )
 from anonymisation.database.dialects.postgresql_faults import advice_of, fault_of
-from anonymisation.database.dialects.postgresql_writer import DRIVER, PostgresqlWriter
+from anonymisation.database.dialects.postgresql_writer import DRIVER, UNSENT_SETTINGS, PostgresqlWriter
 from anonymisation.database.layouts.datatypes import DataType, Kind
 from anonymisation.database.layouts.tables import MAX_IDENTIFIER, ColumnLayout, TableLayout
 
@@ -69,6 +69,7 @@ class PostgresqlDialect:
         settings = _TransactionSettings()
         event.listen(engine, "connect", settings.connected)
         event.listen(engine, "begin", settings.begun)
+        event.listen(engine, "before_cursor_execute", settings.before_execute)
         return engine
 
     def identifier(self, name: str) -> str:
@@ -162,14 +163,14 @@ def _text(statement: CreateTable | DropTable) -> str:
 
 
 class _TransactionSettings:
-    """What each transaction sets for itself."""
+    """What each transaction sets for itself, in one statement before its first one."""
 
     def __init__(self) -> None:
-        self._sql = (
-            f"SET LOCAL statement_timeout = '{ANSWER_TIMEOUT_SECONDS}s'; "
+        self._values = {
+            "statement_timeout": f"{ANSWER_TIMEOUT_SECONDS}s",
             # A loader that hangs between two statements must not hold its locks for ever.
-            f"SET LOCAL idle_in_transaction_session_timeout = '{ANSWER_TIMEOUT_SECONDS}s'"
-        )
+            "idle_in_transaction_session_timeout": f"{ANSWER_TIMEOUT_SECONDS}s",
+        }
         self._known = False
 
     def connected(self, connection: psycopg.Connection[Any], _: object) -> None:
@@ -183,7 +184,18 @@ class _TransactionSettings:
         connection.rollback()
         self._known = True
         if found is not None:
-            self._sql += "; SET LOCAL default_toast_compression = 'lz4'"
+            self._values["default_toast_compression"] = "lz4"
 
     def begun(self, connection: Connection) -> None:
-        connection.exec_driver_sql(self._sql)
+        calls = (f"set_config('{name}', '{value}', true)" for name, value in self._values.items())
+        connection.info[UNSENT_SETTINGS] = f"SELECT {', '.join(calls)}"
+
+    def before_execute(self, connection: Connection, cursor: psycopg.Cursor[Any], *_: object) -> None:
+        settings = connection.info.pop(UNSENT_SETTINGS, None)
+        if settings is None:
+            return
+        try:
+            cursor.connection.execute(settings, prepare=False)
+        except psycopg.Error as error:
+            closed = cursor.connection.closed
+            raise DBAPIError(settings, None, error, hide_parameters=True, connection_invalidated=closed) from error

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import selectors
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -43,6 +44,7 @@ from anonymisation.database.layouts.geometry import Point
 from anonymisation.database.layouts.tables import TableLayout
 
 DRIVER: Final = "postgresql+psycopg"
+UNSENT_SETTINGS: Final = "unsent_settings"  # in a connection's `info`: the statement with which its transaction begins
 
 _JSON_TYPES: Final = {
     Kind.TEXT: "text",
@@ -144,7 +146,7 @@ class PostgresqlWriter:
         """
         driver: Any = connection.connection.driver_connection
         try:
-            with driver.transaction(), driver.pipeline():
+            with _undone_alone(connection, driver):
                 # The server does not prepare statements, because a prepared statement is session state.
                 if merge.lock is not None:
                     driver.execute(merge.lock, prepare=False)
@@ -180,6 +182,29 @@ class PostgresqlWriter:
             if isinstance(point := row[name], Point):
                 plain[name] = point.ewkt()
         return plain
+
+
+@contextmanager
+def _undone_alone(connection: Connection, driver: Any) -> Iterator[None]:
+    """A pipeline; if it fails, it is undone, and nothing before it in the transaction is.
+
+    The first statements of a transaction go in one message with its BEGIN and its settings, because a round trip to a
+    busy or far server takes as long as dozens of rows. If they fail, the transaction starts again.
+    """
+    settings = connection.info.pop(UNSENT_SETTINGS, None)
+    if settings is None:
+        with driver.transaction(), driver.pipeline():
+            yield
+        return
+    try:
+        with driver.pipeline():
+            driver.execute(settings, prepare=False)
+            yield
+    except BaseException:
+        connection.info[UNSENT_SETTINGS] = settings
+        if not driver.closed:
+            driver.rollback()
+        raise
 
 
 def _send_all(driver: Any) -> None:
