@@ -267,7 +267,7 @@ def test_the_server_works_on_a_batch_while_the_next_one_is_made(cluster: Postgre
     site = PostgresqlSite(cluster)
     target = site.target()
     rows = make_batch(make_records(50, note="x" * 100_000), target.layout).rows
-    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'WITH given AS%'"
+    waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT%'"
     seen: list[int] = []
     with cluster.connect() as other:
         other.execute("BEGIN")

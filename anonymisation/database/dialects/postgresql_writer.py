@@ -240,16 +240,16 @@ def merges(layout: TableLayout, table: Table) -> list[Merge]:
     names = [preparer.quote(column.name) for column in table.columns]
     changed = [name for name in names if name != key] or [key]
     listed = ", ".join(names)
-    given = f"given AS (SELECT * FROM {_given_sql(layout, names)})"  # noqa: S608 - quoted identifiers
+    source = _source_sql(layout, names)
     return [
         Merge(
-            f"WITH {given} INSERT INTO {whole} ({listed}) SELECT {listed} FROM given "  # noqa: S608 - quoted identifiers
+            f"INSERT INTO {whole} ({listed}) SELECT {listed} FROM {source} "  # noqa: S608 - quoted identifiers
             f"ON CONFLICT ({key}) DO UPDATE SET {', '.join(f'{name} = excluded.{name}' for name in changed)} "
             # xmax is 0 for a new row; an updated row version holds the number of its transaction there.
             f"RETURNING {key}, xmax = 0"
         ),
         Merge(
-            f"WITH {given}, "  # noqa: S608 - as above
+            f"WITH given AS (SELECT * FROM {source}), "  # noqa: S608 - as above
             f"updated AS (UPDATE {whole} AS t SET {', '.join(f'{name} = given.{name}' for name in changed)} "
             f"FROM given WHERE t.{key} = given.{key} RETURNING t.{key}), "
             f"inserted AS (INSERT INTO {whole} ({listed}) SELECT {listed} FROM given "
@@ -260,7 +260,7 @@ def merges(layout: TableLayout, table: Table) -> list[Merge]:
     ]
 
 
-def _given_sql(layout: TableLayout, names: Sequence[str]) -> str:
+def _source_sql(layout: TableLayout, names: Sequence[str]) -> str:
     """The rows that are sent, as a table with the columns `names`."""
     quoted = {column.name: name for column, name in zip(layout.columns, names, strict=True)}
     short = [column for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
