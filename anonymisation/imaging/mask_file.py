@@ -1,8 +1,8 @@
 """Mask files: 0 where the picture is shown, 255 where it is hidden, without loss.
 
 A mask is a WebP picture with three equal channels, since WebP has no gray. WebP takes up to 16383 pixels on a side; the
-mask of a larger picture is a gray PNG. Files of the original program, and of this one before 0.1.0, hold 1 instead of
-255; both are read.
+mask of a larger picture is a gray PNG. Files of the original program, and of earlier versions of this one, hold 1
+instead of 255; both are read.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def decode_mask(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool
         raise UnreadableImageError("the mask is not a whole WebP or PNG picture")
     channels = [found] if found.ndim == 2 else [found[..., number] for number in range(3)]
     values = np.ascontiguousarray(channels[0])
-    hidden = values != SHOWN
+    hidden = np.asarray(values != SHOWN, np.bool_)
     greatest = int(values.max())
     whole = greatest in {SHOWN, *_HIDDEN_VALUES} and (values[hidden] == greatest).all()
     if not whole or not all(np.array_equal(values, other) for other in channels[1:]):

@@ -101,7 +101,8 @@ def redacted_blocks(
         for share, grid in zip(shares, grids_of(structure), strict=True)
     ]
     steps = [_steps(table) for table in tables]
-    for units in _Units(*np.nonzero(_coarser(cells, high, wide)), high, wide).parts():
+    rows, columns = np.nonzero(_coarser(cells, high, wide))
+    for units in _Units(rows, columns, high, wide).parts():
         planes = _planes(_colours(pixels, units), structure.colour)
         part = zip(planes, shares, touched, steps, strict=True)
         yield tuple(_made(plane, share, hit, step, units) for plane, share, hit, step in part)

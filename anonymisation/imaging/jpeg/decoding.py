@@ -127,7 +127,7 @@ def _with_pillow(structure: JpegStructure, profile: bytes | None) -> NDArray[np.
             rows = max(1, _PIXELS_AT_ONCE // picture.width)
             for top in range(0, picture.height, rows):
                 bottom = min(top + rows, picture.height)
-                pixels[top:bottom] = convert(picture.crop((0, top, picture.width, bottom)))
+                pixels[top:bottom] = np.asarray(convert(picture.crop((0, top, picture.width, bottom))))
     except _PILLOW_ERRORS as error:
         raise UnreadableImageError(f"truncated or corrupt picture data: {error}") from error
     return pixels

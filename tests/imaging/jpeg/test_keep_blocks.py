@@ -299,14 +299,14 @@ def test_without_the_library_the_picture_is_encoded_whole(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(library, "files", lambda name: [])
-    for cached in (libjpeg.load_library, libjpeg._proven):
+    for cached in (library.load_library, libjpeg._proven):
         cached.cache_clear()
     frame = decode_jpeg(jpeg(photograph()))
     mask = np.zeros((90, 141), np.bool_)
     try:
         written = encode_jpeg(frame.pixels, frame, quality="keep", exif=None, mask=mask).data
     finally:
-        for cached in (libjpeg.load_library, libjpeg._proven):
+        for cached in (library.load_library, libjpeg._proven):
             cached.cache_clear()
     assert psnr(decode_jpeg(written).pixels, frame.pixels) > 45
     assert "Pillow's libjpeg is not available" in caplog.text
