@@ -13,7 +13,7 @@ from sphinx.util import logging
 from scripts.docs_site.paths import ROOT, drawing_of
 
 
-class DrawnDiagrams(SphinxTransform):
+class DrawnDiagrams(SphinxTransform):  # type: ignore[misc]  # Sphinx is not installed where types are checked
     """Puts the drawing in the place of each Mermaid diagram, and warns of a diagram that has none."""
 
     default_priority = 10

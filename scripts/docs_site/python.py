@@ -69,7 +69,8 @@ def _signature(name: str, thing: Any) -> str:
         return name
     signature = inspect.signature(thing)
     returns = "" if inspect.isclass(thing) else f" -> {signature.return_annotation}"
-    pieces, bare = [], False
+    pieces: list[str] = []
+    bare = False
     for parameter in signature.parameters.values():
         if parameter.kind is parameter.KEYWORD_ONLY and not bare:
             pieces, bare = [*pieces, "*"], True

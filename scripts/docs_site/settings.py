@@ -25,7 +25,10 @@ they are, whatever changes; `--force-remask` masks them again."""
 
 def configuration() -> str:
     """The page: the sections of the file, and in each a heading for every key."""
-    parts, comment, keys, seen = [INTRODUCTION], [], [], set()
+    parts = [INTRODUCTION]
+    comment: list[str] = []
+    keys: list[tuple[str, str]] = []
+    seen: set[str] = set()
     for line in [*FILE.read_text(encoding="utf-8").splitlines(), ""]:
         if title := _TITLE.fullmatch(line):
             parts.append(f"## {title[1].strip()}")
