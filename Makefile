@@ -50,7 +50,7 @@ serve: $(RUN_STAMP)
 down:
 	@if [ -x $(PY) ]; then $(PY) -m scripts.serve down; else echo "nothing to stop: nothing is installed"; fi
 
-test: lint docs
+test: lint $(if $(filter tests,$(TESTS)),docs)
 	@./scripts/install_test_services.sh
 	$(PY) -m pytest $(if $(filter tests,$(TESTS)),$(PARALLEL)) $(TESTS)
 
