@@ -55,8 +55,9 @@ def environment_variables() -> str:
 
 def _deployment() -> Iterator[tuple[str, str, str]]:
     source = (ROOT / "plugins/anonymisation_airflow/deployment.py").read_text(encoding="utf-8")
-    described = source.split('"""')[1].split("\n\n", 1)[1]
-    for entry in re.split(r"\n(?=ANONYMISATION_)", described.strip()):
+    paragraphs = source.split('"""')[1].split("\n\n")
+    described = "\n".join(text.strip() for text in paragraphs if text.strip().startswith("ANONYMISATION_"))
+    for entry in re.split(r"\n(?=ANONYMISATION_)", described):
         name, _, text = " ".join(entry.split()).partition(" ")
         default = _DEFAULT.search(text)
         yield code(name), _DEFAULT.sub("", text), "" if default is None else default[1]

@@ -12,17 +12,17 @@ A masked picture has JFIF, its colour profile, and the EXIF tags below, each onl
 standard asks for. Everything else of the original's metadata is dropped. The vendor's tags (40055, 40056) are
 published redacted, with them XPTitle if it has at most 128 characters. `ImageHistory` holds what the software needs
 to recognise its own output: the checksum of the original, version, model and counts."""
-_PLACES = {"main": "main", "exif": "Exif", "gps": "GPS"}
+_PLACES = {"main": "main", "exif": "Exif", "gps": "GPS", "interop": "Interoperability"}
 
 
 def published_tags() -> str:
     """The page: every tag of the allow-list, and what is left out on purpose."""
-    left_out = (inspect.getdoc(allow_list) or "").split("\n\n")[1]
+    described = (inspect.getdoc(allow_list) or "").split("\n\n")[1:]
     rows = [(f"`{tag.name}`", f"0x{tag.number:04X}", _PLACES[tag.directory]) for tag in allow_list.PUBLISHED_TAGS]
     return page(
         "EXIF of masked pictures",
         _INTRODUCTION,
-        left_out,
+        *described,
         "## Tags",
         table(("tag", "number", "directory"), rows),
     )
