@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-NOTE = "<!-- Made by `make docs-reference` from the code; changes here are lost. -->"
+NOTE = "<!-- Made by `make docs-reference`; changes here are lost. -->"
 
 
 def cell(text: str) -> str:
