@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from anonymisation.core import errors
 from anonymisation.database.airflow_connections import CONN_ID_VARIABLE
-from anonymisation.database.connections import FOLDER_VARIABLE, PASSWORD_VARIABLE
+from anonymisation.database.connections import FOLDER_VARIABLE, PASSWORD_VARIABLE, WALLET_PASSWORD_VARIABLE
 from anonymisation.database.keys import KEY_VARIABLE
 from scripts.docs_site.markdown import code, page, table
 from scripts.docs_site.paths import ROOT
@@ -20,7 +20,10 @@ COMMAND_LINE = {
         a new one. Without it, the key in the operating system's keyring is used.""",
     PASSWORD_VARIABLE: """Password of the database, for an address that has none, and for `anonymise db configure`.
         Passwords never go on the command line, where every user of the machine sees them.""",
+    WALLET_PASSWORD_VARIABLE: "Password of Oracle's wallet.",
+    "TNS_ADMIN": "Folder of Oracle's `tnsnames.ora`, where nothing else names one.",
     FOLDER_VARIABLE: "Folder of stored connections, as `--connections-dir`.",
+    "ANONYMISATION_DB_TABLES_DIR": "Folder of table layouts of your own, where `db_tables_dir` names none.",
     "AIRFLOW__SECRETS__BACKEND_KWARGS": """Where its `connections_file_path` names a file, as in the containers,
         `anonymise` uses the database of Airflow's Connection in that file, as the tasks do.""",
     CONN_ID_VARIABLE: "Name of that Connection (default: `anonymisation_db`).",

@@ -28,15 +28,15 @@ _SOURCES: Final = """\
    40055, a value that it lacks is `null`.
 2. **Standard EXIF tags**, for pictures without tag 40055, such as those of a phone: time, position and heading.
 3. **The path** below `exif_top_dir`, for pictures without tag 40055: county, road, section, metre, lane.
-4. **The file's time**, where no other time is known. The older of the times of change and of status counts.
+4. **The file's time**, where no other time is known. The older of the times of change and of status counts; the ID then
+   begins with a checksum of the picture.
 
-Driver, car and comment in the vendor's XML are replaced by `FJERNET` (removed). A date that cannot be read is
-replaced by the next source, with a warning that names the picture; a position or heading that cannot be read is
-`null`."""
+[Place and time](../place-and-time.md) has the rules: which tags, which forms, what a value that cannot be read costs.
+Driver, car and comment in the vendor's XML are replaced by `FJERNET` (removed)."""
 _TABLES: Final = """\
-A table layout is a file in `config/db_tables`; `db_table` names it. The types are Oracle's. `anonymise db
-create-table --print --dialect postgresql` prints the statements for another database. How to write a layout of your
-own: [Own table layout](../how-to/table-layout.md)."""
+The columns of the two layouts that are included, and the formatters that layouts may name. The types are Oracle's;
+`anonymise db create-table --print --dialect postgresql` prints the statements for another database. How to write a
+layout of your own: [Own table layout](../how-to/table-layout.md)."""
 _FORMATTERS: Final = """\
 A column's formatter makes its value from the record. Text that is empty, and a number that is NaN, become NULL. A
 formatter that fails gives NULL and a warning."""
