@@ -3,8 +3,9 @@
     python -m training.calibrate --data DATA --weights FOLDER/final.npz '{"mask_bias": 1.0}'
 
 Each argument is a JSON object of the ExportOptions that differ from the defaults; those of SecondLook go under
-`second_look`, as in `{"second_look": {"odds_bias": 3}}`, where null turns it off. Export options are chosen here, never
-on the evaluation sets. The detector, its views and the geometry are those of the package, without dilation.
+`second_look`, as in `{"second_look": {"odds_bias": 3}}`, and those of OpinionOptions under `opinion`, where null turns
+either off. Export options are chosen here, never on the evaluation sets. The detector, its views and the geometry are
+those of the package, without dilation.
 """
 
 from __future__ import annotations
@@ -26,11 +27,13 @@ from anonymisation.evaluation.measure import Evaluation, evaluate
 from anonymisation.evaluation.truth import Source
 from anonymisation.masking.detector import Detector
 from anonymisation.masking.models.factory import load_detector
+from training.assemble import load_trained
 from training.data import Sample, read_coco, read_unlabelled, split
 from training.export import SECOND_LOOK, ExportOptions, export
-from training.network import build_network, load_weights
+from training.nanodet import read_convolutions
+from training.opinion import OpinionOptions, SecondOpinion
 from training.segmenter import Segmenter, read_operations
-from training.sources import DEEPLAB
+from training.sources import DEEPLAB, NANODET
 
 SIZES = ("large", "medium", "small")
 
@@ -65,29 +68,29 @@ def detector_of(model: Path) -> Detector:
     return load_detector(load_settings(overrides={"model_type": str(model)}).settings)
 
 
-def export_variant(variant: dict[str, Any], network: keras.Model, segmenter: Segmenter, folder: Path) -> None:
-    """Export with the options of `variant`, in the form of the command line."""
-    options = ExportOptions(**{name: value for name, value in variant.items() if name != "second_look"})
-    look = variant.get("second_look", {})
-    if look is None:
-        export(network, folder, options)
-    else:
-        export(network, folder, options, segmenter, replace(SECOND_LOOK, **look))
+def export_variant(variant: dict[str, Any], network: keras.Model, data: Path, folder: Path) -> None:
+    """Export with the options of `variant`, in the form of the command line, and the published networks in `data`."""
+    options = dict(variant)
+    look, asked = options.pop("second_look", {}), options.pop("opinion", {})
+    opinion, segmenter = None, None
+    if asked is not None:
+        opinion = SecondOpinion(read_convolutions(data / NANODET), OpinionOptions(**asked))
+    if look is not None:
+        segmenter = Segmenter(read_operations(data / DEEPLAB))
+    export(network, folder, ExportOptions(**options), segmenter, replace(SECOND_LOOK, **(look or {})), opinion)
 
 
 def main() -> None:
     """Print a line of JSON for each variant and source."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="the training data")
-    parser.add_argument("--weights", type=Path, required=True, help="weights (.npz) of the network with masks")
+    parser.add_argument("--weights", type=Path, required=True, help="weights (.npz), or the folder of a SavedModel")
     parser.add_argument("variants", nargs="*", default=["{}"], help="JSON objects of export options")
     options = parser.parse_args()
-    network = build_network()
-    load_weights(network, options.weights)
-    segmenter = Segmenter(read_operations(options.data / DEEPLAB))
+    network = load_trained(options.weights)
     for variant in options.variants:
         with tempfile.TemporaryDirectory() as folder:
-            export_variant(json.loads(variant), network, segmenter, Path(folder) / "model")
+            export_variant(json.loads(variant), network, options.data, Path(folder) / "model")
             detector = detector_of(Path(folder) / "model")
         for name, source in sources(options.data).items():
             print(variant, name, json.dumps(shares(evaluate(detector, source, dilation=0))), flush=True)

@@ -7,7 +7,7 @@ import math
 import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import keras  # noqa: TID253 - exports with TensorFlow
 import tensorflow as tf  # noqa: TID253
@@ -27,14 +27,12 @@ from training.network import (
     decode_boxes,
     sample_places,
 )
+from training.opinion import PADDING, PERSON_ROW, Found, SecondOpinion, places_in_picture
 from training.segmenter import PICTURES, STRIDE, Segmenter
 
 MAX_DETECTIONS: Final = 300
 CANDIDATES: Final = 2000
 """Anchors per picture that reach non-maximum suppression."""
-PADDING: Final = 114
-"""Gray level of the padding around the picture, as in the training of YOLOX."""
-PERSON_ROW: Final = COCO_IDS.index(1)
 MULTIPLE: Final = 32
 MOST_PIXELS: Final = 1 << 22
 """A picture with at most MOST_PIXELS, and with sides that are multiples of MULTIPLE, is used without scaling."""
@@ -99,26 +97,14 @@ class ExportOptions:
             raise ValueError(f"mask_grow: expected an odd number of mask cells, got {self.mask_grow}")
 
 
-class Found(NamedTuple):
-    """Detections of a whole batch in one list: `picture` (n,) index in the batch, `boxes` (n, 4) y0, x0, y1, x1 in
-    network pixels, clipped to the picture, `whole` (n, 4) the same unclipped, `scores` and class rows `classes` (n,),
-    mask coefficients `mix` (n, MIX or 0)."""
-
-    picture: Tensor
-    boxes: Tensor
-    whole: Tensor
-    scores: Tensor
-    classes: Tensor
-    mix: Tensor
-
-
 class ObjectDetector(tf.Module):  # type: ignore[misc]
     """From uint8 RGB pictures of one size to the tensors of the Object Detection API."""
 
-    def __init__(self, network: keras.Model, options: ExportOptions) -> None:
+    def __init__(self, network: keras.Model, options: ExportOptions, opinion: SecondOpinion | None = None) -> None:
         super().__init__(name="object_detector")
         self.network = network
         self.options = options
+        self.opinion = opinion
 
     @tf.function(input_signature=[PICTURES])  # type: ignore[untyped-decorator]
     def __call__(self, input_tensor: Tensor) -> dict[str, Tensor]:
@@ -126,11 +112,12 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         picture, inner = self._prepared(input_tensor)
         raw = self.network(picture, training=False)
         found = self._suppressed(self._candidates(raw["anchors"], tf.shape(picture)[1:3], inner), inner[0])
+        if self.opinion is not None:
+            found = self._ranked(self.opinion.on(picture, found, inner))
         masks = self._masks(found, raw.get("prototypes"))
         batch = tf.shape(input_tensor)[0]
         counts = tf.math.bincount(found.picture, minlength=batch, maxlength=batch)
-        place = tf.range(tf.size(found.picture)) - tf.gather(tf.cumsum(counts, exclusive=True), found.picture)
-        where = tf.stack([found.picture, place], axis=1)[..., None, :]
+        where = tf.stack([found.picture, places_in_picture(found.picture)], axis=1)[..., None, :]
 
         def padded(values: Tensor, filler: float = 0.0) -> Tensor:
             shape = tf.concat([[batch, MAX_DETECTIONS], tf.shape(values)[1:]], axis=0)
@@ -203,11 +190,14 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         rows = tf.image.non_max_suppression(
             moved, found.scores, tf.size(found.scores), self.options.nms_iou, self.options.score_floor
         )
-        rows = tf.gather(rows, tf.argsort(tf.gather(found.picture, rows), stable=True))
-        picture = tf.gather(found.picture, rows)
-        first = tf.searchsorted(picture, picture, side="left")
-        rows = tf.boolean_mask(rows, tf.range(tf.size(rows)) - first < MAX_DETECTIONS)
-        return Found(*(tf.gather(values, rows) for values in found))
+        return self._ranked(found.taken(rows))
+
+    def _ranked(self, found: Found) -> Found:
+        """Detections from the score floor on, sorted by picture, best first; at most MAX_DETECTIONS per picture."""
+        found = found.taken(tf.where(found.scores >= self.options.score_floor)[:, 0])
+        found = found.taken(tf.argsort(found.scores, direction="DESCENDING", stable=True))
+        found = found.taken(tf.argsort(found.picture, stable=True))
+        return found.taken(tf.where(places_in_picture(found.picture) < MAX_DETECTIONS)[:, 0])
 
     def _masks(self, found: Found, prototypes: Tensor | None) -> Tensor:
         """(n, side, side), 0..1, relative to the boxes."""
@@ -243,15 +233,17 @@ def export(
     options: ExportOptions,
     segmenter: Segmenter | None = None,
     look: SecondLook = SECOND_LOOK,
+    opinion: SecondOpinion | None = None,
 ) -> int:
     """Write the SavedModel to `folder` (replaced if it exists); returns its size in bytes.
 
-    FORM_FILE gets the input size. With a `segmenter` the model has a signature for the second look, and
-    SECOND_LOOK_FILE gets the parameters `look`. Weights are frozen into the graph: one file that loads fast. The same
-    weights give the same results, but the order of parts in the file may differ.
+    With an `opinion`, it judges the model's doubtful detections and adds others. FORM_FILE gets the input size. With a
+    `segmenter` the model has a signature for the second look, and SECOND_LOOK_FILE gets the parameters `look`. Weights
+    are frozen into the graph: one file that loads fast. The same weights give the same results, but the order of parts
+    in the file may differ.
     """
     holder = tf.Module()
-    holder.serve = _frozen(ObjectDetector(network, options))
+    holder.serve = _frozen(ObjectDetector(network, options, opinion))
     signatures = {SIGNATURE: holder.serve}
     notes: dict[str, Any] = {FORM_FILE: InputForm(options.side, MULTIPLE, MOST_PIXELS)}
     if segmenter is not None:

@@ -12,6 +12,8 @@ from training.teacher import Teacher
 
 START_WEIGHTS: Final = "yolox_nano_coco_weights.npz"
 DEEPLAB: Final = "deeplabv3_mnv2_pascal_quant.tflite"
+NANODET: Final = "nanodet-1.5x-416-int8.xml"
+"""With its weights in a .bin of the same name."""
 SEED: Final = 20180621
 UNKNOWN_SCORE: Final = 0.1
 """Detections of the starting network for unlabelled classes count as unknown from this score on."""

@@ -2,10 +2,11 @@
 
     python -m training.train --data DATA --out FOLDER [--epochs 32] [--threads 2]
 
-DATA contains the weights `yolox_nano_coco_weights.npz` and `deeplabv3_mnv2_pascal_quant.tflite` and the folders `coco`,
-`coco_person`, `traffic` and `roads`; see training/README.md. FOLDER gets the weights of each phase after every epoch
-(`masks.npz`, `whole.npz`, and `final.npz` for the mask branch), those of the whole network blended with the starting
-weights (`blended.npz`), the exported `saved_model/` and `log.json`.
+DATA contains the weights `yolox_nano_coco_weights.npz`, `deeplabv3_mnv2_pascal_quant.tflite` and
+`nanodet-1.5x-416-int8.xml` (and `.bin`), and the folders `coco`, `coco_person`, `traffic` and `roads`; see
+training/README.md. FOLDER gets the weights of each phase after every epoch (`masks.npz`, `whole.npz`, and `final.npz`
+for the mask branch), those of the whole network blended with the starting weights (`blended.npz`), the exported
+`saved_model/` and `log.json`.
 Seeds are fixed; the same data and versions give the same model up to the rounding of threaded sums.
 """
 
@@ -27,9 +28,11 @@ from training.augment import Batches
 from training.export import ExportOptions, export
 from training.heads import CachedFeatures, cut
 from training.losses import total_loss
+from training.nanodet import read_convolutions
 from training.network import build_network, load_weights, save_weights
+from training.opinion import SecondOpinion
 from training.segmenter import Segmenter, read_operations
-from training.sources import DEEPLAB, SEED, START_WEIGHTS, collect
+from training.sources import DEEPLAB, NANODET, SEED, START_WEIGHTS, collect
 
 FROZEN: Final = r"stem|dark2|dark3"
 """Layers that keep their starting weights: a thousand pictures cannot improve low-level features, and gradients are the
@@ -142,6 +145,7 @@ def train(data: Path, out: Path, options: argparse.Namespace) -> None:
     """Run the whole training. Raises FileNotFoundError if the data folder is incomplete, ValueError if DeepLab's file
     is another network."""
     segmenter = Segmenter(read_operations(data / DEEPLAB))
+    opinion = SecondOpinion(read_convolutions(data / NANODET))
     keras.utils.set_random_seed(SEED)
     network = build_network()
     load_weights(network, data / START_WEIGHTS)
@@ -155,7 +159,7 @@ def train(data: Path, out: Path, options: argparse.Namespace) -> None:
     save_weights(network, out / "blended.npz")
     log |= train_branch(network, Batches(samples, weights, **_form(options, SEED + 1)), out, options)
     (out / "log.json").write_text(json.dumps({"options": vars(options), "losses": log}, indent=1, default=str))
-    export(network, out / "saved_model", ExportOptions(), segmenter)
+    export(network, out / "saved_model", ExportOptions(), segmenter, opinion=opinion)
 
 
 def train_whole(network: keras.Model, batches: Batches, out: Path, options: argparse.Namespace) -> dict[str, Any]:
