@@ -22,7 +22,7 @@ PADDING: Final = 114
 PERSON_ROW: Final = COCO_IDS.index(1)
 _CERTAIN: Final = 1e-3
 """Scores are kept at least this far from 0 and 1: no network is surer than that."""
-_ROUNDED: Final = (3.0, 4.0, 2)
+_ROUNDED: Final = (4.0, 4.0, 2)
 """The mask of an added vehicle is a rounded box: the logit is the first number minus the second times the sum of two
 cosines with two half waves per side, which are 1 at its edges and -1 in the middle."""
 
@@ -67,7 +67,7 @@ class OpinionOptions:
     window: int = 160
     context: float = 3.0
     largest: float = 1 / 15
-    leniency: tuple[float, float] = (2.0, 1.2)
+    leniency: tuple[float, float] = (3.0, 1.2)
     sides: tuple[float, float] = (48.0, 200.0)
     same_iou: float = 0.3
     most: int = 24

@@ -97,14 +97,13 @@ class PrecisionTally:
 
 def found_objects(detections: Detections, height: int, width: int) -> Iterator[FoundObject]:
     """The distinct objects with their best score and their pixels, without dilation, in a picture of this size."""
-    for number in np.unique(detections.objects):
-        own = np.flatnonzero(detections.objects == number)
+    for number, best in detections.best_instances().items():
         pixels = np.zeros((height, width), np.bool_, order="F")
-        for index in own:
+        for index in np.flatnonzero(detections.objects == number):
             for patch in patches(detections.boxes[index], detections.masks[index], height, width):
                 pixels[patch.window] |= patch.marked
-        label = label_of(int(detections.classes[own[0]]))
-        yield FoundObject(label, float(detections.scores[own].max()), Rle.of(pixels))
+        label = label_of(int(detections.classes[best]))
+        yield FoundObject(label, float(detections.scores[best]), Rle.of(pixels))
 
 
 def _known(value: float) -> float | None:

@@ -49,8 +49,9 @@ class Detections:
         scores: (N,) float32, 0 to 1.
         classes: (N,) int32, COCO ids of the six kept classes.
         masks: (N, h, w) float32, 0 to 1, relative to the box; the corner samples lie on the box's corner pixels.
-        objects: (N,) int32, not negative. Instances of one object (detected in several tiles) share a number and a
-            class. The numbers are for counting only; every instance is hidden, whatever its number.
+        objects: (N,) int32, not negative. Instances of one object (detected in several tiles, or in parts) share a
+            number; the object has the class of its best instance. The numbers are for counting only; every instance is
+            hidden, whatever its number.
 
     Raises:
         ValueError: on creation, for a wrong dtype, shape or range.
@@ -95,9 +96,6 @@ class Detections:
             raise ValueError(f"classes: expected only {KEPT_IDS}, got {sorted(unknown)}")
         if np.any(self.objects < 0):
             raise ValueError(f"objects: expected no negative number, got {self.objects.min()}")
-        kinds = set(zip(self.objects.tolist(), self.classes.tolist(), strict=True))
-        if len(kinds) != len({number for number, _ in kinds}):
-            raise ValueError("objects: instances of one object are of different classes")
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -175,9 +173,16 @@ class Detections:
 
     def counts(self) -> dict[str, int]:
         """Number of distinct objects per label, sorted by label; labels without objects are left out."""
-        kinds = dict(zip(self.objects.tolist(), self.classes.tolist(), strict=True))
-        labels = sorted(label_of(kind) for kind in kinds.values())
+        labels = sorted(label_of(int(self.classes[row])) for row in self.best_instances().values())
         return {label: labels.count(label) for label in dict.fromkeys(labels)}
+
+    def best_instances(self) -> dict[int, int]:
+        """Per object number, in ascending order, the row of its instance with the highest score (the first of equals);
+        the object has its class."""
+        best: dict[int, int] = {}
+        for row in np.argsort(-self.scores, kind="stable").tolist():
+            best.setdefault(int(self.objects[row]), row)
+        return dict(sorted(best.items()))
 
     def object_boxes(self) -> dict[int, NDArray[np.float32]]:
         """Per object number, in ascending order, the smallest box (ymin, xmin, ymax, xmax) around its instances."""
@@ -189,12 +194,10 @@ class Detections:
 
     def as_json(self) -> list[dict[str, Any]]:
         """One dict per distinct object: label, best score (4 digits), box around its instances (5 digits)."""
-        result = []
-        for number, box in self.object_boxes().items():
-            own = self.objects == number
-            label = label_of(int(self.classes[own][0]))
-            score = round(float(self.scores[own].max()), 4)
-            result.append({"label": label, "score": score, "box": [round(float(side), 5) for side in box]})
+        boxes, result = self.object_boxes(), []
+        for number, row in self.best_instances().items():
+            label, score = label_of(int(self.classes[row])), round(float(self.scores[row]), 4)
+            result.append({"label": label, "score": score, "box": [round(float(side), 5) for side in boxes[number]]})
         return result
 
 

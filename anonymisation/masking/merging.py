@@ -1,4 +1,4 @@
-"""Decide which detections of overlapping crops show the same object. For counting only: no instance is removed."""
+"""Decide which detections show the same object. For counting only: no instance is removed, and each stays hidden."""
 
 from __future__ import annotations
 
@@ -12,6 +12,14 @@ SAME_IOU: Final = 0.5
 # A crop's edge may cut an object, so that only a part of it is detected there. That part lies almost completely inside
 # the object's other box; not 1, since both boxes are estimates.
 PIECE_INSIDE: Final = 0.8
+# Only doubtful detections are parts of a larger object: one with at least this score is an object of its own, such as a
+# pedestrian in front of a bus.
+SURE_SCORE: Final = 0.5
+# A driver or a reflection is at most this tall, as a fraction of the vehicle; a person next to it is taller.
+_INMATE: Final = 0.5
+_PERSON: Final = 1
+_CYCLES: Final = (2, 4)
+_MOTOR_VEHICLES: Final = (3, 6, 8)
 # A box that ends this close to a crop's edge (as a fraction of the crop's side) counts as cut by it.
 _CUT_MARGIN: Final = 0.02
 
@@ -54,6 +62,52 @@ def same_objects(
             parent[high] = low
     _, numbers = np.unique([root(index) for index in range(count)], return_inverse=True)
     return np.asarray(numbers, np.int32)
+
+
+def whole_objects(boxes: Boxes, classes: NDArray[np.int32], scores: NDArray[np.float32]) -> NDArray[np.intp]:
+    """The row of the object that each of N objects belongs to: its own, or that of a larger object.
+
+    A model detects one vehicle as a car and as a lorry, its mirror as another car, its driver or a reflection as a
+    person, and a rider's legs as another person. An object belongs to a larger one if it is
+
+    - of another class of the same kind (car, bus and truck; bicycle and motorcycle), with an IoU of at least SAME_IOU;
+    - doubtful, with a fraction PIECE_INSIDE of its area inside, and of a kind that may be a part of the larger one: any
+      kind of itself; of a motor vehicle also a cycle, and a person at most half as tall.
+
+    A person is never a part of a cycle, nor a cycle of a person: a rider and a bicycle are two objects.
+
+    Args:
+        boxes: (N, 4) ymin, xmin, ymax, xmax as fractions of the picture.
+        classes: (N,) COCO ids.
+        scores: (N,) 0 to 1.
+    """
+    areas, heights = _area(boxes), boxes[:, 2] - boxes[:, 0]
+    whole = np.arange(len(boxes))
+    # From the largest on, so that the larger object's own place is known.
+    order = np.lexsort((np.arange(len(boxes)), -areas))
+    for place, row in enumerate(order):
+        larger = order[:place]
+        common = _area(_intersection(boxes[row], boxes[larger]))
+        inside = common / max(float(areas[row]), 1e-12)
+        iou = common / np.maximum(areas[row] + areas[larger] - common, 1e-12)
+        kinds = classes[larger]
+        twice = _same_kind(int(classes[row]), kinds) & (kinds != classes[row]) & (iou >= SAME_IOU)
+        small = heights[row] <= _INMATE * heights[larger]
+        part = _may_be_part(int(classes[row]), kinds, small) & (inside >= PIECE_INSIDE) & (scores[row] < SURE_SCORE)
+        if (twice | part).any():
+            whole[row] = whole[larger[np.argmax(np.where(twice | part, inside, -1))]]
+    return whole
+
+
+def _same_kind(kind: int, kinds: NDArray[np.int32]) -> NDArray[np.bool_]:
+    group = next((group for group in (_CYCLES, _MOTOR_VEHICLES) if kind in group), (kind,))
+    return np.isin(kinds, group)
+
+
+def _may_be_part(kind: int, kinds: NDArray[np.int32], small: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether an object of `kind` may be a part of larger ones of `kinds`; `small`: it is at most half as tall."""
+    of_vehicle = np.isin(kinds, _MOTOR_VEHICLES) & (small if kind == _PERSON else True)
+    return np.asarray(_same_kind(kind, kinds) | of_vehicle, np.bool_)
 
 
 def _agree(

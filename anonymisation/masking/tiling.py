@@ -16,7 +16,7 @@ from anonymisation.core.concurrency import one_ahead
 from anonymisation.core.errors import ImplausibleOutputError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import BatchModel
-from anonymisation.masking.merging import same_objects
+from anonymisation.masking.merging import same_objects, whole_objects
 from anonymisation.masking.views import MOST_VIEW_PIXELS, InputForm, Tiles, View, canvases, views_of
 
 # Most views in a batch: larger batches need more memory for intermediate results, but are not faster.
@@ -80,7 +80,7 @@ class TilingDetector:
             views = tuple(crowded)
         self._require_one_mask_size(part for _, part in found)
         joined = _joined(found, height, width)
-        return joined if self.second_look is None else self.second_look(pixels, joined)
+        return _counted_once(joined if self.second_look is None else self.second_look(pixels, joined))
 
     def _seen(self, views: Sequence[View], pixels: NDArray[np.uint8]) -> Iterator[tuple[View, Detections]]:
         """Each view with the model's detections on its canvas."""
@@ -108,6 +108,17 @@ class TilingDetector:
                 size = min(size, max(1, MOST_VIEW_PIXELS // (height * width)))
             for start in range(0, len(same), size):
                 yield same[start : start + size]
+
+
+def _counted_once(found: Detections) -> Detections:
+    """The same instances, where those of a part of an object have the object's number."""
+    best = found.best_instances()
+    if len(best) < 2:
+        return found
+    boxes, rows = np.stack([*found.object_boxes().values()]).astype(np.float64), [*best.values()]
+    whole = whole_objects(boxes, found.classes[rows], found.scores[rows])
+    _, place = np.unique(found.objects, return_inverse=True)
+    return found.with_objects(whole[place].astype(np.int32))
 
 
 def _joined(found: Sequence[tuple[View, Detections]], height: int, width: int) -> Detections:
