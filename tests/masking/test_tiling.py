@@ -156,3 +156,28 @@ def test_masks_of_several_sizes_fail_the_picture() -> None:
         ImplausibleOutputError, match=r"the model x@1 gives detection_masks of \(64, 64\) and \(100, 200\)"
     ):
         TilingDetector(CanvasMasksModel(), "x@1", 10**9, Tiles(64, 0.25)).detect(pixels)
+
+
+@dataclass
+class OneCarModel:
+    """Detects a car twice, its mirror as another car and its driver as a person, and a pedestrian."""
+
+    max_batch: int = 1
+    max_detections: int | None = None
+
+    def predict(self, batch: NDArray[np.uint8]) -> list[Detections]:
+        boxes = [
+            [0.3, 0.2, 0.7, 0.7], [0.32, 0.22, 0.7, 0.7], [0.4, 0.22, 0.45, 0.27], [0.35, 0.4, 0.5, 0.5],
+            [0.3, 0.8, 0.6, 0.9],
+        ]  # fmt: skip
+        return [Detections.of(boxes, [0.6, 0.8, 0.3, 0.4, 0.9], [3, 8, 3, 1, 1], np.ones((5, 3, 3)))]
+
+
+def test_parts_of_an_object_are_hidden_but_not_counted() -> None:
+    pixels = np.zeros((100, 100, 3), np.uint8)
+    found = TilingDetector(OneCarModel(), "cars", 10**6, None).detect(pixels)
+    alone = OneCarModel().predict(pixels[None])[0]
+    assert alone.counts() == {"car": 2, "person": 2, "truck": 1}
+    assert found.counts() == {"person": 1, "truck": 1}
+    assert [(item["label"], item["score"]) for item in found.as_json()] == [("truck", 0.8), ("person", 0.9)]
+    np.testing.assert_array_equal(union(found, 100, 100), union(alone, 100, 100))

@@ -24,7 +24,7 @@ PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
 CLASSES = {1, 2, 3, 4, 6, 8}
 THRESHOLD = 0.15
 ROWS = 300
-MOST_BYTES = 8 * 1024 * 1024
+MOST_BYTES = 12_000_000
 
 Outputs = dict[str, NDArray[np.float32]]
 Run = Callable[[NDArray[np.uint8]], Outputs]
