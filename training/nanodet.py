@@ -128,7 +128,7 @@ class _Graph:
 
 
 class NanoDet:
-    """The network, for float32 pictures (batch, height, width, 3) in RGB, 0..255, sides multiples of 32.
+    """The network, for at least one float32 picture (batch, height, width, 3) in RGB, 0..255, sides multiples of 32.
 
     Created within the graph that uses it. Its kernels are there once, however often it is called.
     """
@@ -208,8 +208,7 @@ class NanoDet:
         for index in (0, 1):
             x = self._separable(x, f"head/cls_convs.{row}.{index}")
         x = self._conv(x, f"head/gfl_cls.{row}", act=False)
-        sides = tf.shape(x)  # an explicit product: there may be no picture
-        return tf.reshape(x, [sides[0], sides[1] * sides[2], CLASSES + 4 * BINS])
+        return tf.reshape(x, [tf.shape(x)[0], -1, CLASSES + 4 * BINS])
 
 
 def _doubled(x: Tensor) -> Tensor:

@@ -107,6 +107,11 @@ class SecondOpinion:
     def _judged(self, network: NanoDet, pictures: Tensor, found: Found, pixels: Tensor) -> Found:
         """The detections with their final scores, in pictures of so many `pixels`."""
         rows = self._doubtful(found, pixels)
+        # With oneDNN, convolutions fail on no pictures.
+        return tf.cond(tf.size(rows) > 0, lambda: self._rescored(network, pictures, found, rows), lambda: found)
+
+    def _rescored(self, network: NanoDet, pictures: Tensor, found: Found, rows: Tensor) -> Found:
+        """The detections, `rows` of them with joint scores."""
         doubtful = found.taken(rows)
         windows, boxes = self._windows(pictures, doubtful)
         scores, places = decode(network(windows), self._options.window, self._options.window)

@@ -104,10 +104,6 @@ def test_sides_that_are_no_multiple_of_the_largest_stride_are_covered(network: N
     assert boxes.shape == (1, rows, 4)
 
 
-def test_no_picture_gives_no_anchors(network: NanoDet) -> None:
-    assert network(np.zeros((0, 160, 160, 3), np.float32)).shape[0] == 0
-
-
 def test_the_file_of_another_network_and_missing_files_are_refused(shared: Path, tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError, match=r"none\.xml: expected the published weights"):
         read_convolutions(tmp_path / "none.xml")
