@@ -8,7 +8,7 @@ It also looks at the whole of small pictures (the coarsest view), and adds vehic
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, NamedTuple
 
@@ -25,6 +25,13 @@ _CERTAIN: Final = 1e-3
 _ROUNDED: Final = (4.0, 4.0, 2)
 """The mask of an added vehicle is a rounded box: the logit is the first number minus the second times the sum of two
 cosines with two half waves per side, which are 1 at its edges and -1 in the middle."""
+
+_ODDS_STEP: Final = 1 / 8
+_SCORE_STEP: Final = 1 / 64
+"""What the second network gives is rounded to such steps, and its boxes to whole pixels: the last bits of its
+convolutions depend on the number of threads and the size of the batch, and must not reach the output."""
+_LANES: Final = 16
+"""Numbers in the longest vectors (AVX-512)."""
 
 Tensor = Any
 
@@ -118,16 +125,19 @@ class SecondOpinion:
         best = tf.reduce_max(tf.gather(scores, COCO80_ROWS, axis=2), axis=2)
         same = _iou(boxes[:, None], places) > self._options.same_iou
         opinion = tf.reduce_max(tf.where(same, best, 0.0), axis=1)
-        # The log odds of independent opinions add up, as in the second look (`masking/second_look.py`).
-        joint = tf.sigmoid(_log_odds(doubtful.scores) + _log_odds(opinion) + self._leniency(doubtful))
+        joint = _alike(self._joint, doubtful.scores, opinion, self._leniency(doubtful))
         return found._replace(scores=tf.tensor_scatter_nd_update(found.scores, rows[:, None], joint))
+
+    def _joint(self, score: Tensor, opinion: Tensor, leniency: Tensor) -> Tensor:
+        # The log odds of independent opinions add up, as in the second look (`masking/second_look.py`).
+        return tf.sigmoid(_log_odds(score) + _rounded_to(_log_odds(opinion), _ODDS_STEP) + leniency)
 
     def _leniency(self, found: Found) -> Tensor:
         longer = tf.reduce_max(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)
         first, last = self._options.sides
-        share = tf.clip_by_value(tf.math.log(last / tf.maximum(longer, 1.0)) / math.log(last / first), 0.0, 1.0)
+        fraction = _alike(tf.math.log, last / tf.maximum(longer, 1.0)) / math.log(last / first)
         persons, vehicles = self._options.leniency
-        return share * tf.where(found.classes == PERSON_ROW, persons, vehicles)
+        return tf.clip_by_value(fraction, 0.0, 1.0) * tf.where(found.classes == PERSON_ROW, persons, vehicles)
 
     def _doubtful(self, found: Found, pixels: Tensor) -> Tensor:
         """Rows of the detections to judge: of each picture the `most` largest doubtful ones."""
@@ -160,10 +170,10 @@ class SecondOpinion:
         scores, places = decode(network(pictures), tf.shape(pictures)[1], tf.shape(pictures)[2])
         six = tf.gather(scores, COCO80_ROWS, axis=2)
         vehicles = tf.where(tf.one_hot(PERSON_ROW, len(COCO_IDS)) > 0, 0.0, six)
-        best = tf.reduce_max(vehicles, axis=2)
+        best = _rounded_to(tf.reduce_max(vehicles, axis=2), _SCORE_STEP)
         where = tf.where(best >= self._options.added_score)
         picture = tf.cast(where[:, 0], tf.int32)
-        boxes = tf.clip_by_value(tf.gather_nd(places, where), 0.0, tf.tile(inner, [2]))
+        boxes = tf.clip_by_value(tf.round(tf.gather_nd(places, where)), 0.0, tf.tile(inner, [2]))
         classes = tf.argmax(tf.gather_nd(vehicles, where), axis=1, output_type=tf.int32)
         more = Found(picture, boxes, boxes, tf.gather_nd(best, where), classes, _rounded(tf.shape(picture)[0]))
         solid = tf.reduce_min(boxes[:, 2:] - boxes[:, :2], axis=1) >= 1.0
@@ -191,6 +201,16 @@ def _rounded(count: Tensor) -> Tensor:
     places = [PROTOTYPES, PROTOTYPES + half_waves, PROTOTYPES + half_waves * WAVES]
     mix = tf.reduce_sum(tf.one_hot(places, MIX) * tf.constant([[level], [-wave], [-wave]]), axis=0)
     return tf.tile(mix[None], [count, 1])
+
+
+def _alike(function: Callable[..., Tensor], *values: Tensor) -> Tensor:
+    """The function of values (n,), each repeated so that it fills a processor's vector: the last bits of a logarithm
+    differ between whole vectors and the rest at the end, and so would depend on the other detections of a batch."""
+    return function(*(tf.repeat(value[:, None], _LANES, axis=1) for value in values))[:, 0]
+
+
+def _rounded_to(values: Tensor, step: float) -> Tensor:
+    return tf.round(values / step) * step
 
 
 def _log_odds(scores: Tensor) -> Tensor:
