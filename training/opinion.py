@@ -74,7 +74,7 @@ class OpinionOptions:
     window: int = 160
     context: float = 3.0
     largest: float = 1 / 15
-    leniency: tuple[float, float] = (3.0, 1.2)
+    leniency: tuple[float, float] = (5.0, 1.2)
     sides: tuple[float, float] = (48.0, 200.0)
     same_iou: float = 0.3
     most: int = 24
@@ -105,17 +105,21 @@ class SecondOpinion:
         network = NanoDet(self._convolutions)
         found = self._judged(network, pictures, found, tf.reduce_prod(inner))
         pixels = tf.reduce_prod(tf.shape(pictures)[1:3])
-        return tf.cond(
+        completed: Found = tf.cond(
             pixels <= self._options.whole_pixels,
             lambda: self._completed(network, pictures, found, inner),
             lambda: found,
         )
+        return completed
 
     def _judged(self, network: NanoDet, pictures: Tensor, found: Found, pixels: Tensor) -> Found:
         """The detections with their final scores, in pictures of so many `pixels`."""
         rows = self._doubtful(found, pixels)
         # With oneDNN, convolutions fail on no pictures.
-        return tf.cond(tf.size(rows) > 0, lambda: self._rescored(network, pictures, found, rows), lambda: found)
+        judged: Found = tf.cond(
+            tf.size(rows) > 0, lambda: self._rescored(network, pictures, found, rows), lambda: found
+        )
+        return judged
 
     def _rescored(self, network: NanoDet, pictures: Tensor, found: Found, rows: Tensor) -> Found:
         """The detections, `rows` of them with joint scores."""

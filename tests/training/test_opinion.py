@@ -18,8 +18,8 @@ from training.opinion import Found, OpinionOptions, SecondOpinion, _rounded, pla
 from training.sources import NANODET
 
 PERSON, MOTORCYCLE = COCO_IDS.index(1), COCO_IDS.index(4)
-HEAD = [40, 170, 210, 280]  # y0, x0, y1, x1 in the picture of the astronaut, 512 × 512
-SHUTTLE = [60, 430, 240, 510]
+HEAD = [40.0, 170.0, 210.0, 280.0]  # y0, x0, y1, x1 in the picture of the astronaut, 512 × 512
+SHUTTLE = [60.0, 430.0, 240.0, 510.0]
 
 
 @pytest.fixture(scope="module")
