@@ -61,8 +61,9 @@ class OpinionOptions:
     - `window`: side of the window in network pixels, a multiple of 32; the detection fills 1 / `context` of it;
     - `largest`: larger detections, as a fraction of the picture, are left to the second look: close-ups of a part of a
       person have no surroundings from which the network could tell what they are;
-    - `leniency` (persons, vehicles): added to the log odds of small boxes, which the second network often misses too.
-      It applies to longer sides up to `sides`[0] network pixels and fades out at `sides`[1], in the side's logarithm;
+    - `leniency` (persons, vehicles): added to the log odds, since the second network misses some of what the first one
+      detects. That for vehicles applies to longer sides up to `sides`[0] network pixels and fades out at `sides`[1], in
+      the side's logarithm;
     - `same_iou`: the second network's boxes with at least this IoU are its opinion of the detection;
     - `most`: most detections to judge in a picture, the largest first; the others stay as they are;
     - `whole_pixels`: pictures with at most so many pixels are looked at as a whole;
@@ -74,7 +75,7 @@ class OpinionOptions:
     window: int = 160
     context: float = 3.0
     largest: float = 1 / 15
-    leniency: tuple[float, float] = (5.0, 1.2)
+    leniency: tuple[float, float] = (4.0, 1.2)
     sides: tuple[float, float] = (48.0, 200.0)
     same_iou: float = 0.3
     most: int = 24
@@ -134,14 +135,16 @@ class SecondOpinion:
 
     def _joint(self, score: Tensor, opinion: Tensor, leniency: Tensor) -> Tensor:
         # The log odds of independent opinions add up, as in the second look (`masking/second_look.py`).
-        return tf.sigmoid(_log_odds(score) + _rounded_to(_log_odds(opinion), _ODDS_STEP) + leniency)
+        own, other = _log_odds(score), _rounded_to(_log_odds(opinion), _ODDS_STEP)
+        # Leniency forgives doubts; it makes nothing surer than it was.
+        return tf.sigmoid(tf.minimum(own + other + leniency, own + tf.maximum(other, 0.0)))
 
     def _leniency(self, found: Found) -> Tensor:
         longer = tf.reduce_max(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)
         first, last = self._options.sides
         fraction = _alike(tf.math.log, last / tf.maximum(longer, 1.0)) / math.log(last / first)
         persons, vehicles = self._options.leniency
-        return tf.clip_by_value(fraction, 0.0, 1.0) * tf.where(found.classes == PERSON_ROW, persons, vehicles)
+        return tf.where(found.classes == PERSON_ROW, persons, vehicles * tf.clip_by_value(fraction, 0.0, 1.0))
 
     def _doubtful(self, found: Found, pixels: Tensor) -> Tensor:
         """Rows of the detections to judge: of each picture the `most` largest doubtful ones."""

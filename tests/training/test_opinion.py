@@ -63,11 +63,11 @@ def test_only_so_many_are_judged_the_largest_first(convolutions: dict[str, Convo
     assert judged.scores.numpy()[1] != np.float32(0.3)
 
 
-def test_small_detections_are_judged_leniently(convolutions: dict[str, Convolution]) -> None:
+def test_persons_and_small_vehicles_are_judged_leniently(convolutions: dict[str, Convolution]) -> None:
     opinion = SecondOpinion(convolutions, OpinionOptions(leniency=(3.0, 1.0), sides=(50.0, 200.0)))
     sides = (50, 100, 200, 20)
     given = found(*(([0.0, 0.0, float(side), 10.0], 0.3, PERSON) for side in sides))
-    np.testing.assert_allclose(opinion._leniency(given), [3, 1.5, 0, 3], atol=1e-5)
+    np.testing.assert_allclose(opinion._leniency(given), [3, 3, 3, 3], atol=1e-5)
     vehicles = given._replace(classes=tf.fill([4], MOTORCYCLE))
     np.testing.assert_allclose(opinion._leniency(vehicles), [1, 0.5, 0, 1], atol=1e-5)
 
