@@ -23,7 +23,7 @@ _TIME: Final = (
     r"(?: ?(?P<half>[AaPp])[Mm])?"
 )
 _ZONE: Final = r"(?P<zone>Z|z|(?:UTC|GMT)?[+\-]\d{1,2}(?::?\d\d)?|UTC|GMT)"
-_MOMENT: Final = re.compile(rf"{_DATE}(?:(?: ?[Tt] ?| |_){_TIME} ?{_ZONE}?|[ :]*)", re.ASCII)
+_MOMENT: Final = re.compile(rf"{_DATE}(?:(?: ?[Tt] ?|[ _:]){_TIME} ?{_ZONE}?|[ :]*)", re.ASCII)
 _DAY: Final = re.compile(_DATE, re.ASCII)
 _OFFSET: Final = re.compile(r"(?:UTC|GMT)?(?P<sign>[+\-])(?P<hours>\d{1,2})(?::?(?P<minutes>\d\d))?", re.ASCII)
 _MAX_OFFSET: Final = timedelta(hours=14)  # no place on Earth has more
@@ -104,10 +104,10 @@ def read_times(tiff: Tiff, problems: list[TagProblem]) -> Times:
 def parse_moment(text: str) -> datetime | None:
     """Read a date as cameras write it; None where it consists of blanks and zeros.
 
-    Colons, dashes, slashes or dots; a space or T before the time; parts of one digit, also after a space; no seconds,
-    or no time, which is midnight then; a fraction, of which six digits count; Z or an offset. 24:00:00 is the end of
-    the day, as in ISO 8601; any other time in hour 24 is in the first hour of the same day, as phones wrote it whose
-    hours counted from 1 (Nexus 4, Nokia 7 plus). Second 60, a leap second, is the first of the next minute.
+    Colons, dashes, slashes or dots; a space, T or colon before the time; parts of one digit, also after a space; no
+    seconds, or no time, which is midnight then; a fraction, of which six digits count; Z or an offset. 24:00:00 is the
+    end of the day, as in ISO 8601; any other time in hour 24 is in the first hour of the same day, as phones wrote it
+    whose hours counted from 1 (Nexus 4, Nokia 7 plus). Second 60, a leap second, is the first of the next minute.
 
     Raises:
         ValueError: it is no such date.
