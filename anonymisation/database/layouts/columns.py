@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Mapping
+from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from anonymisation.database.layouts.formatters import Value
+from anonymisation.database.layouts.formatters import Value, in_utc
 from anonymisation.database.layouts.geometry import Point, same_coordinates
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
@@ -27,7 +29,7 @@ def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
     for name, formatter, types, column in layout.plan:
         try:
             value = formatter(record)
-            row[name] = value if type(value) in types else _fitted(column, value)
+            row[name] = value if type(value) in types and value != "" else _fitted(column, value)
         except KeyError as error:
             problems[name] = f"the record has no {error}"
             absent.append(name)
@@ -71,7 +73,7 @@ def _fitted(column: ColumnLayout, value: Value) -> Value:
     if not column.dtype.accepts(value):
         raise ValueError(f"a {column.dtype.oracle} cannot hold {type(value).__name__} {value!r}")
     if not isinstance(value, Point) or spatial is None:
-        return value
+        return _plain(value)
     if value.dimension != spatial.dimension:
         raise ValueError(f"expected a point of {spatial.dimension} dimensions, got {value.ewkt()}")
     if value.srid == spatial.srid:
@@ -81,3 +83,19 @@ def _fitted(column: ColumnLayout, value: Value) -> Value:
             f"expected SRID and dimension {(spatial.srid, spatial.dimension)}, got {(value.srid, value.dimension)}"
         )
     return Point(spatial.srid, value.coordinates, own_srid=value.srid)
+
+
+def _plain(value: Value) -> Value:
+    """The value in the same form for every database. Drivers differ in NaN, empty text, NumPy's floats and times
+    without a zone.
+
+    Raises:
+        ValueError: it is an infinite number.
+    """
+    if isinstance(value, float):
+        if math.isinf(value):
+            raise ValueError(f"expected a finite number, got {value!r}")
+        return None if math.isnan(value) else float(value)
+    if isinstance(value, datetime):
+        return in_utc(value)
+    return str(value) or None if isinstance(value, str) else value

@@ -92,11 +92,21 @@ def as_time(value: object) -> datetime | None:
     """
     if value is None:
         return None
-    time = read_time(value)
+    return in_utc(read_time(value))
+
+
+def in_utc(time: datetime) -> datetime:
+    """The time in UTC; one without a zone is what the camera's clock showed, and stays as it is (see `as_time`).
+
+    Raises:
+        ValueError: it has no time in UTC.
+    """
+    if time.tzinfo is UTC:
+        return time
     try:
         return time.replace(tzinfo=UTC) if time.tzinfo is None else time.astimezone(UTC)
     except OverflowError as error:  # the first and the last hours of the calendar
-        raise ValueError(f"{value!r} has no time in UTC: {error}") from error
+        raise ValueError(f"{time.isoformat()!r} has no time in UTC: {error}") from error
 
 
 def read_time(value: object) -> datetime:

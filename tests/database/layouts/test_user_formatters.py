@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -11,7 +12,7 @@ from anonymisation.core.settings import load_settings
 from anonymisation.database.layouts.columns import row_from_record
 from anonymisation.database.layouts.formatters import FORMATTERS
 from anonymisation.database.layouts.tables import load_layout
-from anonymisation.database.layouts.user_formatters import effective_layout, load_formatters
+from anonymisation.database.layouts.user_formatters import effective_layout, layout_of, load_formatters
 
 MODULE = """
 from pathlib import Path
@@ -86,3 +87,44 @@ def test_a_module_that_is_not_there_is_refused(name: str) -> None:
         return
     with pytest.raises(ConfigurationError, match="cannot be imported"):
         load_formatters(name)
+
+
+VALUES = """
+import numpy
+from datetime import datetime, timedelta, timezone
+
+
+def key(record): return "k"
+def naive(record): return datetime.fromisoformat("2021-05-02T10:00:00")
+def offset(record): return datetime(2021, 5, 2, 12, tzinfo=timezone(timedelta(hours=2)))
+def numpy_float(record): return numpy.float64(1.5)
+def nan(record): return float("nan")
+def infinite(record): return float("inf")
+def blank(record): return ""
+"""
+OF_VALUES = """
+pk_column: key
+columns:
+  - {name: key, dtype: VARCHAR(9), formatter: key, extra: PRIMARY KEY}
+  - {name: naive, dtype: DATE, formatter: naive}
+  - {name: offset, dtype: TIMESTAMP, formatter: offset}
+  - {name: numpy_float, dtype: NUMBER, formatter: numpy_float}
+  - {name: nan, dtype: BINARY_DOUBLE, formatter: nan}
+  - {name: infinite, dtype: BINARY_DOUBLE, formatter: infinite}
+  - {name: blank, dtype: VARCHAR(9), formatter: blank}
+"""
+
+
+def test_what_a_formatter_returns_is_the_same_for_every_database(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A time without zone is the camera's, whatever the zone of this machine."""
+    (tmp_path / "values.py").write_text(VALUES, "utf-8")
+    (tmp_path / "of_values.yml").write_text(OF_VALUES, "utf-8")
+    row = row_from_record(layout_of("of_values", str(tmp_path), "values.py"), {"bildeid": "p"})
+    ten = datetime(2021, 5, 2, 10, tzinfo=UTC)
+    assert row == {
+        "key": "k", "naive": ten, "offset": ten, "numpy_float": 1.5, "nan": None, "infinite": None, "blank": None
+    }  # fmt: skip
+    assert type(row["numpy_float"]) is float
+    assert "infinite (expected a finite number, got inf)" in caplog.text
