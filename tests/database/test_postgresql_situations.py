@@ -15,6 +15,7 @@ import psycopg
 import pytest
 import sqlalchemy as sa
 
+from anonymisation.core.errors import ConfigurationError
 from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.loading.batches import make_batch
 from anonymisation.database.loading.loader import (
@@ -103,6 +104,17 @@ SITUATIONS: Final = {
         f"{BY_TIME}; ALTER TABLE pictures RENAME TO whole; CREATE VIEW pictures AS SELECT * FROM whole"
     ),
     "view with triggers": Situation(INSTEAD),
+    "view with rules": Situation(
+        f"{ASIDE} CREATE VIEW pictures AS SELECT * FROM base;"
+        "CREATE RULE new AS ON INSERT TO pictures DO INSTEAD INSERT INTO base SELECT new.* RETURNING *;"
+        "CREATE RULE old AS ON UPDATE TO pictures DO INSTEAD"
+        " UPDATE base SET versjon = new.versjon, tidspunkt = new.tidspunkt WHERE id = old.id RETURNING *"
+    ),
+    "partitioned by list": Situation(
+        f"{LIKE} PARTITION BY LIST (vegkategori); CREATE TABLE europe PARTITION OF pictures FOR VALUES IN ('E');"
+        "CREATE TABLE rest PARTITION OF pictures DEFAULT PARTITION BY RANGE (tidspunkt);"
+        "CREATE TABLE always PARTITION OF rest DEFAULT"
+    ),
     "no key": Situation(NO_KEY),
     "deferrable key": Situation(f"{NO_KEY}; ALTER TABLE pictures ADD PRIMARY KEY (id) DEFERRABLE"),
     "inherited": Situation(f"{ASIDE} CREATE TABLE pictures (PRIMARY KEY (id)) INHERITS (base)"),
@@ -238,6 +250,47 @@ def test_three_loaders_at_once_store_each_row_once(
     rows = stored(cluster, database, situation.schema)
     assert len(rows) == 60
     assert set(rows.values()) <= reports.keys()
+
+
+@pytest.mark.parametrize("view", [False, True])
+def test_a_column_without_zone_gets_utc_whatever_the_zone_of_the_database(
+    view: bool, cluster: PostgresCluster, opened: Callable[[Situation], tuple[str, sa.URL]], state: Path,
+    make_records: Make,
+) -> None:  # fmt: skip
+    after = (
+        "ALTER TABLE pictures ALTER tidspunkt TYPE timestamp;"
+        f"ALTER DATABASE {{database}} SET timezone = 'Europe/Oslo';{INSTEAD if view else ''}"
+    )
+    database, url = opened(Situation(after))
+    with open_target(url, LAYOUT) as target:
+        load_records(make_records(1, exif_tid="2021-05-02T10:00:00"), target, state, LoadLimits())
+    with cluster.connect(database) as connection:
+        assert connection.execute("SELECT tidspunkt::text FROM pictures").fetchall() == [("2021-05-02 10:00:00",)]
+
+
+def test_rules_without_an_answer_and_other_objects_get_their_own_advice(
+    opened: Callable[[Situation], tuple[str, sa.URL]], state: Path, make_records: Make
+) -> None:
+    rule = f"{ASIDE} CREATE VIEW pictures AS SELECT * FROM base; CREATE RULE new AS ON INSERT TO pictures DO INSTEAD"
+    refused = {
+        f"{rule} INSERT INTO base SELECT new.*": "RETURNING clause.*INSTEAD OF triggers",
+        "CREATE RULE more AS ON INSERT TO pictures DO ALSO NOTIFY x": "DO ALSO rules.*replace them with triggers",
+        f"{ASIDE} CREATE MATERIALIZED VIEW pictures AS SELECT * FROM base": "materialized view.*rename it",
+    }
+    for number, (after, advice) in enumerate(refused.items()):
+        _, url = opened(Situation(after))
+        with open_target(url, LAYOUT) as target, pytest.raises(ConfigurationError, match=advice):
+            load_records(make_records(1), target, state / str(number), LoadLimits())
+
+
+def test_a_refused_row_leaves_no_warning_of_the_driver(
+    cluster: PostgresCluster, state: Path, make_records: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    records = make_records(9)
+    records[ONE].record["versjon"] = "x" * 256
+    report = load_records(records, PostgresqlSite(cluster).target(), state, LoadLimits())
+    assert len(report.failed) == 1
+    assert not caplog.records
 
 
 def test_nothing_stays_in_a_session_that_others_use_next(

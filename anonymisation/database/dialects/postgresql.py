@@ -13,6 +13,7 @@ Names are in lower case, as PostgreSQL folds them, so that queries need no quote
 from __future__ import annotations
 
 import hashlib
+import logging
 from collections.abc import Sequence
 from typing import Any, Final
 
@@ -36,6 +37,8 @@ from anonymisation.database.dialects.postgresql_writer import DRIVER, UNSENT_SET
 from anonymisation.database.layouts.datatypes import DataType, Kind
 from anonymisation.database.layouts.tables import MAX_IDENTIFIER, ColumnLayout, TableLayout
 
+# The driver's own words name a method of Python's.
+_NO_COPY: Final = "COPY with the data of a script needs psql; send INSERT, or COPY a file of the server"
 _FRACTION: Final = 6  # digits of a second, at most
 
 # At the end of the path, and only if the table has a schema without it.
@@ -63,6 +66,7 @@ class PostgresqlDialect:
             "tcp_user_timeout": ANSWER_TIMEOUT_SECONDS * 1000,
             "prepare_threshold": None,  # never prepare a statement
         }
+        logging.getLogger("psycopg").addFilter(_is_news)
         engine = create_engine(
             url.set(drivername=DRIVER), pool_size=1, pool_pre_ping=True, hide_parameters=True, connect_args=arguments
         )
@@ -133,7 +137,8 @@ class PostgresqlDialect:
     def reason(self, error: DBAPIError) -> str:
         # Only the primary message: the detail next to it quotes the whole row.
         message = error.orig.diag.message_primary if isinstance(error.orig, psycopg.Error) else None
-        return message or str(error.orig).strip()
+        text = message or str(error.orig).strip()
+        return _NO_COPY if text.startswith("COPY cannot be used") else text
 
     def advice(self, error: DBAPIError) -> str | None:
         return advice_of(error)
@@ -141,6 +146,11 @@ class PostgresqlDialect:
     def prepare_create(self, connection: Connection, table: Table) -> None:
         """Find PostGIS in a schema that is not on the search path; that schema never gets the table."""
         connection.exec_driver_sql(_FIND_POSTGIS, {"named": table.schema is not None})
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    """False for the driver's warning that a refused row ends its pipeline; the row's own error says why."""
+    return not str(record.msg).startswith("error ignored terminating")
 
 
 def short_name(name: str) -> str:
@@ -170,6 +180,8 @@ class _TransactionSettings:
             "statement_timeout": f"{ANSWER_TIMEOUT_SECONDS}s",
             # A loader that hangs between two statements must not hold its locks for ever.
             "idle_in_transaction_session_timeout": f"{ANSWER_TIMEOUT_SECONDS}s",
+            # A site's own column without a zone gets UTC, as a column of any database, and not the session's time.
+            "timezone": "UTC",
         }
         self._known = False
 

@@ -59,7 +59,8 @@ _NO_RIGHT: Final = MappingProxyType(
 )
 _ADVICE: Final = MappingProxyType(
     {
-        "0A000": "the table does not take what a load sends, INSERT and UPDATE with RETURNING ({reason})",
+        "0A000": "the table or view does not take what a load sends, INSERT and UPDATE with RETURNING ({reason}). If "
+        "it has rules (CREATE RULE), replace them with triggers; those of a view are INSTEAD OF triggers",
         "25006": "this server only reads ({reason}), as a standby does; give the address of the primary server",
         "2BP01": "other objects depend on the table ({reason}: {detail}); nothing was removed. Remove them first, and "
         "create them again afterwards",
@@ -69,6 +70,11 @@ _ADVICE: Final = MappingProxyType(
         "55000": "the table or view does not take what a load sends, INSERT and UPDATE ({reason})",
         "42809": "a view or another object, not a table, has this name ({reason}); remove it yourself first",
     }
+)
+# Of 42809 from a load; nothing is in the way of a new table.
+_NO_TARGET: Final = (
+    "what has this name is neither a table nor a view that takes rows ({reason}); rename it, and create the table with "
+    "`anonymise db create-table`, or choose another table with db_table"
 )
 _NOT_OF_A_ROW: Final = frozenset((Fault.SETUP, Fault.MISSING, Fault.EXISTS, Fault.LOGIN))
 
@@ -109,6 +115,8 @@ def advice_of(error: DBAPIError) -> str | None:
         return None
     code, diagnosis, statement = error.orig.sqlstate or "", error.orig.diag, (error.statement or "").lstrip().upper()
     known = _ADVICE.get(code)
+    if code == "42809" and statement.startswith("INSERT"):
+        known = _NO_TARGET
     if code == "42501":
         known = next(text for start, text in _NO_RIGHT.items() if statement.startswith(start))
     reason = ". ".join(part.rstrip(".") for part in (diagnosis.message_primary, diagnosis.message_hint) if part)

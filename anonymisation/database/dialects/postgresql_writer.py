@@ -16,7 +16,7 @@ the loader longer, and the login needs the right to make temporary tables. Nothi
 from __future__ import annotations
 
 import selectors
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
@@ -111,7 +111,8 @@ class PostgresqlWriter:
         long = [[row[name] for row in rows] for name in self._long]
         short = encode([self._plain(row) for row in rows]).decode("utf-8")
         keys = [row[self._key] for row in rows]
-        answer = self._merge(connection, (short, *long), keys, while_waiting)
+        values = {"rows": short, **{f"long{index}": texts for index, texts in enumerate(long)}}
+        answer = self._merge(connection, values, keys, while_waiting)
         return [self._outcome(answer.get(same_key(key))) for key in keys]
 
     def _outcome(self, inserted: bool | None) -> Written:
@@ -120,7 +121,7 @@ class PostgresqlWriter:
         return _INSERTED if inserted else _UPDATED
 
     def _merge(
-        self, connection: Connection, values: Sequence[object], keys: list[Value], while_waiting: Callable[[], None]
+        self, connection: Connection, values: Mapping[str, object], keys: list[Value], while_waiting: Callable[[], None]
     ) -> dict[object, bool]:
         """Merge a batch in the best way that the table takes, which is remembered."""
         merge, *others = self._merges
@@ -135,7 +136,7 @@ class PostgresqlWriter:
         return answer
 
     def _run(
-        self, connection: Connection, merge: Merge, values: Sequence[object], keys: list[Value],
+        self, connection: Connection, merge: Merge, values: Mapping[str, object], keys: list[Value],
         while_waiting: Callable[[], None],
     ) -> dict[object, bool]:  # fmt: skip
         """Send the statement, and undo it if it fails; returns for each stored key whether it was inserted.
@@ -249,11 +250,11 @@ def merges(layout: TableLayout, table: Table) -> list[Merge]:
             f"RETURNING {key}, xmax = 0"
         ),
         Merge(
-            f"WITH given AS (SELECT * FROM {source}), "  # noqa: S608 - as above
-            f"updated AS (UPDATE {whole} AS t SET {', '.join(f'{name} = given.{name}' for name in changed)} "
-            f"FROM given WHERE t.{key} = given.{key} RETURNING t.{key}), "
-            f"inserted AS (INSERT INTO {whole} ({listed}) SELECT {listed} FROM given "
-            f"WHERE NOT EXISTS (SELECT FROM {whole} AS t WHERE t.{key} = given.{key}) RETURNING {key}) "
+            # The rows are not a WITH query of their own: a rule of a view could not find it.
+            f"WITH updated AS (UPDATE {whole} AS t SET {', '.join(f'{name} = r.{name}' for name in changed)} "  # noqa: S608
+            f"FROM {source} WHERE t.{key} = r.{key} RETURNING t.{key}), "
+            f"inserted AS (INSERT INTO {whole} ({listed}) SELECT {listed} FROM {source} "
+            f"WHERE NOT EXISTS (SELECT FROM {whole} AS t WHERE t.{key} = r.{key}) RETURNING {key}) "
             f"SELECT {key}, false FROM updated UNION ALL SELECT {key}, true FROM inserted",
             lock=f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, {_literal(whole)}::regclass::oid::int)",
         ),
@@ -267,7 +268,8 @@ def _source_sql(layout: TableLayout, names: Sequence[str]) -> str:
     long = [column for column in layout.columns if column.dtype.kind is Kind.LONG_TEXT]
     # Text of any length, so that too long text is refused and not cut.
     taken = ", ".join(f'"{column.name}" {_JSON_TYPES[column.dtype.kind]}' for column in short)
-    sources = ", ".join([f"json_to_recordset(%s::json) AS ({taken})", *["unnest(%b::text[])"] * len(long)])
+    texts = [f"unnest(%(long{index})b::text[])" for index in range(len(long))]
+    sources = ", ".join([f"json_to_recordset(%(rows)s::json) AS ({taken})", *texts])
     return f"ROWS FROM ({sources}) AS r({', '.join(quoted[column.name] for column in (*short, *long))})"
 
 
