@@ -66,8 +66,14 @@ class _Program:
     """The blocks that are open in a program, as one entry each: whether the block still waits for its BEGIN."""
 
     blocks: list[bool] = field(default_factory=list)
+    keeps_semicolon: bool = True
     had_blocks: bool = False
     header: bool = False
+
+    @property
+    def ends_with_semicolon(self) -> bool:
+        """Whether the last semicolon belongs to the statement."""
+        return self.had_blocks and self.keeps_semicolon
 
     def take(self, word: str, before: str, after: _Token | None) -> None:
         """Follow one word; `before` is the word before it, `after` the token behind it that is no comment."""
@@ -124,7 +130,8 @@ def _end_of(script: str, tokens: Sequence[_Token], first: int, *, slash_follows:
     """The statement that begins with the token `first`: the index behind its last token, and where the next begins."""
     kind = _kind(tokens, first)
     to_slash = kind == "query" or (kind == "create" and slash_follows)
-    program, before, parentheses = _Program(), "", 0
+    # A query ends without one: that of its functions' END stands in the middle.
+    program, before, parentheses = _Program(keeps_semicolon=kind != "query"), "", 0
     for index in range(first, len(tokens)):
         token = tokens[index]
         if token.kind == "slash":
@@ -144,7 +151,7 @@ def _end_of(script: str, tokens: Sequence[_Token], first: int, *, slash_follows:
 def _without_semicolon(tokens: Sequence[_Token], first: int, stop: int, program: _Program) -> int:
     """`stop` without a last semicolon and the comments around it, unless it belongs to a program."""
     while stop > first and (
-        tokens[stop - 1].kind == "comment" or (tokens[stop - 1].kind == "end" and not program.had_blocks)
+        tokens[stop - 1].kind == "comment" or (tokens[stop - 1].kind == "end" and not program.ends_with_semicolon)
     ):
         stop -= 1
     return stop

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,7 @@ from anonymisation.database.dialects.base import Fault
 from anonymisation.database.target import DatabaseTarget, transaction
 
 _SHOWN: Final = 60  # characters of a statement in a message
+_COMMITS: Final = re.compile(r"(?:\s|--[^\n]*\n|/\*.*?\*/)*(?:COMMIT|END)\b", re.IGNORECASE | re.DOTALL)
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,14 +41,16 @@ def execute_sql(target: DatabaseTarget, statements: Sequence[str], *, limit: int
         # Percent signs and colons are text, not parameters.
         plain = connection.execution_options(no_parameters=True)
         return [
-            _execute(plain, target, statement, f"statement {number} of {len(statements)}", limit)
-            for number, statement in enumerate(statements, start=1)
+            _execute(plain, target, statements[:number], f"statement {number} of {len(statements)}", limit)
+            for number in range(1, len(statements) + 1)
         ]
 
 
 def _execute(
-    connection: sa.Connection, target: DatabaseTarget, statement: str, place: str, limit: int
+    connection: sa.Connection, target: DatabaseTarget, so_far: Sequence[str], place: str, limit: int
 ) -> StatementResult:
+    """Run the last statement of `so_far`."""
+    *before, statement = so_far
     try:
         result = connection.exec_driver_sql(statement)
         if not result.returns_rows:
@@ -59,13 +63,17 @@ def _execute(
     except DBAPIError as error:
         if target.dialect.fault(error) in {Fault.AWAY, Fault.AGAIN}:
             raise
+        connection.invalidate(error)  # undoes the transaction, too; a COPY that has begun takes no ROLLBACK
         raise WorkFailedError(
             f"{target.place}: {place} was refused: {target.dialect.reason(error)}. It begins: {_beginning(statement)}. "
-            f"{_aftermath(target)}"
+            f"{_aftermath(target, before)}"
         ) from error
 
 
-def _aftermath(target: DatabaseTarget) -> str:
+def _aftermath(target: DatabaseTarget, before: Sequence[str]) -> str:
+    commits = next((number for number, text in reversed([*enumerate(before, 1)]) if _COMMITS.match(text)), None)
+    if commits is not None:
+        return f"Statement {commits}, a COMMIT, stored what came before it; the transaction after it was rolled back."
     if target.engine.url.get_backend_name() == "oracle":
         return "The transaction was rolled back, except statements that Oracle commits by itself (CREATE, ALTER, DROP)."
     return "The transaction was rolled back: nothing was changed."

@@ -13,6 +13,7 @@ from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.sql_script import split_statements
 from anonymisation.database.statements import execute_sql
 from anonymisation.database.target import DatabaseTarget, open_target
+from tests.database.postgres_cluster import PostgresCluster
 
 PACKAGE = """CREATE OR REPLACE PACKAGE BODY p AS
   limit_ NUMBER := CASE WHEN 1 = 1 THEN 2 END;
@@ -70,6 +71,8 @@ SPLIT: list[tuple[str, list[str]]] = [
     ("SELECT '\n/\n' FROM dual /*\n/\n*/;", ["SELECT '\n/\n' FROM dual"]),
     ("CREATE OR REPLACE TRIGGER t BEFORE INSERT ON x BEGIN NULL; END t;\n/", [
         "CREATE OR REPLACE TRIGGER t BEFORE INSERT ON x BEGIN NULL; END t;"]),
+    ("WITH FUNCTION f RETURN NUMBER IS BEGIN RETURN 1; END; SELECT f FROM dual;\n/\nSELECT 1", [
+        "WITH FUNCTION f RETURN NUMBER IS BEGIN RETURN 1; END; SELECT f FROM dual", "SELECT 1"]),
     ("WITH FUNCTION f RETURN NUMBER IS BEGIN RETURN 1; END; SELECT f FROM dual\n/\nSELECT 1", [
         "WITH FUNCTION f RETURN NUMBER IS BEGIN RETURN 1; END; SELECT f FROM dual", "SELECT 1"]),
     # Programs.
@@ -136,3 +139,25 @@ def test_a_database_that_is_away_is_not_the_statement_s_fault(tmp_path: Path) ->
     away = open_target(f"sqlite:///{tmp_path}/nowhere/x.gpkg", load_layout("PICTURES"))
     with pytest.raises(DatabaseUnavailableError):
         execute_sql(away, ["SELECT 1"])
+
+
+def test_what_a_script_commits_by_itself_is_not_called_undone(target: DatabaseTarget) -> None:
+    script = "CREATE TABLE t (x); -- stored\nCOMMIT; INSERT INTO nowhere VALUES (1)"
+    with pytest.raises(WorkFailedError, match="Statement 2, a COMMIT, stored what came before it"):
+        execute_sql(target, split_statements(script))
+    with pytest.raises(WorkFailedError, match="nothing was changed"):
+        execute_sql(target, split_statements("CREATE TABLE u (x); INSERT INTO nowhere VALUES (1)"))
+    [tables] = execute_sql(target, ["SELECT name FROM sqlite_master"])
+    assert tables.rows == (("t",),)
+
+
+def test_a_copy_of_the_script_s_own_data_is_refused_and_all_is_undone(
+    cluster: PostgresCluster, caplog: pytest.LogCaptureFixture
+) -> None:
+    dump = "CREATE TABLE copied (x int);\nCOPY copied FROM stdin;\n1\n\\.\n"
+    with open_target(cluster.url, load_layout("PICTURES")) as postgresql:
+        with pytest.raises(WorkFailedError, match=r"statement 2 of 3 was refused: COPY .* needs psql"):
+            execute_sql(postgresql, split_statements(dump))
+        [left] = execute_sql(postgresql, ["SELECT count(*) FROM pg_class WHERE relname = 'copied'"])
+    assert left.rows == ((0,),)
+    assert not caplog.records
