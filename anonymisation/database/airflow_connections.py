@@ -108,8 +108,10 @@ def _from_file(conn_id: str, values: Mapping[str, Any]) -> _FileConnection:
     try:
         extra = json.loads(extra) if isinstance(extra, str) else extra
         port = None if values.get("port") is None else int(values["port"])
+        if not isinstance(extra, dict):
+            raise ValueError(f"extra: expected names and values, got a {type(extra).__name__}")
     except ValueError as error:
-        raise refused(conn_id, f"has an extra that is no JSON, or a port that is no number ({error})") from None
+        raise refused(conn_id, f"has an extra that is no JSON object, or a port that is no number ({error})") from None
     texts = {
         name: None if values.get(name) is None else str(values[name])
         for name in ("conn_type", "host", "login", "password", "schema")
@@ -169,9 +171,18 @@ def _oracle(connection: ConnectionFields) -> Database:
     if service is None and sid is None:
         url = connection_url(dsn or _with_port(connection), user, password)
         return Database(url.update_query_dict(options), schema)
+    if service is not None and _is_easy_connect(connection.host or ""):
+        port = "" if connection.port is None else f":{connection.port}"
+        url = connection_url(f"{connection.host}{port}/{service}", user, password)
+        return Database(url.update_query_dict(options), schema)
     url = URL.create("oracle+oracledb", user, password, host=connection.host, port=connection.port, database=sid)
     named = {} if service is None else {"service_name": service}
     return Database(url.update_query_dict({**named, **options}), schema)
+
+
+def _is_easy_connect(host: str) -> bool:
+    """Whether a host field has several hosts or a protocol, as only Easy Connect has. Its service may be an extra."""
+    return ("," in host or "://" in host) and "(" not in host and "/" not in host.partition("://")[2]
 
 
 def _with_port(connection: ConnectionFields) -> str:

@@ -47,6 +47,8 @@ _SECRET_KEY: Final = re.compile(_SENSITIVE_NAME, re.IGNORECASE)
 _SECRET_OPTION: Final = re.compile(rf"(?<![a-z_])(?:{_SENSITIVE_NAME})\s*=\s*[^\s)&]", re.IGNORECASE)
 # Easy Connect Plus with options behind a question mark; each has a name.
 _WITH_OPTIONS: Final = re.compile(r"[^?@]*\?[a-z_]+=[^&]*(?:&[a-z_]+=[^&]*)*", re.IGNORECASE)
+_LOGIN_IN_OPTION: Final = re.compile(r"\?.*//[^/\s@]+:[^/\s@]+@")  # such as that of a proxy
+_AS_ROLE: Final = re.compile(r"\s*[^/\s]+/\S+\s+as\s+sys[a-z]+\s*", re.IGNORECASE)  # user/password as sysdba
 _USER_AND_PASSWORD: Final = re.compile(r"[^/:]+[/:]+[^/:]")
 _NO_SECRETS: Final = (
     "holds a password; leave it out, with the user's name: the command takes the name with --user, asks for the "
@@ -128,7 +130,7 @@ def is_secret(key: str) -> bool:
 
 def holds_secret(dsn: str) -> bool:
     """Whether a DSN of any form has a password in it: user/password@…, or an option such as wallet_password=…"""
-    if _SECRET_OPTION.search(dsn):
+    if _SECRET_OPTION.search(dsn) or _LOGIN_IN_OPTION.search(dsn) or _AS_ROLE.fullmatch(dsn):
         return True
     before, at, _ = dsn.rpartition("@")
     return bool(at) and not _may_hold_at(dsn) and bool(_USER_AND_PASSWORD.search(before.partition("://")[2] or before))

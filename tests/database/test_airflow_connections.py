@@ -38,6 +38,16 @@ def environment(tmp_path: Path, connections: Any, **more: str) -> dict[str, str]
              "extra": {"service_name": "X"}},
             "oracle+oracledb://a:s3cret@db:1521?service_name=X", "ROADS",
         ),
+        (
+            {"conn_type": "oracle", "host": "h1,h2", "port": 1521, "login": "a", "password": "s3cret",
+             "schema": "ROADS", "extra": {"service_name": "X"}},
+            "oracle+oracledb://a:s3cret@[h1,h2:1521/X]", "ROADS",
+        ),
+        (
+            {"conn_type": "oracle", "host": "tcps://db", "port": 2484, "login": "a", "password": "s3cret",
+             "extra": {"service_name": "X", "wallet_location": "/w"}},
+            "oracle+oracledb://a:s3cret@[tcps://db:2484/X]?wallet_location=%2Fw", None,
+        ),
     ],
 )  # fmt: skip
 def test_each_kind_of_database_is_found(
@@ -113,6 +123,7 @@ def test_a_connection_that_is_not_in_the_file_is_none(tmp_path: Path) -> None:
         ({"conn_type": "http"}, "has the type http, expected one of sqlite, postgres, oracle"),
         ({"conn_type": "postgres", "port": "x"}, "a port that is no number"),
         ({"conn_type": "postgres", "extra": "{"}, "has an extra that is no JSON"),
+        ({"conn_type": "oracle", "extra": ["a"]}, "expected names and values, got a list"),
     ],
 )
 def test_what_cannot_be_used_is_refused(tmp_path: Path, connection: Any, problem: str) -> None:

@@ -259,6 +259,9 @@ def test_an_sqlalchemy_url_takes_user_and_password() -> None:
         "tcps://roads:hemmelig-7@host/x",
         "tcps://host/x?wallet_location=/w&wallet_password=hemmelig-7",
         "(DESCRIPTION=(ADDRESS=(HOST=a))(SECURITY=(WALLET_PASSWORD = hemmelig-7)))",
+        "oracle://h/?service_name=x&https_proxy=http://me:hemmelig-7@proxy",
+        "tcps://h:2484/x?https_proxy=http://me:hemmelig-7@proxy",
+        "sys/hemmelig-7 as sysdba",
     ],
 )
 def test_a_dsn_with_a_password_is_refused_without_showing_it(dsn: str) -> None:

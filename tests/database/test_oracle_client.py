@@ -116,6 +116,11 @@ def test_an_option_that_the_driver_does_not_have_is_refused_without_its_value(qu
     assert "secret" not in str(caught.value)
 
 
+def test_a_service_and_a_sid_exclude_each_other() -> None:
+    with pytest.raises(ConfigurationError, match=r"a service \(service_name\) or a SID"):
+        Driver().open("oracle://loader:secret@db:1521/ORCL?service_name=X")
+
+
 def test_the_configured_client_is_for_oracle_addresses_that_name_no_mode() -> None:
     asked = sa.make_url(with_client(ADDRESS, "/opt/oracle"))
     assert (asked.query["thick_mode"], asked.query["thick_mode_lib_dir"]) == ("true", "/opt/oracle")

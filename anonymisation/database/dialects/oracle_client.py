@@ -62,6 +62,8 @@ def split_options(url: URL) -> tuple[URL, ClientOptions]:
     if unknown := [key for key in texts if key not in known]:
         hints = ", ".join(f"{key}{did_you_mean(key, known)}" for key in unknown)
         raise ValueError(f"unknown options of Oracle: {hints}; expected any of {', '.join(sorted(known))}")
+    if url.database and "service_name" in texts:
+        raise ValueError("an address of Oracle names a service (service_name) or a SID (sid, URL …/SID), and not both")
     given = [key for key in texts if key in _CONNECT_OPTIONS]
     connect = {key: _converted(key, texts[key], _CONNECT_OPTIONS[key]) for key in given}
     thick = _converted("thick_mode", texts["thick_mode"], as_bool) if "thick_mode" in texts else None
