@@ -29,7 +29,7 @@ def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
     for name, formatter, types, column in layout.plan:
         try:
             value = formatter(record)
-            row[name] = value if type(value) in types and value != "" else _fitted(column, value)
+            row[name] = value if type(value) in types else _fitted(column, value)
         except KeyError as error:
             problems[name] = f"the record has no {error}"
             absent.append(name)

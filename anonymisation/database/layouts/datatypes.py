@@ -53,8 +53,8 @@ class Kind(Enum):
 _USUAL_TYPES: Final[dict[Kind, frozenset[type]]] = {
     Kind.TEXT: frozenset((str, NoneType)),
     Kind.LONG_TEXT: frozenset((str, NoneType)),
-    Kind.NUMBER: frozenset((int, NoneType)),  # a float may still be NaN or infinite
-    Kind.TIME: frozenset((NoneType,)),  # a time may still have no zone
+    Kind.NUMBER: frozenset((int, float, NoneType)),
+    Kind.TIME: frozenset((datetime, NoneType)),
     Kind.BINARY: frozenset((bytes, NoneType)),
     Kind.GEOMETRY: frozenset((NoneType,)),  # a point may still be of another reference system
 }

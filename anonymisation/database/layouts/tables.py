@@ -103,11 +103,16 @@ class TableLayout(_Frozen):
 
     @cached_property
     def plan(self) -> tuple[tuple[str, Formatter, frozenset[type], ColumnLayout], ...]:
-        """Per column: name, formatter, and the exact types of values that need no further check. Computed once."""
-        return tuple(
-            (column.name, self.formatters[column.formatter], column.dtype.usual_types, column)
-            for column in self.columns
-        )
+        """Per column: name, formatter, and the exact types of values that need no further check. Computed once.
+
+        Values of a user's own formatter are always checked: it may return NaN, empty text or a time without a zone.
+        """
+        return tuple((column.name, *self._formatter(column), column) for column in self.columns)
+
+    def _formatter(self, column: ColumnLayout) -> tuple[Formatter, frozenset[type]]:
+        formatter = self.formatters[column.formatter]
+        shipped = formatter is FORMATTERS.get(column.formatter)
+        return formatter, column.dtype.usual_types if shipped else frozenset()
 
     def requires(self, column: ColumnLayout) -> bool:
         """Whether the column takes no NULL."""
