@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from anonymisation.chain import image_worker
 from anonymisation.chain.run import run_all
-from anonymisation.imaging.jpeg.codec import Frame, decode_jpeg
+from anonymisation.imaging.jpeg.codec import MAX_PIXELS, Frame, decode_jpeg
 from anonymisation.masking.detector import Detector
 from anonymisation.reporting.run_report import RunReport
 from anonymisation_airflow.watchdog import EXIT_CODE, Watchdog
@@ -63,9 +63,9 @@ class Deadly:
 
         return load
 
-    def decode(self, data: bytes, *, source: str = "a picture") -> Frame:
+    def decode(self, data: bytes, *, source: str = "a picture", max_pixels: int = MAX_PIXELS) -> Frame:
         """As `decode_jpeg`, for the pictures that it does not end at."""
-        frame = decode_jpeg(data, source=source)
+        frame = decode_jpeg(data, source=source, max_pixels=max_pixels)
         self._before(frame.pixels)
         return frame
 

@@ -165,7 +165,7 @@ class CeleryStack:
         for place, here in (
             ("/run/secrets/", f"{self.root}/secrets/"),
             ("/run/connections/", f"{self.root}/connections/"),
-            ("/etc/anonymisation/", f"{self.root}/config/"),
+            ("/etc/anonymisation", f"{self.root}/config"),
             ("/shares/", f"{self.root}/shares/"),
             ("/opt/airflow/", f"{self.root}/"),
             ("@postgres/airflow", f"@/airflow?host={self._cluster.url.query['host']}"),
