@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data import Sample
-from training.export import MULTIPLE, PADDING, ExportOptions, ObjectDetector
+from training.export import MULTIPLE, ExportOptions, ObjectDetector
 from training.network import COCO_IDS
+from training.opinion import PADDING
 
 LONGER_SIDES: Final = (416, 832, 1248)
 """Longer sides of a picture in network pixels; sizes that enlarge it more than MOST_ENLARGED are skipped."""

@@ -17,7 +17,8 @@ from numpy.typing import NDArray
 
 from anonymisation.chain import image_worker
 from anonymisation.chain.run import run_all
-from anonymisation.imaging.jpeg.codec import MAX_PIXELS, Frame, decode_jpeg
+from anonymisation.imaging.jpeg.codec import Frame, decode_jpeg
+from anonymisation.imaging.jpeg.segments import MAX_PIXELS
 from anonymisation.masking.detector import Detector
 from anonymisation.reporting.run_report import RunReport
 from anonymisation_airflow.watchdog import EXIT_CODE, Watchdog
