@@ -31,6 +31,7 @@ import msgspec
 
 from anonymisation.core.errors import ImageError, ModelUnavailableError
 from anonymisation.files.atomic import write_atomically
+from anonymisation.files.plain import read_plain
 from anonymisation.files.reported import reported
 from anonymisation.workspace.folder_state import FAILED, MASKED, FileStamp, PictureState, state_folder
 from anonymisation.workspace.listing import PictureFile
@@ -179,7 +180,8 @@ class InFlight:
     def _put(self, place: int, content: bytes) -> None:
         with reported(self._path, "used"):
             if self._stream is None:
-                self._stream = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC, 0o666)
+                # Not blocking: a pipe in its place must not be waited for.
+                self._stream = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_CLOEXEC | os.O_NONBLOCK, 0o666)
             if os.pwrite(self._stream, content, place * _SLOT_BYTES) != len(content):
                 raise OSError(None, "no space left")
 
@@ -259,7 +261,7 @@ def _read(path: Path) -> list[_Slot]:
     slots = []
     with reported(path, "used"):
         try:
-            content = path.read_bytes()
+            content = read_plain(path)
         except FileNotFoundError:  # another shard has just taken it over
             return []
     for start in range(0, len(content), _SLOT_BYTES):

@@ -141,3 +141,15 @@ def test_a_note_is_as_large_as_the_pictures_that_were_in_flight_at_once(place: P
             if number >= 4:
                 note.end("🚗" * 60 + f"{number - 4:03d}.jpg")
         assert (place / "in_flight").stat().st_size == 5 * 4096
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_in_place_of_the_notes_is_named_and_not_waited_for(tmp_path: Path) -> None:
+    place = state_folder(tmp_path, FOLDER)
+    place.mkdir(parents=True)
+    os.mkfifo(place / "in_flight")
+    with (
+        pytest.raises(ShareUnavailableError, match="is not a file"),
+        pictures_in_flight(tmp_path, FOLDER, WHOLE, MODEL, []),
+    ):
+        pass
