@@ -21,6 +21,14 @@ GPANO = "http://ns.google.com/photos/1.0/panorama/"
 TIFF = "http://ns.adobe.com/tiff/1.0/"
 BIG = TiffBuilder(">")
 # As phones, action cameras and stitching programs write it.
+SIZES = {
+    "CroppedAreaImageWidthPixels": "3000",
+    "CroppedAreaImageHeightPixels": "1500",
+    "FullPanoWidthPixels": "6000",
+    "FullPanoHeightPixels": "3000",
+    "CroppedAreaLeftPixels": "1500",
+    "CroppedAreaTopPixels": "750",
+}
 FULL = {
     "UsePanoramaViewer": "True",
     "CaptureSoftware": "Kari's camera 12",
@@ -33,12 +41,7 @@ FULL = {
     "InitialHorizontalFOVDegrees": "75.5",
     "FirstPhotoDate": "2012-11-07T21:03:13.465Z",
     "SourcePhotosCount": "50",
-    "CroppedAreaImageWidthPixels": "3000",
-    "CroppedAreaImageHeightPixels": "1500",
-    "FullPanoWidthPixels": "6000",
-    "FullPanoHeightPixels": "3000",
-    "CroppedAreaLeftPixels": "1500",
-    "CroppedAreaTopPixels": "750",
+    **SIZES,
 }
 PUBLISHED = {
     "UsePanoramaViewer": "True",
@@ -48,12 +51,7 @@ PUBLISHED = {
     "PoseRollDegrees": "0",
     "InitialViewHeadingDegrees": "90",
     "InitialHorizontalFOVDegrees": "75.5",
-    "CroppedAreaImageWidthPixels": "3000",
-    "CroppedAreaImageHeightPixels": "1500",
-    "FullPanoWidthPixels": "6000",
-    "FullPanoHeightPixels": "3000",
-    "CroppedAreaLeftPixels": "1500",
-    "CroppedAreaTopPixels": "750",
+    **SIZES,
 }
 
 
