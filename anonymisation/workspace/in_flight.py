@@ -118,7 +118,7 @@ class InFlight:
             deaths = slot.deaths if slot is not None and same else 0
             if deaths >= MAX_DEATHS:
                 raise DeadlyPictureError(
-                    f"the process ended {deaths} times while it worked on this picture alone: it crashed, was killed "
+                    f"{DEADLY} {deaths} times while it worked on this picture alone: it crashed, was killed "
                     "(out of memory?), or was ended because it made no progress; look at the picture"
                 )
             self._write(_Slot(file.name, file.stamp, self._model, deaths))

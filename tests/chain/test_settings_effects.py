@@ -13,7 +13,6 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import pytest
-import sqlalchemy as sa
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -27,7 +26,7 @@ from anonymisation.imaging.jpeg.codec import decode_jpeg
 from anonymisation.masking.models.factory import load_detector
 from anonymisation.metadata.record import record_from_json
 from anonymisation.reporting.run_report import FolderReport, RunReport
-from tests.captures import FILL, FOLDER, CountingDetector, Site, capture, car_window, names_below, plain
+from tests.captures import FILL, FOLDER, CountingDetector, Site, capture, car_window, names_below
 
 T = TypeVar("T", bound=Callable[..., None])
 ORANGE: Final = (230, 140, 20)
@@ -35,6 +34,7 @@ _SEEN: set[str] = set()
 
 # Keys whose effect is checked in the tests of their own package.
 CLIENT: Final = "database/test_oracle_client.py"
+DATABASE: Final = "chain/test_database_settings.py"
 FACTORY: Final = "masking/models/test_factory.py"
 ELSEWHERE: Final = {
     "datetime_format": "core/test_logs.py::test_the_log_file_is_named_as_configured",
@@ -51,6 +51,13 @@ ELSEWHERE: Final = {
     "error_output_mode": "workspace/test_error_folder.py::test_copies_have_the_configured_permissions",
     "oracle_client_lib_dir": f"{CLIENT}::test_the_real_driver_without_its_libraries_says_what_to_install",
     "db_tables_dir": "database/layouts/test_own_folder.py::test_a_relative_folder_is_next_to_the_configuration_file",
+    "write_exif_to_db": f"{DATABASE}::test_rows_go_to_the_configured_database",
+    "database": f"{DATABASE}::test_rows_go_to_the_configured_database",
+    "db_table": f"{DATABASE}::test_refused_rows_are_tolerated_up_to_a_number",
+    "db_max_n_errors": f"{DATABASE}::test_refused_rows_are_tolerated_up_to_a_number",
+    "db_max_n_accumulated_rows": f"{DATABASE}::test_rows_are_sent_in_batches",
+    "db_formatters_module": f"{DATABASE}::test_a_custom_formatter_provides_a_column_value",
+    "db_max_cache_size": f"{DATABASE}::test_the_number_of_waiting_rows_is_limited",
     "max_pictures_per_work_unit": "plugins/test_sharing.py::test_large_folders_are_split_into_parts_of_about_this_size",
     "model_type": f"{FACTORY}::test_a_relative_path_and_a_wrong_name",
     "model_dir": f"{FACTORY}::test_names_of_the_zoo_are_looked_for_in_the_models_folder",
@@ -334,77 +341,6 @@ def test_gray_blur_removes_colour_and_normalising_brightness(tmp_path: Path) -> 
     assert np.ptp(level, axis=2).max() < 10
     assert np.abs(level - 128).max() < 4  # the level of its surroundings
     assert np.abs(gray - 128).min() > 20
-
-
-@effect("write_exif_to_db", "database")
-def test_rows_go_to_the_configured_database(site: Site) -> None:
-    site.fill(2)
-    run(site)
-    assert site.rows() == []
-    other = site.root / "other.db"
-    assert run(site, write_exif_to_db=True, database=f"sqlite:///{other}").total("load", "inserted") == 2
-    assert other.exists()
-    assert site.rows() == []
-
-
-@effect("db_table", "db_max_n_errors")
-def test_refused_rows_are_tolerated_up_to_a_number(site: Site) -> None:
-    for number in range(4):
-        site.put(f"p{number}.jpg", plain(number), "somewhere")  # has no road, which VEGBILDER requires
-    (patient,) = run(site, write_exif_to_db=True, db_table="VEGBILDER").folders
-    assert patient.load is not None
-    assert patient.load.failed == 4
-    (strict,) = run(site, write_exif_to_db=True, db_table="VEGBILDER", db_max_n_errors=2).folders
-    assert "4 rows were refused (db_max_n_errors 2)" in str(strict.error)
-    assert strict.error_exit_code == 1
-    (lenient,) = run(site, write_exif_to_db=True, db_table="PICTURES").folders
-    assert lenient.load is not None
-    assert lenient.load.inserted == 4
-
-
-@effect("db_max_n_accumulated_rows")
-def test_rows_are_sent_in_batches(tmp_path: Path) -> None:
-    commits: list[object] = []
-
-    def committed(connection: sa.Connection) -> None:
-        commits.append(connection)
-
-    sa.event.listen(sa.Engine, "commit", committed)
-    try:
-        counts = []
-        for rows in (1, 100):
-            (tmp_path / str(rows)).mkdir()
-            site = Site(tmp_path / str(rows))
-            site.fill(5)
-            commits.clear()
-            run(site, write_exif_to_db=True, db_max_n_accumulated_rows=rows)
-            counts.append(len(commits))
-    finally:
-        sa.event.remove(sa.Engine, "commit", committed)
-    assert counts[0] == counts[1] + 4
-
-
-@effect("db_formatters_module")
-def test_a_custom_formatter_provides_a_column_value(site: Site) -> None:
-    site.fill(2)
-    module = site.root / "mine.py"
-    module.write_text("def Meter(record):\n    return 4711\n", "utf-8")
-    run(site, write_exif_to_db=True, db_formatters_module=str(module))
-    assert site.rows("SELECT DISTINCT Meter FROM PICTURES") == [(4711,)]
-
-
-@effect("db_max_cache_size")
-def test_the_number_of_waiting_rows_is_limited(site: Site) -> None:
-    site.fill(3)
-    away: dict[str, Any] = {"write_exif_to_db": True, "database": f"sqlite:///{site.root / 'away' / 'rows.db'}"}
-    (waiting,) = run(site, **away).folders
-    assert (waiting.error_exit_code, "3 rows wait" in str(waiting.error)) == (3, True)
-    site.fill(3, first=3)
-    (full,) = run(site, **away, db_max_cache_size=4).folders
-    assert full.error_exit_code == 1
-    (site.root / "away").mkdir()
-    (sent,) = run(site, **away).folders
-    assert sent.succeeded, sent.error
 
 
 def test_every_key_has_a_test_of_its_effect() -> None:
