@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 
 from anonymisation.core.errors import ImageError, ImageMetadataError, ShareUnavailableError, UnreadableImageError
 from anonymisation.files.access import with_access
-from anonymisation.files.digests import sha256_of
+from anonymisation.files.digests import sha256_of, short_digest
 from anonymisation.files.plain import MAX_BYTES, read_plain, sha256_of_plain, too_large
 from anonymisation.files.writer import write_one_by_one
 from anonymisation.imaging.exif.read import ExifTags, Provenance, published_exif, read_exif, read_provenance
 from anonymisation.imaging.jpeg.codec import Frame, decode_jpeg, encode_jpeg, sound_size, to_upright
-from anonymisation.imaging.mask_file import encode_mask, mask_digest
+from anonymisation.imaging.mask_file import encode_mask
 from anonymisation.imaging.panorama import Panorama
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, redact
@@ -233,7 +233,7 @@ class PictureWorker:
         if self._settings.draw_mask:
             files.append((paths.masked, masked.data))
         boxes = tuple(added.number for added in review.active) if self._settings.draw_mask else tuple(review.hidden)
-        digest = mask_digest(mask) if mask else ""
+        digest = short_digest(mask) if mask else ""
         state = replace(self._state(picture), encoded_anew=masked.reencoded, mask_digest=digest)
         return MadePicture(state, tuple(files), record, stored.as_json(), objects, boxes)
 

@@ -17,16 +17,15 @@ from msgspec.structs import replace
 
 from anonymisation.core.errors import ImageError
 from anonymisation.core.settings import JPEG_SIDE, Settings
-from anonymisation.files.digests import sha256_of
+from anonymisation.files.digests import is_short_digest, short_digest
 from anonymisation.files.plain import open_plain, read_plain, sha256_of_plain
 from anonymisation.imaging.exif.read import read_provenance
 from anonymisation.imaging.jpeg.codec import jpeg_size, sound_size
-from anonymisation.imaging.mask_file import decode_mask, mask_digest
+from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.metadata.record import RECORD_KEYS, record_from_json
 from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState
 from anonymisation.workspace.paths import ImagePaths, Sidecar
 
-_DIGEST_LENGTH: Final = 32  # hexadecimal digits
 _DIFFERS: Final = "differs from the original that was masked"
 
 
@@ -76,7 +75,7 @@ def _remembered_problem(path: Path, known: PictureState, state: FolderState) -> 
         data = read_plain(path)
     except OSError as error:
         return _unreadable(error)
-    digest = sha256_of(data)[:_DIGEST_LENGTH]
+    digest = short_digest(data)
     if digest == known.sound_digest:
         return None  # decoding takes five times as long
     problem = masked_picture_problem(data, known)
@@ -107,7 +106,7 @@ def mask_problem(path: Path, known: PictureState) -> str | None:
     """A mask must be the file that was written, or at least decode and have the picture's size."""
     try:
         data = read_plain(path)
-        if known.mask_digest and mask_digest(data) == known.mask_digest:
+        if is_short_digest(known.mask_digest, data):
             return None  # decoding it takes longer than masking the picture
         height, width = decode_mask(data, max_pixels=known.width * known.height).shape
     except OSError as error:

@@ -7,7 +7,6 @@ instead of 255; both are read.
 
 from __future__ import annotations
 
-import hashlib
 from typing import Final
 
 import numpy as np
@@ -53,11 +52,6 @@ def _png(mask: NDArray[np.bool_]) -> bytes:
     if not done:
         raise ImageWriteError("the mask cannot be encoded as PNG")
     return bytes(data)
-
-
-def mask_digest(data: bytes) -> str:
-    """The first 16 hexadecimal digits of the SHA-256 of a mask file, to recognise the file by."""
-    return hashlib.sha256(data).hexdigest()[:16]
 
 
 def decode_mask(data: bytes, *, max_pixels: int = MAX_PIXELS) -> NDArray[np.bool_]:
