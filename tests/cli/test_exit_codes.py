@@ -237,9 +237,10 @@ def test_ctrl_c_ends_with_130_and_the_next_run_goes_on(program: Program) -> None
 
 
 def test_names_that_are_no_utf8_do_not_break_the_output(program: Program) -> None:
-    program.site.fill(1)
-    name = os.fsencode(program.site.input / FOLDER) + b"/\xff\xfe.jpg"
-    Path(os.fsdecode(name)).write_bytes(capture(1))
+    """Alone in its folder, so that no model is loaded."""
+    folder = program.site.input / FOLDER
+    folder.mkdir(parents=True)
+    Path(os.fsdecode(os.fsencode(folder) + b"/\xff\xfe.jpg")).write_bytes(capture(1))
     process = start("run", *program.flags(), PYTHONIOENCODING="ascii")
     out, err = process.communicate(timeout=120)
     assert process.returncode == 1, err

@@ -56,7 +56,16 @@ def run(program: Program) -> Result:
     return program("run", archive=True)
 
 
-@pytest.mark.parametrize("name", NONSENSE)
+# One of each kind; `masking.test_plausibility` has the others, too.
+ALWAYS = (
+    "boxes in pixels", "boxes left of the picture", "boxes with swapped corners", "boxes that are no numbers", "class 91",
+    "scores in percent", "masks as logits", "two and a half detections", "an operation that raises",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=() if name in ALWAYS else pytest.mark.slow) for name in NONSENSE]
+)
 def test_a_model_of_nonsense_stops_the_folder_and_nothing_comes_out(
     chain: Program, nonsense: SaveModel, name: str
 ) -> None:

@@ -55,12 +55,12 @@ def cluster() -> Iterator[PostgresCluster]:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Whatever takes a `site` runs on each; on a real Oracle with --run-db. Kills: 10 a server, 50 with --run-slow."""
+    """Whatever takes a `site` runs on each; on a real Oracle with --run-db. Kills: 4 a server, 50 with --run-slow."""
     if "site" in metafunc.fixturenames:
         sites = (*SITES, "oracle") if metafunc.config.getoption("--run-db") else SITES
         metafunc.parametrize("site", sites, indirect=True)
     if "kill_seed" in metafunc.fixturenames:
-        metafunc.parametrize("kill_seed", range(25 if metafunc.config.getoption("--run-slow") else 5))
+        metafunc.parametrize("kill_seed", range(25 if metafunc.config.getoption("--run-slow") else 2))
 
 
 @pytest.fixture

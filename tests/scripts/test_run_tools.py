@@ -98,8 +98,15 @@ def test_a_run_that_cannot_start_says_why_and_exits_with_2(tmp_path: Path) -> No
     assert "Traceback" not in done.stderr
 
 
-@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "8080.5"])
-def test_a_port_that_is_none_is_refused_before_anything_is_written(tmp_path: Path, port: str) -> None:
+@pytest.mark.parametrize("port", ["abc", "0", "65536", "-1", "8080.5", "²"])
+def test_a_port_that_is_none_is_refused(monkeypatch: pytest.MonkeyPatch, port: str) -> None:
+    monkeypatch.setenv("PORT", port)
+    with pytest.raises(UsageError, match=f"^PORT={port} is not a port: expected a whole number from 1 to 65535$"):
+        serve.up()
+
+
+def test_a_port_that_is_none_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+    port = "65536"
     (tmp_path / "in").mkdir()
     done = subprocess.run(
         [sys.executable, "-m", "scripts.serve", "up"],
