@@ -15,8 +15,8 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
-.PHONY: help run serve down test test-fast coverage attack faults bench lint format lock docs \
-	docs-reference diagrams clean distclean
+.PHONY: help run serve down test test-fast coverage attack faults bench lint format lock docs docs-site \
+	docs-compared docs-reference diagrams services checked clean distclean
 
 # Relative paths throughout: the checkout may lie below a folder with spaces in its name.
 VENV := .venv
@@ -26,8 +26,11 @@ DOCS_VENV := .venv-docs
 TESTS ?= tests
 FAULTS ?= tests/faults
 EVERY ?= 1
+DOCS_CHECK := PYTHONPATH=.:plugins $(PY) -m scripts.docs_site --check
 # Two processes, since much of the time goes into waiting; the tests of a file share what they start.
 PARALLEL := -n 2 --dist loadfile
+# A cache that holds for every process that a test starts, also where the machine asks for none.
+export PYTHONDONTWRITEBYTECODE :=
 export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON
 
 # The lock is given as constraints too: older versions of pip overlook a pin where a package asks for the same one with
@@ -36,6 +39,7 @@ export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON
 sum = $(shell cat $(1) pyproject.toml | cksum | tr -d ' ')
 RUN_STAMP := $(VENV)/.run-$(call sum,requirements.lock)
 TEST_STAMP := $(VENV)/.test-$(call sum,requirements-test.lock)
+COMPILED_STAMP := $(VENV)/.compiled-$(call sum,requirements-test.lock)
 DOCS_STAMP := $(DOCS_VENV)/.docs-$(call sum,requirements-docs.lock)
 
 help:
@@ -50,23 +54,27 @@ serve: $(RUN_STAMP)
 down:
 	@if [ -x $(PY) ]; then $(PY) -m scripts.serve down; else echo "nothing to stop: nothing is installed"; fi
 
-test: lint $(if $(filter tests,$(TESTS)),docs)
-	@./scripts/install_test_services.sh
+# What comes before the tests takes one processor each, so it runs at once; each line's output stays in one piece.
+test:
+	@$(MAKE) -j 4 $(if $(filter output-sync,$(.FEATURES)),--output-sync=line) checked
 	$(PY) -m pytest $(if $(filter tests,$(TESTS)),$(PARALLEL)) $(TESTS)
+
+checked: lint services $(COMPILED_STAMP) $(if $(filter tests,$(TESTS)),docs-site docs-compared)
+
+services:
+	@./scripts/install_test_services.sh
 
 test-fast: $(TEST_STAMP)
 	$(PY) -m pytest $(PARALLEL) $(addprefix tests/,core files imaging metadata workspace reporting review evaluation)
 
-coverage: $(TEST_STAMP)
-	@./scripts/install_test_services.sh
+coverage: $(TEST_STAMP) services
 	$(PY) -m pytest --cov $(PARALLEL) $(TESTS)
 
 attack: $(TEST_STAMP)
 	@$(PY) -m tests.privacy.attack $(ATTACK)
 
 # Takes hours, so that no test is ended for being slow, and the tests of a file are shared out, too.
-faults: $(TEST_STAMP)
-	@./scripts/install_test_services.sh
+faults: $(TEST_STAMP) services
 	ANONYMISATION_FAULTS=long ANONYMISATION_FAULTS_EVERY=$(EVERY) $(PY) -m pytest --timeout 0 -n 2 $(FAULTS)
 
 bench: $(TEST_STAMP)
@@ -87,13 +95,18 @@ format: $(TEST_STAMP)
 lock: $(TEST_STAMP)
 	@./scripts/lock.sh $(PY)
 
-# Strict: every warning is an error. -E reads every page again, since a changed page may break links of others. The pages
-# of the reference are compared with the code where the code's packages are installed, as they are in `make test`.
-docs: $(DOCS_STAMP)
-	@if ls $(VENV)/.run-* >/dev/null 2>&1; then PYTHONPATH=.:plugins $(PY) -m scripts.docs_site --check; \
+# The pages of the reference are compared with the code where the code's packages are installed.
+docs: docs-site
+	@if ls $(VENV)/.run-* >/dev/null 2>&1; then $(DOCS_CHECK); \
 		else echo "the reference is not compared with the code: that needs what make run or make test installs"; fi
+
+# Strict: every warning is an error. -E reads every page again, since a changed page may break links of others.
+docs-site: $(DOCS_STAMP)
 	@$(DOCS_VENV)/bin/python -m sphinx -E -q -W --keep-going -n -b html docs build/docs
 	@echo "built build/docs/index.html"
+
+docs-compared: $(TEST_STAMP)
+	@$(DOCS_CHECK)
 
 docs-reference: $(TEST_STAMP)
 	@PYTHONPATH=.:plugins $(PY) -m scripts.docs_site
@@ -128,6 +141,11 @@ $(DOCS_STAMP): | $(VENV)/.made
 
 $(TEST_STAMP): | $(VENV)/.made
 	@echo "installing what requirements-test.lock names (once, a few minutes) …"
-	@$(PIP) --require-hashes -r requirements-test.lock -c requirements-test.lock
+	@$(PIP) --no-compile --require-hashes -r requirements-test.lock -c requirements-test.lock
 	@$(PIP) --no-build-isolation --no-deps -e .
 	@rm -f $(VENV)/.run-* $(VENV)/.test-* && touch $(RUN_STAMP) $@
+
+# Apart from the installation, which would wait for it. What the tests do not import is compiled if somebody does.
+$(COMPILED_STAMP): $(TEST_STAMP)
+	@$(PY) -m compileall -qq -x '/tests?/|/kubernetes(_asyncio)?/' $(VENV)/lib || true
+	@touch $@
