@@ -58,8 +58,8 @@ def run(program: Program) -> Result:
 
 # One of each kind; `masking.test_plausibility` has the others, too.
 ALWAYS = (
-    "boxes in pixels", "boxes left of the picture", "boxes with swapped corners", "boxes that are no numbers", "class 91",
-    "scores in percent", "masks as logits", "two and a half detections", "an operation that raises",
+    "boxes in pixels", "boxes left of the picture", "boxes with swapped corners", "boxes that are no numbers",
+    "class 91", "scores in percent", "masks as logits", "two and a half detections", "an operation that raises",
 )  # fmt: skip
 
 
