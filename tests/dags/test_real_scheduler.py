@@ -15,7 +15,7 @@ from scripts.airflow_api import AirflowApiError
 from tests.captures import HEIGHT, WIDTH, capture, pixels_of
 from tests.dags.conftest import DAG_ID, RUN_SECONDS, Deployment, text_of
 
-pytestmark = pytest.mark.timeout(900)
+pytestmark = pytest.mark.timeout(1800)
 STEPS = ("mask", "archive", "load", "check", "release")
 ALL_GREEN = dict.fromkeys(STEPS, "success")
 
@@ -31,13 +31,17 @@ def _rows_of(airflow: Deployment, folder: str) -> list[str]:
     return sorted(name.removeprefix(prefix) for name in _rows(airflow.database) if name.startswith(prefix))
 
 
-def test_folders_with_any_name_go_through_and_a_bad_picture_reddens_its_folder_only(airflow: Deployment) -> None:
-    good, bad = "mixed/100% {{ 7 * 7 }} #å/F1_2021_05_01", "mixed/F2_2021_05_02"
-    airflow.put(good, 2)
-    airflow.put(bad, 2, first=10)
+def test_a_bad_picture_reddens_its_folder_only_and_more_folders_than_one_run_takes_go_on_in_another(
+    airflow: Deployment,
+) -> None:
+    """Folders with any name, whose originals go; the second run is asked for the same as the first."""
+    good, bad, left = "mixed/100% {{ 7 * 7 }} #å/F1_2021_05_01", "mixed/F2_2021_05_02", "mixed/F3_2021_05_03"
+    for folder, first in ((good, 0), (bad, 10), (left, 20)):
+        airflow.put(folder, 2, first=first)
     (airflow.input / bad / "broken.jpg").write_bytes(capture(12)[:900])
+    originals = {path: path.read_bytes() for path in (airflow.input / "mixed").rglob("picture_*.jpg")}
 
-    airflow.trigger("mixed", ["mixed"])
+    airflow.trigger("mixed", ["mixed"], delete_input="yes")
     state = airflow.wait("mixed")
 
     states = airflow.states("mixed")
@@ -45,17 +49,24 @@ def test_folders_with_any_name_go_through_and_a_bad_picture_reddens_its_folder_o
     assert states[bad] == {**ALL_GREEN, "release": "failed"}
     assert state == "failed"
     assert states[""]["summary"] == "failed"
-    assert airflow.outputs(good) == ["picture_0000.jpg", "picture_0001.jpg"]
-    assert airflow.outputs(bad) == ["picture_0010.jpg", "picture_0011.jpg"]
+    assert set(airflow.table("mixed")) == {good, bad}
     counts = {"found": 3, "masked": 2, "already_done": 0, "failed": 1, "known_failed": 0, "rows": 2, "units": 1}
     assert airflow.table("mixed")[bad] == {"folder": bad, **counts, "error": None}
     assert [len(airflow.mails_about("Processing error", f"{bad}/broken.jpg"))] == [1]
     (summary,) = airflow.mails_about("FAILED: 1 of 2 folders, 1 picture", f"{bad}/broken.jpg")
     assert "masked              4" in text_of(summary)
+    assert "1 more folders" in text_of(summary)
     assert not airflow.mails_about("uncaught", bad)
-    for folder in (good, bad):
-        for path in (airflow.archive / folder).glob("*.jpg"):
-            assert path.read_bytes() == (airflow.input / folder / path.name).read_bytes()
+
+    assert airflow.wait("mixed__part2") == "success"
+    assert set(airflow.table("mixed__part2")) == {left}
+    assert not airflow.stack.api.has_run(DAG_ID, "mixed__part3")
+    for folder, first in ((good, 0), (bad, 10), (left, 20)):
+        assert airflow.outputs(folder) == [f"picture_{number:04d}.jpg" for number in (first, first + 1)]
+    assert [path.name for path in (airflow.input / "mixed").rglob("*.jpg")] == ["broken.jpg"]
+    assert len(originals) == 6
+    for path, content in originals.items():
+        assert (airflow.archive / path.relative_to(airflow.input)).read_bytes() == content
 
 
 def test_no_folder_of_a_day_is_a_green_run_that_says_so(airflow: Deployment) -> None:
@@ -145,27 +156,6 @@ def _mask_process(airflow: Deployment, run_id: str, folder: str) -> int:
             )
         time.sleep(0.05)
     raise TimeoutError("the mask task wrote nothing")
-
-
-def test_more_folders_than_one_run_takes_go_on_in_another(airflow: Deployment) -> None:
-    folders = [f"many/F{number}_2021_07_01" for number in range(3)]
-    for number, folder in enumerate(folders):
-        airflow.put(folder, 1, first=400 + number)
-
-    originals = {path: path.read_bytes() for path in (airflow.input / "many").rglob("*.jpg")}
-    airflow.trigger("many", ["many"], delete_input="yes")
-
-    assert airflow.wait("many") == "success"
-    assert set(airflow.table("many")) == set(folders[:2])
-    assert airflow.mails_about("Finished: 2 folders", "1 more folders")
-    assert airflow.wait("many__part2") == "success"
-    assert set(airflow.table("many__part2")) == {folders[2]}
-    assert not airflow.stack.api.has_run(DAG_ID, "many__part3")
-    assert all(airflow.outputs(folder) for folder in folders)
-    # The second part asked for the same as the first, so all originals are in the archive and none in the input.
-    assert not (airflow.input / "many").exists()
-    for path, content in originals.items():
-        assert (airflow.archive / path.relative_to(airflow.input)).read_bytes() == content
 
 
 def test_backfill_takes_the_folders_of_its_date_only(airflow: Deployment) -> None:
