@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -147,14 +148,21 @@ def test_the_same_picture_gives_the_same_bits(run: Run) -> None:
     assert all((first[name] == second[name]).all() for name in first)
 
 
-def test_recall_on_pictures_never_trained_on(shared: Path, detector: Detector) -> None:
-    # The whole set: a few large vehicles have so many of its pixels that any sample gives other figures.
+# The whole set takes two minutes. A few large vehicles have so many of its pixels that any sample gives other figures.
+# The bounds of every sixth picture are near what the model reaches there (0.984, 0.987, 0.037), to see a worse one.
+@pytest.mark.parametrize(
+    ("step", "least_person", "least_vehicle"), [(6, 0.975, 0.98), pytest.param(1, 0.92, 0.92, marks=pytest.mark.slow)]
+)
+def test_recall_on_pictures_never_trained_on(
+    shared: Path, detector: Detector, step: int, least_person: float, least_vehicle: float
+) -> None:
     camvid = shared / "eval" / "camvid"
-    figures = evaluate(detector, open_rasters(camvid, camvid), dilation=0).figures
+    source = open_rasters(camvid, camvid)
+    figures = evaluate(detector, replace(source, pictures=source.pictures[::step]), dilation=0).figures
     person, vehicle, clean = figures.recall("person"), figures.recall("vehicle"), figures.clean.share
     assert person is not None
     assert vehicle is not None
     assert clean is not None
-    assert person >= 0.92
-    assert vehicle >= 0.92
+    assert person >= least_person
+    assert vehicle >= least_vehicle
     assert clean <= 0.045
