@@ -14,7 +14,12 @@ from tests.privacy.weak_blurs import WeakBlur
 
 TRIALS = 10
 MOST = 3  # right ones of 10 with default settings; guessing gives more in 1.3 % of all cases
-CASES = [(15, 440, 33), (15, 200, 100), (15, 200, 15), (1, 440, 33)]
+CASES = [
+    (15, 440, 33),
+    (15, 200, 15),
+    pytest.param(15, 200, 100, marks=pytest.mark.slow),
+    pytest.param(1, 440, 33, marks=pytest.mark.slow),
+]
 FACES = {"close up": FaceCandidates(120, head_only=True), "far away": FaceCandidates(40, head_only=False)}
 
 
