@@ -27,8 +27,9 @@ TESTS ?= tests
 FAULTS ?= tests/faults
 EVERY ?= 1
 DOCS_CHECK := PYTHONPATH=.:plugins $(PY) -m scripts.docs_site --check
-# Two processes, since much of the time goes into waiting; the tests of a file share what they start.
-PARALLEL := -n 2 --dist loadfile
+# Three processes also on two processors, since much of the time goes into waiting. The tests of a file share what they
+# start. The files are in the order of tests/conftest.py: the longest first.
+PARALLEL := -n 3 --dist loadfile --no-loadscope-reorder
 # A cache that holds for every process that a test starts, also where the machine asks for none.
 export PYTHONDONTWRITEBYTECODE :=
 export INPUT OUTPUT ARCHIVE CONFIG PORT SCHEDULE TIMEZONE PYTHON

@@ -20,6 +20,22 @@ REPOSITORY = Path(__file__).resolve().parent.parent
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="anonymisation-tests-airflow-"))
 os.environ |= {"AIRFLOW_HOME": str(AIRFLOW_HOME), "AIRFLOW__CORE__LOAD_EXAMPLES": "False"}
 
+# The files that take longest, from the longest on. They come first, so that no process works alone at the end.
+LONGEST = (
+    "dags/test_real_scheduler.py",
+    "browser/test_operations_page.py",
+    "masking/models/test_factory.py",
+    "masking_builtin/test_builtin_model.py",
+    "privacy/test_identification.py",
+    "faults/test_deadly_pictures.py",
+    "cli/test_exit_codes.py",
+    "plugins/operations/test_who_may.py",
+    "plugins/test_tasks.py",
+    "faults/test_disks.py",
+    "training/test_export.py",
+    "database/test_faults.py",
+)
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption("--run-db", action="store_true", help="run the database tests on a real Oracle as well")
@@ -47,6 +63,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
             for item in items:
                 if item.get_closest_marker(marker):
                     item.add_marker(pytest.mark.skip(reason=reason))
+    places = {REPOSITORY / "tests" / name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path, len(places)))
 
 
 @pytest.hookimpl(wrapper=True)
