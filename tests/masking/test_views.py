@@ -207,11 +207,11 @@ class FewSpotsModel(WhiteSpotModel):
 
 @pytest.mark.parametrize("form", [None, FORM])
 def test_a_crowd_larger_than_the_models_output_is_detected_completely(form: InputForm | None) -> None:
-    spots = [(top, left, top + 30, left + 20) for top in range(20, 1000, 80) for left in range(20, 1500, 60)]
-    pixels = picture(1032, 1560, *spots)
-    hidden = union(
-        TilingDetector(FewSpotsModel(max_detections=40), "x", 10**9, TILES, form).detect(pixels), 1032, 1560, 2
-    )
+    spots = [(top, left, top + 30, left + 20) for top in range(20, 500, 80) for left in range(20, 840, 60)]
+    pixels = picture(516, 900, *spots)
+    model = FewSpotsModel(max_detections=20)
+    hidden = union(TilingDetector(model, "x", 10**9, TILES, form).detect(pixels), 516, 900, 2)
+    assert len(model.shown) > len(views_of(516, 900, TILES, form))  # the parts of the views that were full
     assert all(hidden[top + 1 : bottom - 1, left + 1 : right - 1].all() for top, left, bottom, right in spots)
 
 
