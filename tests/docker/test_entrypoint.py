@@ -13,6 +13,15 @@ import pytest
 
 from tests.docker.compose_file import DOCKER, example_values, read_compose
 
+# Of all commands in one process, since every start of Airflow takes seconds.
+SHOW_HELP = """
+import contextlib, json, sys
+from airflow.cli.cli_parser import get_parser
+for words in json.loads(sys.argv[1]):
+    with contextlib.suppress(SystemExit):
+        get_parser().parse_args([*words, "--help"])
+"""
+
 
 def entrypoint() -> list[str]:
     """The entrypoint of docker/Dockerfile, with this checkout's script; tini only passes its arguments on."""
@@ -58,7 +67,14 @@ def test_the_commands_of_the_compose_file_are_commands_of_airflow(tmp_path: Path
         "api-server", "scheduler", "dag-processor", "triggerer", "worker", "gpu-worker", "gpu-worker-1"
     }  # fmt: skip
     verbs = (tuple(word for word in command if not word.startswith("-")) for command in commands.values())
-    for words in {verb[:2] if verb[0] == "celery" else verb for verb in verbs}:
-        done = started([*words, "--help"], tmp_path)
-        assert done.returncode == 0, done.stderr
+    known = sorted({verb[:2] if verb[0] == "celery" else verb for verb in verbs})
+    done = started(["python", "-c", SHOW_HELP, json.dumps(known)], tmp_path)
+    assert done.returncode == 0, done.stderr
+    for words in known:
         assert f"Usage: airflow {' '.join(words)}" in done.stdout, words
+
+
+def test_what_is_no_program_is_a_command_of_airflow(tmp_path: Path) -> None:
+    done = started(["celery", "worker", "--help"], tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert "Usage: airflow celery worker" in done.stdout

@@ -1,4 +1,7 @@
-"""A folder of 100 000 pictures: read once, paged by place, found by key, read again only when it changed."""
+"""A folder of many pictures: read once, paged by place, found by key, read again only when it changed.
+
+The tests in the browser have one of 100 000.
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,7 @@ from tests.captures import FOLDER
 from tests.plugins.operations.conftest import Page
 
 LARGE = "TilSladding/large"
-COUNT = 100_000
+COUNT = 30_000
 
 
 def _noting(readings: list[str]) -> Callable[[Path, str], FolderIndex]:
@@ -33,7 +36,7 @@ def _noting(readings: list[str]) -> Callable[[Path, str], FolderIndex]:
     return noted
 
 
-def test_100_000_pictures_are_read_once_and_paged(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_pictures_are_read_once_and_paged(page: Page, monkeypatch: pytest.MonkeyPatch) -> None:
     write_large_folder(page.site.state, page.site.output, LARGE, (FOLDER, "p000.jpg"), COUNT)
     readings: list[str] = []
     monkeypatch.setattr(review_index, "read_index", _noting(readings))
@@ -46,11 +49,11 @@ def test_100_000_pictures_are_read_once_and_paged(page: Page, monkeypatch: pytes
         return re.findall(r'class="name">([^<]+)<', answer.text)
 
     assert names() == [f"p{number:06d}.jpg" for number in range(60)]
-    assert names(page="1667") == [f"p{number:06d}.jpg" for number in range(99_960, COUNT)]
-    assert names(page="900000") == names(page="1667")
+    assert names(page="500") == [f"p{number:06d}.jpg" for number in range(COUNT - 60, COUNT)]
+    assert names(page="900000") == names(page="500")
     assert len(names(label="bus", below="0.4")) == 60
-    assert "p050000.jpg" in client.get(f"{gallery}/pictures/{name_digest('p050000.jpg')}").text
-    for number in (0, 59, 99_940, 99_999):
+    assert "p015000.jpg" in client.get(f"{gallery}/pictures/{name_digest('p015000.jpg')}").text
+    for number in (0, 59, COUNT - 60, COUNT - 1):
         place = f"{gallery}/pictures/{name_digest(f'p{number:06d}.jpg')}"
         assert client.get(f"{place}/small").headers["content-type"] == "image/webp"
         assert client.get(f"{place}/small").status_code == 200
