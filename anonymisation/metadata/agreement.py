@@ -14,8 +14,8 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from anonymisation.imaging.exif.moments import NO_TIMES, Times
-from anonymisation.imaging.exif.place import Place
-from anonymisation.metadata.position import read_point
+from anonymisation.imaging.exif.place import Place, compass_degrees
+from anonymisation.metadata.position import number_of, read_point
 from anonymisation.metadata.timestamps import Timestamp
 
 _NEAR_DEGREES: Final = 0.001  # about 100 m: receivers and rounding differ by less
@@ -27,6 +27,8 @@ def recorded_times(taken: Timestamp, times: Times, *, source: str) -> Times:
     """`times` with the record's time as that of exposure; none at all where the record's time is that of the file."""
     if taken.from_file:
         return NO_TIMES
+    if taken.standard:
+        return times
     moment = _with_zone(taken)
     if times.taken is not None and abs(taken.moment - times.taken.replace(tzinfo=None)) > _NEAR_TIME:
         _log(source, "time")
@@ -39,9 +41,18 @@ def recorded_place(record: Mapping[str, Any], place: Place, *, source: str) -> P
     if place.latitude is not None and (point is None or _is_far(point[0], point[1], place)):
         _log(source, "position")
     longitude, latitude, altitude = point or (None, None, None)
-    heading = None if record["exif_heading"] is None else float(record["exif_heading"])
+    heading = _direction(record["exif_heading"])
     same = heading is not None and place.heading is not None and _turn(heading, place.heading) <= _SAME_DIRECTION
     return Place(latitude, longitude, altitude, heading, place.heading_reference if same else None)
+
+
+def _direction(text: str | None) -> float | None:
+    """The direction from 0 to below 360 that a record states; the 2022 form keeps NaN and other text as they stand."""
+    degrees = None if text is None else number_of(text)
+    try:
+        return None if degrees is None else compass_degrees(degrees)
+    except ValueError:
+        return None
 
 
 def _is_far(longitude: float, latitude: float, place: Place) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -21,6 +22,8 @@ _FROM_RECORD: Final[Mapping[str, str]] = {
     "strekningreferanse": "exif_strekningreferanse",
 }
 FIELDS: Final = ("aar", "maaned", "dag", "fylke", *_FROM_RECORD, "relative_input_dir")
+FIELDS_2022: Final = tuple(field for field in FIELDS if field != "hp")
+"""The fields of the 2022 form: its default reader reads no main parcel."""
 
 
 def format_folder_name(
@@ -48,6 +51,32 @@ def format_folder_name(
         relative_input_dir=_relative_input_dir(path, top_dir, input_root) if "{relative_input_dir" in template else "",
         **values,
     )
+
+
+def format_folder_name_2022(
+    template: str,
+    record: Mapping[str, str | None],
+    taken: Timestamp,
+    *,
+    path: Path,
+    top_dir: str,
+    cut_image_type: bool,
+) -> str:
+    """Fill in `template` as the 2022 form does: month and day are plain numbers, an unknown value reads `None`.
+
+    Outside of `top_dir`, `relative_input_dir` is empty. `cut_image_type` drops a folder `planar` (in any case) behind
+    that of the year of exposure.
+    """
+    year = str(taken.moment.year)
+    name = template.format(
+        aar=year,
+        maaned=taken.moment.month,
+        dag=taken.moment.day,
+        fylke=record.get("exif_fylke"),
+        relative_input_dir=_relative_input_dir(path, top_dir, None) if "{relative_input_dir" in template else "",
+        **{field: record.get(key) for field, key in _FROM_RECORD.items()},
+    )
+    return re.sub(rf"(?i)(?<![^/\\]){year}[/\\]planar(?![^/\\])", year, name) if cut_image_type else name
 
 
 def _relative_input_dir(path: Path, top_dir: str, input_root: Path | None) -> str:

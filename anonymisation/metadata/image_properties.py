@@ -49,7 +49,7 @@ def read_image_properties(root: XmlElement, *, source: str) -> dict[str, str | N
     name = split_image_name(root.text("ImageName"))
     road = split_road(root.text("VegComValues", "VCRoad"), source=source)
     reference = read_road_reference(name.file_name or "", root.text("VegComValues", "VCHP"))
-    position = _position(root, source)
+    position = read_geotag(root, source=source)
     return {
         "exif_speed": _number(root.text("Speed")),
         "exif_heading": _heading(root.text("Heading"), source),
@@ -74,7 +74,8 @@ def read_image_properties(root: XmlElement, *, source: str) -> dict[str, str | N
     }
 
 
-def _position(root: XmlElement, source: str) -> str | None:
+def read_geotag(root: XmlElement, *, source: str) -> str | None:
+    """The position in GeoTag, as records have it; None without one, with a warning where it is there and not valid."""
     tag = root.child("GeoTag")
     if tag is None or not tag.content:
         return None

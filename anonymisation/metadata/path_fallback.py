@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path, PurePath
 from typing import Final
 
-from anonymisation.metadata.road_reference import CATEGORIES, STATUSES, without_leading_zeros
+from anonymisation.metadata.road_reference import CATEGORIES, STATUSES, Road, without_leading_zeros
 
 # Letters stand in both cases: IGNORECASE would also match look-alikes such as the long s and the Kelvin sign.
 _HP: Final = re.compile(r"[Hh][Pp]([0-9]+)")
@@ -55,20 +55,35 @@ def read_path(elements: Iterable[str]) -> dict[str, str | None]:
     return found
 
 
-def _read_element(element: str) -> dict[str, str]:
-    found: dict[str, str] = {}
+def read_road(name: str) -> Road | None:
+    """The first road in a name (`Ev134`), in capital letters; None without one."""
+    match = _ROAD.search(name)
+    return None if match is None else Road(match[1].upper(), match[2].upper(), without_leading_zeros(match[3]))
+
+
+def read_county(name: str) -> str | None:
+    """The number of the county with which a name begins; None without one."""
+    match = _COUNTY.match(name)
+    return None if match is None else without_leading_zeros(match[1])
+
+
+def read_kilometre(name: str) -> str | None:
+    """The metre of a distance in kilometres (`km01_237`), with leading zeros; None without one."""
+    match = _KILOMETRE.search(name)
+    return None if match is None else match[1] + match[2]
+
+
+def _read_element(element: str) -> dict[str, str | None]:
+    found: dict[str, str | None] = {}
     if match := _HP.search(element):
         found["exif_hp"] = without_leading_zeros(match[1])
     if match := _LANE.search(element):
         found["exif_feltkode"] = match[1]
-    if match := _ROAD.search(element):
-        found["exif_vegkat"] = match[1].upper()
-        found["exif_vegstat"] = match[2].upper()
-        found["exif_vegnr"] = without_leading_zeros(match[3])
-    if match := _COUNTY.match(element):
-        found["exif_fylke"] = without_leading_zeros(match[1])
-    if match := _METRE.search(element):
-        found["exif_meter"] = without_leading_zeros(match[1])
-    elif match := _KILOMETRE.search(element):
-        found["exif_meter"] = without_leading_zeros(match[1] + match[2])
+    if road := read_road(element):
+        found |= {"exif_vegkat": road.category, "exif_vegstat": road.status, "exif_vegnr": road.number}
+    if county := read_county(element):
+        found["exif_fylke"] = county
+    metre = match[1] if (match := _METRE.search(element)) else read_kilometre(element)
+    if metre is not None:
+        found["exif_meter"] = without_leading_zeros(metre)
     return found

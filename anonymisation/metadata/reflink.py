@@ -26,7 +26,9 @@ _SECOND_FORM: Final[Mapping[str, tuple[str, ...]]] = {  # May 2020
     "exif_pitchrmserror": ("GnssInfo", "PitchRmsError"),
     "exif_headingrmserror": ("GnssInfo", "HeadingRmsError"),
 }
-_FORMS: Final = {"ReflinkInfo": _FIRST_FORM, "AdditionalInfoNorway2": _SECOND_FORM}
+FIRST_FORM: Final = "ReflinkInfo"
+SECOND_FORM: Final = "AdditionalInfoNorway2"
+_FORMS: Final = {FIRST_FORM: _FIRST_FORM, SECOND_FORM: _SECOND_FORM}
 
 
 def read_reflink(root: XmlElement, *, source: str) -> dict[str, str | None]:

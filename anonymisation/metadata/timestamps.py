@@ -24,7 +24,8 @@ _ISO: Final = re.compile(
 class Timestamp:
     """A time as the record shows it (`text`) and as local wall clock time without zone (`moment`).
 
-    `text` has an offset where one is known. `from_file`: it is the file's time, which a copy does not keep.
+    `text` has an offset where one is known. `from_file`: it is the file's time, which a copy does not keep. `standard`:
+    it is that of a standard tag, to the second.
 
     Raises:
         ValueError: `moment` has a time zone.
@@ -33,6 +34,7 @@ class Timestamp:
     text: str
     moment: datetime
     from_file: bool = False
+    standard: bool = False
 
     def __post_init__(self) -> None:
         if self.moment.tzinfo is not None:

@@ -52,6 +52,11 @@ def pretty_xml(root: XmlElement) -> str:
     return "\n".join(('<?xml version="1.0" ?>', *_lines(root, 0), ""))
 
 
+def pretty_or_none(root: XmlElement | None) -> str | None:
+    """`pretty_xml` of a document that may be missing."""
+    return None if root is None else pretty_xml(root)
+
+
 def _lines(element: XmlElement, depth: int) -> Iterator[str]:
     indent = "\t" * depth
     attributes = "".join(f' {name}="{_escaped_value(value)}"' for name, value in element.attributes.items())

@@ -13,7 +13,8 @@ from typing import Final
 from anonymisation.imaging.exif.tiff import ASCII, BYTE, RATIONAL, Directory, Entry
 from anonymisation.imaging.exif.values import TagProblem, decimal_ratio, letters, real, reals, whole
 
-_ALTITUDES: Final = (-11_000.0, 100_000.0)  # from the deepest sea to the edge of space, metres
+ALTITUDES: Final = (-11_000.0, 100_000.0)
+"""From the deepest sea to the edge of space, metres."""
 _BELOW: Final = frozenset((1, 3))
 _REFERENCES: Final = frozenset((0, 1, 2, 3))  # 2 and 3 since EXIF 3.0, for another datum than 0 and 1
 
@@ -170,7 +171,7 @@ def _altitude(gps: Directory, problems: list[TagProblem]) -> float | None:
             raise ValueError(f"GPSAltitudeRef is {reference}, expected 0 to 3")
         metres = real(gps[_ALTITUDE])
         value = -abs(metres) if reference in _BELOW else metres
-        if not _ALTITUDES[0] <= value <= _ALTITUDES[1]:
+        if not ALTITUDES[0] <= value <= ALTITUDES[1]:
             raise ValueError(f"{value:g} m is out of range")
     except ValueError as error:
         problems.append(TagProblem("GPSAltitude", f"is not usable ({error}); the altitude is left out"))

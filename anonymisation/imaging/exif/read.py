@@ -16,6 +16,7 @@ from anonymisation.imaging.exif.allow_list import (
     decode_xp,
     published_exif,
 )
+from anonymisation.imaging.exif.camera import NO_CAMERA, CameraTags, read_camera
 from anonymisation.imaging.exif.moments import NO_TIMES, Times, read_times
 from anonymisation.imaging.exif.place import NO_PLACE, Place, read_place, with_heading
 from anonymisation.imaging.exif.provenance import EXIF_MARK, Provenance, exif_tiff, read_provenance
@@ -58,6 +59,8 @@ class ExifTags:
     """Where it was taken, and the direction of view; without its tag, that of the centre of a 360° picture."""
     panorama: Panorama | None = None
     """From XMP: what viewers need to show a 360° picture."""
+    camera: CameraTags = NO_CAMERA
+    """Further tags that the 2022 form of records reads."""
 
     def __post_init__(self) -> None:
         if self.orientation not in range(1, 9):
@@ -89,6 +92,7 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
         times=read_times(tiff, problems),
         place=with_heading(read_place(tiff.gps, problems), tiff.gps, direction),
         panorama=xmp.panorama,
+        camera=read_camera(tiff),
     )
     for problem in problems if source is not None else ():
         logging.getLogger(__name__).warning("%s: EXIF tag %s %s", source, problem.tag, problem.reason)

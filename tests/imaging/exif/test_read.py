@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from anonymisation.imaging.exif.camera import CameraTags
 from anonymisation.imaging.exif.read import (
     ExifTags,
     Place,
@@ -83,6 +84,7 @@ def test_both_byte_orders(order: str) -> None:
         orientation=6,
         times=Times(taken, taken),
         place=Place(59 + 45 / 60 + 47.441 / 3600, 9 + 53 / 60 + 56.092 / 3600, 51.72, heading=270.5),
+        camera=CameraTags(exposed=datetime(2020, 6, 2, 9, 42, 48), altitude=51.72),
     )
 
 
