@@ -11,6 +11,7 @@ import numpy as np
 from msgspec.structs import replace
 from numpy.typing import NDArray
 
+from anonymisation.chain.required_columns import RequiredColumns
 from anonymisation.core.errors import ImageError, ImageMetadataError, ShareUnavailableError, UnreadableImageError
 from anonymisation.files.access import with_access
 from anonymisation.files.digests import sha256_of, short_digest
@@ -22,8 +23,8 @@ from anonymisation.imaging.mask_file import encode_mask
 from anonymisation.imaging.panorama import Panorama
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.rendering import Appearance, redact
+from anonymisation.metadata.forms.known import form_of
 from anonymisation.metadata.record import (
-    RECORD_KEYS,
     Description,
     Record,
     RecordContext,
@@ -99,12 +100,10 @@ class PictureWorker:
         self._settings = workspace.settings
         self._digest = workspace.settings.picture_digest()
         self._appearance = Appearance.from_settings(workspace.settings)
-        self._context = RecordContext(
-            input_root=workspace.shares.input,
-            exif_top_dir=self._settings.exif_top_dir,
-            exif_mappenavn=self._settings.exif_mappenavn,
-            version=workspace.version_tag,
+        self._context = RecordContext.from_settings(
+            self._settings, input_root=workspace.shares.input, version=workspace.version_tag
         )
+        self._required = RequiredColumns(self._settings)
 
     def paths(self, file: PictureFile) -> ImagePaths:
         """The paths of all files of the picture."""
@@ -200,8 +199,9 @@ class PictureWorker:
         paths = self.paths(picture.file)
         stored = detections.to_stored(picture.exif.orientation)
         objects = stored.counts()
-        description = describe(paths.original, picture.exif, self._context, objects=objects, sha256=picture.sha256)
+        description = self._describe(paths, picture, objects)
         record = description.record
+        self._required.check(record)
         review = self._reviewed.of(picture.file.name)
         hidden = with_boxes(stored, review.active)
         margin = self._settings.mask_dilation_pixels
@@ -315,15 +315,24 @@ class PictureWorker:
                 record = record_from_json(read_plain(path))
             except (OSError, ImageMetadataError):
                 continue
-            if set(record) == set(RECORD_KEYS):  # otherwise it is a foreign file with that name
+            if form_of(record) is not None:  # otherwise it is a foreign file with that name
                 return record
         return None
 
     def _rebuilt_record(self, paths: ImagePaths, picture: PreparedPicture, provenance: Provenance) -> Record:
-        description = describe(
-            paths.original, picture.exif, self._context, objects=provenance.objects, sha256=picture.sha256
-        )
+        description = self._describe(paths, picture, provenance.objects)
         return {**description.record, "versjon": provenance.version}
+
+    def _describe(self, paths: ImagePaths, picture: PreparedPicture, objects: Mapping[str, int]) -> Description:
+        height, width = picture.frame.pixels.shape[:2]
+        return describe(
+            paths.original,
+            picture.exif,
+            self._context,
+            objects=objects,
+            sha256=picture.sha256,
+            size=(width, height),
+        )
 
 
 def _require_short(places: list[Path]) -> None:

@@ -13,6 +13,7 @@ from anonymisation.core.errors import DatabaseUnavailableError
 from anonymisation.database.loading.limits import LoadLimits, LoadReport, LoadStoppedError, SourceRecord
 from anonymisation.database.loading.loader import load_records, send_spooled
 from anonymisation.database.target import DatabaseTarget, existing_ids
+from anonymisation.metadata.foreign import with_points
 from anonymisation.reporting.partial import keeping
 from anonymisation.reporting.step_reports import MAX_LISTED, Failure, LoadSummary
 from anonymisation.workspace.folder_state import MASKED, FolderState, open_state
@@ -135,7 +136,7 @@ def _sources(workspace: Workspace, folder: str, state: FolderState, names: Itera
     for name in names:
         record = state.record(name)
         if record is not None:
-            yield SourceRecord(workspace.picture(folder, name).relative, record)
+            yield SourceRecord(workspace.picture(folder, name).relative, with_points(record))
 
 
 def _summary(folder: str, report: LoadReport, lost: Sequence[Failure], already: int) -> LoadSummary:

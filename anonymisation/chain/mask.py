@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 
 from anonymisation.chain.image_worker import FinishedPicture, PictureWorker, PreparedPicture
+from anonymisation.chain.required_columns import RecordIncompleteError
 from anonymisation.chain.stem_collisions import STEM_COLLISION, colliding_names, is_known_collision
 from anonymisation.chain.up_to_date import is_done, is_known_failed
 from anonymisation.core.concurrency import executor, failed, in_flight, prompt_switching
@@ -23,6 +24,7 @@ from anonymisation.files.reported import share_error_of
 from anonymisation.files.writer import Writer
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector
+from anonymisation.metadata.record import record_to_json
 from anonymisation.reporting.partial import keeping
 from anonymisation.reporting.step_reports import ImageOutcome, MaskReport, MaskTally, Status
 from anonymisation.review.apply import hide_waiting
@@ -279,7 +281,8 @@ class _MaskStep:
         try:
             result = future.result()
         except ImageError as error:
-            return self._fail(file, str(error), self._failure_digest(error))
+            record = error.record if isinstance(error, RecordIncompleteError) else None
+            return self._fail(file, str(error), self._failure_digest(error), record)
         except AnonymisationError:
             raise
         except OSError as error:
@@ -300,10 +303,12 @@ class _MaskStep:
         reencoded = not adopted and result.state.encoded_anew is not None
         return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects, encoded_anew=reencoded)
 
-    def _fail(self, file: PictureFile, reason: str, digest: str) -> ImageOutcome:
+    def _fail(
+        self, file: PictureFile, reason: str, digest: str, record: Mapping[str, Any] | None = None
+    ) -> ImageOutcome:
         paths = self._worker.paths(file)
         logging.getLogger(__name__).error("%s: %s", paths.relative, reason)
-        keep_failure(paths, reason)
+        keep_failure(paths, reason, None if record is None else record_to_json(record))
         self._state.put(
             PictureState(
                 name=file.name,

@@ -22,7 +22,8 @@ from anonymisation.files.plain import open_plain, read_plain, sha256_of_plain
 from anonymisation.imaging.exif.read import read_provenance
 from anonymisation.imaging.jpeg.codec import jpeg_size, sound_size
 from anonymisation.imaging.mask_file import decode_mask
-from anonymisation.metadata.record import RECORD_KEYS, record_from_json
+from anonymisation.metadata.forms.known import differing_keys
+from anonymisation.metadata.record import record_from_json
 from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState
 from anonymisation.workspace.paths import ImagePaths, Sidecar
 
@@ -119,14 +120,14 @@ def mask_problem(path: Path, known: PictureState) -> str | None:
 
 
 def record_problem(path: Path, own: str | None = None) -> str | None:
-    """A record must be JSON with exactly the keys of a record, in any order, and have the ID `own` if that is known."""
+    """A record must be JSON with exactly the keys of a form, in any order, and have the ID `own` if that is known."""
     try:
         record = record_from_json(read_plain(path))
     except OSError as error:
         return _unreadable(error)
     except (ImageError, ValueError) as error:
         return f"is not a record: {error}"
-    if different := set(record) ^ set(RECORD_KEYS):
+    if different := differing_keys(record):
         return f"does not have the keys of a record: {', '.join(sorted(different))}"
     if own is not None and record["bildeid"] != own:
         return f"is the record of another picture: its ID is {record['bildeid']}, expected {own}"

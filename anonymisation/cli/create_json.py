@@ -103,12 +103,7 @@ class _Writer:
         self._target = target
         self._settings: Settings = loaded.settings
         self._overwrite = overwrite
-        self._context = RecordContext(
-            input_root=base,
-            exif_top_dir=loaded.settings.exif_top_dir,
-            exif_mappenavn=loaded.settings.exif_mappenavn,
-            version=loaded.version_tag,
-        )
+        self._context = RecordContext.from_settings(loaded.settings, input_root=base, version=loaded.version_tag)
         self._owners: dict[Path, str] = {}
         self._make = partial(make_folders, below=target)  # a share that is gone is not made again
 
@@ -128,9 +123,9 @@ class _Writer:
                 return False
             data = with_access(self._settings, f"reading {path}", lambda: read_plain(path))
             # A file that does not begin as a JPEG gets no record.
-            jpeg_size(data, max_pixels=self._settings.max_picture_pixels)
+            size = jpeg_size(data, max_pixels=self._settings.max_picture_pixels)
             exif = read_exif(data, source=picture)
-            record = build_record(path, exif, self._context, objects=None, sha256=sha256_of(data))
+            record = build_record(path, exif, self._context, objects=None, sha256=sha256_of(data), size=size)
             content = record_to_json(record)
             with_access(self._settings, f"writing {target}", lambda: write_atomically(target, content, make=self._make))
         except OSError as error:

@@ -13,9 +13,10 @@ from pathlib import Path
 from string import Formatter
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AliasChoices, ConfigDict, Field, ValidationError, field_validator
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
+from anonymisation.core.record_settings import RECORD_PICTURE_KEYS, RecordSettings, combination_problems, translated
 from anonymisation.core.text import did_you_mean
 from anonymisation.core.yaml_files import read_mapping
 
@@ -32,7 +33,7 @@ PICTURE_KEYS: Final = (
     "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json", "remote_mask",
     "local_mask", "jpeg_quality", "model_type", "score_threshold", "tiles", "tile_pixels", "tile_overlap",
     "mask_dilation_pixels", "max_num_pixels", "max_picture_pixels", "mask_color", "blur", "gray_blur",
-    "normalized_gray_blur", "gpu_mixed_precision", "gpu_xla",
+    "normalized_gray_blur", "gpu_mixed_precision", "gpu_xla", *RECORD_PICTURE_KEYS,
 )  # fmt: skip
 
 MAPPENAVN_FIELDS: Final = frozenset(
@@ -55,7 +56,7 @@ _TIME_FORMAT: Final = re.compile(r"([^%]|%-?[A-Za-z%])+")
 _MODE: Final = re.compile(r"(0o|0)?[0-3]?7[0-7]{2}")
 
 
-class Settings(BaseModel):
+class Settings(RecordSettings):
     """All settings; `config/default_config.yml` documents the meaning, unit and default of each."""
 
     # Every number has a greatest value, and every text a greatest length: what is beyond is a slip or an attack, and
@@ -208,6 +209,7 @@ class Settings(BaseModel):
 _DEPENDENCIES: Final = (
     ("archive_json", "remote_json", "needs remote_json: True, since the archive gets a copy of that file"),
     ("archive_mask", "remote_mask", "needs remote_mask: True, since the archive gets a copy of that file"),
+    ("archive_preview", "remote_preview", "needs remote_preview: True, since the archive gets a copy of that file"),
     (
         "delete_input",
         "draw_mask",
@@ -241,11 +243,15 @@ def config_dir() -> Path:
 
 @dataclass(frozen=True, slots=True)
 class MergedValues:
-    """The raw values of all layers, unchecked, and the source of each; `path` is the file that names the version."""
+    """The raw values of all layers, unchecked, and the source of each; `path` is the file that names the version.
+
+    `problems` are keys of a file that have no equivalent.
+    """
 
     values: Mapping[str, Any]
     sources: Mapping[str, str]
     path: Path
+    problems: tuple[ConfigProblem, ...] = ()
 
 
 def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None = None) -> MergedValues:
@@ -258,15 +264,17 @@ def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None =
     values = read_mapping(default)
     sources = dict.fromkeys(values, "default")
     layers: list[tuple[str, Mapping[str, Any]]] = []
+    problems: list[ConfigProblem] = []
     if path is not None:
-        layers.append((str(path), _with_whole_paths(read_mapping(path), path)))
+        found, problems = translated(read_mapping(path), str(path))
+        layers.append((str(path), _with_whole_paths(found, path)))
     layers.append(("command line", overrides or {}))
     for source, layer in layers:
         for key, value in layer.items():
             name = ALIASES.get(key, key)
             values[name] = value
             sources[name] = source
-    return MergedValues(values, sources, path or default)
+    return MergedValues(values, sources, path or default, tuple(problems))
 
 
 def _with_whole_paths(values: Mapping[str, Any], path: Path) -> dict[str, Any]:
@@ -293,7 +301,7 @@ def check_values(layers: MergedValues) -> LoadedSettings:
     Raises:
         ConfigurationError: with every unknown key, wrong type and impossible combination, each with its file and key.
     """
-    problems = _combination_problems(layers)
+    problems = [*layers.problems, *_combination_problems(layers)]
     try:
         settings = Settings.model_validate(dict(layers.values))
     except ValidationError as error:
@@ -318,6 +326,9 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "blur": "expected null or a number from 1 to 100",
     "db_table": "expected the name of a table layout: a letter, then letters, digits or _",
     "error_output_mode": 'expected octal digits in quotes that leave the owner every right, such as "0700" or "0750"',
+    "preview_dim": "expected [width, height] in pixels, two whole numbers from 2 to 65535, such as [2520, 1400]",
+    "preview_center": "expected [height, width] as shares from 0 to 1, such as [0.45, 0.5]",
+    "fylkesnummer": "expected null or a whole number from 0 to 9999",
     "email_to_addresses": "expected a list of addresses, such as [someone@example.org]",
 }
 
@@ -366,7 +377,7 @@ def _combination_problems(layers: MergedValues) -> list[ConfigProblem]:
     if values.get("email_smtp_host") and any(values.get(key) is True for key in _MAIL_SWITCHES):
         message = "is needed to send mail through email_smtp_host"
         problems += [ConfigProblem(sources[key], key, message) for key in _MAIL_ADDRESSES if not values.get(key)]
-    return problems
+    return problems + combination_problems(values, sources)
 
 
 def _check_fields(template: str, known: frozenset[str]) -> str:

@@ -14,8 +14,9 @@ from anonymisation.files.plain import MAX_BYTES, sha256_of_plain
 from anonymisation.workspace.paths import ImagePaths
 
 
-def keep_failure(paths: ImagePaths, reason: str) -> None:
-    """Copy the original to the error folder with a note; an error there is only logged.
+def keep_failure(paths: ImagePaths, reason: str, record: bytes | None = None) -> None:
+    """Copy the original to the error folder with a note, and `record` where it is the reason; an error there is only
+    logged.
 
     The copy does not depend on the note, nor the note on the copy. A file that is too large to be a picture gets only
     the note, as its copy could fill the disk.
@@ -28,11 +29,15 @@ def keep_failure(paths: ImagePaths, reason: str) -> None:
     def write_note() -> None:
         write_atomically(paths.failure_note, note, mode=file_mode, make=make)
 
+    def write_record() -> None:
+        if record is not None:
+            write_atomically(paths.failed_record, record, mode=file_mode, make=make)
+
     def copy() -> None:
         if paths.original.lstat().st_size <= MAX_BYTES:
             copy_atomically(paths.original, paths.failed_copy, mode=file_mode, make=make)
 
-    for what, action in (("its reason", write_note), ("it", copy)):
+    for what, action in (("its reason", write_note), ("its record", write_record), ("it", copy)):
         try:
             action()
         except OSError as error:
@@ -46,6 +51,7 @@ def forget_failure(paths: ImagePaths, sha256: str) -> None:
         if paths.failed_copy.is_file() and sha256_of_plain(paths.failed_copy) == sha256:
             paths.failed_copy.unlink()
             paths.failure_note.unlink(missing_ok=True)
+            paths.failed_record.unlink(missing_ok=True)
     except OSError as error:
         log = logging.getLogger(__name__)
         log.warning("%s: its copy in the error folder cannot be removed: %s", paths.relative, error)

@@ -24,6 +24,7 @@ PixelSize = tuple[int, int]
 USUAL_SIZE: Final[PixelSize] = (1, 1)
 """Stands for the size of every picture whose mask is a WebP file."""
 _NOTE: Final = "_error.txt"
+_FAILED_RECORD: Final = "_exif_error.json"
 _NO_ARCHIVE: Final = "needs an archive folder (-a, or ANONYMISATION_ARCHIVE)"
 
 
@@ -99,7 +100,8 @@ class Shares:
                 message = f"{path} and the {other_role} folder {other_path} must not be equal or nested"
                 problems.append(ConfigProblem("folders", f"{role} folder", message))
         if self.archive is None:
-            asked = [key for key in ("delete_input", "archive_json", "archive_mask") if values[key] is True]
+            needy = ("delete_input", "archive_json", "archive_mask", "archive_preview")
+            asked = [key for key in needy if values[key] is True]
             problems += [ConfigProblem(sources[key], key, _NO_ARCHIVE) for key in asked]
         return problems
 
@@ -141,11 +143,19 @@ class ImagePaths:
     @property
     def failure_note(self) -> Path:
         """The file with the reason next to the copy of a picture that failed; shorter for a very long name."""
-        name = f"{PurePosixPath(self.name).stem}{_NOTE}"
+        return self._next_to_failure(_NOTE)
+
+    @property
+    def failed_record(self) -> Path:
+        """The file with the record that lacks what the table needs, next to the copy of its picture."""
+        return self._next_to_failure(_FAILED_RECORD)
+
+    def _next_to_failure(self, ending: str) -> Path:
+        name = f"{PurePosixPath(self.name).stem}{ending}"
         if name_bytes(name) > MAX_NAME_BYTES:
             digest = name_digest(self.name)
-            kept = os.fsencode(name)[: MAX_NAME_BYTES - len(digest) - len(_NOTE) - 1].decode("utf-8", "ignore")
-            name = f"{kept}-{digest}{_NOTE}"
+            kept = os.fsencode(name)[: MAX_NAME_BYTES - len(digest) - len(ending) - 1].decode("utf-8", "ignore")
+            name = f"{kept}-{digest}{ending}"
         return self.failed_copy.with_name(name)
 
     def masks(self, settings: Settings, size: PixelSize = USUAL_SIZE) -> list[Path]:

@@ -212,6 +212,9 @@ def _checked(asked: _Database, layers: MergedValues, refused: Set[str], problems
     layout = None
     if not refused & {"db_table", "db_tables_dir", "db_formatters_module"}:
         layout = _attempt(problems, lambda: layout_of(table, values["db_tables_dir"], values["db_formatters_module"]))
+        checked = values["table_name"]
+        if isinstance(checked, str) and checked != table and "table_name" not in refused:
+            _attempt(problems, lambda: layout_of(checked, values["db_tables_dir"], values["db_formatters_module"]))
     if found is None:
         return asked
     client = "" if "oracle_client_lib_dir" in refused else values["oracle_client_lib_dir"]

@@ -24,7 +24,8 @@ from anonymisation.database.loading.limits import LoadLimits, LoadReport, LoadSt
 from anonymisation.database.loading.loader import load_records, send_spooled
 from anonymisation.files.access import require_folder, with_access
 from anonymisation.files.plain import read_plain
-from anonymisation.metadata.record import Record, record_from_json
+from anonymisation.metadata.foreign import flipped, read_foreign_record, with_points
+from anonymisation.metadata.record import Record
 from anonymisation.workspace.listing import Problem, join, listings
 from anonymisation.workspace.paths import Sidecar, is_picture_name
 
@@ -215,7 +216,8 @@ def _read_record(settings: Settings, path: Path) -> Record:
         ImageMetadataError: it is not JSON, or not the record of a picture: it has no ID, and none can be made.
         OSError: it cannot be read.
     """
-    record = record_from_json(with_access(settings, f"reading {path}", lambda: read_plain(path)))
+    record = read_foreign_record(with_access(settings, f"reading {path}", lambda: read_plain(path)))
+    record = with_points(flipped(record) if settings.flip_wkt else record)
     given = record.get("bildeid", "")
     if given is None or (isinstance(given, str) and not given.strip()):
         record.pop("bildeid", None)  # as good as absent

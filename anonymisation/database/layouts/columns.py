@@ -9,7 +9,8 @@ from datetime import datetime
 from functools import lru_cache
 from typing import Any
 
-from anonymisation.database.layouts.formatters import Value, in_utc
+from anonymisation.database.layouts.datatypes import Kind
+from anonymisation.database.layouts.formatters import Value, as_number, in_utc
 from anonymisation.database.layouts.geometry import Point, same_coordinates
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
@@ -55,6 +56,25 @@ def key_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Value:
         return None
 
 
+def empty_columns(layout: TableLayout, record: Mapping[str, Any], key: str | None = None) -> list[str]:
+    """What NOT NULL columns of `layout` lack in `record`, one text per column; `key` of the record must be there, too.
+
+    Only null and empty text count as missing, and values that the column cannot hold; 0 is a value.
+    """
+    problems = [] if key is None or record.get(key) not in (None, "") else [f"its key {key} is empty"]
+    for name, formatter, _, column in layout.plan:
+        if not layout.requires(column):
+            continue
+        try:
+            found = _fitted(column, formatter(record))
+        except Exception as error:  # noqa: BLE001 - a user's formatter may raise anything
+            problems.append(f"column {name} cannot be filled ({error})")
+        else:
+            if found is None or found == "":
+                problems.append(f"column {name} would be empty")
+    return problems
+
+
 @lru_cache(maxsize=64)  # once for all records of a form, of which there may be a million
 def _warn_of_older_records(table: str, columns: tuple[str, ...]) -> None:
     message = "table %s: some records, probably older ones, lack the keys of %s; these columns are left empty for them"
@@ -70,6 +90,10 @@ def _fitted(column: ColumnLayout, value: Value) -> Value:
     if value is None:
         return None
     spatial = column.spatial_metadata
+    if column.dtype.kind is Kind.NUMBER and isinstance(value, str):
+        value = as_number(value)  # as Oracle does
+        if value is None:
+            return None
     if not column.dtype.accepts(value):
         raise ValueError(f"a {column.dtype.oracle} cannot hold {type(value).__name__} {value!r}")
     if not isinstance(value, Point) or spatial is None:

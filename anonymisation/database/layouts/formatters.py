@@ -14,7 +14,7 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
-from anonymisation.core.picture_ids import picture_id
+from anonymisation.core.picture_ids import picture_id, picture_id_2022
 from anonymisation.database.fast_json import to_text
 from anonymisation.database.layouts.geometry import Point, is_empty_point, parse_point
 
@@ -123,7 +123,8 @@ def read_time(value: object) -> datetime:
 
 
 def identifier_of(record: Mapping[str, Any]) -> str | None:
-    """The ID of a record. Records from before `bildeid` existed get theirs from `exif_tid` and `exif_filnavn`.
+    """The ID of a record. Records from before `bildeid` existed get theirs from `exif_tid` and `exif_filnavn`; those of
+    the 2022 form also from `exif_imagetype` and `exif_feltkode`.
 
     Raises:
         ValueError: the record has no `bildeid`, and one of the other two is missing or cannot be read.
@@ -139,7 +140,11 @@ def identifier_of(record: Mapping[str, Any]) -> str | None:
         moment = read_time(time)
     except ValueError:
         raise ValueError(f"has no bildeid, and its exif_tid {time!r} is no time from which it could be made") from None
-    return picture_id(moment, name.rpartition("\\")[2])
+    file_name = name.rpartition("\\")[2]
+    image_type = record.get("exif_imagetype")
+    if image_type is None:
+        return picture_id(moment, file_name)
+    return picture_id_2022(moment, file_name, str(image_type), as_text(record.get("exif_feltkode")))
 
 
 def as_point(value: object, dimension: int | None = None) -> Point | None:
@@ -242,5 +247,28 @@ FORMATTERS: Final[Mapping[str, Formatter]] = MappingProxyType(
         "VegIdentitet": _text("exif_roadident"),
         "Versjon": _text("versjon"),
         "ExifKvalitet": _number("exif_kvalitet"),
+        # those of the 2022 form
+        "Dataeier": _text("exif_dataeier"),
+        "Kamera": _text("exif_camera"),
+        "Bildetype": _text("exif_imagetype"),
+        "Bildebredde": _text("exif_imagewidth"),
+        "Bildehoyde": _text("exif_imageheight"),
+        "Moh": _number("exif_moh"),
+        "Strekningsnavn": _text("exif_strekningsnavn"),
+        "Strekningsreferanse": _text("exif_strekningreferanse"),
+        "Vegtype": _text("exif_roadtype"),
+        "Hastighet": _number("exif_speed_ms", "exif_speed"),
+        "Baselineinfo": _text("exif_basislinje"),
+        "PreviewFilnavn": _text("exif_preview_filnavn"),
+        "XpTitle": _text("exif_xptitle"),
+        "Roll": _number("exif_roll"),
+        "Pitch": _number("exif_pitch"),
+        "Geoidalseparation": _number("exif_geoidalseparation"),
+        "Northrmserror": _number("exif_northrmserror"),
+        "Eastrmserror": _number("exif_eastrmserror"),
+        "Downrmserror": _number("exif_downrmserror"),
+        "Rollrmserror": _number("exif_rollrmserror"),
+        "Pitchrmserror": _number("exif_pitchrmserror"),
+        "Headingrmserror": _number("exif_headingrmserror"),
     }
 )

@@ -155,14 +155,15 @@ def load_layout(
 ) -> TableLayout:
     """Read the file that `require_layout` finds. `formatters` are the functions that the layout may name.
 
-    A file that has not changed is parsed once per process.
+    The table has the name of the layout, unless the file has another one under `table`. A file that has not changed is
+    parsed once per process.
 
     Raises:
         ConfigurationError: there is no such file, or it has mistakes; lists each with its file and column.
     """
     path = require_layout(name, config_dir, own)
-    pk_column, columns = _parsed_file(str(path), read_bytes(path), _Same(formatters))
-    return TableLayout(name=name, pk_column=pk_column, columns=columns, formatters=formatters)
+    table, pk_column, columns = _parsed_file(str(path), read_bytes(path), _Same(formatters))
+    return TableLayout(name=table or name, pk_column=pk_column, columns=columns, formatters=formatters)
 
 
 class _Same:
@@ -179,14 +180,14 @@ class _Same:
 
 
 @lru_cache(maxsize=16)  # by the file's content, so that a change is seen at once
-def _parsed_file(source: str, data: bytes, same: _Same) -> tuple[str, tuple[ColumnLayout, ...]]:
+def _parsed_file(source: str, data: bytes, same: _Same) -> tuple[str | None, str, tuple[ColumnLayout, ...]]:
     content = parse_mapping(data, source)
     problems: list[ConfigProblem] = []
     columns = _columns(content, source, same.formatters, problems)
     problems += _table_problems(content, source)
     if problems:
         raise ConfigurationError(problems)
-    return content["pk_column"], tuple(columns)
+    return content.get("table"), content["pk_column"], tuple(columns)
 
 
 def _columns(
@@ -244,8 +245,13 @@ def _spatial_problems(raw: Mapping[str, Any]) -> list[tuple[str, str]]:
 
 
 def _table_problems(content: Mapping[str, Any], source: str) -> list[ConfigProblem]:
-    """Mistakes of the whole table: unknown keys, no columns, columns of the same name, the primary key."""
-    problems = [ConfigProblem(source, str(key), "unknown key") for key in content.keys() - {"pk_column", "columns"}]
+    """Mistakes of the whole table: unknown keys, its name, no columns, columns of the same name, the primary key."""
+    known = {"table", "pk_column", "columns"}
+    problems = [ConfigProblem(source, str(key), "unknown key") for key in content.keys() - known]
+    table = content.get("table")
+    if table is not None and not (isinstance(table, str) and is_identifier(table)):
+        message = f"expected a letter, then letters, digits or _, up to {MAX_IDENTIFIER}; got {table!r}"
+        problems.append(ConfigProblem(source, "table", message))
     raws = _raw_columns(content)
     if not raws:
         problems.append(ConfigProblem(source, "columns", "expected a list of columns"))

@@ -8,13 +8,13 @@ from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
 from types import MappingProxyType, ModuleType
-from typing import Final
+from typing import Any, Final
 
 from platformdirs import user_config_path
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.core.settings import Settings
-from anonymisation.database.layouts.formatters import FORMATTERS, Formatter
+from anonymisation.database.layouts.formatters import FORMATTERS, Formatter, Value
 from anonymisation.database.layouts.tables import TableLayout, load_layout
 
 KEY: Final = "db_formatters_module"
@@ -28,7 +28,41 @@ def effective_layout(settings: Settings, config_dir: Path | None = None) -> Tabl
     Raises:
         ConfigurationError: the layout has mistakes (lists all of them), or the folder or module cannot be used.
     """
-    return layout_of(settings.db_table, settings.db_tables_dir, settings.db_formatters_module, config_dir)
+    layout = layout_of(settings.db_table, settings.db_tables_dir, settings.db_formatters_module, config_dir)
+    return with_older_values(layout, {"Dataeier": settings.data_eier, "Bildetype": settings.image_type})
+
+
+def checked_layout(settings: Settings, config_dir: Path | None = None) -> TableLayout | None:
+    """The layout whose NOT NULL columns every record must fill (`table_name`); None where none is named.
+
+    Raises: as `effective_layout`.
+    """
+    if settings.table_name is None:
+        return None
+    return layout_of(settings.table_name, settings.db_tables_dir, settings.db_formatters_module, config_dir)
+
+
+def with_older_values(layout: TableLayout, values: Mapping[str, str | None]) -> TableLayout:
+    """The layout with `values` (formatter → value) for records of the 2020 form, which lack the keys of these
+    formatters. Formatters of the user's own stay as they are.
+    """
+    used = {column.formatter for column in layout.columns}
+    older = {
+        name: _or_else(FORMATTERS[name], value)
+        for name, value in values.items()
+        if name in used and layout.formatters[name] is FORMATTERS[name]
+    }
+    return layout.model_copy(update={"formatters": {**layout.formatters, **older}}) if older else layout
+
+
+def _or_else(formatter: Formatter, value: str | None) -> Formatter:
+    def with_value(record: Mapping[str, Any]) -> Value:
+        try:
+            return formatter(record)
+        except KeyError:
+            return value
+
+    return with_value
 
 
 def layout_of(table: str, folder: str, module: str, config_dir: Path | None = None) -> TableLayout:
