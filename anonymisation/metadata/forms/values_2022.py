@@ -6,6 +6,7 @@ names its sources, the strongest first. A value that is missing or not a number 
 
 from __future__ import annotations
 
+import logging
 from dataclasses import replace
 from functools import cached_property
 from typing import Final
@@ -42,6 +43,9 @@ class Values2022:
         if exposed is not None:
             return Timestamp(exposed.isoformat(), exposed, standard=True)
         dated = None if root is None else read_date(root)
+        if dated is None and self.reading.exif.present:
+            message = "%s: its EXIF has no usable date; the time of its file is used"
+            logging.getLogger(__name__).warning(message, self.reading.source)
         return file_timestamp(self.reading.path) if dated is None else dated
 
     # --- Where on the road -------------------------------------------------------------------------------------------
