@@ -82,7 +82,7 @@ def thumbnail(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
     kept = read_copy(place)
     if kept is not None:
         return kept
-    made = _reduced(_masked(path, row), size, _limit(workspace, row))
+    made = to_webp(_reduced(_masked(path, row), size, _limit(workspace, row)))
     keep_copy(place, made)
     return made
 
@@ -104,11 +104,20 @@ def overlay(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
     alpha.thumbnail((size.value, size.value))
     picture = Image.new("RGBA", alpha.size, (*_OVERLAY[:3], 0))
     picture.putalpha(alpha)
-    return _webp(picture)
+    return to_webp(picture)
 
 
 def original(workspace: Workspace, folder: str, row: Row) -> bytes:
     """The original as an upright WebP picture of size LARGE, from the input folder or the archive; never cached.
+
+    Raises:
+        NotShownError: neither folder holds the original.
+    """
+    return to_webp(upright_original(workspace, folder, row))
+
+
+def upright_original(workspace: Workspace, folder: str, row: Row) -> Image.Image:
+    """The original, upright and of size LARGE, from the input folder or the archive.
 
     Raises:
         NotShownError: neither folder holds the original.
@@ -127,6 +136,15 @@ def original(workspace: Workspace, folder: str, row: Row) -> bytes:
         if same:
             return _reduced(data, Size.LARGE, _limit(workspace, row))
     raise NotShownError("the original is in neither the input folder nor the archive")
+
+
+def upright_masked(workspace: Workspace, folder: str, row: Row) -> Image.Image:
+    """The masked picture, upright and of size LARGE.
+
+    Raises:
+        NotShownError: see `masked_picture`.
+    """
+    return _reduced(masked_picture(workspace, folder, row), Size.LARGE, _limit(workspace, row))
 
 
 def orientation_of(workspace: Workspace, folder: str, row: Row) -> int:
@@ -167,14 +185,15 @@ def _limit(workspace: Workspace, row: Row) -> int:
     return max(workspace.settings.max_picture_pixels, row.width * row.height)
 
 
-def _reduced(data: bytes, size: Size, max_pixels: int) -> bytes:
+def _reduced(data: bytes, size: Size, max_pixels: int) -> Image.Image:
     try:
-        return _webp(reduced(data, size.value, max_pixels=max_pixels))
+        return reduced(data, size.value, max_pixels=max_pixels)
     except UnreadableImageError as error:
         raise NotShownError(f"the picture {error}") from None
 
 
-def _webp(picture: Image.Image) -> bytes:
+def to_webp(picture: Image.Image) -> bytes:
+    """The picture as the pages show it."""
     buffer = io.BytesIO()
     picture.save(buffer, "WEBP", quality=_QUALITY, method=2)
     return buffer.getvalue()

@@ -34,7 +34,8 @@ class Row:
 
     `key` replaces its name in addresses. `doubt` is higher the less certain its masks are. `lowest` is the lowest score
     of its objects (1 without objects), `covered` the share of the picture in their boxes. `digest` is the digest of the
-    settings. Only failed pictures have a `source`, since they have no checksum.
+    settings, `software` the version of this software. Only failed pictures have a `source`, since they have no
+    checksum.
     """
 
     name: str
@@ -45,6 +46,7 @@ class Row:
     height: int
     model: str
     digest: str
+    software: str
     source: FileStamp | None
     sha256: str
     released: bool
@@ -93,6 +95,7 @@ class _Picture(msgspec.Struct):
     sha256: str
     model: str
     digest: str = ""
+    version: str = ""
     width: int = 0
     height: int = 0
     reason: str | None = None
@@ -153,6 +156,7 @@ def _row(picture: _Picture, found: _Found) -> Row:
         height=picture.height,
         model=sys.intern(picture.model),
         digest=sys.intern(picture.digest),
+        software=sys.intern(picture.version),
         source=FileStamp(picture.source.size, picture.source.mtime_ns) if failed else None,
         sha256=picture.sha256,
         released=picture.released,

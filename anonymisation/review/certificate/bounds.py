@@ -152,21 +152,36 @@ def _faulty_in(strata: Sequence[Stratum], error: float, sensitivity: float) -> i
     return min(bound, population - drawn + faulty if sensitivity == 1.0 else population)
 
 
-def sample_size(population: int, bound: float, confidence: float, *, tolerated: int = 0) -> int:
-    """The least number of pictures to draw so that `tolerated` faulty ones still give `bound` (a share) at stage 1.
+def sample_size(
+    population: int,
+    bound: float,
+    confidence: float,
+    *,
+    tolerated: int = 0,
+    stage: int = 1,
+    seeded: int = 0,
+) -> int:
+    """The least number of pictures to draw so that `tolerated` faulty ones still give `bound` (a share).
 
-    Without seeded faults. At most the population, whose bound is exact.
+    Assumes that reviewers recognise all of `seeded` known faults.
 
     Raises:
-        ValueError: the bound is not between 0 and 1, or `tolerated` is negative.
+        ValueError: the bound is not between 0 and 1, `tolerated` is negative, or even the whole population is not
+            enough: too few known faults, or too many tolerated ones.
     """
     if not 0 < bound < 1 or tolerated < 0:
         raise ValueError(f"expected a bound between 0 and 1 and no negative tolerance, got {bound} and {tolerated}")
+    known = Seeded(seeded, seeded) if seeded else None
 
     def suffices(drawn: int) -> bool:
         seen = Stratum(population, drawn, min(tolerated, drawn))
-        return upper_bound([seen], confidence).pictures <= bound * population
+        return upper_bound([seen], confidence, stage=stage, seeded=known).pictures <= bound * population
 
+    if not suffices(population):
+        raise ValueError(
+            f"a bound of {bound:g} is out of reach with {tolerated} tolerated faults and {seeded} known faults among "
+            f"{population} pictures; give a larger bound, fewer tolerated faults, or none or more known faults"
+        )
     low, high = 0, population
     while low < high:
         middle = (low + high) // 2

@@ -1,0 +1,290 @@
+"""`anonymise certificate`: draw a random sample of masked pictures, and issue and verify its certificate."""
+
+from __future__ import annotations
+
+import getpass
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.table import Table
+
+from anonymisation.cli.folders import all_folders
+from anonymisation.cli.options import ChainOptions, chain_options, config_option
+from anonymisation.cli.session import Session, open_session, output_console
+from anonymisation.cli.tables import print_table
+from anonymisation.core.text import one_line
+from anonymisation.files.plain import read_plain
+from anonymisation.files.reported import reported
+from anonymisation.review.certificate.actions import CertificateError, draw_sample, draw_stage, issue_certificate
+from anonymisation.review.certificate.document import in_words
+from anonymisation.review.certificate.judgements import progress
+from anonymisation.review.certificate.sample import Plan, Sample
+from anonymisation.review.certificate.seeded import shown_file
+from anonymisation.review.certificate.store import (
+    add_judgement,
+    parse_certificate,
+    read_certificate,
+    read_judgements,
+    read_sample,
+    read_samples,
+)
+from anonymisation.review.certificate.verify import verify_document, verify_pictures
+from anonymisation.workspace.workspace import open_workspace
+
+_DEFAULT: Final = Plan()
+_FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+_by_option = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who does it.")
+_id_argument = click.argument("identity", metavar="ID")
+
+
+@click.group("certificate")
+def certificate_group() -> None:
+    """Certify what share of the masked pictures has something missed, from a random sample that people review.
+
+    \b
+    Example: at most 1 % of the pictures of May, with 95 % confidence
+      anonymise certificate draw -i in/ -o out/ --from 2021-05-01 --to 2021-05-31 --bound 1
+      (review the sample on the operations page, or with `judge`)
+      anonymise certificate issue -i in/ -o out/ ID
+    """
+
+
+@certificate_group.command("draw")
+@click.option(
+    "--bound",
+    type=click.FloatRange(0, 100, min_open=True, max_open=True),
+    default=100 * _DEFAULT.bound,
+    show_default=True,
+    help="Bound to reach, in percent of the pictures.",
+)
+@click.option(
+    "--confidence",
+    type=click.FloatRange(50, 100, min_open=True, max_open=True),
+    show_default=True,
+    default=100 * _DEFAULT.confidence,
+    help="Confidence of the bound, in percent.",
+)
+@click.option(
+    "--tolerated",
+    type=click.IntRange(0, 1000),
+    default=_DEFAULT.tolerated,
+    show_default=True,
+    help="Faulty pictures in the sample with which the bound is still reached; more need a larger sample.",
+)
+@click.option(
+    "--second",
+    type=click.FloatRange(0, 100),
+    default=100 * _DEFAULT.second_share,
+    show_default=True,
+    help="Percent of the sample that a second reviewer judges, too.",
+)
+@click.option(
+    "--seeded",
+    type=click.IntRange(0, 1000),
+    default=_DEFAULT.seeded,
+    show_default=True,
+    help="Copies with a visible object to show among the sample; they measure the reviewers.",
+)
+@click.option("--title", default="", help="Title of the certificate, such as the name of the night.")
+@_by_option
+@chain_options
+def draw_command(
+    options: ChainOptions, bound: float, confidence: float, tolerated: int, second: float, seeded: int, title: str,
+    by: str,
+) -> None:  # fmt: skip
+    """Draw a random sample of the masked pictures of the selected folders.
+
+    \b
+    Example:
+      anonymise certificate draw -i in/ -o out/ --folder '2021/E6*' --bound 2
+    """
+    session = open_session(options)
+    session.workspace.require_shares(first_look=True)
+    plan = Plan(bound / 100, confidence / 100, tolerated, second / 100, seeded)
+    folders = all_folders(session.workspace, session.selection, released_too=True)
+    for problem in folders.problems:
+        session.err.print(str(problem), style="yellow")
+    names = [found.folder for found in folders.found]
+    title = title or session.selected or "All folders"
+    sample = draw_sample(session.workspace, names, plan, title=title, by=by)
+    _print_sample(session, sample)
+
+
+@certificate_group.command("more")
+@_id_argument
+@click.option("--pictures", type=click.IntRange(1), required=True, help="How many more pictures to draw.")
+@chain_options
+def more_command(options: ChainOptions, identity: str, pictures: int) -> None:
+    """Draw a further stage of a sample, if its result is not good enough. Each look at a result costs confidence.
+
+    \b
+    Example:
+      anonymise certificate more -i in/ -o out/ 2021-05-02-1a2b3c4d --pictures 200
+    """
+    session = open_session(options)
+    _print_sample(session, draw_stage(session.workspace, _sample(session, identity), pictures))
+
+
+@certificate_group.command("list")
+@chain_options
+def list_command(options: ChainOptions) -> None:
+    """List all samples, and what their certificates say.
+
+    \b
+    Example:
+      anonymise certificate list -i in/ -o out/
+    """
+    session = open_session(options)
+    state_root = session.workspace.shares.state
+    table = Table("ID", "Title", "Pictures", "Judged", "Missed", "By mistake")
+    for sample in read_samples(state_root):
+        left = progress(sample, read_judgements(state_root, sample.id))
+        values = read_certificate(state_root, sample.id)
+        judged = f"{left.shown - len(left.without_judgement)} of {left.shown}"
+        table.add_row(sample.id, one_line(sample.title), str(sample.population), judged, *_bounds(values))
+    print_table(session.out, table)
+
+
+@certificate_group.command("issue")
+@_id_argument
+@_by_option
+@chain_options
+def issue_command(options: ChainOptions, identity: str, by: str) -> None:
+    """Issue the certificate of a sample whose pictures are all judged: a page for print, and the JSON file.
+
+    \b
+    Example:
+      anonymise certificate issue -i in/ -o out/ 2021-05-02-1a2b3c4d
+    """
+    session = open_session(options)
+    page = issue_certificate(session.workspace, _sample(session, identity), by=by)
+    values = read_certificate(session.workspace.shares.state, identity) or {}
+    for sentence in in_words(values):
+        session.out.print(sentence)
+    session.out.print(f"Page for print: {page}")
+
+
+@certificate_group.command("show")
+@_id_argument
+@_by_option
+@chain_options
+def show_command(options: ChainOptions, identity: str, by: str) -> None:
+    """List the pictures of a sample that you still have to judge: number and file.
+
+    \b
+    Example:
+      anonymise certificate show -i in/ -o out/ 2021-05-02-1a2b3c4d
+    """
+    session = open_session(options)
+    sample = _sample(session, identity)
+    lines = read_judgements(session.workspace.shares.state, sample.id)
+    left = progress(sample, lines)
+    mine = [number for number in left.without_second if by not in lines.of(number)]
+    table = Table("Number", "Picture")
+    for number in sorted((*left.without_judgement, *mine)):
+        table.add_row(str(number), one_line(str(shown_file(session.workspace, sample, number))))
+    print_table(session.out, table)
+
+
+@certificate_group.command("judge")
+@_id_argument
+@click.argument("number", type=click.IntRange(1))
+@click.option("--missed", is_flag=True, help="A person or vehicle in it is not hidden.")
+@click.option("--mistake", is_flag=True, help="Something else in it is hidden.")
+@_by_option
+@chain_options
+def judge_command(options: ChainOptions, identity: str, number: int, by: str, *, missed: bool, mistake: bool) -> None:
+    """Judge one picture of a sample. Without flags: nothing missed, nothing hidden by mistake.
+
+    The review of the operations page is quicker, and hides what is missed at once.
+
+    \b
+    Example:
+      anonymise certificate judge -i in/ -o out/ 2021-05-02-1a2b3c4d 17 --missed
+    """
+    session = open_session(options)
+    sample = _sample(session, identity)
+    try:
+        add_judgement(session.workspace.shares.state, sample, number, by, missed=missed, mistake=mistake)
+    except ValueError as error:
+        raise CertificateError(str(error)) from None
+
+
+@certificate_group.command("verify")
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.option("-i", "--input-folder", type=_FOLDER, help="Folder of the originals.")
+@click.option("-o", "--output-folder", type=_FOLDER, help="Folder of the masked pictures.")
+@click.option("--state", "--state-dir", "state", type=_FOLDER, help="State folder (state_dir).")
+@config_option
+def verify_command(
+    file: Path, input_folder: Path | None, output_folder: Path | None, state: Path | None, config_file: Path | None
+) -> None:
+    """Compute a certificate again from its sample, and with -i and -o compare it with the pictures as they are now.
+
+    Ends with exit code 1 if the certificate does not hold.
+
+    \b
+    Example:
+      anonymise certificate verify certificate.json -i in/ -o out/
+    """
+    if (input_folder is None) != (output_folder is None):
+        raise click.UsageError("give both -i and -o, or neither")
+    with reported(file, "read"):
+        values = parse_certificate(read_plain(file), file)
+    verdict, out = verify_document(values), output_console()
+    if input_folder is not None and output_folder is not None:
+        workspace = open_workspace(
+            input_dir=input_folder,
+            output_dir=output_folder,
+            config=config_file,
+            overrides={} if state is None else {"state_dir": str(state)},
+        )
+        workspace.require_shares(first_look=True)
+        verdict = verdict.with_more(verify_pictures(values, workspace))
+    else:
+        out.print("Verified in itself alone; give -i and -o to compare it with the pictures.")
+    for sentence in (*in_words(values), *(f"Note: {note}" for note in verdict.notes)):
+        out.print(sentence)
+    for problem in verdict.problems:
+        out.print(f"NOT VALID: {problem}", style="red")
+    if verdict.is_valid:
+        out.print("The certificate is valid.", style="green")
+    click.get_current_context().exit(0 if verdict.is_valid else 1)
+
+
+def _bounds(values: dict[str, Any] | None) -> tuple[str, str]:
+    if values is None:
+        return "not issued", ""
+    missed, mistake = (values["statements"][fault]["share"] for fault in ("missed", "mistake"))
+    return f"at most {100 * missed:.2g} %", f"at most {100 * mistake:.2g} %"
+
+
+def _sample(session: Session, identity: str) -> Sample:
+    try:
+        sample = read_sample(session.workspace.shares.state, identity)
+    except ValueError as error:
+        raise click.BadParameter(str(error), param_hint="ID") from None
+    if sample is None:
+        raise click.BadParameter(
+            f"there is no sample {identity}; `anonymise certificate list` shows them", param_hint="ID"
+        )
+    return sample
+
+
+def _print_sample(session: Session, sample: Sample) -> None:
+    out, strata = session.out, len(sample.strata)
+    out.print(
+        f"{sample.id}: {len(sample.pictures)} of {sample.population} masked pictures drawn from "
+        f"{strata} {'stratum' if strata == 1 else 'strata'}"
+    )
+    if sample.seeded:
+        out.print(f"{len(sample.seeded)} copies with a visible object are among them; only this line says so.")
+    if len(sample.seeded) < sample.plan.seeded:
+        missing = sample.plan.seeded - len(sample.seeded)
+        session.err.print(
+            f"{missing} copies with a visible object could not be made: no original at hand", style="yellow"
+        )
+    if sample.earlier:
+        session.err.print(f"Earlier looks at these pictures: {', '.join(sample.earlier)}", style="yellow")
+    out.print(f"Review it on the operations page (Certificates), or see `anonymise certificate show {sample.id}`")

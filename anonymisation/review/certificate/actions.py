@@ -1,0 +1,120 @@
+"""What a person does with a certificate: draw a sample, draw more, and issue the result."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from anonymisation import __version__
+from anonymisation.core.errors import AnonymisationError
+from anonymisation.files.plain import sha256_of_plain
+from anonymisation.masking.labels import CLASSES
+from anonymisation.review.certificate.document import Issue, NotCompleteError, certificate_of
+from anonymisation.review.certificate.population import Population, read_population
+from anonymisation.review.certificate.printed import printed_page
+from anonymisation.review.certificate.sample import Drawn, Plan, Sample, draw, draw_more
+from anonymisation.review.certificate.seeded import remove_seeded, seed
+from anonymisation.review.certificate.store import (
+    keep_certificate,
+    keep_sample,
+    now,
+    read_judgements,
+    read_samples,
+)
+from anonymisation.review.certificate.verify import changed_folders
+from anonymisation.workspace.workspace import Workspace
+
+
+class CertificateError(AnonymisationError):
+    """The sample cannot be drawn, or its certificate cannot be issued now."""
+
+
+def draw_sample(workspace: Workspace, folders: Iterable[str], plan: Plan, *, title: str, by: str) -> Sample:
+    """Draw a sample of the masked pictures of `folders`, and store it.
+
+    Raises:
+        CertificateError: no picture of the folders is masked, or the plan's bound is out of reach.
+        ShareUnavailableError: the state or a masked picture cannot be read, or the sample cannot be written.
+    """
+    state_root = workspace.shares.state
+    population = read_population(state_root, folders)
+    try:
+        sample = draw(population, plan, title=title, by=by, at=now(), earlier=_earlier(state_root, population))
+    except ValueError as error:
+        raise CertificateError(str(error)) from None
+    if plan.seeded:
+        sample = seed(workspace, sample, population)
+    sample = _with_checksums(workspace, sample)
+    keep_sample(state_root, sample)
+    return sample
+
+
+def draw_stage(workspace: Workspace, sample: Sample, more: int) -> Sample:
+    """Draw about `more` pictures more for a sample whose pictures are all judged, and store it.
+
+    Raises:
+        CertificateError: pictures changed since the draw, or none is left.
+        ShareUnavailableError: as `draw_sample`.
+    """
+    state_root = workspace.shares.state
+    population = read_population(state_root, (count.folder for count in sample.folders))
+    try:
+        larger = _with_checksums(workspace, draw_more(sample, population, more))
+    except ValueError as error:
+        raise CertificateError(str(error)) from None
+    keep_sample(state_root, larger)
+    return larger
+
+
+def issue_certificate(workspace: Workspace, sample: Sample, *, by: str) -> Path:
+    """Issue the certificate of a sample, and remove its copies with known faults; returns the page for print.
+
+    Raises:
+        CertificateError: pictures are not judged yet, or were masked again since the draw.
+        ShareUnavailableError: the state cannot be read, or the certificate cannot be written.
+    """
+    state_root = workspace.shares.state
+    changed = changed_folders(sample, read_population(state_root, (count.folder for count in sample.folders)))
+    if changed:
+        raise CertificateError(f"{changed[0]}; draw a new sample")
+    classes = tuple(kind.label for kind in CLASSES)
+    try:
+        values = certificate_of(sample, read_judgements(state_root, sample.id), Issue(by, now(), __version__, classes))
+    except NotCompleteError as error:
+        raise CertificateError(f"{sample.id}: {error}; judge them in the review of the operations page") from None
+    page = keep_certificate(state_root, sample.id, msgspec.json.encode(values), printed_page(values))
+    remove_seeded(state_root, sample.id)
+    return page
+
+
+def _earlier(state_root: Path, population: Population) -> list[str]:
+    """The stages of older samples with a picture of this population in it that was not masked again since.
+
+    Each is one look at these pictures. Without them, a person could draw samples until one of them is good.
+    """
+    digests = {(count.folder, count.digest) for count in population.folders if count.masked}
+    looks: list[str] = []
+    for older in read_samples(state_root):
+        if (
+            digests & {(count.folder, count.digest) for count in older.folders}
+            and read_judgements(state_root, older.id).by_number
+        ):
+            looks += [f"{older.id} stage {stage}" for stage in range(1, older.stages + 1)]
+    return looks
+
+
+def _with_checksums(workspace: Workspace, sample: Sample) -> Sample:
+    """With the checksums of the masked pictures' files, where they are not known yet; a missing file has none."""
+    return replace(sample, pictures=tuple(_with_checksum(workspace, one) for one in sample.pictures))
+
+
+def _with_checksum(workspace: Workspace, one: Drawn) -> Drawn:
+    if one.sha256:
+        return one
+    try:
+        return replace(one, sha256=sha256_of_plain(workspace.picture(one.folder, one.name).masked))
+    except FileNotFoundError:  # whoever judges it sees no picture, and can only call it missed
+        return one

@@ -1,0 +1,146 @@
+"""Verify an issued certificate: in itself, and against the pictures as they are now."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+
+from anonymisation.core.errors import AnonymisationError
+from anonymisation.files.plain import sha256_of_plain
+from anonymisation.review.certificate.document import FORMAT, KIND, Issue, certificate_of, digest_of
+from anonymisation.review.certificate.judgements import Judgement, judged
+from anonymisation.review.certificate.population import Population, read_population
+from anonymisation.review.certificate.sample import Drawn, Sample, order_of
+from anonymisation.review.model import NOTHING, Review
+from anonymisation.review.store import read_reviews
+from anonymisation.workspace.workspace import Workspace
+
+_MOST_NAMED: Final = 5
+
+
+class NoCertificateError(AnonymisationError):
+    """The file is no certificate that this version of the software can read."""
+
+    exit_code = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`problems`: why the certificate is not valid; `notes`: what else changed since, which it allows for."""
+
+    problems: tuple[str, ...]
+    notes: tuple[str, ...] = ()
+
+    @property
+    def is_valid(self) -> bool:
+        """Whether nothing speaks against the certificate."""
+        return not self.problems
+
+    def with_more(self, other: Verdict) -> Verdict:
+        """Both verdicts together."""
+        return Verdict((*self.problems, *other.problems), (*self.notes, *other.notes))
+
+
+def verify_document(values: dict[str, Any]) -> Verdict:
+    """Compute everything that the certificate states again, from its own sample and judgements.
+
+    Raises:
+        NoCertificateError: it is no certificate, or that of a newer version.
+    """
+    sample, issue, lines = _parts(values)
+    problems = []
+    if values.get("digest") != digest_of(values):
+        problems.append("its digest does not match its content: it was changed after it was issued")
+    try:
+        again = certificate_of(sample, judged(lines), issue)
+    except ValueError as error:
+        return Verdict((*problems, f"it should not have been issued: {error}"))
+    changed = sorted(key for key in again if key != "digest" and values.get(key) != again[key])
+    if changed:
+        problems.append(f"its sample and judgements give other values of {', '.join(changed)}")
+    return Verdict(tuple(problems))
+
+
+def verify_pictures(values: dict[str, Any], workspace: Workspace) -> Verdict:
+    """Compare the certificate with the state of its folders and with the masked pictures of the sample.
+
+    Raises:
+        NoCertificateError: as `verify_document`.
+        ShareUnavailableError: the state of a folder cannot be read.
+    """
+    sample = _parts(values)[0]
+    population = read_population(workspace.shares.state, (count.folder for count in sample.folders))
+    problems, notes = changed_folders(sample, population), list[str]()
+    if sample.is_drawn_from(population):
+        problems += _not_as_drawn(sample, population)
+    elif not problems:
+        notes.append("the draw cannot be repeated, since the state no longer knows what the model found")
+    reviews = {count.folder: read_reviews(workspace.shares.state, count.folder) for count in sample.folders}
+    damaged, corrected = list[str](), 0
+    for one in sample.pictures:
+        if _file_digest(workspace, one) == one.sha256:
+            continue
+        if _was_corrected(reviews[one.folder].get(one.name, NOTHING), sample.at):
+            corrected += 1
+        else:
+            damaged.append(f"{one.folder}/{one.name}")
+    if damaged:
+        problems.append(f"{len(damaged)} pictures of the sample are not the files that were judged: {_some(damaged)}")
+    if corrected:
+        notes.append(f"{corrected} pictures of the sample were corrected after the draw: more is hidden now")
+    return Verdict(tuple(problems), tuple(notes))
+
+
+def changed_folders(sample: Sample, population: Population) -> list[str]:
+    """Which folders are not as they were when the sample was drawn, in words."""
+    current = {count.folder: count for count in population.folders}
+    changed = [f"{count.folder}" for count in sample.folders if current[count.folder].digest != count.digest]
+    return [f"pictures of {_some(changed)} were masked again, added or removed since the draw"] if changed else []
+
+
+def _parts(values: dict[str, Any]) -> tuple[Sample, Issue, list[Judgement]]:
+    if values.get("kind") != KIND:
+        raise NoCertificateError("the file is no certificate; give the certificate.json that was issued")
+    if not isinstance(values.get("format"), int) or values["format"] > FORMAT:
+        raise NoCertificateError("the certificate comes from a newer version of the software; verify it with that")
+    try:
+        return (
+            msgspec.convert(values.get("sample"), Sample),
+            msgspec.convert(values.get("issued"), Issue),
+            msgspec.convert(values.get("judgements"), list[Judgement]),
+        )
+    except msgspec.ValidationError as error:
+        raise NoCertificateError(f"the certificate is damaged: {error}") from None
+
+
+def _not_as_drawn(sample: Sample, population: Population) -> list[str]:
+    """Repeat the draw from the seed: whether the sample holds the first pictures of every stratum in random order."""
+    drawn: dict[int, set[tuple[str, str]]] = {}
+    for one in sample.pictures:
+        drawn.setdefault(one.stratum, set()).add((one.folder, one.name))
+    wrong = 0
+    for at, (stratum, members) in enumerate(zip(sample.strata, order_of(sample, population), strict=True)):
+        first = {(one.folder, one.name) for one in members[: stratum.drawn]}
+        wrong += first != drawn.get(at, set())
+    return [f"{wrong} of {len(sample.strata)} strata hold other pictures than the seed draws"] if wrong else []
+
+
+def _file_digest(workspace: Workspace, one: Drawn) -> str:
+    try:
+        return sha256_of_plain(workspace.picture(one.folder, one.name).masked)
+    except OSError:
+        return ""
+
+
+def _was_corrected(review: Review, since: str) -> bool:
+    """Whether a region that a reviewer drew after the draw is hidden in the picture."""
+    return any(added.number in review.hidden and added.at >= since for added in review.boxes)
+
+
+def _some(names: Iterable[str]) -> str:
+    listed = list(names)
+    more = f" and {len(listed) - _MOST_NAMED} more" if len(listed) > _MOST_NAMED else ""
+    return ", ".join(listed[:_MOST_NAMED]) + more
