@@ -41,6 +41,7 @@ class Size(Enum):
 
     SMALL = 360
     LARGE = 1600
+    REVIEW = 3200  # of a picture that is judged for a certificate: pictures of survey cars are seldom larger
 
 
 class NotShownError(AnonymisationError):
@@ -116,8 +117,8 @@ def original(workspace: Workspace, folder: str, row: Row) -> bytes:
     return to_webp(upright_original(workspace, folder, row))
 
 
-def upright_original(workspace: Workspace, folder: str, row: Row) -> Image.Image:
-    """The original, upright and of size LARGE, from the input folder or the archive.
+def upright_original(workspace: Workspace, folder: str, row: Row, size: Size = Size.LARGE) -> Image.Image:
+    """The original, upright and at most of this size, from the input folder or the archive.
 
     Raises:
         NotShownError: neither folder holds the original.
@@ -134,17 +135,17 @@ def upright_original(workspace: Workspace, folder: str, row: Row) -> Image.Image
             continue
         same = sha256_of(data) == row.sha256 if row.sha256 else FileStamp.of(real) == row.source
         if same:
-            return _reduced(data, Size.LARGE, _limit(workspace, row))
+            return _reduced(data, size, _limit(workspace, row))
     raise NotShownError("the original is in neither the input folder nor the archive")
 
 
-def upright_masked(workspace: Workspace, folder: str, row: Row) -> Image.Image:
-    """The masked picture, upright and of size LARGE.
+def upright_masked(workspace: Workspace, folder: str, row: Row, size: Size) -> Image.Image:
+    """The masked picture, upright and at most of this size.
 
     Raises:
         NotShownError: see `masked_picture`.
     """
-    return _reduced(masked_picture(workspace, folder, row), Size.LARGE, _limit(workspace, row))
+    return _reduced(masked_picture(workspace, folder, row), size, _limit(workspace, row))
 
 
 def orientation_of(workspace: Workspace, folder: str, row: Row) -> int:

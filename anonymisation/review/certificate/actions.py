@@ -17,6 +17,7 @@ from anonymisation.review.certificate.population import Population, read_populat
 from anonymisation.review.certificate.printed import printed_page
 from anonymisation.review.certificate.sample import Drawn, Plan, Sample, draw, draw_more
 from anonymisation.review.certificate.seeded import remove_seeded, seed
+from anonymisation.review.certificate.shown import remove_seen
 from anonymisation.review.certificate.store import (
     keep_certificate,
     keep_sample,
@@ -32,8 +33,10 @@ class CertificateError(AnonymisationError):
     """The sample cannot be drawn, or its certificate cannot be issued now."""
 
 
-def draw_sample(workspace: Workspace, folders: Iterable[str], plan: Plan, *, title: str, by: str) -> Sample:
-    """Draw a sample of the masked pictures of `folders`, and store it.
+def draw_sample(
+    workspace: Workspace, folders: Iterable[str], plan: Plan, *, title: str, by: str, run: str = ""
+) -> Sample:
+    """Draw a sample of the masked pictures of `folders` (those of a `run`, where one was chosen), and store it.
 
     Raises:
         CertificateError: no picture of the folders is masked, or the plan's bound is out of reach.
@@ -42,7 +45,8 @@ def draw_sample(workspace: Workspace, folders: Iterable[str], plan: Plan, *, tit
     state_root = workspace.shares.state
     population = read_population(state_root, folders)
     try:
-        sample = draw(population, plan, title=title, by=by, at=now(), earlier=_earlier(state_root, population))
+        earlier = _earlier(state_root, population)
+        sample = draw(population, plan, title=title, by=by, at=now(), earlier=earlier, run=run)
     except ValueError as error:
         raise CertificateError(str(error)) from None
     if plan.seeded:
@@ -77,7 +81,8 @@ def issue_certificate(workspace: Workspace, sample: Sample, *, by: str) -> Path:
         ShareUnavailableError: the state cannot be read, or the certificate cannot be written.
     """
     state_root = workspace.shares.state
-    changed = changed_folders(sample, read_population(state_root, (count.folder for count in sample.folders)))
+    population = read_population(state_root, (count.folder for count in sample.folders))
+    changed = changed_folders(sample, population.folders)
     if changed:
         raise CertificateError(f"{changed[0]}; draw a new sample")
     classes = tuple(kind.label for kind in CLASSES)
@@ -87,6 +92,7 @@ def issue_certificate(workspace: Workspace, sample: Sample, *, by: str) -> Path:
         raise CertificateError(f"{sample.id}: {error}; judge them in the review of the operations page") from None
     page = keep_certificate(state_root, sample.id, msgspec.json.encode(values), printed_page(values))
     remove_seeded(state_root, sample.id)
+    remove_seen(state_root, sample.id)
     return page
 
 

@@ -6,13 +6,13 @@ A picture that failed is no masked picture. It is counted, and no certificate sa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from anonymisation.review.rows import read_rows
+from anonymisation.review.rows import Row, read_rows
 from anonymisation.workspace.folder_state import state_folder
 
 
@@ -64,22 +64,23 @@ def read_population(state_root: Path, folders: Iterable[str]) -> Population:
     counts: list[FolderCount] = []
     maskings: set[Masking] = set()
     for folder in sorted(set(folders)):
-        own, failed = [], 0
-        for row in read_rows(state_folder(state_root, folder)):
-            if row.failed:
-                failed += 1
-                continue
-            own.append(Candidate(folder, row.name, row.version, bool(row.labels)))
-            maskings.add(Masking(row.model, row.digest, row.software))
-        own.sort(key=lambda candidate: candidate.name)
-        counts.append(FolderCount(folder, len(own), sum(c.found for c in own), failed, _digest(own)))
-        candidates += own
+        rows = sorted(read_rows(state_folder(state_root, folder)), key=lambda row: row.name)
+        counts.append(count_folder(folder, rows))
+        masked = [row for row in rows if not row.failed]
+        candidates += [Candidate(folder, row.name, row.version, bool(row.labels)) for row in masked]
+        maskings.update(Masking(row.model, row.digest, row.software) for row in masked)
     return Population(tuple(candidates), tuple(counts), tuple(sorted(maskings)))
 
 
-def _digest(candidates: Iterable[Candidate]) -> str:
-    """Of names and versions only: a region that a reviewer adds to a picture leaves it as it was masked."""
-    digest = hashlib.sha256()
-    for candidate in candidates:
-        digest.update(f"{candidate.name}\0{candidate.version}\n".encode("utf-8", "surrogateescape"))
-    return digest.hexdigest()
+def count_folder(folder: str, rows: Sequence[Row]) -> FolderCount:
+    """What is known of a folder from all its rows, sorted by name.
+
+    The digest is that of names and versions. A region that a reviewer adds to a picture leaves it as it was masked.
+    """
+    digest, masked, with_finds = hashlib.sha256(), 0, 0
+    for row in rows:
+        if not row.failed:
+            masked += 1
+            with_finds += bool(row.labels)
+            digest.update(f"{row.name}\0{row.version}\n".encode("utf-8", "surrogateescape"))
+    return FolderCount(folder, masked, with_finds, len(rows) - masked, digest.hexdigest())

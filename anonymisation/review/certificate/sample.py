@@ -93,7 +93,11 @@ class SeededFault(msgspec.Struct, frozen=True):
 
 
 class Sample(msgspec.Struct, frozen=True):
-    """A sample, all its stages included. `earlier`: older samples of the same unchanged pictures, each one a look."""
+    """A sample, all its stages included.
+
+    `earlier`: older samples of the same unchanged pictures, each stage of them a look. `run`: the run whose folders it
+    is drawn from, where a person chose a run.
+    """
 
     id: str
     title: str
@@ -108,6 +112,7 @@ class Sample(msgspec.Struct, frozen=True):
     seeded: tuple[SeededFault, ...] = ()
     stages: int = 1
     earlier: tuple[str, ...] = ()
+    run: str = ""
     format: int = FORMAT
 
     @property
@@ -131,7 +136,9 @@ class Sample(msgspec.Struct, frozen=True):
         return self.folders == population.folders
 
 
-def draw(population: Population, plan: Plan, *, title: str, by: str, at: str, earlier: Iterable[str] = ()) -> Sample:
+def draw(
+    population: Population, plan: Plan, *, title: str, by: str, at: str, earlier: Iterable[str] = (), run: str = ""
+) -> Sample:
     """Draw a sample that can reach the plan's bound. The files' checksums are added by `store`.
 
     Raises:
@@ -159,6 +166,7 @@ def draw(population: Population, plan: Plan, *, title: str, by: str, at: str, ea
         pictures=(),
         stages=0,
         earlier=looks,
+        run=run,
     )
     return _with_stage(sample, population, wanted / total)
 

@@ -25,6 +25,7 @@ from anonymisation.review.certificate.sample import Sample, SeededFault, random_
 from anonymisation.review.certificate.store import place_of
 from anonymisation.review.images import (
     NotShownError,
+    Size,
     orientation_of,
     to_webp,
     upright,
@@ -115,7 +116,8 @@ def _with_visible(
     workspace: Workspace, folder: str, row: Row, seen: Seen
 ) -> tuple[Image.Image, tuple[float, float, float, float]]:
     """The masked picture with one object of the original in it, and the object's box, both upright."""
-    masked, original = upright_masked(workspace, folder, row), upright_original(workspace, folder, row)
+    masked = upright_masked(workspace, folder, row, Size.REVIEW)
+    original = upright_original(workspace, folder, row, Size.REVIEW)
     if masked.size != original.size:
         raise NotShownError("the original has another size than the masked picture")
     top, left, bottom, right = upright([seen.box], orientation_of(workspace, folder, row))[0]

@@ -9,6 +9,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
+from anonymisation.review.certificate.overview import Entry, why_void
 from anonymisation.review.store import known_folders
 from anonymisation_airflow.deployment import DAG_ID
 from anonymisation_airflow.operations.pages.paging import Paging
@@ -16,7 +17,7 @@ from anonymisation_airflow.operations.runs.nights_view import totals_of, view_ni
 from anonymisation_airflow.operations.runs.reasons import MAX_REASONS, reasons
 from anonymisation_airflow.operations.runs.stored_run import count_nights, nights, read_run
 from anonymisation_airflow.operations.web.rendering import OPERATIONS, page
-from anonymisation_airflow.operations.web.site import SiteDep, folder_key
+from anonymisation_airflow.operations.web.site import Site, SiteDep, folder_key
 
 router: Final = APIRouter()
 NIGHTS_A_PAGE: Final = 20
@@ -25,6 +26,7 @@ STATIC: Final = {
     "app.css": "text/css; charset=utf-8",
     "app.js": "text/javascript; charset=utf-8",
     "draw.js": "text/javascript; charset=utf-8",
+    "judge.js": "text/javascript; charset=utf-8",
     "icon.svg": "image/svg+xml",
     "icon-dark.svg": "image/svg+xml",
 }
@@ -35,7 +37,9 @@ PageNumber = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
 def list_nights(request: Request, site: SiteDep, user: GetUserDep, number: PageNumber = 1) -> HTMLResponse:
     """List every run with its totals, the newest first."""
     paging = Paging(number, NIGHTS_A_PAGE, count_nights())
-    listed = [(night, totals_of(site, night)) for night in nights(paging.first, NIGHTS_A_PAGE)]
+    listed = [
+        (night, totals_of(site, night), certified(site, night.run_id)) for night in nights(paging.first, NIGHTS_A_PAGE)
+    ]
     return page(request, site, user, "nights.html", nights=listed, paging=paging)
 
 
@@ -59,9 +63,16 @@ def show_night(
     paging = Paging(number, FOLDERS_A_PAGE, len(lines))
     return page(
         request, site, user, "night.html",
-        view=view, states_found=found.most_common(), show=show if show in found else "", paging=paging,
+        view=view, certified=certified(site, run_id),
+        states_found=found.most_common(), show=show if show in found else "", paging=paging,
         shown=lines[paging.first : paging.last], reasons=reasons(view.lines), most_reasons=MAX_REASONS,
     )  # fmt: skip
+
+
+def certified(site: Site, run_id: str) -> tuple[Entry, str] | None:
+    """Return the newest sample of a run, and why it says nothing any more (empty while it does); None without one."""
+    entry = site.certificates.of_run(run_id)
+    return None if entry is None else (entry, why_void(entry.sample, site.cache.count))
 
 
 @router.get("/folders")

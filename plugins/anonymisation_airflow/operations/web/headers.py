@@ -31,7 +31,7 @@ KEPT: Final = "private, max-age=300"  # for copies of masked pictures; all other
 
 
 class SecureHeaders:
-    """Adds the headers to every answer of the application, errors included."""
+    """Adds the headers to every answer of the application, errors included; an answer may have a policy of its own."""
 
     def __init__(self, app: ASGIApp) -> None:
         self.app = app
@@ -40,7 +40,7 @@ class SecureHeaders:
         async def sealed(message: Message) -> None:
             if message["type"] == "http.response.start":
                 headers = MutableHeaders(scope=message)
-                headers.update(ALWAYS)
+                headers.update({name: value for name, value in ALWAYS.items() if name not in headers})
                 headers.setdefault("Cache-Control", "no-store")
             await send(message)
 

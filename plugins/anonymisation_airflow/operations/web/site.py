@@ -13,6 +13,7 @@ from fastapi import Depends, HTTPException
 from fastapi import Path as PathParameter
 
 from anonymisation.core.errors import ConfigurationError
+from anonymisation.review.certificate.overview import Overview
 from anonymisation.review.copies import Sweeper
 from anonymisation.review.index import FolderIndex, IndexCache
 from anonymisation.review.rows import Row
@@ -28,11 +29,12 @@ PictureKey = Annotated[str, PathParameter(pattern=KEY_PATTERN)]
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """One deployment: its workspace, the indexes of its folders, the sweeper of its thumbnails, and its time zone."""
+    """One deployment: workspace, indexes of folders, sweeper of thumbnails, certificates, and time zone."""
 
     workspace: Workspace
     cache: IndexCache
     sweeper: Sweeper
+    certificates: Overview
     zone: ZoneInfo
 
     @property
@@ -71,7 +73,8 @@ def _site(deployment: Deployment, stamp: FileStamp | None) -> Site:  # noqa: ARG
         overrides={} if deployment.state is None else {"state_dir": str(deployment.state)},
     )
     cache, sweeper = IndexCache(workspace.shares.state), Sweeper(workspace.shares)
-    return Site(workspace, cache, sweeper, ZoneInfo(deployment.timezone))
+    certificates = Overview(workspace.shares.state)
+    return Site(workspace, cache, sweeper, certificates, ZoneInfo(deployment.timezone))
 
 
 SiteDep = Annotated[Site, Depends(current_site)]
