@@ -45,6 +45,7 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "anonymisation.cli.certificate:certificate_group",
         "Certify how much was missed, from a random sample that people review.",
     ),
+    "review": ("anonymisation.cli.review:review_group", "Export what people found in the review, in COCO form."),
     "config": ("anonymisation.cli.config:config_group", "Show the configuration in force."),
 }
 

@@ -1,0 +1,63 @@
+"""A reviewer certifies pictures in a real browser, with the keyboard alone."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from click.testing import CliRunner
+
+from anonymisation.cli.app import cli
+from anonymisation.review.certificate.store import known_ids, read_certificate, read_judgements
+from anonymisation.review.store import read_reviews
+from tests.browser.conftest import Deployment, expect
+from tests.browser.prepare import FOLDER
+
+pytestmark = pytest.mark.timeout(600)
+
+
+def test_a_sample_is_judged_with_the_keyboard_alone(airflow: Deployment) -> None:
+    window = airflow.as_user("operator")
+    window.goto(f"{airflow.page}/certificates")
+    plan = {"Folders": FOLDER, "Title": "First night", "Bound, %": "10", "Second reviewer, %": "0"}
+    for label, value in plan.items():
+        window.get_by_label(label).fill(value)
+    window.get_by_label("Title").press("Enter")
+    window.get_by_role("link", name="Judge the next picture").press("Enter")
+    picture = window.locator("#picture")
+    expect(window.get_by_role("heading", name="Picture 1 of 6")).to_be_visible()
+    expect(picture).not_to_have_js_property("naturalWidth", 0)
+    window.keyboard.press("m")
+    expect(window.locator("#drawn")).to_be_focused()
+    window.keyboard.press("ArrowRight")
+    window.keyboard.press("Enter")
+    expect(window.get_by_role("heading", name="Picture 2 of 6")).to_be_visible()
+    window.keyboard.press("h")
+    expect(window.locator("#mistake")).to_be_checked()
+    for number in range(3, 7):
+        window.keyboard.press("n")
+        expect(window.get_by_role("heading", name=f"Picture {number} of 6")).to_be_visible()
+    window.keyboard.press("n")
+    window.wait_for_url(re.compile("said=done"))
+    window.get_by_role("button", name="Issue the certificate").press("Enter")
+    expect(window.get_by_text("The certificate is issued")).to_be_visible()
+
+    identity = known_ids(airflow.state)[0]
+    lines = read_judgements(airflow.state, identity)
+    assert [number for number in range(1, 7) if lines.missed(number)] == [1]
+    assert [number for number in range(1, 7) if lines.mistake(number)] == [2]
+    certificate = read_certificate(airflow.state, identity)
+    assert certificate is not None
+    first = certificate["sample"]["pictures"][0]
+    (box,) = read_reviews(airflow.state, FOLDER)[first["name"]].boxes
+    assert box.number in read_reviews(airflow.state, FOLDER)[first["name"]].hidden
+    assert box.box.left == pytest.approx(0.405)
+
+    window.goto(f"{airflow.page}/certificates/{identity}/print")
+    expect(window.get_by_text("have something missed")).to_be_visible()
+    assert window.locator("h1").evaluate("e => getComputedStyle(e).fontFamily").startswith("system-ui")
+    file = airflow.state / "certificates" / identity / "certificate.json"
+    places = ["-i", str(airflow.root / "input"), "-o", str(airflow.output), "-k", str(airflow.root / "config.yml")]
+    result = CliRunner().invoke(cli, ["certificate", "verify", str(file), *places])
+    assert result.exit_code == 0, result.output
+    assert "The certificate is valid." in result.output
