@@ -41,6 +41,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "db": ("anonymisation.cli.db:db_group", "Connections, tables and rows: configure, create-table, load, status …"),
     "models": ("anonymisation.cli.mounted:models_group", "Fetch masking models and list those that are installed."),
     "evaluate": ("anonymisation.cli.evaluate.command:evaluate_command", "Measure a model on annotated pictures."),
+    "compare": (
+        "anonymisation.cli.compare:compare_command",
+        "Compare two models or settings before one replaces the other.",
+    ),
     "certificate": (
         "anonymisation.cli.certificate:certificate_group",
         "Certify how much was missed, from a random sample that people review.",

@@ -123,6 +123,15 @@ def upright_original(workspace: Workspace, folder: str, row: Row, size: Size = S
     Raises:
         NotShownError: neither folder holds the original.
     """
+    return _reduced(original_bytes(workspace, folder, row), size, _limit(workspace, row))
+
+
+def original_bytes(workspace: Workspace, folder: str, row: Row) -> bytes:
+    """The original's file, from the input folder or the archive.
+
+    Raises:
+        NotShownError: neither folder holds the original.
+    """
     paths = workspace.picture(folder, row.name)
     places = [(workspace.shares.input, paths.original)]
     if workspace.shares.archive is not None and paths.archived is not None:
@@ -133,9 +142,8 @@ def upright_original(workspace: Workspace, folder: str, row: Row, size: Size = S
             data = read_plain(real)
         except (NotShownError, OSError):
             continue
-        same = sha256_of(data) == row.sha256 if row.sha256 else FileStamp.of(real) == row.source
-        if same:
-            return _reduced(data, size, _limit(workspace, row))
+        if sha256_of(data) == row.sha256 if row.sha256 else FileStamp.of(real) == row.source:
+            return data
     raise NotShownError("the original is in neither the input folder nor the archive")
 
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-import yaml
 
 from anonymisation.cli.options import config_option, log_option
+from anonymisation.cli.overrides import parsed
 
 # As in `anonymisation.evaluation.classes`, which the help does not import.
 _NAMES: Final = ("person", "vehicle", "bicycle", "car", "motorcycle", "bus", "truck")
@@ -67,15 +67,7 @@ class EvaluateOptions:
         Raises:
             click.UsageError: a flag is not of the form KEY=VALUE.
         """
-        overrides: dict[str, Any] = {}
-        for text in self.changed:
-            key, equals, value = text.partition("=")
-            if not equals or not key:
-                raise click.UsageError(f"--set: expected KEY=VALUE, got {text!r}.")
-            try:
-                overrides[key.strip()] = yaml.safe_load(value)
-            except yaml.YAMLError as error:
-                raise click.UsageError(f"--set {key}: {value!r} is not valid YAML.") from error
+        overrides = parsed(self.changed)
         return overrides if self.model is None else {**overrides, "model_type": self.model}
 
 
