@@ -1,7 +1,8 @@
 """A comparison as a value: which sides, on which pictures, what differs; what people say of it, and what follows.
 
 A region that one side alone hides is an object that the other side misses, or hidden by mistake. A person says which.
-What both sides hide, or both leave visible, nobody looks at: a comparison says which side is better, not how good it is.
+Nobody looks at what both sides hide, or both leave visible. So a comparison says which side is better, not how good
+it is.
 """
 
 from __future__ import annotations
@@ -81,8 +82,8 @@ class SideResult:
     """The result of one side.
 
     `missed` pictures show an object that only the other side hides; `missed_at_most` bounds their share in the
-    population. `false_regions` are hidden by this side alone and show nothing to hide; `false_share` is their mean share
-    of a picture's pixels.
+    population. `false_regions` are hidden by this side alone and show nothing to hide; `false_share` is their mean
+    share of a picture's pixels.
     """
 
     missed: int
@@ -126,9 +127,10 @@ def result_of(study: Study, sayings: Mapping[int, Saying]) -> Result:
             regions[own] += 1
             false[own][region.picture] += region.difference.pixels / (picture.height * picture.width)
     only_a, only_b = (int(np.count_nonzero(misses[s] & ~misses[_other(s)])) for s in SIDES)
-    sides = [_side(study, misses[s], regions[s], false[s]) for s in SIDES]
+    side_a, side_b = (_side(study, misses[s], regions[s], false[s]) for s in SIDES)
     return Result(
-        *sides,
+        a=side_a,
+        b=side_b,
         judged=sum(region.number in sayings for region in study.regions),
         p_value=float(binomtest(only_a, only_a + only_b).pvalue) if only_a + only_b else 1.0,
         more_false=float(np.mean(false["a"] - false["b"])) if count else 0.0,
@@ -139,10 +141,11 @@ def result_of(study: Study, sayings: Mapping[int, Saying]) -> Result:
 def in_words(study: Study, result: Result) -> list[str]:
     """The result as sentences."""
     sentences = []
+    confidence, pictures = f"{100 * CONFIDENCE:.0f} % confidence", len(study.pictures)
     for side, other, own in ((study.a, study.b, result.a), (study.b, study.a, result.b)):
         sentences.append(
-            f"{side.name} misses something that {other.name} hides in {own.missed} of {len(study.pictures)} pictures: with "
-            f"{100 * CONFIDENCE:.0f} % confidence in at most {100 * own.missed_at_most:.2g} % of all."
+            f"{side.name} misses something that {other.name} hides in {own.missed} of {pictures} pictures: with "
+            f"{confidence} in at most {100 * own.missed_at_most:.2g} % of all."
         )
         sentences.append(
             f"{side.name} alone hides {own.false_regions} regions falsely, {100 * own.false_share:.2g} % of the pixels."
@@ -178,7 +181,7 @@ def _side(study: Study, missed: Any, false_regions: int, false: Any) -> SideResu
 
 
 def _interval(values: Any) -> tuple[float, float]:
-    """The 95 % interval of the mean, by bootstrap (percentiles; Efron, 1979); the same values give the same interval."""
+    """The 95 % interval of the mean, by bootstrap (percentiles; Efron, 1979); the same for the same values."""
     if not len(values) or not values.any():
         return 0.0, 0.0
     random = np.random.default_rng(0)
