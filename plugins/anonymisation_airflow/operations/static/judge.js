@@ -1,4 +1,4 @@
-// The keys of the page on which a reviewer judges a sample, and the next picture, loaded ahead.
+// The keys of the pages on which people judge a sample or a comparison, and the next picture, loaded ahead.
 "use strict";
 
 const ahead = document.querySelector("[data-ahead]");
@@ -7,6 +7,7 @@ if (ahead) new Image().src = ahead.dataset.ahead;
 const press = (id) => () => document.getElementById(id)?.click();
 const ACTIONS = {
   n: press("nothing"),
+  o: press("object"),
   h: press("mistake"),
   p: press("previous"),
   "+": press("zoom-in"),
