@@ -63,8 +63,8 @@ def archive_folder(workspace: Workspace, folder: str, shard: Shard = WHOLE) -> A
                 archived += copied
                 already += not copied
                 size += file.stamp.size if copied else 0
-                if not known.archived:
-                    state.put(replace(known, archived=True))
+                if not known.archived or known.retired:
+                    state.put(replace(known, archived=True, retired=""))
     return so_far()
 
 

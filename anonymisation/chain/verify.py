@@ -54,7 +54,7 @@ def expected_of(
     if settings.draw_mask:
         problem = _remembered_problem(paths.masked, known, state)
         yield Expected("output", f"the masked picture {paths.masked}", problem)
-    if paths.archived is not None:
+    if paths.archived is not None and (in_input or not known.retired):  # an original that came back is archived again
         yield Expected("archive", f"the archive copy {paths.archived}", copy_problem(paths.archived, known.sha256))
     size = known.width, known.height
     copies = [target for _, target in paths.archive_copies(settings, size)]

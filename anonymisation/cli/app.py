@@ -33,6 +33,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
     "load": ("anonymisation.cli.load:load_command", "Load the records of masked pictures into the database."),
     "check": ("anonymisation.cli.check:check_command", "Compare input, output, archive and database; name every gap."),
     "release": ("anonymisation.cli.release:release_command", "Remove originals whose results are all verified."),
+    "retention": (
+        "anonymisation.cli.retention:retention_command",
+        "Remove what is kept longer than the configuration allows.",
+    ),
     "create-json": ("anonymisation.cli.create_json:create_json_command", "Write the records without masking anything."),
     "check-folders": (
         "anonymisation.cli.check_folders:check_folders_command",

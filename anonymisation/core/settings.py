@@ -84,6 +84,8 @@ class Settings(RecordSettings):
 
     error_output_dir: str
     error_output_mode: str
+    archive_retention_days: Annotated[int, Field(ge=0, le=36_500)]
+    error_retention_days: Annotated[int, Field(ge=0, le=36_500)]
     state_dir: str
     capture_settle_seconds: Annotated[float, Field(ge=0, le=366 * _DAY)]
     capture_marker_file: Annotated[str, Field(max_length=_LONGEST_NAME)]

@@ -78,7 +78,8 @@ class PictureState(msgspec.Struct, frozen=True, gc=False):
     `loaded` is the key of the table that holds its row (see `DatabaseTarget.key`). `encoded_anew` is the reason why
     blocks without redaction were not kept, although the settings ask for it. `mask_digest` is that of the mask file, as
     it was written; empty: none was, or it is not known. `sound_digest` is that of the masked picture when the check
-    found it sound; empty: it has not been checked.
+    found it sound; empty: it has not been checked. `retired` is when the archived original was removed, as its time was
+    over (ISO 8601 in UTC); empty: it was not.
 
     A msgspec struct, since msgspec reads a million of them from the journals in a few seconds.
     """
@@ -101,6 +102,7 @@ class PictureState(msgspec.Struct, frozen=True, gc=False):
     encoded_anew: str | None = None
     mask_digest: str = ""
     sound_digest: str = ""
+    retired: str = ""
 
     def __post_init__(self) -> None:
         if self.status not in _STATUSES:

@@ -86,12 +86,20 @@ def _hide_marked(workspace: Workspace, report: RunReport) -> None:
 
 
 def _tidy(workspace: Workspace, run_id: str) -> None:
-    """Delete the run's progress notes, and the operations page's thumbnails of pictures that are gone or changed."""
+    """Delete progress notes of the run, thumbnails of pictures that are gone or changed, and what is kept too long.
+
+    A file that cannot be removed is logged, and removed by a later run; the run does not fail for it.
+    """
+    from anonymisation.chain.retention import enforce_retention
     from anonymisation.reporting.progress import forget_progress
     from anonymisation.review.copies import sweep_copies
 
     forget_progress(workspace.shares.state, run_id)
     sweep_copies(workspace.shares)
+    try:
+        enforce_retention(workspace)
+    except AnonymisationError as error:
+        logging.getLogger(__name__).error("retention is left for the next run: %s", error)
 
 
 def run_report(context: Context) -> RunReport:
