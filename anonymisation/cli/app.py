@@ -54,6 +54,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Certify how much was missed, from a random sample that people review.",
     ),
     "review": ("anonymisation.cli.review:review_group", "Export what people found in the review, in COCO form."),
+    "protection-report": (
+        "anonymisation.cli.protection_report:protection_report_command",
+        "What was done with people's pictures in a period, for the data-protection officer.",
+    ),
     "config": ("anonymisation.cli.config:config_group", "Show the configuration in force."),
 }
 

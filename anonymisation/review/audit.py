@@ -13,6 +13,7 @@ from typing import Final
 
 from anonymisation.files.append_log import AppendLog, read_tail
 
+AUDIT_FILE: Final = "audit/originals.jsonl"
 _TAIL_BYTES: Final = 1 << 18
 
 
@@ -53,4 +54,4 @@ def newest_looks(state_root: Path, count: int) -> list[Look]:
 
 
 def _file(state_root: Path) -> Path:
-    return state_root / "audit" / "originals.jsonl"
+    return state_root / AUDIT_FILE

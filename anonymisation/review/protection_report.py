@@ -1,0 +1,181 @@
+"""The report for the data-protection officer: what was done with people's pictures in a period, from the state folder.
+
+A picture counts in the period in which it was masked last, by the time of its masked file. Failed pictures are those
+that are known to fail now. Everything else counts by the time of the action.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from anonymisation import __version__
+from anonymisation.core.settings import Settings
+from anonymisation.core.text import one_line
+from anonymisation.files.append_log import read_lines
+from anonymisation.masking.labels import CLASSES
+from anonymisation.review.audit import AUDIT_FILE
+from anonymisation.review.certificate.document import in_words
+from anonymisation.review.certificate.population import read_population
+from anonymisation.review.certificate.store import known_ids, read_certificate, read_sample
+from anonymisation.review.certificate.verify import changed_folders
+from anonymisation.review.model import NOTHING
+from anonymisation.review.store import known_folders, read_reviews
+from anonymisation.workspace.folder_state import MASKED, read_pictures
+
+_NS: Final = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Period:
+    """The days from `first` to `last`, both included, in UTC.
+
+    Raises:
+        ValueError: the last day is before the first.
+    """
+
+    first: date
+    last: date
+
+    def __post_init__(self) -> None:
+        if self.last < self.first:
+            raise ValueError(f"expected a period, got {self.first} to {self.last}")
+
+    def holds(self, at: str) -> bool:
+        """Whether the time (ISO 8601) lies in the period; False for what is no time."""
+        try:
+            when = datetime.fromisoformat(at)
+        except ValueError:
+            return False
+        return self.first <= when.astimezone(UTC).date() <= self.last
+
+
+@dataclass(frozen=True, slots=True)
+class Certified:
+    """A certificate that was issued in the period; `void`: why it no longer holds, empty while it does."""
+
+    id: str
+    title: str
+    at: str
+    statements: tuple[str, ...]
+    void: str
+
+
+@dataclass(slots=True)
+class ProtectionReport:
+    """All figures of a period. `maskings` counts pictures by (model, settings, software)."""
+
+    period: Period
+    masked: int = 0
+    folders: int = 0
+    released: int = 0
+    reviewed: int = 0
+    boxes: int = 0
+    withdrawn: int = 0
+    failed: int = 0
+    maskings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    looks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    removed: Counter[str] = field(default_factory=Counter)
+    certificates: list[Certified] = field(default_factory=list)
+
+    def as_json(self) -> dict[str, Any]:
+        """The figures as JSON values."""
+        return {
+            "first_day": str(self.period.first),
+            "last_day": str(self.period.last),
+            "software": __version__,
+            "masked": self.masked,
+            "folders": self.folders,
+            "released": self.released,
+            "failed_now": self.failed,
+            "reviewed": self.reviewed,
+            "regions_added": self.boxes,
+            "regions_withdrawn": self.withdrawn,
+            "maskings": [
+                {"model": model, "settings": digest, "software": software, "pictures": count}
+                for (model, digest, software), count in sorted(self.maskings.items())
+            ],
+            "looks_at_originals": [
+                {"by": by, "action": did, "count": count} for (by, did), count in sorted(self.looks.items())
+            ],
+            "removed_by_retention": dict(sorted(self.removed.items())),
+            "certificates": [
+                {"id": one.id, "title": one.title, "issued": one.at, "statements": one.statements, "void": one.void}
+                for one in self.certificates
+            ],
+        }
+
+
+def collect(state_root: Path, period: Period) -> ProtectionReport:
+    """Read the state of every folder, the audit logs and the certificates.
+
+    Raises:
+        ShareUnavailableError: a file of the state is there and cannot be read.
+    """
+    report = ProtectionReport(period)
+    for folder in known_folders(state_root):
+        _count_folder(report, state_root, folder)
+    for line in _lines(state_root / AUDIT_FILE, period):
+        report.looks[str(line.get("by", "")), str(line.get("did", ""))] += 1
+    for line in _lines(state_root / "audit" / "retention.jsonl", period):
+        report.removed[str(line.get("kind", ""))] += 1
+    report.certificates = list(_certificates(state_root, period))
+    return report
+
+
+def render(report: ProtectionReport, settings: Settings, at: str) -> str:
+    """The report as a page for print: HTML without scripts, in which every value is escaped."""
+    environment = Environment(
+        loader=PackageLoader("anonymisation.review"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["line"] = one_line
+    template = environment.get_template("protection_report.html.j2")
+    classes = [kind.label for kind in CLASSES]
+    return template.render(report=report, settings=settings, at=at, classes=classes, software=__version__)
+
+
+def _count_folder(report: ProtectionReport, state_root: Path, folder: str) -> None:
+    masked = 0
+    for picture in read_pictures(state_root, folder).values():
+        if picture.status != MASKED:
+            report.failed += 1
+        elif picture.output is not None and report.period.holds(_iso(picture.output.mtime_ns)):
+            masked += 1
+            report.released += picture.released
+            report.maskings[picture.model, picture.digest, picture.version] += 1
+    report.masked += masked
+    report.folders += masked > 0
+    for review in read_reviews(state_root, folder).values():
+        report.reviewed += review != NOTHING and report.period.holds(review.at)
+        report.boxes += sum(report.period.holds(added.at) for added in review.boxes)
+        report.withdrawn += sum(
+            added.withdrawn is not None and report.period.holds(added.withdrawn.at) for added in review.boxes
+        )
+
+
+def _iso(mtime_ns: int) -> str:
+    return datetime.fromtimestamp(mtime_ns / _NS, UTC).isoformat()
+
+
+def _lines(path: Path, period: Period) -> Iterator[dict[str, Any]]:
+    return (line for _, line in read_lines(path) if period.holds(str(line.get("at", ""))))
+
+
+def _certificates(state_root: Path, period: Period) -> Iterable[Certified]:
+    for identity in known_ids(state_root):
+        values, sample = read_certificate(state_root, identity), read_sample(state_root, identity)
+        if values is None or sample is None or not period.holds(values["issued"]["at"]):
+            continue
+        now = read_population(state_root, (count.folder for count in sample.folders)).folders
+        void = "; ".join(changed_folders(sample, now))
+        yield Certified(identity, sample.title, values["issued"]["at"], tuple(in_words(values)), void)
