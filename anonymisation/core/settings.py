@@ -17,6 +17,7 @@ from pydantic import AliasChoices, ConfigDict, Field, ValidationError, field_val
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.core.record_settings import RECORD_PICTURE_KEYS, RecordSettings, combination_problems, translated
+from anonymisation.core.region_settings import CameraRegions
 from anonymisation.core.text import did_you_mean
 from anonymisation.core.yaml_files import read_mapping
 
@@ -32,7 +33,7 @@ Colour = tuple[ColourChannel, ColourChannel, ColourChannel]
 PICTURE_KEYS: Final = (
     "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json", "remote_mask",
     "local_mask", "jpeg_quality", "model_type", "score_threshold", "tiles", "tile_pixels", "tile_overlap",
-    "mask_dilation_pixels", "max_num_pixels", "max_picture_pixels", "mask_color", "blur", "gray_blur",
+    "camera_regions", "mask_dilation_pixels", "max_num_pixels", "max_picture_pixels", "mask_color", "blur", "gray_blur",
     "normalized_gray_blur", "gpu_mixed_precision", "gpu_xla", *RECORD_PICTURE_KEYS,
 )  # fmt: skip
 
@@ -111,6 +112,7 @@ class Settings(RecordSettings):
     mask_dilation_pixels: Annotated[int, Field(ge=0, le=1000)]
     max_num_pixels: Annotated[int, Field(ge=1, le=JPEG_SIDE**2)]
     max_picture_pixels: Annotated[int, Field(ge=1, le=JPEG_SIDE**2)]
+    camera_regions: Annotated[tuple[CameraRegions, ...], Field(max_length=1000)]
     gpu_memory_growth: bool
     gpu_mixed_precision: bool
     gpu_xla: bool
@@ -152,7 +154,7 @@ class Settings(RecordSettings):
             raise ValueError("expected text without null characters")
         return value
 
-    @field_validator("mask_color", "email_to_addresses", mode="before")
+    @field_validator("mask_color", "email_to_addresses", "camera_regions", mode="before")
     @classmethod
     def _sequence(cls, value: object) -> object:
         """Turn lists from YAML into the tuples of the model."""
@@ -324,6 +326,8 @@ def _version_tag(settings: Settings, path: Path) -> str:
 # Messages for keys with a complex type; for the others the message of pydantic is used.
 _EXPECTED: Final[Mapping[str, str]] = {
     "jpeg_quality": "expected keep or a whole number from 1 to 100",
+    "camera_regions": "expected a list of mappings with folders, camera, hide and ignore; hide and ignore are lists of "
+    "polygons, each a list of 3 to 100 corners [x, y] from 0 to 1",
     "mask_color": "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50]",
     "blur": "expected null or a number from 1 to 100",
     "db_table": "expected the name of a table layout: a letter, then letters, digits or _",

@@ -166,9 +166,7 @@ class _Measured:
         which = np.isin(self.detections.classes, known)
         if which.all():
             return self.hidden
-        names = ("boxes", "scores", "classes", "masks", "objects")
-        chosen = Detections(**{name: getattr(self.detections, name)[which] for name in names})
-        return self._union(chosen, dilation)
+        return self._union(self.detections.chosen(which), dilation)
 
     def _union(self, detections: Detections, dilation: int) -> NDArray[np.bool_]:
         return np.asfortranarray(union(detections, self.height, self.width, dilation))
