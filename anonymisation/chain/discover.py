@@ -274,7 +274,7 @@ def _look(workspace: Workspace, folder: str, listing: Listing, table: str | None
     pictures = listing.pictures
     states = read_pictures(workspace.shares.state, folder)
     settings = workspace.settings
-    model, digest = workspace.model_identity(), settings.picture_digest()
+    model, digest = workspace.model_identity(), workspace.picture_digest(folder)
     colliding = colliding_names((picture.name for picture in pictures), states, settings)
     finished = UpToDatePictures(workspace, folder, pictures, states, table)
     pending: list[PictureFile] = []

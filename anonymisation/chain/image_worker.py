@@ -34,6 +34,7 @@ from anonymisation.metadata.record import (
 )
 from anonymisation.metadata.redaction import redact_tag
 from anonymisation.review.store import ReviewedBoxes, with_boxes
+from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState
 from anonymisation.workspace.listing import PictureFile
 from anonymisation.workspace.paths import MAX_NAME_BYTES, ImagePaths, name_bytes
@@ -53,6 +54,12 @@ class PreparedPicture:
     def upright(self) -> NDArray[np.uint8]:
         """The pixels as a viewer shows them: (H, W, 3) RGB."""
         return to_upright(self.frame.pixels, self.exif.orientation)
+
+    @property
+    def upright_size(self) -> tuple[int, int]:
+        """Height and width as a viewer shows it, in pixels."""
+        height, width = self.frame.pixels.shape[:2]
+        return (width, height) if self.exif.orientation >= 5 else (height, width)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -98,7 +105,8 @@ class PictureWorker:
         self._run = run
         self._reviewed = ReviewedBoxes(workspace.shares.state, folder)
         self._settings = workspace.settings
-        self._digest = workspace.settings.picture_digest()
+        self._regions = CameraRegions.of(workspace.settings, workspace.shares.state)
+        self._digest = workspace.picture_digest(folder)
         self._appearance = Appearance.from_settings(workspace.settings)
         self._context = RecordContext.from_settings(
             self._settings, input_root=workspace.shares.input, version=workspace.version_tag
@@ -197,13 +205,15 @@ class PictureWorker:
             ImageError: the metadata cannot be made safe, or a file cannot be encoded.
         """
         paths = self.paths(picture.file)
-        stored = detections.to_stored(picture.exif.orientation)
+        regions = self._regions.for_picture(self._folder, picture.exif.camera.model)
+        found = regions.searched(detections, *picture.upright_size)
+        stored = found.to_stored(picture.exif.orientation)
         objects = stored.counts()
         description = self._describe(paths, picture, objects)
         record = description.record
         self._required.check(record)
         review = self._reviewed.of(picture.file.name)
-        hidden = with_boxes(stored, review.active)
+        hidden = with_boxes(regions.with_hidden(found).to_stored(picture.exif.orientation), review.active)
         margin = self._settings.mask_dilation_pixels
         redaction = redact(
             picture.frame.yield_pixels(),

@@ -68,8 +68,8 @@ class CameraRegions:
         """The rules of the configuration, and the regions that were drawn and not removed.
 
         Raises:
-            ShareUnavailableError: the file of drawn regions is there and cannot be read. Nobody knows which regions must
-                be hidden then, so no picture may be published.
+            ShareUnavailableError: the file of drawn regions is there and cannot be read. Nobody knows then what must be
+                hidden, so no picture may be published.
         """
         configured = (
             Rule(one.folders, one.camera, FixedRegions(polygons(one.hide), polygons(one.ignore)))

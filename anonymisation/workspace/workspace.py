@@ -21,9 +21,11 @@ from anonymisation.database.oracle_options import with_client
 from anonymisation.database.target import embedded_url, require_usable
 from anonymisation.files.access import require_folder
 from anonymisation.files.atomic import remove_leftovers
+from anonymisation.files.digests import name_digest
 from anonymisation.files.plain import LINK, link_within
 from anonymisation.masking.models.factory import model_identity
 from anonymisation.masking.models.weights import unknown_model
+from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation.workspace.paths import ImagePaths, Shares
 from anonymisation.workspace.roots import make_folder, require_roots
 
@@ -54,6 +56,16 @@ class Workspace:
             ModelUnavailableError: the model is not installed.
         """
         return model_identity(self.settings)
+
+    def picture_digest(self, folder: str) -> str:
+        """A digest of everything but the model that changes the masked pictures of a folder: settings, fixed regions.
+
+        Raises:
+            ShareUnavailableError: the file of regions that people drew is there and cannot be read.
+        """
+        regions = CameraRegions.of(self.settings, self.shares.state).digest(folder)
+        digest = self.settings.picture_digest()
+        return name_digest(f"{digest} {regions}") if regions else digest
 
     def make_folder(self, path: Path) -> None:
         """Create a folder of a share, as `roots.make_folder`."""

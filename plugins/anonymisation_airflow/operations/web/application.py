@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 
 from anonymisation.core.errors import UnavailableError
 from anonymisation.core.text import hide_credentials
-from anonymisation_airflow.operations.pages import certificates, comparisons, judging, nights, pictures, review
+from anonymisation_airflow.operations.pages import certificates, comparisons, judging, nights, pictures, regions, review
 from anonymisation_airflow.operations.web.access import reading, register_permission
 from anonymisation_airflow.operations.web.headers import SecureHeaders
 from anonymisation_airflow.operations.web.rendering import airflow_root
@@ -25,7 +25,7 @@ def create_app() -> FastAPI:
     """Return the application that Airflow's API server mounts. It has no pages that describe an API."""
     app = FastAPI(title="Anonymisation", dependencies=[reading], openapi_url=None, docs_url=None, redoc_url=None)
     register_permission()
-    for module in (nights, review, certificates, judging, comparisons, pictures):
+    for module in (nights, review, certificates, judging, comparisons, regions, pictures):
         app.include_router(module.router)
     app.add_middleware(SecureHeaders)
     app.add_exception_handler(HTTPException, _refused)
