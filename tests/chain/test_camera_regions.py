@@ -79,8 +79,13 @@ def test_regions_are_those_of_the_upright_picture(site: Site, orientation: int) 
 
 @pytest.mark.parametrize(
     ("rule", "holds"),
-    [({"folders": FOLDER}, True), ({"folders": "Til*"}, True), ({"folders": "2099/*"}, False), ({"camera": "Ladybug5"}, False)],
-)  # fmt: skip
+    [
+        ({"folders": FOLDER}, True),
+        ({"folders": "Til*"}, True),
+        ({"folders": "2099/*"}, False),
+        ({"camera": "Ladybug5"}, False),
+    ],
+)
 def test_a_rule_holds_in_its_folders_and_for_its_camera(site: Site, rule: dict[str, str], holds: bool) -> None:
     _, mask, _ = masked(site, Detections.empty(), camera_regions=[{**rule, "hide": [MIRROR]}])
     assert part(mask, MIRROR).any() == holds
@@ -115,8 +120,15 @@ def test_nothing_is_published_while_the_drawn_regions_cannot_be_read(site: Site)
 
 @pytest.mark.parametrize(
     "wrong",
-    [[{"hide": [[[0, 0], [1, 1]]]}], [{"hide": [[[0, 0], [0.5, 0.5], [1, 1]]]}], [{"hidden": []}], [{"hide": [[[0, 0], [2, 0], [1, 1]]]}], "all", {"hide": []}],
-)  # fmt: skip
+    [
+        [{"hide": [[[0, 0], [1, 1]]]}],
+        [{"hide": [[[0, 0], [0.5, 0.5], [1, 1]]]}],
+        [{"hide": [[[0, 0], [2, 0], [1, 1]]]}],
+        [{"hidden": []}],
+        "all",
+        {"hide": []},
+    ],
+)
 def test_what_is_no_region_is_refused_at_the_start(site: Site, wrong: object) -> None:
     with pytest.raises(ConfigurationError, match="camera_regions: expected a list of mappings"):
         site.workspace(camera_regions=wrong)
