@@ -75,7 +75,7 @@ def _archive_picture(workspace: Workspace, paths: ImagePaths, known: PictureStat
         return False
     copied = _ensure_copy(workspace, paths.original, target, known.sha256)
     for source, companion in paths.archive_copies(workspace.settings, (known.width, known.height)):
-        _refresh_copy(workspace, source, companion)
+        refresh_copy(workspace, source, companion)
     return copied
 
 
@@ -116,8 +116,13 @@ def _conflict(target: Path) -> ArchiveConflictError:
     )
 
 
-def _refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
-    """Copy a derived file (record, mask) to the archive; a different one there is replaced."""
+def refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
+    """Copy a derived file (record, mask, preview) to the archive; a different one there is replaced.
+
+    Raises:
+        ImageError: it cannot be copied.
+        ShareUnavailableError: the archive share is away.
+    """
 
     def put(part: Path, place: Path, copied: str) -> None:
         _read_back(part, place, copied)

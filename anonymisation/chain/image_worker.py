@@ -38,6 +38,7 @@ from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState
 from anonymisation.workspace.listing import PictureFile
 from anonymisation.workspace.paths import MAX_NAME_BYTES, ImagePaths, name_bytes
+from anonymisation.workspace.previews import preview_files
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -241,6 +242,7 @@ class PictureWorker:
             mask = encode_mask(redaction.mask)
             files += [(path, mask) for path in mask_places]
         if self._settings.draw_mask:
+            files += preview_files(self._workspace, paths, masked.data)
             files.append((paths.masked, masked.data))
         boxes = tuple(added.number for added in review.active) if self._settings.draw_mask else tuple(review.hidden)
         digest = short_digest(mask) if mask else ""

@@ -219,7 +219,8 @@ def _remove_emptied(workspace: Workspace, folder: str) -> bool:
         return False
     settings = workspace.settings
     # The states of all shards; only needed if derived files were written next to originals.
-    known = read_pictures(workspace.shares.state, folder) if settings.local_json or settings.local_mask else {}
+    local_ones = settings.local_json or settings.local_mask or settings.local_preview
+    known = read_pictures(workspace.shares.state, folder) if local_ones else {}
     for path, picture in sidecars(workspace, folder, known):
         with suppress(OSError):  # a file that cannot be removed only keeps the folder
             _remove_sidecar(path, picture)

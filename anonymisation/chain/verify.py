@@ -25,7 +25,7 @@ from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.metadata.forms.known import differing_keys
 from anonymisation.metadata.record import record_from_json
 from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState
-from anonymisation.workspace.paths import ImagePaths, Sidecar
+from anonymisation.workspace.paths import ImagePaths, Sidecar, is_preview_name
 
 _DIFFERS: Final = "differs from the original that was masked"
 
@@ -135,8 +135,25 @@ def record_problem(path: Path, own: str | None = None) -> str | None:
 
 
 def derived_problem(path: Path, known: PictureState, own: str | None = None) -> str | None:
-    """The problem of a record (.json), which must have the ID `own`, or of a mask."""
+    """The problem of a record (.json), which must have the ID `own`, of a preview, or of a mask."""
+    if is_preview_name(path.name):
+        return preview_problem(path, known)
     return record_problem(path, own) if path.suffix == Sidecar.RECORD else mask_problem(path, known)
+
+
+def preview_problem(path: Path, known: PictureState) -> str | None:
+    """A preview must decode and be no larger than the picture, whatever its orientation."""
+    try:
+        data = read_plain(path)
+        size = jpeg_size(data, max_pixels=known.width * known.height)
+        sound_size(data, max_pixels=known.width * known.height)
+    except OSError as error:
+        return _unreadable(error)
+    except ImageError as error:
+        return f"does not decode: {error}"
+    if max(size) > max(known.width, known.height):
+        return f"is {size[0]}x{size[1]}, larger than its picture"
+    return None
 
 
 def original_problem(path: Path, known: PictureState) -> str | None:

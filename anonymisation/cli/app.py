@@ -38,6 +38,10 @@ COMMANDS: Final[Mapping[str, tuple[str, str]]] = {
         "Remove what is kept longer than the configuration allows.",
     ),
     "create-json": ("anonymisation.cli.create_json:create_json_command", "Write the records without masking anything."),
+    "create-previews": (
+        "anonymisation.cli.create_previews:create_previews_command",
+        "Make previews of pictures that are masked already.",
+    ),
     "check-folders": (
         "anonymisation.cli.check_folders:check_folders_command",
         "List which files of a picture exist.",

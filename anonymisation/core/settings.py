@@ -356,7 +356,7 @@ def _as_written(key: str, value: object) -> str:
 def _field_problems(error: ValidationError, layers: MergedValues) -> list[ConfigProblem]:
     messages: dict[str, list[str]] = {}
     for item in error.errors(include_url=False):
-        key, unknown = str(item["loc"][0]), item["type"] == "extra_forbidden"
+        key, unknown = str(item["loc"][0]), len(item["loc"]) == 1 and item["type"] == "extra_forbidden"
         text = (
             f"unknown key{did_you_mean(key, Settings.model_fields)}"
             if unknown

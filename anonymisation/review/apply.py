@@ -32,7 +32,8 @@ from anonymisation.review.copies import forget_copies
 from anonymisation.review.model import AddedBox, Review
 from anonymisation.review.store import ReviewedBoxes, known_folders, mark_hidden, with_boxes
 from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState, open_state
-from anonymisation.workspace.paths import ImagePaths, Sidecar
+from anonymisation.workspace.paths import ImagePaths, Sidecar, preview_path
+from anonymisation.workspace.previews import preview_files
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -126,6 +127,21 @@ def _hide_boxes(
     return len(boxes)
 
 
+def _make_previews_again(workspace: Workspace, paths: ImagePaths, masked: bytes) -> None:
+    """Replace every preview that is there: it shows what is hidden now.
+
+    Raises:
+        UnreadableImageError: the masked picture cannot be decoded.
+        ShareUnavailableError: a share is not available.
+    """
+    files = preview_files(workspace, paths, masked)
+    if files and paths.archived is not None and workspace.settings.archive_preview:
+        files.append((preview_path(paths.archived), files[0][1]))
+    for place, data in files:
+        if with_access(workspace.settings, f"looking at {place}", partial(_stamp_of, place)) is not None:
+            _write(workspace, place, data)
+
+
 def _stamp_of(path: Path) -> FileStamp | None:
     try:
         return FileStamp.of(path)
@@ -168,6 +184,7 @@ def _hide(
         source=paths.relative,
     )
     _write(workspace, paths.masked, masked.data)
+    _make_previews_again(workspace, paths, masked.data)
     return redaction.mask
 
 

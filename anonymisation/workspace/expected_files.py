@@ -16,6 +16,7 @@ PICTURE: Final = "picture"
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "json": (Sidecar.RECORD,),
     "webp": (Sidecar.MASK, Sidecar.LARGE_MASK),  # one of them: the size of the picture is not known here
+    "preview": ("_preview.jpg",),
 }
 KINDS: Final = (PICTURE, *SUFFIXES)
 
@@ -88,6 +89,9 @@ def expected_places(settings: Settings, bases: Bases) -> dict[Place, bool]:
         Place("output", "webp"): settings.remote_mask,
         Place("archive", "json"): settings.archive_json,
         Place("archive", "webp"): settings.archive_mask,
+        Place("output", "preview"): settings.remote_preview,
+        Place("archive", "preview"): settings.archive_preview,
+        Place("input", "preview"): settings.local_preview and not settings.delete_input,
         Place("input", "json"): settings.local_json and not settings.delete_input,
         Place("input", "webp"): settings.local_mask and not settings.delete_input,
     }

@@ -46,14 +46,31 @@ class Sidecar(StrEnum):
         return cls.LARGE_MASK if needs_png(*size) else cls.MASK
 
 
+PREVIEW_MARK: Final = "preview"
+"""In the name of every preview. The original's 2022 version takes no file for a picture that has it in its name."""
+_PREVIEW: Final = "_preview.jpg"
+
+
 def is_picture_name(name: str) -> bool:
-    """Whether a file with this name counts as a picture (.jpg or .jpeg in any case, not hidden)."""
-    return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
+    """Whether a file with this name counts as a picture (.jpg or .jpeg in any case, neither hidden nor a preview)."""
+    return name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".") and PREVIEW_MARK not in name
+
+
+def is_preview_name(name: str) -> bool:
+    """Whether a file with this name counts as a preview: a picture but for its mark."""
+    return PREVIEW_MARK in name and name.lower().endswith(PICTURE_SUFFIXES) and not name.startswith(".")
+
+
+def preview_path(picture: Path) -> Path:
+    """The preview next to the picture at that path."""
+    return picture.with_name(f"{stem_of(picture.name)}{_PREVIEW}")
 
 
 @dataclass(frozen=True, slots=True)
 class Shares:
     """The base folders of a run, all absolute; `archive` is None if originals are not archived.
+
+    `previews` is the folder of previews apart from the others, None if there is none.
 
     The error folder and its subfolders are created with the permissions `error_mode`.
     """
@@ -64,6 +81,7 @@ class Shares:
     errors: Path
     state: Path
     error_mode: int = 0o700
+    previews: Path | None = None
 
     @classmethod
     def resolve(
@@ -77,6 +95,7 @@ class Shares:
             archive=None if archive_dir is None else _absolute(archive_dir),
             errors=_configured(values["error_output_dir"], output, "_error"),
             state=_configured(values["state_dir"], output, "_state"),
+            previews=_absolute(Path(str(previews))) if (previews := values.get("separate_preview_directory")) else None,
         )
 
     def roles(self) -> Iterator[tuple[str, Path]]:
@@ -87,6 +106,8 @@ class Shares:
             yield "archive", self.archive
         yield "error", self.errors
         yield "state", self.state
+        if self.previews is not None:
+            yield "preview", self.previews
 
     def problems(self, values: Mapping[str, object], sources: Mapping[str, str]) -> list[ConfigProblem]:
         """Equal or nested folders (also through links), and settings that need a missing archive folder.
@@ -101,7 +122,7 @@ class Shares:
                 problems.append(ConfigProblem("folders", f"{role} folder", message))
         if self.archive is None:
             needy = ("delete_input", "archive_json", "archive_mask", "archive_preview")
-            asked = [key for key in needy if values[key] is True]
+            asked = [key for key in needy if values.get(key) is True]
             problems += [ConfigProblem(sources[key], key, _NO_ARCHIVE) for key in asked]
         return problems
 
@@ -166,26 +187,45 @@ class ImagePaths:
         """The paths where the settings want the record (.json), without the archive copy."""
         return self._sidecars(Sidecar.RECORD, local=settings.local_json, remote=settings.remote_json)
 
+    def previews(self, settings: Settings) -> list[Path]:
+        """The paths where the settings want the preview of the masked picture, without the archive copy."""
+        places = [(self.original, settings.local_preview), (self.masked, settings.remote_preview)]
+        if self.shares.previews is not None:
+            places.append((self.shares.previews / _below(self.folder, settings.exif_top_dir) / self.name, True))
+        return [preview_path(path) for path, wanted in places if wanted]
+
     def archive_copies(self, settings: Settings, size: PixelSize = USUAL_SIZE) -> list[tuple[Path, Path]]:
         """The derived files that go to the archive, as (source in the output folder, target)."""
         if self.archived is None:
             return []
         wanted = [(Sidecar.RECORD, settings.archive_json), (Sidecar.mask_for(size), settings.archive_mask)]
-        return [(sidecar.of(self.masked), sidecar.of(self.archived)) for sidecar, on in wanted if on]
+        copies = [(sidecar.of(self.masked), sidecar.of(self.archived)) for sidecar, on in wanted if on]
+        if settings.archive_preview:
+            copies.append((preview_path(self.masked), preview_path(self.archived)))
+        return copies
 
     def local_files(self, settings: Settings, size: PixelSize = USUAL_SIZE) -> list[Path]:
         """The derived files that the settings want next to the original."""
         wanted = [(Sidecar.RECORD, settings.local_json), (Sidecar.mask_for(size), settings.local_mask)]
-        return [sidecar.of(self.original) for sidecar, on in wanted if on]
+        files = [sidecar.of(self.original) for sidecar, on in wanted if on]
+        return [*files, preview_path(self.original)] if settings.local_preview else files
 
     def published_files(self, settings: Settings, size: PixelSize = USUAL_SIZE) -> list[Path]:
-        """The derived files that the settings want in the output folder."""
+        """The derived files that the settings want in the output folder, and previews apart from the others."""
         wanted = [(Sidecar.RECORD, settings.remote_json), (Sidecar.mask_for(size), settings.remote_mask)]
-        return [sidecar.of(self.masked) for sidecar, on in wanted if on]
+        files = [sidecar.of(self.masked) for sidecar, on in wanted if on]
+        local = preview_path(self.original)
+        return [*files, *(path for path in self.previews(settings) if path != local)]
 
     def _sidecars(self, sidecar: Sidecar, *, local: bool, remote: bool) -> list[Path]:
         places = [(self.original, local), (self.masked, remote)]
         return [sidecar.of(path) for path, wanted in places if wanted]
+
+
+def _below(folder: PurePosixPath, top: str) -> PurePosixPath:
+    """The part of a capture folder's path below the folder `top`; the whole path where it has no such part."""
+    parts = folder.parts
+    return PurePosixPath(*parts[parts.index(top) + 1 :]) if top in parts else folder
 
 
 def _absolute(path: Path) -> Path:

@@ -43,7 +43,7 @@ from anonymisation.workspace.locks import PICTURES
 from anonymisation.workspace.paths import Shares
 
 MARKER: Final = ".anonymisation-share"
-MARKED_ROLES: Final = ("output", "archive")
+MARKED_ROLES: Final = ("output", "archive", "preview")
 _FOLDER: Final = "roots"
 _UNREADABLE: Final = "?"
 _UNMARKED: Final = "unmarked"

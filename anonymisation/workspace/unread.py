@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final, Self
 
 from anonymisation.core.text import encodable
-from anonymisation.workspace.paths import PICTURE_SUFFIXES, Sidecar
+from anonymisation.workspace.paths import PICTURE_SUFFIXES, Sidecar, is_preview_name
 
 
 def _suffixes(text: str) -> frozenset[str]:
@@ -38,14 +38,14 @@ MAX_FOLDERS: Final = 100  # folders that are listed; their number is exact
 
 
 def is_unread_name(name: str) -> bool:
-    """Whether a file with this name counts as a picture or video that is not read (in any case, not hidden).
+    """Whether a file with this name counts as a picture, preview or video that is not read (in any case, not hidden).
 
     A file that is named as a mask of this program does not count.
     """
     if name.endswith(tuple(Sidecar)):
         return False
     dot = name.rfind(".")
-    return dot > 0 and not name.startswith(".") and name[dot:].lower() in UNREAD_SUFFIXES
+    return dot > 0 and not name.startswith(".") and (name[dot:].lower() in UNREAD_SUFFIXES or is_preview_name(name))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,143 @@
+"""Previews in the chain: cut out of masked pictures alone, put where they are wanted, and never taken for pictures."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from click.testing import CliRunner
+
+from anonymisation.chain.check import check_folder
+from anonymisation.chain.discover import discover
+from anonymisation.chain.previews import create_previews
+from anonymisation.chain.run import run_folder
+from anonymisation.cli.app import cli
+from anonymisation.imaging.jpeg.codec import decode_jpeg
+from anonymisation.review.apply import remask_folder
+from anonymisation.review.model import Box
+from anonymisation.review.store import add_box
+from anonymisation.workspace.workspace import Workspace
+from tests.captures import FILL, FOLDER, CountingDetector, Site, capture, car_window, names_below
+
+PREVIEW = "p000_preview.jpg"
+SETTINGS: dict[str, Any] = {
+    "remote_preview": True, "preview_dim": [80, 60], "preview_center": [0.5, 0.5], "mask_color": list(FILL),
+    "blur": None,
+}  # fmt: skip
+
+
+@pytest.fixture
+def site(tmp_path: Path) -> Site:
+    site = Site(tmp_path)
+    site.fill(1)
+    return site
+
+
+def masked(site: Site, **changes: Any) -> Workspace:
+    workspace = site.workspace(archive=True, **{**SETTINGS, **changes})
+    report = run_folder(workspace, FOLDER, CountingDetector())
+    assert report.succeeded, report
+    return workspace
+
+
+def pixels(path: Path) -> Any:
+    return decode_jpeg(path.read_bytes()).pixels.astype(int)
+
+
+def test_a_preview_is_a_part_of_the_masked_picture(site: Site) -> None:
+    masked(site)
+    whole, part = pixels(site.output / FOLDER / "p000.jpg"), pixels(site.output / FOLDER / PREVIEW)
+    assert part.shape == (60, 80, 3)
+    assert np.abs(part - whole[18:78, 32:112]).mean() < 4
+    top, left, bottom, right = car_window()
+    hidden = part[max(0, top - 18) + 3 : bottom - 18 - 3, max(0, left - 32) + 3 : right - 32 - 3]
+    assert hidden.size
+    assert np.abs(hidden - np.array(FILL)).max() < 30
+
+
+def test_previews_go_where_the_settings_want_them(site: Site, tmp_path: Path) -> None:
+    apart = tmp_path / "apart"
+    more = {"local_preview": True, "archive_preview": True, "separate_preview_directory": str(apart)}
+    workspace = masked(site, **more, exif_top_dir="TilSladding")
+    below = Path(*Path(FOLDER).parts[1:])
+    places = [site.output / FOLDER, site.input / FOLDER, site.archive / FOLDER, apart / below]
+    assert len({(place / PREVIEW).read_bytes() for place in places}) == 1
+    assert names_below(site.archive) == [f"{FOLDER}/p000.jpg", f"{FOLDER}/{PREVIEW}"]
+    assert check_folder(workspace, FOLDER).missing == 0
+    (site.output / FOLDER / PREVIEW).write_bytes(b"torn")
+    assert check_folder(workspace, FOLDER).missing == 1
+
+
+def test_previews_in_the_input_are_skipped_counted_and_named(site: Site) -> None:
+    site.put(PREVIEW, capture(4))
+    site.put("a_preview_b.jpeg", capture(5))
+    found = discover(site.workspace(**SETTINGS))
+    assert [folder.pictures for folder in found.folders] == [1]
+    (unread,) = found.unread.listed
+    assert (unread.number, unread.names) == (2, ("a_preview_b.jpeg", PREVIEW))
+
+
+def test_released_folders_lose_their_local_previews_only(site: Site) -> None:
+    masked(site, local_preview=True, delete_input=True, remote_json=True)
+    assert names_below(site.input) == []
+    assert (site.output / FOLDER / PREVIEW).exists()
+
+
+def test_a_region_that_people_mark_is_hidden_in_every_preview(site: Site) -> None:
+    workspace = masked(site, archive_preview=True)
+    before = pixels(site.output / FOLDER / PREVIEW)
+    add_box(site.state, FOLDER, "p000.jpg", Box(0.2, 0.25, 0.35, 0.5), "kari")
+    assert remask_folder(workspace, FOLDER) == ["p000.jpg"]
+    after = pixels(site.output / FOLDER / PREVIEW)
+    assert np.abs(after[8:12, 12:36] - np.array(FILL)).max() < 30
+    assert np.abs(after - before).max() > 50
+    assert (site.archive / FOLDER / PREVIEW).read_bytes() == (site.output / FOLDER / PREVIEW).read_bytes()
+
+
+def test_previews_of_pictures_that_are_masked_already(site: Site) -> None:
+    masked(site, remote_preview=False)
+    workspace = site.workspace(archive=True, **SETTINGS, local_preview=True)
+    for path in site.input.rglob("*.jpg"):
+        path.unlink()  # released by hand: nothing is written next to it
+    report = create_previews(workspace, FOLDER)
+    assert (report.made, report.already, report.failures) == (1, 0, [])
+    assert not (site.input / FOLDER / PREVIEW).exists()
+    assert create_previews(workspace, FOLDER).already == 1
+    made = (site.output / FOLDER / PREVIEW).read_bytes()
+    (site.output / FOLDER / PREVIEW).write_bytes(b"torn")
+    create_previews(workspace, FOLDER)
+    assert (site.output / FOLDER / PREVIEW).read_bytes() == made
+
+
+def test_both_roads_give_the_same_preview(site: Site) -> None:
+    workspace = masked(site)
+    made = (site.output / FOLDER / PREVIEW).read_bytes()
+    (site.output / FOLDER / PREVIEW).unlink()
+    create_previews(workspace, FOLDER)
+    assert (site.output / FOLDER / PREVIEW).read_bytes() == made
+
+
+def test_an_original_in_the_output_folder_gets_no_preview(site: Site) -> None:
+    workspace = masked(site, remote_preview=False)
+    (site.output / FOLDER / "p000.jpg").write_bytes(capture(0))
+    report = create_previews(site.workspace(archive=True, **SETTINGS), FOLDER)
+    assert report.made == 0
+    assert "is not the masked picture of this original" in report.failures[0]
+    assert not (site.output / FOLDER / PREVIEW).exists()
+    assert workspace is not None
+
+
+def test_the_verb_makes_them_and_refuses_settings_that_want_none(site: Site, tmp_path: Path) -> None:
+    masked(site, remote_preview=False)
+    config = tmp_path / "config.yml"
+    places = ["-i", str(site.input), "-o", str(site.output), "-k", str(config)]
+    config.write_text(f"model_type: {site.model}\n")
+    refused = CliRunner().invoke(cli, ["create-previews", *places])
+    assert refused.exit_code == 2
+    assert "switch on one of remote_preview" in refused.output
+    config.write_text(f"model_type: {site.model}\nremote_preview: True\n")
+    done = CliRunner().invoke(cli, ["create-previews", *places])
+    assert done.exit_code == 0, done.output
+    assert (site.output / FOLDER / PREVIEW).exists()
