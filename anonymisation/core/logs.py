@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import re
@@ -131,6 +132,8 @@ def _file_handler(path: Path, settings: Settings, secrets: tuple[str, ...]) -> l
     options: dict[str, Any] = {"encoding": "utf-8", "errors": "backslashreplace"}
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_fifo():  # opening it would wait for a reader for ever
+            raise OSError(errno.EINVAL, "is not a file")
         handler = logging.FileHandler(path, **options)
     except OSError as error:
         raise ShareUnavailableError(f"the log file {path} cannot be written: {error.strerror}") from error

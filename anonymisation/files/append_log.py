@@ -9,9 +9,11 @@ is there, and must not count as nothing.
 
 from __future__ import annotations
 
+import errno
 import json
 import logging
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +22,7 @@ from typing import IO, Any, Final, Self, TypeVar
 import msgspec
 
 from anonymisation.files.folders import make_folders
-from anonymisation.files.plain import open_plain
+from anonymisation.files.plain import NO_FILE, open_plain
 from anonymisation.files.reported import reported
 
 T = TypeVar("T")
@@ -217,7 +219,7 @@ class AppendLog:
 
     def _open(self) -> IO[bytes]:
         make_folders(self.path.parent)
-        stream = open(self.path, "ab+", opener=lambda name, flags: os.open(name, flags, self._mode))  # noqa: SIM115
+        stream = open(self.path, "ab+", opener=self._descriptor)  # noqa: SIM115
         try:
             size = stream.seek(0, os.SEEK_END)
             if size and (stream.seek(size - 1), stream.read(1))[1] != b"\n":
@@ -227,6 +229,13 @@ class AppendLog:
             stream.close()
             raise
         return stream
+
+    def _descriptor(self, name: str, flags: int) -> int:
+        descriptor = os.open(name, flags, self._mode)
+        if stat.S_ISFIFO(os.fstat(descriptor).st_mode):  # it would keep no line
+            os.close(descriptor)
+            raise OSError(errno.EINVAL, NO_FILE, name)
+        return descriptor
 
 
 _DAMAGED: Final = "damaged"

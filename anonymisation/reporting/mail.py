@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import heapq
 import logging
+import os
 import smtplib
 import socket
 import traceback
@@ -19,6 +20,7 @@ from typing import Final
 
 from anonymisation.core.settings import Settings
 from anonymisation.core.text import encodable, hide_credentials, one_line
+from anonymisation.files.plain import open_plain
 from anonymisation.reporting.mail_context import MailContext
 from anonymisation.reporting.mail_html import finished_html, folder_html, note_html
 from anonymisation.reporting.mail_pictures import Thumbnail, thumbnails
@@ -142,8 +144,8 @@ def _add_html(
 
 def _attach_log(message: EmailMessage, path: Path, context: MailContext) -> None:
     try:
-        with path.open("rb") as stream:
-            stream.seek(max(0, path.stat().st_size - MAX_ATTACHED_BYTES))
+        with open_plain(path.resolve()) as stream:  # of the log itself, a link is allowed
+            stream.seek(max(0, os.fstat(stream.fileno()).st_size - MAX_ATTACHED_BYTES))
             text = stream.read().decode("utf-8", "replace")
     except OSError as error:
         logging.getLogger(__name__).warning("the log file %s is not attached: %s", path, error)

@@ -22,6 +22,7 @@ from typing import Final
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.atomic import is_leftover, write_atomically
 from anonymisation.files.digests import name_digest
+from anonymisation.files.plain import read_plain
 from anonymisation.workspace.folder_state import FileStamp, read_name, state_folder, state_folders
 from anonymisation.workspace.paths import Shares
 
@@ -49,7 +50,7 @@ def copy_path(state_root: Path, folder: str, key: str, side: int, masked: FileSt
 def read_copy(path: Path) -> bytes | None:
     """The bytes of the copy, or None where there is none. Reading renews the time of last use."""
     try:
-        data = path.read_bytes()
+        data = read_plain(path)
         if time.time() - path.stat().st_mtime > _USED_SECONDS:
             os.utime(path)
     except OSError:

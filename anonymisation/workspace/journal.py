@@ -10,6 +10,7 @@ from typing import Final
 
 from anonymisation.files.append_log import AppendLog, read_lines
 from anonymisation.files.atomic import write_atomically
+from anonymisation.files.plain import open_plain, read_plain
 from anonymisation.files.reported import reported
 
 GROWTH_BYTES: Final = 1_000_000  # smaller journals are not worth an early rewrite
@@ -32,7 +33,7 @@ def compact(path: Path) -> None:
             nameless.append(offset)
 
     def lines() -> Iterator[bytes]:
-        with reported(path, "read"), path.open("rb") as stream:
+        with reported(path, "read"), open_plain(path) as stream:
             for offset in (*nameless, *(offsets[name] for name in sorted(offsets))):
                 stream.seek(offset)
                 line = stream.readline()
@@ -57,7 +58,7 @@ def compact_overgrown(path: Path) -> None:
         except FileNotFoundError:
             return
     try:
-        before = int(note.read_bytes())
+        before = int(read_plain(note))
     except (OSError, ValueError):
         before = 0
     if size > 2 * before + GROWTH_BYTES:

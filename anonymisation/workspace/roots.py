@@ -32,11 +32,12 @@ from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.core.settings import Settings
 from anonymisation.files.access import ShareAwayError, wait_until, with_access
 from anonymisation.files.append_log import read_as, to_line
+from anonymisation.files.atomic import write_atomically
 from anonymisation.files.digests import name_digest
 from anonymisation.files.folders import flush_folder, make_folders
 from anonymisation.files.names import rename_new
 from anonymisation.files.permissions import new_file_exactly
-from anonymisation.files.plain import named
+from anonymisation.files.plain import read_plain
 from anonymisation.files.reported import reason_of
 from anonymisation.workspace.folder_state import PictureState
 from anonymisation.workspace.locks import PICTURES
@@ -100,6 +101,11 @@ def _require(settings: Settings, state: Path, role: str, path: Path) -> None:
         wait_until(settings, f"{role} folder {path}", partial(_problem, state, role, path))
     except ShareUnavailableError as error:
         raise ShareUnavailableError(f"{error}. {_how_to_confirm(path)}") from error
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ELOOP):  # a pipe or the like, or a link
+            raise
+        marker = path / MARKER
+        raise ShareUnavailableError(f"{role} folder {path}: {marker} {reason_of(error)}; remove it") from error
     if not path.is_dir() and not path.parent.is_dir():
         raise ShareUnavailableError(
             f"{role} folder {path} cannot be created: its parent folder {path.parent} does not exist (mistyped, or its "
@@ -148,8 +154,7 @@ def _content(path: Path) -> str | None:
     """The text of a marker, None if there is none."""
     marker = path / MARKER
     try:
-        with named(marker):
-            return marker.read_bytes().decode("utf-8", "replace").strip()
+        return read_plain(marker).decode("utf-8", "replace").strip()
     except (FileNotFoundError, NotADirectoryError):
         return None
     except PermissionError:
@@ -211,9 +216,7 @@ def _remember(state: Path, role: str, path: Path) -> None:
         return
     folder = state / _FOLDER
     make_folders(folder)
-    with named(folder / name):
-        (folder / name).write_bytes(os.fsencode(path))
-    flush_folder(folder)
+    write_atomically(folder / name, os.fsencode(path))
     for older in known - {name}:
         (folder / older).unlink(missing_ok=True)
     for part in path.glob(f"{MARKER}.*"):

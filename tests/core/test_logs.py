@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import logging
+import os
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -115,3 +116,14 @@ def test_a_log_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(ShareUnavailableError, match="log file"), logging_to(settings_with(), screen, tmp_path / "file"):
         pass
     assert logging.getLogger("anonymisation").level == logging.NOTSET
+
+
+@pytest.mark.timeout(60)
+def test_a_log_is_not_written_into_a_pipe_that_no_one_reads(tmp_path: Path) -> None:
+    settings = settings_with(log_file_name="a.log")
+    os.mkfifo(tmp_path / "a.log")
+    with (
+        pytest.raises(ShareUnavailableError, match=r"a\.log cannot be written: is not a file"),
+        logging_to(settings, console()[0], tmp_path),
+    ):
+        pass

@@ -180,3 +180,11 @@ def test_a_full_disk_is_an_error_with_the_path(tmp_path: Path) -> None:
         writer.append({"name": "a.jpg"})
     with pytest.raises(ShareUnavailableError, match="cannot be written"):
         writer.close()
+
+
+@pytest.mark.timeout(60)
+def test_no_line_is_written_into_a_pipe(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(path)
+    with pytest.raises(ShareUnavailableError, match=f"{path} cannot be written: is not a file"):
+        AppendLog(path).append({"name": "p.jpg"})

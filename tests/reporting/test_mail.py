@@ -6,6 +6,7 @@ import email
 import email.policy
 import io
 import logging
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -329,6 +330,14 @@ def test_a_log_that_is_gone_is_not_attached(tmp_path: Path, caplog: pytest.LogCa
     context = MailContext("h", "t", str(tmp_path / "gone.log"), attach_log=True)
     assert list(build_finished(RunReport(()), context).iter_attachments()) == []
     assert "is not attached" in caplog.text
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_in_place_of_the_log_is_not_attached(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    os.mkfifo(tmp_path / "a.log")
+    context = MailContext("h", "t", str(tmp_path / "a.log"), attach_log=True)
+    assert list(build_finished(RunReport(()), context).iter_attachments()) == []
+    assert "is not a file" in caplog.text
 
 
 def test_a_server_that_is_away_stops_nothing(caplog: pytest.LogCaptureFixture) -> None:

@@ -161,3 +161,14 @@ def test_a_sweeper_sweeps_after_every_so_many_copies_and_once_at_a_time(
     sweeper.sweep()
     sweeper.sweep()
     assert asked == [(workspace.shares, 5)] * 2
+
+
+@pytest.mark.timeout(60)
+def test_a_pipe_in_place_of_a_copy_counts_as_none(site: Site, workspace: Workspace) -> None:
+    (copy,) = copies(site)[:1]
+    content = copy.read_bytes()
+    copy.unlink()
+    os.mkfifo(copy)
+    assert review_copies.read_copy(copy) is None
+    review_copies.keep_copy(copy, content)
+    assert review_copies.read_copy(copy) == content

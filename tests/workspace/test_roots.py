@@ -311,3 +311,15 @@ def test_a_share_that_vanishes_while_pictures_are_masked_is_not_made_again(
         mask_folder(workspace, FOLDER, vanishing(site, path, mount_point=mount_point))
     assert path.exists() is mount_point
     assert not mount_point or list(path.iterdir()) == []
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("role", ROLES)
+def test_a_pipe_in_place_of_a_marker_is_named_and_not_waited_for(used: Site, role: str) -> None:
+    marker = place(used, role) / MARKER
+    marker.unlink()
+    os.mkfifo(marker)
+    before = checksums(used.input)
+    with pytest.raises(ShareUnavailableError, match=rf"{role} folder .*{MARKER} is not a file; remove it"):
+        used.run(used.workspace(**SETTINGS))
+    assert checksums(used.input) == before

@@ -141,6 +141,8 @@ def require_layout(name: str, config_dir: Path | None = None, own: Path | None =
 def _is_layout(path: Path) -> bool:
     """Whether a file is probably a layout: the user's folder may hold the configuration as well."""
     try:
+        if not path.is_file():  # reading a pipe would wait for ever
+            return False
         with path.open("rb") as stream:
             return b"pk_column" in stream.read(MAX_BYTES)
     except OSError:

@@ -114,6 +114,9 @@ def _disk_error(job: Download, error: OSError) -> ModelUnavailableError:
 
 
 def _attempt(job: Download, progress: Progress, timeout: float) -> None:
+    for path in (job.part, job.validator):
+        if path.is_fifo():  # opening it would wait for ever
+            path.unlink()
     have = job.have()
     if have and have == job.expected_bytes:
         return

@@ -127,6 +127,15 @@ def test_a_complete_part_is_not_requested_again(site: Site, models: Path) -> Non
     assert is_installed(tiny(), models)
 
 
+@pytest.mark.timeout(60)
+def test_pipes_in_place_of_a_part_are_replaced(site: Site, models: Path) -> None:
+    models.mkdir(parents=True)
+    for name in ("tiny.tar.gz.part", "tiny.tar.gz.part.version"):
+        os.mkfifo(models / name)
+    pull(tiny(), models, base_url=site.base_url)
+    assert is_installed(tiny(), models)
+
+
 def test_a_complete_part_of_unknown_size_is_recognised(site: Site, models: Path) -> None:
     models.mkdir(parents=True)
     (models / "tiny.tar.gz.part").write_bytes(ARCHIVE)
