@@ -6,6 +6,7 @@ import fnmatch
 import logging
 import time
 from collections.abc import Collection, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path, PurePosixPath
@@ -24,6 +25,7 @@ from anonymisation.metadata.capture_date import date_in_path
 from anonymisation.reporting.step_reports import MAX_LISTED, Failure, MaskReport
 from anonymisation.workspace.folder_state import MASKED, read_pictures
 from anonymisation.workspace.listing import Listing, PictureFile, Problem, join, list_folder
+from anonymisation.workspace.paths import Sidecar
 from anonymisation.workspace.unread import NOTHING_UNREAD, NotRead, UnreadFiles
 from anonymisation.workspace.workspace import Workspace
 
@@ -209,7 +211,12 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
 
 
 def _unread(workspace: Workspace, folder: str, listing: Listing, selection: Selection) -> UnreadFiles | None:
-    found = UnreadFiles.of(folder, listing.other_names)
+    pictures = [picture.name for picture in listing.pictures]
+    found = UnreadFiles.of(folder, listing.other_names, pictures)
+    if found is not None and any(name.endswith(tuple(Sidecar)) for name in listing.other_names):
+        with suppress(ShareUnavailableError):  # the steps report it
+            pictures += read_pictures(workspace.shares.state, folder)  # of released ones, too, masks may have stayed
+        found = UnreadFiles.of(folder, listing.other_names, pictures)
     if found is None or not selection.by_date:
         return found
     if listing.pictures:

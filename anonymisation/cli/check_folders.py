@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from typing import Final
 
@@ -29,6 +30,7 @@ from anonymisation.workspace.expected_files import (
     expected_places,
 )
 from anonymisation.workspace.listing import Problem, listings
+from anonymisation.workspace.paths import is_picture_name
 from anonymisation.workspace.unread import NotRead, UnreadFiles
 from anonymisation.workspace.workspace import open_workspace
 
@@ -82,7 +84,10 @@ def check_folders_command(
         if files:
             print_table(out, _folder_table(folder, files, bases))
     print_table(out, _totals_table(totals))
-    unread = (UnreadFiles.of(folder, names[folder].get("input", ())) for folder in sorted(names))
+    unread = (
+        UnreadFiles.of(folder, found.get("input", ()), filter(is_picture_name, chain.from_iterable(found.values())))
+        for folder, found in sorted(names.items())
+    )
     print_unread(out, NotRead.of(item for item in unread if item is not None))
     _conclude(out, incomplete, problems)
 

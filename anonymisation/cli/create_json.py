@@ -92,7 +92,7 @@ def _pictures(base: Path) -> Iterator[str | Problem | UnreadFiles]:
             yield listing
             continue
         yield from listing.problems
-        if (unread := UnreadFiles.of(folder, listing.other_names)) is not None:
+        if (unread := UnreadFiles.of(folder, listing.other_names, [p.name for p in listing.pictures])) is not None:
             yield unread
         yield from (join(folder, picture.name) for picture in listing.pictures)
 

@@ -92,7 +92,7 @@ def _number(text: str | None) -> str | None:
 def _heading(text: str | None, source: str) -> str | None:
     """The heading as written where it is from 0 to below 360, else brought into that range; None where it is neither.
 
-    The digits of a heading in the range stay as they are.
+    The digits of a heading in the range stay as they are, unless it is published as 0.
     """
     text = _number(text)
     if text is None:
@@ -106,4 +106,4 @@ def _heading(text: str | None, source: str) -> str | None:
         message = "%s: the Heading in tag 40055 is not a direction; it is left out"
         logging.getLogger(__name__).warning(message, source)
         return None
-    return text if turned == degrees else digits(turned)
+    return text if degrees is not None and abs(turned - degrees) < 1 else digits(turned)

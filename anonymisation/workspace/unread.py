@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, Self
 
 from anonymisation.core.text import encodable
@@ -19,7 +20,7 @@ def _suffixes(text: str) -> frozenset[str]:
 
 
 _PICTURES: Final = _suffixes(
-    "jpe jif jfif jfi mpo jps pns insp jp2 j2k jpx jxl jxr wdp png apng tif tiff bmp gif heic heif hif avif thm"
+    "webp jpe jif jfif jfi mpo jps pns insp jp2 j2k jpx jxl jxr wdp png apng tif tiff bmp gif heic heif hif avif thm"
 )
 _RAW: Final = _suffixes(
     "dng raw cr2 cr3 crw nef nrw arw srf sr2 srw orf ori rw2 rwl raf pef ptx x3f 3fr fff iiq mos mef mrw kdc dcr erf "
@@ -40,10 +41,8 @@ MAX_FOLDERS: Final = 100  # folders that are listed; their number is exact
 def is_unread_name(name: str) -> bool:
     """Whether a file with this name counts as a picture, preview or video that is not read (in any case, not hidden).
 
-    A file that is named as a mask of this program does not count.
+    A mask of this program has such a name as well: whether it is one depends on the pictures of its folder.
     """
-    if name.endswith(tuple(Sidecar)):
-        return False
     dot = name.rfind(".")
     return dot > 0 and not name.startswith(".") and (name[dot:].lower() in UNREAD_SUFFIXES or is_preview_name(name))
 
@@ -66,9 +65,11 @@ class UnreadFiles:
         return f"{self.folder}: {files(self.number)}: {', '.join(self.names)}{rest}"
 
     @classmethod
-    def of(cls, folder: str, names: Iterable[str]) -> UnreadFiles | None:
-        """Those of a folder's files that are not read; None if there are none."""
-        found = sorted(name for name in names if is_unread_name(name))
+    def of(cls, folder: str, names: Iterable[str], pictures: Iterable[str]) -> UnreadFiles | None:
+        """Those of a folder's files that are not read, and are no masks of its `pictures`; None if there are none."""
+        suspects = [name for name in names if is_unread_name(name)]
+        masks = {kind.of(Path(picture)).name for picture in pictures for kind in Sidecar} if suspects else set()
+        found = sorted(set(suspects) - masks)
         return cls(folder, len(found), tuple(encodable(name) for name in found[:MAX_NAMED])) if found else None
 
 

@@ -34,7 +34,16 @@ def test_no_number_is_null(properties: Properties, name: str, text: str, value: 
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("359.99", "359.99"), ("360", "0.0"), ("-90.5", "269.5"), ("-0.0", "-0.0"), ("361", None), ("north", None)],
+    [
+        ("359.99", "359.99"),
+        ("360", "0.0"),
+        ("359.9999999", "0.0"),
+        ("12.34567891234", "12.34567891234"),
+        ("-90.5", "269.5"),
+        ("-0.0", "-0.0"),
+        ("361", None),
+        ("north", None),
+    ],
 )
 def test_a_heading_is_brought_into_range_or_left_out_with_a_warning(
     properties: Properties, caplog: pytest.LogCaptureFixture, text: str, value: str | None

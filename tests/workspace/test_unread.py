@@ -7,7 +7,6 @@ import os
 
 import pytest
 
-from anonymisation.workspace.paths import Sidecar
 from anonymisation.workspace.unread import MAX_FOLDERS, MAX_NAMED, NotRead, UnreadFiles, is_unread_name
 
 
@@ -24,7 +23,6 @@ def test_pictures_and_videos_of_cameras_count(name: str) -> None:
     [
         "a.jpg", "a.JPEG", "a.xml", "a.json", "a.txt", "a.gpx", "a.csv", "a.kml", "a.log", "a.nmea", "a.md5", "a.las",
         "Thumbs.db", "desktop.ini", ".DS_Store", ".a.png", "._a.mov", ".png", "png", "a.png.part", "ready", "a", "",
-        *(f"a{suffix}" for suffix in Sidecar),
     ],
 )  # fmt: skip
 def test_pictures_that_are_read_and_sidecars_do_not_count(name: str) -> None:
@@ -32,17 +30,25 @@ def test_pictures_that_are_read_and_sidecars_do_not_count(name: str) -> None:
 
 
 def test_the_first_files_are_named_and_all_are_counted() -> None:
-    many = UnreadFiles.of("a/b", {f"v{number:02d}.mp4" for number in range(25)} | {"x.txt", "p.jpg"})
+    many = UnreadFiles.of("a/b", {f"v{number:02d}.mp4" for number in range(25)} | {"x.txt", "p.jpg"}, ["p.jpg"])
     assert many is not None
     assert (many.number, len(many.names), many.names[0]) == (25, MAX_NAMED, "v00.mp4")
     assert str(many).startswith("a/b: 25 files: v00.mp4, v01.mp4")
     assert str(many).endswith("v09.mp4 and 15 more")
-    assert str(UnreadFiles.of("a", ["b.png"])) == "a: 1 file: b.png"
-    assert UnreadFiles.of("a", ["b.jpg", "b.xml"]) is None
+    assert str(UnreadFiles.of("a", ["b.png"], [])) == "a: 1 file: b.png"
+    assert UnreadFiles.of("a", ["b.jpg", "b.xml"], ["b.jpg"]) is None
+
+
+def test_masks_of_pictures_do_not_count_and_foreign_pictures_of_their_form_do() -> None:
+    names = {"a.webp", "b.mask.png", "a.json", "phone.webp", "c.WEBP", "b.png", "other.mask.png"}
+    assert UnreadFiles.of("a", names, ["a.jpg", "b.JPEG", "c.jpg"]) == UnreadFiles(
+        "a", 4, ("b.png", "c.WEBP", "other.mask.png", "phone.webp")
+    )
+    assert UnreadFiles.of("a", {"a.webp", "a.mask.png", "a.json"}, ["a.jpg"]) is None
 
 
 def test_a_name_that_is_no_unicode_can_be_printed() -> None:
-    odd = UnreadFiles.of("a", [os.fsdecode(b"bl\xe5.png")])
+    odd = UnreadFiles.of("a", [os.fsdecode(b"bl\xe5.png")], [])
     assert str(odd) == r"a: 1 file: bl\udce5.png"
 
 

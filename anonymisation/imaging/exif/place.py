@@ -18,7 +18,10 @@ ALTITUDES: Final = (-11_000.0, 100_000.0)
 _BELOW: Final = frozenset((1, 3))
 _REFERENCES: Final = frozenset((0, 1, 2, 3))  # 2 and 3 since EXIF 3.0, for another datum than 0 and 1
 
+# What is published is rounded to these, so values are rounded to them when they are read: a heading of 359.9999999 is 0
+# in the record, too.
 _SECOND_PLACES: Final = 6  # of an arc second: 30 micrometres on the ground
+_NOISE: Final = 1e-12  # degrees: a double has no more digits at 180
 _HEADING_PLACES: Final = 6
 _ALTITUDE_PLACES: Final = 4  # 0.1 mm, so that 100 km fit into a RATIONAL
 
@@ -94,15 +97,15 @@ def place_entries(place: Place) -> dict[int, Entry]:
 
 
 def compass_degrees(degrees: float) -> float:
-    """The direction from 0 to below 360; a signed angle from -360 counts from north to the west.
+    """The direction from 0 to below 360, to a millionth; a signed angle from -360 counts from north to the west.
 
     Raises:
         ValueError: the angle is below -360 or above 360, which stands for "unknown" more often than for a direction.
     """
     if not -360 <= degrees <= 360:
         raise ValueError(f"{degrees:g} is out of range, expected degrees from 0 to 360")
-    turned = degrees % 360
-    return 0.0 if turned == 360 else turned  # tiny negative angles round to 360
+    turned = round(degrees % 360, _HEADING_PLACES)
+    return 0.0 if turned == 360 else turned
 
 
 def _position(gps: Directory, problems: list[TagProblem]) -> tuple[float | None, float | None]:
@@ -146,6 +149,9 @@ def _signed(parts: tuple[float, ...], axis: _Axis, negative_side: bool) -> float
     value = sum(abs(part) / 60.0**power for power, part in enumerate(parts))
     if value > axis.limit:
         raise ValueError(f"{value:g} degrees are more than {axis.limit:g}")
+    published = round(value * 3600, _SECOND_PLACES) / 3600
+    if abs(published - value) > _NOISE:
+        value = published
     return -value if negative_side else value
 
 
@@ -176,7 +182,7 @@ def _altitude(gps: Directory, problems: list[TagProblem]) -> float | None:
     except ValueError as error:
         problems.append(TagProblem("GPSAltitude", f"is not usable ({error}); the altitude is left out"))
         return None
-    return value
+    return round(value, _ALTITUDE_PLACES) + 0.0  # no -0.0
 
 
 def _heading(gps: Directory, problems: list[TagProblem]) -> tuple[float | None, str | None]:

@@ -62,12 +62,54 @@ def _times(
         ("2018:12:31 24:00:00", datetime(2019, 1, 1)),
         ("2019:01:01 24:04:20", datetime(2019, 1, 1, 0, 4, 20)),
         ("2018:12:31 23:59:60", datetime(2019, 1, 1)),
+        ("20180802T120000", NOON),
+        ("20180802 120000", NOON),
+        ("20180802120000", NOON),
+        ("20180802T120000Z", NOON.replace(tzinfo=UTC)),
+        ("20180802T120000.5+0200", NOON.replace(microsecond=500_000, tzinfo=NORWAY)),
+        ("20180802T1200", NOON),
+        ("20180802", datetime(2018, 8, 2)),
+        ("20180802 12:00:00", NOON),
+        ("2018-08-02T120000", NOON),
+        ("2018:08:02 12-00-00", NOON),
+        ("2018-08-02-12-00-00", NOON),
+        ("2018-08-02_12-00-00", NOON),
+        ("2018:08:02 12 00 00", NOON),
+        ("2018:08:02, 12:00:00", NOON),
+        ("2018:08:02 12:00:00 CEST", NOON.replace(tzinfo=NORWAY)),
+        ("2018:08:02 12:00:00 cet", NOON.replace(tzinfo=timezone(timedelta(hours=1)))),
+        ("2018:08:02 12:00:00 +0200 (CEST)", NOON.replace(tzinfo=NORWAY)),
+        ("2018:08:02 02:00:00 PM CEST", NOON.replace(hour=14, tzinfo=NORWAY)),
+        ("Thu Aug 02 12:00:00 2018", NOON),
+        ("Thu Aug  2 12:00:00 2018\n", NOON),
+        ("Thu Aug  2 12:00:00 CEST 2018", NOON.replace(tzinfo=NORWAY)),
+        ("Thu Aug 02 12:00:00 +0200 2018", NOON.replace(tzinfo=NORWAY)),
+        ("Thu, 02 Aug 2018 12:00:00 +0200", NOON.replace(tzinfo=NORWAY)),
+        ("2 August 2018, 12:00", NOON),
+        ("02-Aug-2018 12:00:00", NOON),
+        ("2018-Aug-02 12:00:00", NOON),
+        ("Aug 2, 2018 2:00:00 PM", NOON.replace(hour=14)),
+        ("2018/08/02", datetime(2018, 8, 2)),
+        ("2018.08.02", datetime(2018, 8, 2)),
         ("2018:12:31 23:59:60.5", datetime(2019, 1, 1, 0, 0, 0, 500_000)),
     ],
 )
 def test_what_is_readable_is_read(text: str, moment: datetime) -> None:
-    assert parse_moment(text) == moment
-    assert _times({0x9003: text.encode() + b"\0"})[0].taken == moment
+    found = parse_moment(text)
+    assert found == moment
+    assert found is not None
+    assert found.utcoffset() == moment.utcoffset()
+    assert _times({0x9003: text.encode() + b"\0"}) == (Times(moment, moment), [])
+
+
+@pytest.mark.parametrize("zone", ["CST", "ist", "Local", "Europe/Oslo", "EDT"])
+def test_a_zone_without_one_known_offset_leaves_the_time_without(zone: str) -> None:
+    times, (problem,) = _times({0x9003: f"2018:08:02 12:00:00 {zone}".encode()})
+    assert times == Times(NOON, NOON)
+    assert problem.tag == "DateTimeOriginal"
+    assert "time zone" in problem.reason
+    aware = NOON.replace(tzinfo=NORWAY)
+    assert _times({0x9003: f"2018:08:02 12:00:00 {zone}".encode(), 0x9011: b"+02:00"}) == (Times(aware, aware), [])
 
 
 @pytest.mark.parametrize("text", ["", "    :  :     :  :  ", "0000:00:00 00:00:00", "0000-00-00T00:00:00Z"])
@@ -81,6 +123,8 @@ UNREADABLE = [
     "yesterday", "2020:13:02 03:04:05", "2020:02:30 10:00:00", "2020:00:00 10:00:00", "2020:02:02 25:00:00",
     "2020:02:02 10:60:00", "2020:02:02 10:00:61", "02.06.2020 10:00:00", "2020:02-02 10:00:00", "2020:06", "9" * 19,
     "9999:12:31 24:00:00", "2020:02:02 13:00:00 PM", "2020:02:02 10:00:00 x", "2020:02:02 10:00:00+99:00",
+    "20181302T120000", "20180802T126000", "201808021", "2018080212000", "2018:08:02 1-2-3", "2018:08:02 -12:00",
+    "Fri Aug 02 12:00:00 2018", "Thu Feb 30 12:00:00 2018", "Thu Aou 02 12:00:00 2018", "02/08/2018 12:00:00",
     "20٢٠:02:02 10:00:00", "2020:02:02 " + " " * 400 + "x",
 ]  # fmt: skip
 
@@ -109,7 +153,13 @@ def test_other_text_is_not_quoted(text: str) -> None:
         (b"\x002018:08:02 12:00:00", NOON),
         (b"2018:08:02 12:00:00\0SECRET", NOON),
         (b"2018:08:02\0\xff", None),
-        (b"2018:08:02 12:00:00\xe5", None),
+        (b"2018:08:02 12:00:00\xe5", NOON),
+        (b"2018:08:02 12:00:00\x01", NOON),
+        (b"2018:08:02 12:00:00?\0", NOON),
+        (b"2018:08:02 12:00:00Z", NOON.replace(tzinfo=UTC)),
+        (b"2018:08:02 12:00:00\0\xff\xfe", NOON),
+        (b"2018:08:02 12:00:00\xff\xfe", None),
+        (b"2018:08:02 12:0\xff:00", None),
         (b"\0" * 20, None),
         (Entry(3, (2018, 8, 2)), None),
         (Entry(7, b"2018:08:02 12:00:00"), NOON),
@@ -160,6 +210,38 @@ def test_fraction_and_offset_in_the_text_outweigh_their_tags() -> None:
     assert times.taken == NOON.replace(microsecond=250_000, tzinfo=UTC)
 
 
+def test_an_offset_in_the_text_that_contradicts_its_tag_gives_a_warning() -> None:
+    times, (problem,) = _times({0x9003: b"2018:08:02 12:00:00+02:00\0", 0x9011: b"+01:00\0"})
+    assert times.taken is not None
+    assert times.taken.utcoffset() == timedelta(hours=2)
+    assert (problem.tag, "contradicts" in problem.reason) == ("OffsetTimeOriginal", True)
+    assert _times({0x9003: b"2018:08:02 12:00:00+02:00\0", 0x9011: b"+0200\0"})[1] == []
+
+
+@pytest.mark.parametrize(
+    ("changed", "offset", "tags"),
+    [
+        (b"2018:08:02 12:00:00\0", b"+01:00\0", ["OffsetTime"]),
+        (b"2018:08:02 12:00:02\0", b"Z\0", ["OffsetTime"]),
+        (None, b"+01:00\0", ["OffsetTime"]),
+        (None, b"+02:00\0", []),
+        (None, b"   :  \0", []),
+        (b"2018:08:02 12:00:00\0", b"+02:00\0", []),
+        (b"2018:08:09 20:00:00\0", b"+01:00\0", []),  # changed a week later in another zone
+        (b"2018:08:02 12:00:00\0", None, []),
+    ],
+)
+def test_offsets_that_contradict_each_other_give_a_warning(
+    changed: bytes | None, offset: bytes | None, tags: list[str]
+) -> None:
+    exif: dict[int, bytes | Entry] = {0x9003: b"2018:08:02 12:00:00\0", 0x9011: b"+02:00\0"}
+    times, problems = _times(
+        exif | ({} if offset is None else {0x9010: offset}), {} if changed is None else {0x0132: changed}
+    )
+    assert times.taken == NOON.replace(tzinfo=NORWAY)
+    assert [problem.tag for problem in problems if "contradicts" in problem.reason] == tags
+
+
 ZONES: st.SearchStrategy[tzinfo | None] = st.none() | st.integers(-14 * 60, 14 * 60).map(
     lambda minutes: timezone(timedelta(minutes=minutes))
 )
@@ -172,7 +254,8 @@ def test_what_is_written_is_read_again(moments: list[datetime | None]) -> None:
     main, exif = time_entries(times)
     problems: list[TagProblem] = []
     again = read_times(Tiff(main, exif, {}), problems)
-    assert (again, problems) == (times, [])
+    assert again == times
+    assert all("contradicts" in problem.reason for problem in problems)
     for one, other in zip(moments, (again.original, again.digitized, again.changed), strict=True):
         assert (one and one.utcoffset()) == (other and other.utcoffset())
 

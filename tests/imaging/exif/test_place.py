@@ -179,7 +179,7 @@ def test_the_sign_of_an_altitude(reference: RawEntry | None, altitude: float) ->
         (b"\1", BIG.ratio((-12, 1), kind=10), -12),
         (b"\1", BIG.double(12.5), -12.5),
         (b"\0", BIG.long(12), 12),
-        (b"\0", BIG.ratio((1, 3)), 1 / 3),
+        (b"\0", BIG.ratio((1, 3)), 0.3333),
     ],
 )
 def test_altitudes_of_other_types(reference: bytes, value: RawEntry, altitude: float) -> None:
@@ -216,7 +216,8 @@ def test_an_altitude_that_cannot_be_used_is_left_out_with_a_warning(changes: dic
         (BIG.double(359.999), 359.999),
         (BIG.short(180), 180),
         (BIG.double(-1e-20), 0),
-        (BIG.double(359.99999999), 359.99999999),
+        (BIG.double(359.99999999), 0),
+        (BIG.double(359.9999994), 359.999999),
     ],
 )
 def test_headings_are_brought_into_range(value: RawEntry, heading: float) -> None:
@@ -255,6 +256,34 @@ def test_empty_references_without_numbers_are_nothing() -> None:
     changes = dict.fromkeys(("Latitude", "Longitude", "Altitude", "AltitudeRef", "ImgDirection"))
     blank = dict.fromkeys(("LatitudeRef", "LongitudeRef", "ImgDirectionRef"), BIG.ascii(""))
     assert _read(**changes, **blank) == (Place(), [])
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ImgDirection": BIG.double(359.9999999)},
+        {"ImgDirection": BIG.double(12.34567891234)},
+        {"Altitude": BIG.double(12.345678912)},
+        {"Altitude": BIG.double(0.00001), "AltitudeRef": BIG.raw(b"\1")},
+        {"Latitude": BIG.double(59.123456789012345)},
+        {"Latitude": BIG.double(59.9999999999999)},
+        {"Longitude": BIG.double(1e-13)},
+        {"Latitude": BIG.double(1e-11), "Longitude": BIG.double(1e-11)},
+    ],
+)
+def test_what_is_recorded_has_the_precision_of_what_is_published(changes: dict[str, Any]) -> None:
+    """Whoever reads the published tags finds the recorded numbers."""
+    place, _ = _read(**changes)
+    tiff = read_tiff(write_tiff(Tiff({0x0112: BIG_ORIENTATION}, {}, place_entries(place))))
+    assert tiff is not None
+    again = read_place(tiff.gps, [])
+    assert (again.heading, again.heading_reference) == (place.heading, place.heading_reference)
+    if place.latitude is None:
+        assert again.latitude is None
+    else:
+        assert (again.latitude, again.longitude) == pytest.approx((place.latitude, place.longitude), rel=0, abs=1e-12)
+        assert again.altitude == place.altitude
+        assert str(again.altitude) == str(place.altitude)
 
 
 @given(st.floats(-360, 360))
