@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
 
+from anonymisation.database.client_commands import Effect, command_of
+
 _TOKEN: Final = re.compile(
     r"""
     (?P<slash>^[ \t]*/[ \t]*(?=\r?$))
@@ -108,22 +110,87 @@ def _is_header(word: str, before: str, following: str) -> bool:
     )
 
 
+@dataclass(frozen=True, slots=True)
+class Script:
+    """The statements of a script, and the names of the client's commands in it that were skipped, each once."""
+
+    statements: tuple[str, ...]
+    skipped: tuple[str, ...] = ()
+
+
 def split_statements(script: str) -> list[str]:
+    """The statements of a script; see `read_script`."""
+    return list(read_script(script).statements)
+
+
+def read_script(script: str) -> Script:
     """The statements of a script, without the semicolons that end them and the comments behind them.
 
-    A program keeps the semicolon of its last END, which belongs to it.
+    A program keeps the semicolon of its last END, which belongs to it. Commands of SQL*Plus and psql, at the beginning
+    of a line between statements, are skipped where they concern the output alone. EXIT and QUIT end the script.
+
+    Raises:
+        ValueError: another such command is there; the message names it and its line.
     """
-    tokens = [_Token(str(found.lastgroup), found[0], *found.span()) for found in _TOKEN.finditer(script)]
-    last_slash = max((index for index, token in enumerate(tokens) if token.kind == "slash"), default=-1)
-    statements, first = [], 0
+    tokens = _tokens(script, 0)
+    statements: list[str] = []
+    skipped: dict[str, None] = {}
+    first = 0
+    last_slash = _last_slash(tokens)
     while first < len(tokens):
+        start = next((at for at in range(first, len(tokens)) if tokens[at].kind != "comment"), len(tokens))
+        command = _command(script, tokens[start].start) if start < len(tokens) else None
+        if command is not None:
+            name, effect, stop = command
+            if effect is Effect.END:
+                break
+            skipped[name] = None
+            following = next((at for at in range(start, len(tokens)) if tokens[at].stop > stop), len(tokens))
+            if following < len(tokens) and tokens[following].start < stop:  # a quote that opens in the command
+                tokens = [*tokens[:start], *_tokens(script, stop)]
+                following, last_slash = start, _last_slash(tokens)
+            first = following
+            continue
         stop, following = _end_of(script, tokens, first, slash_follows=last_slash > first)
         while stop > first and tokens[stop - 1].kind == "comment":
             stop -= 1
         if stop > first:
             statements.append(script[tokens[first].start : tokens[stop - 1].stop])
         first = following
-    return statements
+    return Script(tuple(statements), tuple(skipped))
+
+
+def _tokens(script: str, start: int) -> list[_Token]:
+    return [_Token(str(found.lastgroup), found[0], *found.span()) for found in _TOKEN.finditer(script, start)]
+
+
+def _last_slash(tokens: Sequence[_Token]) -> int:
+    return max((index for index, token in enumerate(tokens) if token.kind == "slash"), default=-1)
+
+
+def _command(script: str, start: int) -> tuple[str, Effect, int] | None:
+    """The command of a client that begins there: its name, its effect, and the end of its last line."""
+    if script[script.rfind("\n", 0, start) + 1 : start].strip():
+        return None
+    stop = _line_end(script, start)
+    found = command_of(script[start:stop])
+    if found is None:
+        return None
+    name, effect = found
+    if effect is Effect.REFUSED:
+        line = script.count("\n", 0, start) + 1
+        raise ValueError(
+            f"line {line}: {name} is a command of SQL*Plus or psql, not SQL, and changes what the script does; "
+            "remove it, or run the script with that program"
+        )
+    while script[start:stop].rstrip("\r").endswith("-") and stop < len(script):  # SQL*Plus continues the line
+        stop = _line_end(script, stop + 1)
+    return name, effect, stop
+
+
+def _line_end(script: str, start: int) -> int:
+    stop = script.find("\n", start)
+    return len(script) if stop < 0 else stop
 
 
 def _end_of(script: str, tokens: Sequence[_Token], first: int, *, slash_follows: bool) -> tuple[int, int]:

@@ -11,10 +11,12 @@ import pytest
 import sqlglot
 from sqlglot import exp
 
+from anonymisation.core.errors import ConfigurationError
+from anonymisation.database.dialects.postgresql import PostgresqlDialect
 from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.loading.loader import LoadLimits, LoadReport, SourceRecord, load_records, send_spooled
 from anonymisation.database.schema import ddl, drop_table, insert_spatial_metadata
-from anonymisation.database.target import open_target
+from anonymisation.database.target import make_table, open_target
 from tests.database.fake_oracle import FakeOracle
 from tests.database.oracle_sql import parse
 from tests.database.sites import FakeOracleSite, oracle_url
@@ -222,3 +224,12 @@ def test_a_table_of_another_schema_is_dropped_without_the_login_s_own_descriptio
                     connection.exec_driver_sql(statement)
         assert server.spatial == left
         assert target.dialect.drop(target.layout, target.table)[0].startswith("DROP TABLE")
+
+
+def test_a_column_that_oracle_keeps_for_itself_is_named(tmp_path: Path) -> None:
+    columns = "[{name: RowId, dtype: VARCHAR2(99), formatter: ID, extra: PRIMARY KEY}]"
+    (tmp_path / "own.yml").write_text(f"pk_column: RowId\ncolumns: {columns}\n")
+    layout = load_layout("own", own=tmp_path)
+    with pytest.raises(ConfigurationError, match="RowId: Oracle takes no column of this name"):
+        make_table(layout, OracleDialect())
+    assert make_table(layout, PostgresqlDialect()).columns.keys() == ["rowid"]

@@ -315,6 +315,23 @@ def test_nothing_stays_in_a_session_that_others_use_next(
         pytest.skip(str(error))
 
 
+def test_options_that_a_pooler_does_not_take_are_not_blamed_on_the_login(
+    cluster: PostgresCluster, state: Path, make_records: Make
+) -> None:
+    target = PostgresqlSite(cluster).target()
+    try:
+        with running_pgbouncer(cluster, sessions=1) as url:
+            address = url.update_query_dict({"options": "-c statement_timeout=5s"})
+            with (
+                open_target(address, target.layout) as pooled,
+                pytest.raises(ConfigurationError, match="the pooler in front of the database takes no such") as refused,
+            ):
+                load_records(make_records(1), pooled, state, LoadLimits())
+    except NotInstalledError as error:
+        pytest.skip(str(error))
+    assert "correct user, password" not in str(refused.value)
+
+
 def test_the_server_works_on_a_batch_while_the_next_one_is_made(cluster: PostgresCluster, make_records: Make) -> None:
     """The batch is larger than what sockets hold, so that the server has it only if all of it is sent."""
     site = PostgresqlSite(cluster)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from anonymisation.core.errors import DatabaseUnavailableError, WorkFailedError
 from anonymisation.database.layouts.tables import load_layout
-from anonymisation.database.sql_script import split_statements
+from anonymisation.database.sql_script import Script, read_script, split_statements
 from anonymisation.database.statements import execute_sql
 from anonymisation.database.target import DatabaseTarget, open_target
 from tests.database.postgres_cluster import PostgresCluster
@@ -108,6 +108,62 @@ def test_text_in_quotes_never_ends_a_statement(statements: list[str]) -> None:
 def test_a_long_script_is_split_in_one_pass() -> None:
     script = f"{TRIGGER}\n-- a comment\nINSERT INTO t VALUES ('x');\n" * 1000
     assert len(split_statements(script)) == 2000
+
+
+SQLPLUS = """SET DEFINE OFF
+SET SERVEROUTPUT ON SIZE 1000000;
+WHENEVER SQLERROR EXIT SQL.SQLCODE ROLLBACK
+REM it's a table
+PROMPT Don't /* panic; "now
+prompt more -
+and; more
+-- a comment
+CREATE TABLE t (a);
+/* another */
+SHOW ERRORS
+INSERT INTO t VALUES ('PROMPT
+EXIT');
+EXIT
+INSERT INTO t VALUES ('never');
+"""
+
+
+def test_commands_of_sqlplus_that_concern_the_output_are_skipped() -> None:
+    script = read_script(SQLPLUS)
+    assert script.statements == ("-- a comment\nCREATE TABLE t (a)", "INSERT INTO t VALUES ('PROMPT\nEXIT')")
+    assert script.skipped == (
+        "SET DEFINE", "SET SERVEROUTPUT", "WHENEVER SQLERROR EXIT", "REM", "PROMPT", "prompt", "SHOW ERRORS",
+    )  # fmt: skip
+
+
+def test_commands_of_psql_that_concern_the_output_are_skipped() -> None:
+    script = read_script("\\set ON_ERROR_STOP on\n\\echo 'half\nSELECT 1;\n\\timing\nSELECT 2;\n\\q\nSELECT 3;")
+    assert script.statements == ("SELECT 1", "SELECT 2")
+    assert script.skipped == ("\\set ON_ERROR_STOP", "\\echo", "\\timing")
+
+
+@pytest.mark.parametrize(
+    ("line", "name"),
+    [
+        ("@other.sql", "@"), ("@@other.sql", "@@"), ("\\i other.sql", r"\\i"), ("CONNECT roads/secret@x", "CONNECT"),
+        ("DEFINE x = 3", "DEFINE"), ("EXEC p(1)", "EXEC"), ("WHENEVER SQLERROR CONTINUE", "WHENEVER"),
+        ("SET AUTOCOMMIT ON", "SET AUTOCOMMIT"), ("EXIT ROLLBACK", "EXIT"), ("HOST rm x", "HOST"),
+        ("start x.sql", "start"),
+    ],
+)  # fmt: skip
+def test_other_commands_are_refused_by_name(line: str, name: str) -> None:
+    with pytest.raises(ValueError, match=rf"line 2: {name} is a command of SQL\*Plus or psql") as refused:
+        read_script(f"SELECT 1;\n{line}\nSELECT 2;")
+    assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    ["SET search_path TO x", "SET TRANSACTION READ ONLY", "SHOW search_path", "START TRANSACTION", "EXECUTE plan",
+     "COLUMNS", "SET ROLE x", "SET TIME ZONE 'UTC'", "SELECT\nexit\nFROM t", "SELECT 1\nEXIT"],
+)  # fmt: skip
+def test_statements_that_look_like_commands_stay(statement: str) -> None:
+    assert read_script(statement) == Script((statement,))
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from rich.text import Text
 from anonymisation.cli.db.options import DatabaseOptions, database_options, open_database
 from anonymisation.cli.tables import print_table
 from anonymisation.core.text import one_line
-from anonymisation.database.sql_script import split_statements
+from anonymisation.database.sql_script import read_script
 from anonymisation.database.statements import StatementResult, execute_sql
 
 
@@ -32,13 +32,21 @@ def execute_sql_command(
     """Run SQL in one transaction: either all statements take effect or none. Results are printed.
 
     In Oracle, CREATE, ALTER and DROP commit by themselves. Semicolons separate the statements; a block of PL/SQL ends
-    with its last END, or with a line of only /, which ends every statement.
+    with its last END, or with a line of only /, which ends every statement. Commands of SQL*Plus and psql that concern
+    the output alone (SET DEFINE OFF, PROMPT, SHOW ERRORS …) are skipped, EXIT ends the script, others are refused.
     """
     if (sql is None) == (file is None):
         raise click.UsageError("give either --sql or --file")
-    statements = split_statements(_read(file) if sql is None and file is not None else sql or "")
+    source = "--sql" if file is None else str(file)
+    try:
+        script = read_script(_read(file) if sql is None and file is not None else sql or "")
+    except ValueError as error:
+        raise click.UsageError(f"{source}: {error}") from error
+    statements = script.statements
     if not statements:
         raise click.UsageError("--sql or --file contains no statement")
+    if script.skipped:
+        click.echo(f"{source}: skipped commands of SQL*Plus or psql: {', '.join(script.skipped)}", err=True)
     session = open_database(options)
     results = execute_sql(session.target, statements, limit=limit)
     if as_json:

@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable, DropTable
 from sqlalchemy.types import TypeEngine
 
+from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.database.dialects.base import (
     ANSWER_TIMEOUT_SECONDS,
     CONNECT_TIMEOUT_SECONDS,
@@ -133,6 +134,9 @@ class OracleDialect:
         return name.upper()
 
     def column_type(self, column: ColumnLayout) -> TypeEngine[Any]:
+        if self.identifier(column.name) == "ROWID":
+            message = "Oracle takes no column of this name, its name for the address of a row; choose another one"
+            raise ConfigurationError([ConfigProblem("the table's layout", column.name, message)])
         return SpelledType(column.dtype.oracle)
 
     def checks(self, table: str, column: ColumnLayout) -> Sequence[CheckConstraint]:

@@ -76,6 +76,13 @@ _NO_TARGET: Final = (
     "what has this name is neither a table nor a view that takes rows ({reason}); rename it, and create the table with "
     "`anonymise db create-table`, or choose another table with db_table"
 )
+# PgBouncer's answer to `options` (and other parameters) that it cannot pass on to the sessions that clients share.
+_STARTUP: Final = re.compile(r"unsupported startup parameter[^\n]*")
+_NO_STARTUP: Final = (
+    "the pooler in front of the database takes no such parameters ({reason}). Remove `options` from the URL or the "
+    "stored connection, and set the values for the user in the database (ALTER ROLE … SET …); or let the pooler "
+    "ignore them (ignore_startup_parameters in pgbouncer.ini), which leaves them without effect"
+)
 _NOT_OF_A_ROW: Final = frozenset((Fault.SETUP, Fault.MISSING, Fault.EXISTS, Fault.LOGIN))
 
 # A refused connection has no SQLSTATE, only a message: from the server, after a severity and two spaces, or from the
@@ -111,6 +118,8 @@ def fault_of(error: DBAPIError) -> Fault:
 
 def advice_of(error: DBAPIError) -> str | None:
     """What happened and what to do, for errors of the set-up whose cause is known."""
+    if isinstance(error.orig, psycopg.Error) and (found := _STARTUP.search(str(error.orig))):
+        return _NO_STARTUP.format(reason=found[0])
     if not isinstance(error.orig, psycopg.Error) or fault_of(error) is not Fault.SETUP:
         return None
     code, diagnosis, statement = error.orig.sqlstate or "", error.orig.diag, (error.statement or "").lstrip().upper()

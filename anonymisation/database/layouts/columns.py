@@ -12,6 +12,7 @@ from typing import Any
 from anonymisation.database.layouts.datatypes import Kind
 from anonymisation.database.layouts.formatters import Value, as_number, in_utc
 from anonymisation.database.layouts.geometry import Point, same_coordinates
+from anonymisation.database.layouts.python_values import in_plain_types
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 Row = dict[str, Value]
@@ -90,6 +91,7 @@ def _fitted(column: ColumnLayout, value: Value) -> Value:
     if value is None:
         return None
     spatial = column.spatial_metadata
+    value = in_plain_types(column.dtype.kind, value)
     if column.dtype.kind is Kind.NUMBER and isinstance(value, str):
         value = as_number(value)  # as Oracle does
         if value is None:

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 import logging
 import math
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -166,3 +169,36 @@ def test_json_data_is_the_whole_record() -> None:
     assert "ÆØÅ" in str(FORMATTERS["JsonData"](record))
     assert FORMATTERS["DetekterteObjekter"](record) == "{}"
     assert FORMATTERS["DetekterteObjekter"]({"detekterte_objekter": None}) is None
+
+
+@pytest.mark.parametrize(
+    ("dtype", "given", "stored"),
+    [
+        ("NUMBER", np.int64(7), 7),
+        ("NUMBER", np.float32(0.5), 0.5),
+        ("NUMBER", np.float64("nan"), None),
+        ("NUMBER", np.bool_(True), 1),
+        ("NUMBER", np.array(3), 3),
+        ("NUMBER", True, 1),
+        ("NUMBER", Decimal("7.00"), 7),
+        ("NUMBER", Decimal("7.25"), 7.25),
+        ("NUMBER", Decimal("NaN"), None),
+        ("DATE", date(2018, 8, 2), datetime(2018, 8, 2, tzinfo=UTC)),
+        ("DATE", np.datetime64("2018-08-02T12:00:00"), datetime(2018, 8, 2, 12, tzinfo=UTC)),
+        ("DATE", np.datetime64("2018-08-02"), datetime(2018, 8, 2, tzinfo=UTC)),
+        ("VARCHAR2(9)", np.str_("x"), "x"),
+    ],
+)
+def test_values_of_numpy_and_of_the_standard_library_are_stored(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, dtype: str, given: object, stored: object
+) -> None:
+    (tmp_path / "own.yml").write_text(
+        "pk_column: ID\ncolumns:\n"
+        "- {name: ID, dtype: VARCHAR2(9), formatter: key, extra: NOT NULL}\n"
+        f"- {{name: X, dtype: '{dtype}', formatter: own, extra: null}}\n"
+    )
+    formatters: dict[str, Any] = {"key": lambda record: "1", "own": lambda record: given}
+    row = row_from_record(load_layout("own", own=tmp_path, formatters=formatters), {})
+    assert row == {"ID": "1", "X": stored}
+    assert type(row["X"]) is type(stored)
+    assert not caplog.records
