@@ -8,6 +8,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from anonymisation.chain.kept_records import keep_records_of_released
 from anonymisation.chain.shared_ids import identifier, open_table, registered_pictures
 from anonymisation.core.errors import DatabaseUnavailableError
 from anonymisation.database.loading.limits import LoadLimits, LoadReport, LoadStoppedError, SourceRecord
@@ -51,6 +52,7 @@ def _load(workspace: Workspace, folder: str, target: DatabaseTarget, state: Fold
     missing = [name for name in masked if name not in there]
     unknown = dict.fromkeys(name for name in missing if not state.has_record(name))
     done = LoadSummary(folder, already_loaded=len(there))
+    keep_records_of_released(workspace, folder, target, state, missing)
     with keeping(lambda: done):
         try:
             report = load_records(

@@ -172,6 +172,19 @@ class _Name(msgspec.Struct):
     folder: str
 
 
+def read_record(state_root: Path, folder: str, name: str) -> dict[str, Any] | None:
+    """The record of a picture, or None if it is not known. Takes no lock.
+
+    Raises:
+        ShareUnavailableError: a journal is there and cannot be read.
+    """
+    record: dict[str, Any] | None = None
+    for _, values in journal_lines(state_folder(state_root, folder), lambda own: read_lines(own / RECORDS)):
+        if values.get("name") == name:
+            record = _record_in(values) or record
+    return record
+
+
 def read_name(place: Path) -> str | None:
     """The capture folder of the state in `place`; None when its name cannot be read, or belongs to another place."""
     name = read_note(place / NAME_FILE, _Name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import sqlite3
 from contextlib import closing
@@ -22,7 +23,7 @@ from anonymisation.reporting.step_reports import CheckReport
 from anonymisation.reporting.summary import render_summary
 from anonymisation.workspace.shards import Shard
 from anonymisation.workspace.workspace import Workspace
-from tests.captures import FOLDER, CountingDetector, Site, capture
+from tests.captures import FOLDER, CountingDetector, Site, capture, names_below
 
 TWIN = "TilSladding/2021/EV6/S1D1/F2_2021_05_01"  # the greater path
 SETTINGS: dict[str, Any] = {"archive": True, "delete_input": True, "write_exif_to_db": True}
@@ -120,6 +121,38 @@ def test_only_the_picture_of_the_row_is_released(site: Site, workspace: Workspac
     stands = UNKNOWN if lost else f"{TWIN}/p001.jpg"
     assert f"that of another picture ({stands}), and its record is on no share" in report.failures[0].reason
     assert release_folder(workspace, TWIN).released == 2
+
+
+@pytest.mark.parametrize("together", [True, False])
+def test_the_record_of_a_released_picture_outlives_its_row(tmp_path: Path, together: bool) -> None:
+    """The lesser path is released on its own row; the greater one, of the same night or a later one, takes the row."""
+    site = Site(tmp_path)
+    workspace = site.workspace(**SETTINGS)
+    for folder in (FOLDER, TWIN):
+        site.put("p001.jpg", capture(1, "p001.jpg"), folder)
+        if not together:
+            assert site.run(workspace).succeeded
+    report = site.run(workspace)
+    assert report.succeeded
+    assert names_below(site.input) == []
+    [(folder, _)] = folders_of_rows(site)
+    assert folder.endswith("F2_2021_05_01")
+    record = json.loads((site.archive / FOLDER / "p001.json").read_bytes())
+    assert record["exif_filnavn"] == "p001.jpg"
+    assert record["mappenavn"].endswith("F1_2021_05_01")
+    assert not (site.archive / TWIN / "p001.json").exists()
+
+
+def test_of_two_folders_the_one_that_yields_is_not_released(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    workspace = site.workspace(**SETTINGS)
+    site.put("p001.jpg", capture(1, "p001.jpg"), TWIN)
+    assert site.run(workspace).succeeded
+    site.put("p001.jpg", capture(1, "p001.jpg"), FOLDER)
+    report = site.run(workspace)
+    assert not report.succeeded
+    assert names_below(site.input) == [f"{FOLDER}/p001.jpg"]
+    assert f"({TWIN}/p001.jpg)" in render_summary(report)
 
 
 def test_shards_of_one_folder_know_of_each_other_s_rows(tmp_path: Path) -> None:
