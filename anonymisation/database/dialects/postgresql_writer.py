@@ -10,7 +10,10 @@ the loader longer, and the login needs the right to make temporary tables. Nothi
 1. ON CONFLICT, which no rival can disturb. It needs a unique index of the key alone, and reads the system column
    `xmax`, which views and partitioned tables do not have.
 2. UPDATE of the rows that are there and INSERT of the others, in one statement. A lock that only loaders of this table
-   ask for keeps rivals apart until the end of the transaction.
+   ask for keeps rivals apart until the end of the transaction. It also takes tables whose trigger puts new rows into
+   another table (old partitioning by inheritance), so that INSERT returns nothing of them: they are looked up.
+3. The same in two statements without RETURNING, for tables and views with rules (DO ALSO, or DO INSTEAD without
+   RETURNING). What is there before and after says what was stored.
 """
 
 from __future__ import annotations
@@ -72,10 +75,18 @@ _UPDATED: Final = Written()
 
 @dataclass(frozen=True, slots=True)
 class Merge:
-    """A statement that takes a batch and returns each stored key and whether it is new; `lock` runs before it."""
+    """A statement that takes a batch and returns each stored key and whether it is new; `lock` runs before it.
+
+    With `insert`, a second statement, neither returns anything; it inserts the rows without a key in `%(before)s`.
+    """
 
     sql: str
     lock: str | None = None
+    insert: str | None = None
+
+
+class _RowsMissingError(Exception):
+    """A merge did not return all rows; another one may find out whether they are stored."""
 
 
 class PostgresqlWriter:
@@ -124,16 +135,21 @@ class PostgresqlWriter:
         self, connection: Connection, values: Mapping[str, object], keys: list[Value], while_waiting: Callable[[], None]
     ) -> dict[object, bool]:
         """Merge a batch in the best way that the table takes, which is remembered."""
-        merge, *others = self._merges
-        try:
-            return self._run(connection, merge, values, keys, while_waiting)
-        except DBAPIError as error:
-            code = getattr(error.orig, "sqlstate", None)
-            if not others or code not in _NO_UPSERT or self._dialect.fault(error) is not Fault.SETUP:
-                raise
-        answer = self._run(connection, others[0], values, keys, while_waiting)
-        self._merges = others
-        return answer
+        for number, merge in enumerate(self._merges):
+            last = number == len(self._merges) - 1
+            try:
+                answer = self._run(connection, merge, values, keys, while_waiting)
+            except _RowsMissingError:
+                continue
+            except DBAPIError as error:
+                code = getattr(error.orig, "sqlstate", None)
+                if last or code not in _NO_UPSERT or self._dialect.fault(error) is not Fault.SETUP:
+                    raise
+            else:
+                if len(answer) == len(keys):  # otherwise a trigger has skipped rows, which the next batch need not have
+                    self._merges = self._merges[number:]
+                return answer
+        raise NotStoredError(self._name)  # never reached: the last merge returns or raises
 
     def _run(
         self, connection: Connection, merge: Merge, values: Mapping[str, object], keys: list[Value],
@@ -144,21 +160,37 @@ class PostgresqlWriter:
         Raises:
             NotStoredError: a trigger stored a row under another key, which may be that of another picture, or removed
                 one. A key that is not in the result is a row that a trigger skipped.
+            _RowsMissingError: rows were skipped, or stored elsewhere; the next way of merging finds out.
         """
+        wanted = set(map(same_key, keys))
         driver: Any = connection.connection.driver_connection
         try:
             with _undone_alone(connection, driver):
                 # The server does not prepare statements, because a prepared statement is session state.
+                before: Any = ()
                 if merge.lock is not None:
                     driver.execute(merge.lock, prepare=False)
+                    before = driver.execute(self._sql_there, (keys,), prepare=False)
+                if merge.insert is not None:
+                    before = before.fetchall()
                 cursor = driver.execute(merge.sql, values, prepare=False)
+                if merge.insert is not None:
+                    known = [key for (key,) in before]
+                    driver.execute(merge.insert, {**values, "before": known}, prepare=False)
                 there = driver.execute(self._sql_there, (keys,), prepare=False)
                 _send_all(driver)
                 while_waiting()  # the server's answer is not read yet
-                answer = {same_key(key): inserted for key, inserted in cursor}
-                if not answer.keys() <= {same_key(key) for (key,) in there}.intersection(map(same_key, keys)):
+                old, new = ({same_key(key) for (key,) in rows} for rows in (before, there))
+                stored = new & wanted
+                if merge.insert is not None:
+                    answer = {key: key not in old for key in stored}
+                else:
+                    answer = {same_key(key): inserted for key, inserted in cursor}
+                if not answer.keys() <= stored or (merge.insert is not None and answer.keys() < wanted):
                     raise NotStoredError(self._name)
-            return answer
+                if merge.lock is None and answer.keys() < wanted:
+                    raise _RowsMissingError
+            return dict.fromkeys(stored - old, True) | answer
         except psycopg.Error as error:
             raise DBAPIError(
                 "INSERT", None, error, hide_parameters=True, connection_invalidated=driver.closed
@@ -242,6 +274,7 @@ def merges(layout: TableLayout, table: Table) -> list[Merge]:
     changed = [name for name in names if name != key] or [key]
     listed = ", ".join(names)
     source = _source_sql(layout, names)
+    lock = f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, {_literal(whole)}::regclass::oid::int)"
     return [
         Merge(
             f"INSERT INTO {whole} ({listed}) SELECT {listed} FROM {source} "  # noqa: S608 - quoted identifiers
@@ -256,7 +289,15 @@ def merges(layout: TableLayout, table: Table) -> list[Merge]:
             f"inserted AS (INSERT INTO {whole} ({listed}) SELECT {listed} FROM {source} "
             f"WHERE NOT EXISTS (SELECT FROM {whole} AS t WHERE t.{key} = r.{key}) RETURNING {key}) "
             f"SELECT {key}, false FROM updated UNION ALL SELECT {key}, true FROM inserted",
-            lock=f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, {_literal(whole)}::regclass::oid::int)",
+            lock=lock,
+        ),
+        Merge(
+            f"UPDATE {whole} AS t SET {', '.join(f'{name} = r.{name}' for name in changed)} "  # noqa: S608 - as above
+            f"FROM {source} WHERE t.{key} = r.{key}",
+            lock=lock,
+            # Not by asking the table: the actions of a rule run after the INSERT, and would find its rows there.
+            insert=f"INSERT INTO {whole} ({listed}) SELECT {listed} FROM {source} "  # noqa: S608 - as above
+            f"WHERE r.{key} <> ALL(%(before)s::text[])",
         ),
     ]
 
