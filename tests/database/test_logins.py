@@ -113,6 +113,28 @@ class without_tls:  # noqa: N801 - a context
         self._listener.close()
 
 
+def test_options_that_a_pooler_refuses_are_not_blamed_on_the_login() -> None:
+    fields = b"SFATAL\0VFATAL\0C08P01\0Munsupported startup parameter in options: statement_timeout\0\0"
+    answer = b"E" + (len(fields) + 4).to_bytes(4, "big") + fields
+
+    def serve(listener: socket.socket) -> None:
+        for _ in range(2):  # the wish for TLS is answered, too
+            with listener.accept()[0] as connection:
+                connection.recv(1000)
+                connection.sendall(answer)
+
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=serve, args=(listener,), daemon=True).start()
+        port = listener.getsockname()[1]
+        url = f"postgresql://kari@127.0.0.1:{port}/x?options=-c%20statement_timeout%3D5s&sslmode=disable"
+        with (
+            open_target(url, load_layout("PICTURES")) as target,
+            pytest.raises(ConfigurationError, match="the pooler in front of the database takes no such") as refused,
+        ):
+            count_rows(target)
+    assert "correct user, password" not in str(refused.value)
+
+
 def test_a_server_that_is_away_or_full_is_no_mistake(cluster: PostgresCluster) -> None:
     dialect = PostgresqlDialect()
     for said in (
