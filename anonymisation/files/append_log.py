@@ -29,6 +29,7 @@ T = TypeVar("T")
 _NOT_DECODED: Final = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
 # What reading the values of a line of an unknown kind may raise.
 _UNKNOWN_KIND: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
+_LINE: Final = json.JSONEncoder(separators=(",", ":"))
 _MOST_WARNINGS: Final = 5  # of one log, each time it is read
 
 
@@ -173,7 +174,7 @@ def parse_line(line: bytes) -> dict[str, Any] | None:
 
 def to_line(values: Mapping[str, Any]) -> bytes:
     """One line; ASCII, so that even a name that is not valid Unicode survives the round trip."""
-    return json.dumps(values, separators=(",", ":")).encode("ascii") + b"\n"
+    return _LINE.encode(values).encode("ascii") + b"\n"
 
 
 class AppendLog:

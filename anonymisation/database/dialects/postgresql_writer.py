@@ -180,12 +180,12 @@ class PostgresqlWriter:
                 there = driver.execute(self._sql_there, (keys,), prepare=False)
                 _send_all(driver)
                 while_waiting()  # the server's answer is not read yet
-                old, new = ({same_key(key) for (key,) in rows} for rows in (before, there))
+                old, new = ({same_key(key) for (key,) in rows} for rows in (before, there.fetchall()))
                 stored = new & wanted
                 if merge.insert is not None:
                     answer = {key: key not in old for key in stored}
                 else:
-                    answer = {same_key(key): inserted for key, inserted in cursor}
+                    answer = {same_key(key): inserted for key, inserted in cursor.fetchall()}
                 if not answer.keys() <= stored or (merge.insert is not None and answer.keys() < wanted):
                     raise NotStoredError(self._name)
                 if merge.lock is None and answer.keys() < wanted:
