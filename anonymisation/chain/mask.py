@@ -211,7 +211,7 @@ class _MaskStep:
                 return self._done_outcome(file, known, record)
             if known is not None and is_known_failed(file, known, self.model, self._digest):
                 return self._failed_outcome(file, known)
-        _require_usable(file.name, (*paths.local_files(self._settings), *paths.published_files(self._settings)))
+        require_usable(file.name, (*paths.local_files(self._settings), *paths.published_files(self._settings)))
         data = self._worker.read(file)
         self._noted.begin(file)
         adopted = None if remask else self._adopt(file, data, known)
@@ -240,7 +240,7 @@ class _MaskStep:
 
     def _restore_records(self, file: PictureFile, record: Mapping[str, Any] | None) -> None:
         """Write the record of a finished picture to every place where the settings want one and none is."""
-        _require_usable(file.name, self._worker.paths(file).records(self._settings))
+        require_usable(file.name, self._worker.paths(file).records(self._settings))
         missing = self._worker.missing_records(file)
         if missing and record is not None:
             self._worker.write_records(missing, dict(record))
@@ -346,7 +346,7 @@ def _when_made(made: Future[_Made]) -> Future[_Written]:
     return made  # type: ignore[return-value]  # an outcome or an error, as just checked
 
 
-def _require_usable(name: str, derived: Iterable[Path]) -> None:
+def require_usable(name: str, derived: Iterable[Path]) -> None:
     """Refuse the picture `name` if a record cannot hold its name, or no file system that of one of its `derived` files.
 
     Raises:

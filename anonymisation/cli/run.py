@@ -13,6 +13,7 @@ from anonymisation.chain.discover import Finding, FoundFolder
 from anonymisation.chain.dry_run import make_plan, render_plan
 from anonymisation.chain.retention import enforce_retention
 from anonymisation.chain.run import run_all
+from anonymisation.chain.waiting_rows import with_trouble
 from anonymisation.cli.model import ModelOnDemand
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.progress import RunProgress
@@ -39,10 +40,7 @@ def run_command(options: ChainOptions, dry_run: bool) -> None:
         session.workspace.require_shares(first_look=True)
         trouble = session.send_waiting_rows()
         report = _run(session)
-        report = replace(report, seconds=time.monotonic() - started)
-        if trouble is not None:
-            code = 1 if report.broken else trouble.exit_code
-            report = replace(report, broken=(*report.broken, trouble.reason), broken_exit_code=code)
+        report = with_trouble(replace(report, seconds=time.monotonic() - started), trouble)
     if report.broken:
         session.mailer.folder(FolderReport(".", error="; ".join(report.broken), error_exit_code=report.exit_code))
     _finish(session, report)

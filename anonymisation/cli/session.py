@@ -14,24 +14,15 @@ from rich.console import Console
 from sqlalchemy.engine import make_url
 
 from anonymisation.chain.discover import Selection
-from anonymisation.chain.load import send_waiting_rows
+from anonymisation.chain.waiting_rows import Trouble, send_waiting
 from anonymisation.cli.app import LOG_FILE_KEY, SECRETS_KEY
 from anonymisation.cli.options import ChainOptions
-from anonymisation.core.errors import AnonymisationError, DatabaseUnavailableError
 from anonymisation.core.logs import FILE_ONLY, logging_to, silence_tensorflow
 from anonymisation.core.settings import Settings
 from anonymisation.database.airflow_connections import database_in_file
 from anonymisation.database.connections import PASSWORD_VARIABLE, is_url, secrets_of, with_wallet_password
 from anonymisation.reporting.mail import Mailer
 from anonymisation.workspace.workspace import Workspace, open_workspace
-
-
-@dataclass(frozen=True, slots=True)
-class Trouble:
-    """Why a run is incomplete whatever its folders come to, and its exit code if nothing else fails."""
-
-    reason: str
-    exit_code: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,31 +60,8 @@ class Session:
         logging.getLogger(__name__).info("%s", text, extra=FILE_ONLY)
 
     def send_waiting_rows(self) -> Trouble | None:
-        """Send the rows that wait from earlier runs, except with --skip-clear-cache; returns a problem, or None.
-
-        Whatever is wrong with these rows, or with the database, must not keep pictures from being masked.
-        """
-        if self.options.skip_clear_cache:
-            return None
-        log = logging.getLogger(__name__)
-        try:
-            report = send_waiting_rows(self.workspace)
-        except DatabaseUnavailableError as error:
-            log.warning("rows of earlier runs still wait: %s", error)
-            return None
-        except AnonymisationError as error:
-            return Trouble(f"rows of earlier runs: {' '.join(str(error).split())}", error.exit_code)
-        except Exception as error:  # unforeseen, such as a driver's own fault
-            log.exception("rows of earlier runs: unexpected error")
-            return Trouble(f"rows of earlier runs: {type(error).__name__}: {error}")
-        if report is None:
-            return None
-        if sent := report.inserted + report.updated:
-            log.info("%d rows that waited from earlier runs are now in the database", sent)
-        problems = [f"rows of earlier runs: {problem}" for problem in report.problems]
-        refused = [f"{failure.picture}: {failure.reason}" for failure in report.failed]
-        problems += [f"rows of earlier runs were refused: {'; '.join(refused)}"] if refused else []
-        return Trouble("; ".join(problems)) if problems else None
+        """Send the rows that wait from earlier runs, except with --skip-clear-cache; see `send_waiting`."""
+        return None if self.options.skip_clear_cache else send_waiting(self.workspace)
 
 
 def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None = None) -> Session:

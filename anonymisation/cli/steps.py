@@ -13,8 +13,9 @@ from rich.text import Text
 
 from anonymisation.chain.discover import FoundFolder
 from anonymisation.chain.run import no_match, report_of
+from anonymisation.chain.waiting_rows import Trouble
 from anonymisation.cli.folders import all_folders
-from anonymisation.cli.session import Session, Trouble
+from anonymisation.cli.session import Session
 from anonymisation.cli.tables import print_table
 from anonymisation.core.text import one_line
 from anonymisation.reporting.run_report import RunReport

@@ -12,6 +12,8 @@ from scripts.docs_site.markdown import page
 
 # What a program may rely on, by module. Everything else may change with any version.
 PUBLIC: Final[dict[str, tuple[str, ...]]] = {
+    "anonymisation": ("mask_picture", "mask_folder", "read_record", "Masker", "MaskedPicture"),
+    "anonymisation.reporting.run_report": ("RunReport", "FolderReport"),
     "anonymisation.core.settings": ("load_settings", "LoadedSettings"),
     "anonymisation.workspace.workspace": ("open_workspace",),
     "anonymisation.masking.models.factory": ("load_detector",),
@@ -22,23 +24,13 @@ PUBLIC: Final[dict[str, tuple[str, ...]]] = {
     "anonymisation.core.errors": ("AnonymisationError", "ImageError", "ConfigurationError", "UnavailableError"),
 }
 INTRODUCTION: Final = """\
-The command line is a thin layer over these functions, and a program may call them as well. What is not on this page
-may change with any version. Functions raise the errors of `anonymisation.core.errors`; no import reads the
-environment or a file, or loads TensorFlow."""
-EXAMPLE: Final = """```python
-from functools import cache, partial
-from pathlib import Path
-
-from anonymisation.chain.run import run_all
-from anonymisation.masking.models.factory import load_detector
-from anonymisation.workspace.workspace import open_workspace
-
-workspace = open_workspace(input_dir=Path("pictures"), output_dir=Path("masked"))
-report = run_all(workspace, cache(partial(load_detector, workspace.settings)))
-print(report.exit_code, report.total("mask", "masked"))
-```"""
+Most programs need only the names of `anonymisation` itself; [From a program](../how-to/python.md) shows them at work.
+The modules below them are for programs that call single steps. What is not on this page may change with any version.
+Functions raise the errors of `anonymisation.core.errors`; no import reads the environment or a file, or loads
+TensorFlow."""
 _WIDTH: Final = 88  # of a line that needs no scrolling
 _SECTION: Final = re.compile(r"^(Args|Returns|Raises|Yields):$", re.MULTILINE)
+_EXAMPLE: Final = re.compile(r"^Example:\n((?:    .*\n?)+)", re.MULTILINE)
 
 
 def python_modules() -> str:
@@ -52,7 +44,6 @@ def python_modules() -> str:
     return page(
         "Python modules",
         INTRODUCTION,
-        EXAMPLE,
         *parts,
     )
 
@@ -62,6 +53,16 @@ def _entry(name: str, thing: Any) -> Iterator[str]:
     yield f"### {name}"
     yield f"```python\n{kind}{_signature(name, thing)}\n```"
     yield _in_markdown(inspect.getdoc(thing) or "")
+    for method, function in vars(thing).items() if inspect.isclass(thing) else ():
+        if inspect.isfunction(function) and not method.startswith("_") and function.__doc__:
+            yield f"```python\n{name}.{_signature(method, function)}\n```"
+            yield _in_markdown(inspect.getdoc(function) or "")
+        elif isinstance(function, property) and not method.startswith("_"):
+            yield f"- `{name}.{method}`: {_first_line(inspect.getdoc(function) or '')}"
+
+
+def _first_line(text: str) -> str:
+    return " ".join(text.split("\n\n")[0].split())
 
 
 def _signature(name: str, thing: Any) -> str:
@@ -72,6 +73,8 @@ def _signature(name: str, thing: Any) -> str:
     pieces: list[str] = []
     bare = False
     for parameter in signature.parameters.values():
+        if parameter.name == "self":
+            continue
         if parameter.kind is parameter.KEYWORD_ONLY and not bare:
             pieces, bare = [*pieces, "*"], True
         default = "" if parameter.default is parameter.empty else f" = {parameter.default!r}"
@@ -84,6 +87,7 @@ def _signature(name: str, thing: Any) -> str:
 
 def _in_markdown(text: str) -> str:
     """A docstring with its sections as bold words and their entries as lists."""
+    text = _EXAMPLE.sub(lambda found: f"```pycon\n{inspect.cleandoc(found[1])}\n```\n", text)
     lines, listed = [], False
     for line in text.splitlines():
         if found := _SECTION.match(line):

@@ -24,7 +24,7 @@ USE_OPENCV = (
     "anonymisation.masking.views", "anonymisation.masking.second_look",
     *(f"anonymisation.masking.{name}" for name in ("backdrop", "marked", "shared_blocks", "tones")),
     "anonymisation.chain.image_worker", "anonymisation.chain.mask", "anonymisation.chain.run", "anonymisation.cli",
-    "anonymisation.review.apply",
+    "anonymisation.api", "anonymisation.review.apply",
     "anonymisation.evaluation",
 )  # fmt: skip
 

@@ -1,0 +1,1 @@
+"""The functions for programs. `anonymisation` gives all of their names; this room holds them."""
