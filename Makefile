@@ -8,6 +8,7 @@
 # make faults  every fault, at length, with a table of what was tried (FAULTS="tests/faults/test_killed.py", EVERY=10)
 # make bench   what a picture costs on its way through the chain (BENCH="--quick", "--full", "--keep NAME")
 # make docs    build the documentation site into build/docs; make docs-reference, make diagrams: what it is made from
+# make dist    build the source distribution and the wheel into dist/, and try the wheel as a stranger would
 # make clean   remove what runs and tools left (not the installed packages: make distclean)
 
 SHELL := /bin/bash
@@ -16,7 +17,7 @@ MAKEFLAGS += --no-print-directory
 .DELETE_ON_ERROR:
 .DEFAULT_GOAL := help
 .PHONY: help run serve down test test-fast coverage attack faults bench lint format lock docs docs-site \
-	docs-compared docs-reference diagrams services checked clean distclean
+	docs-compared docs-reference diagrams dist services checked clean distclean
 
 # Relative paths throughout: the checkout may lie below a folder with spaces in its name.
 VENV := .venv
@@ -114,6 +115,11 @@ docs-reference: $(TEST_STAMP)
 
 diagrams: $(TEST_STAMP)
 	@$(PY) -m scripts.docs_site.draw
+
+dist: $(TEST_STAMP)
+	@rm -rf dist
+	@$(PY) -m hatchling build -d dist
+	@ANONYMISATION_WHEEL="$$(ls dist/*.whl)" $(PY) -m pytest -q tests/test_package.py
 
 clean: down
 	rm -rf .run .mypy_cache .pytest_cache .ruff_cache .hypothesis build dist
