@@ -13,6 +13,7 @@ import hypothesis
 import pytest
 
 from anonymisation.core.text import encodable
+from tests.drawn import DRAWN
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Set before any test can import Airflow, which reads it once for a whole process and would otherwise keep the tests'
@@ -82,3 +83,12 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"needs the pictures and reference results in {folder}, which is not there")
     return folder
+
+
+@pytest.fixture(scope="session", params=["drawn", "real"])
+def references(request: pytest.FixtureRequest) -> Path:
+    """Captures with the records and rows that are right for them: the drawn ones, and the real ones where they are."""
+    if request.param == "drawn":
+        return DRAWN
+    shared: Path = request.getfixturevalue("shared")
+    return shared

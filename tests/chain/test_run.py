@@ -29,7 +29,8 @@ from tests.captures import (
     names_below,
     require_whole_files,
 )
-from tests.imaging.test_torture import VERDICTS
+from tests.imaging.broken import BROKEN
+from tests.imaging.test_torture import DRAWN, VERDICTS
 
 
 @pytest.fixture
@@ -40,24 +41,30 @@ def site(tmp_path: Path) -> Site:
 # --- Files that broke other programs ---------------------------------------------------------------------------------
 
 
-def test_broken_files_among_good_ones(site: Site, shared: Path) -> None:
+@pytest.mark.parametrize("kind", ["drawn", "real"])
+def test_broken_files_among_good_ones(site: Site, kind: str, request: pytest.FixtureRequest) -> None:
     site.fill(4, "mixed")
-    for path in (shared / "torture").iterdir():
-        shutil.copyfile(path, site.input / "mixed" / path.name)
-    bad = {name for name, verdict in VERDICTS.items() if isinstance(verdict, str)}
+    if kind == "drawn":
+        verdicts, files = DRAWN, {name: make() for name, (make, _) in BROKEN.items()}
+    else:
+        shared: Path = request.getfixturevalue("shared")
+        verdicts, files = VERDICTS, {path.name: path.read_bytes() for path in (shared / "torture").iterdir()}
+    for name, data in files.items():
+        (site.input / "mixed" / name).write_bytes(data)
+    bad = {name for name, verdict in verdicts.items() if isinstance(verdict, str)}
     workspace = site.workspace(archive=True, remote_json=True, remote_mask=True, write_exif_to_db=True)
     report = run_all(workspace, CountingDetector())
     (folder,) = report.folders
     assert folder.error is None
     mask = folder.mask
     assert mask is not None
-    total = 4 + len(VERDICTS)
+    total = 4 + len(verdicts)
     assert (mask.found, mask.masked, mask.failed) == (total, total - len(bad), len(bad))
     reasons = {failure.picture.removeprefix("mixed/"): failure.reason for failure in mask.failures}
     assert set(reasons) == bad
     for name, reason in reasons.items():
-        assert str(VERDICTS[name]) in reason
-        assert (site.errors / "mixed" / name).read_bytes() == (shared / "torture" / name).read_bytes()
+        assert str(verdicts[name]) in reason
+        assert (site.errors / "mixed" / name).read_bytes() == files[name]
         assert reason in (site.errors / "mixed" / name).with_name(f"{Path(name).stem}_error.txt").read_text()
     come_out = {path.name for path in (site.output / "mixed").glob("*.jpg")}
     assert come_out == {path.name for path in (site.input / "mixed").iterdir()} - bad

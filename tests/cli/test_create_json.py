@@ -89,10 +89,10 @@ def test_a_missing_input_folder_is_the_environments_fault(program: Program) -> N
     assert result.exit_code == 3
 
 
-def test_records_of_real_captures_are_those_of_the_original(shared: Path, tmp_path: Path) -> None:
-    result = invoke("create-json", "-i", str(shared / "captures"), "-o", str(tmp_path))
+def test_records_of_captures_are_those_of_the_original(references: Path, tmp_path: Path) -> None:
+    result = invoke("create-json", "-i", str(references / "captures"), "-o", str(tmp_path))
     assert result.exit_code == 0, result.output
-    expected = json.loads((shared / "reference" / "expected_metadata.json").read_bytes())
+    expected = json.loads((references / "reference" / "expected_metadata.json").read_bytes())
     assert names_below(tmp_path) == sorted(str(Path(name).with_suffix(".json")) for name in expected)
     for name, wanted in expected.items():
         record = json.loads((tmp_path / name).with_suffix(".json").read_bytes())

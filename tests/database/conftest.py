@@ -14,6 +14,7 @@ from anonymisation.database.layouts.tables import load_layout
 from anonymisation.database.loading.loader import DatabaseTarget, LoadLimits, SourceRecord, open_target
 from tests.database.postgres_cluster import NotInstalledError, PostgresCluster, running_cluster
 from tests.database.sites import FakeOracleSite, OracleSite, PostgresqlSite, Site, SqliteSite, oracle_url
+from tests.drawn import DRAWN
 
 Query = Callable[[str], list[tuple[Any, ...]]]
 
@@ -31,16 +32,26 @@ KEYS = (
 
 
 @pytest.fixture(scope="session")
-def expected_rows(shared: Path) -> dict[str, dict[str, Any]]:
+def expected_rows(references: Path) -> dict[str, dict[str, Any]]:
     """Picture → column → value."""
-    rows: dict[str, dict[str, Any]] = json.loads((shared / "reference/expected_rows.json").read_text("utf-8"))
+    rows: dict[str, dict[str, Any]] = json.loads((references / "reference/expected_rows.json").read_text("utf-8"))
     return rows
 
 
 @pytest.fixture(scope="session")
-def captured(shared: Path) -> list[SourceRecord]:
-    """The true records of the real captures."""
-    records = json.loads((shared / "reference/expected_metadata.json").read_text("utf-8"))
+def reference_records(references: Path) -> list[SourceRecord]:
+    """The records of `expected_rows`."""
+    return _records(references)
+
+
+@pytest.fixture(scope="session")
+def captured() -> list[SourceRecord]:
+    """The records of the drawn captures."""
+    return _records(DRAWN)
+
+
+def _records(folder: Path) -> list[SourceRecord]:
+    records = json.loads((folder / "reference/expected_metadata.json").read_text("utf-8"))
     return [SourceRecord(picture, record) for picture, record in records.items()]
 
 

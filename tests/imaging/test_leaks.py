@@ -146,8 +146,8 @@ def test_everything_at_once() -> None:
     assert markers <= {0xE0, 0xE1, 0xFF}
 
 
-def test_driver_and_car_of_real_captures_do_not_come_out(shared: Path) -> None:
-    for path in sorted((shared / "captures").rglob("*.jpg")):
+def test_driver_and_car_of_captures_do_not_come_out(references: Path) -> None:
+    for path in sorted((references / "captures").rglob("*.jpg")):
         data = path.read_bytes()
         frame = decode_jpeg(data)
         exif = published_exif(data, image_properties="<ImageProperties/>", reflink_info=None, provenance=PROVENANCE)

@@ -8,6 +8,7 @@ import pytest
 
 from anonymisation.core.errors import UnreadableImageError
 from anonymisation.imaging.jpeg.codec import decode_jpeg, sound_size
+from tests.imaging.broken import BROKEN
 from tests.imaging.builders import jpeg, photograph
 
 
@@ -39,6 +40,12 @@ def test_damage_is_found_as_by_decoding(place: float, damage: str) -> None:
         case "flipped":
             data[at] ^= 0x55
     assert verdict(bytes(data), quick=True) == verdict(bytes(data), quick=False)
+
+
+@pytest.mark.parametrize("name", BROKEN)
+def test_drawn_rare_files_are_judged_as_by_decoding(name: str) -> None:
+    data = BROKEN[name][0]()
+    assert verdict(data, quick=True) == verdict(data, quick=False)
 
 
 def test_hostile_and_rare_files_are_judged_as_by_decoding(shared: Path) -> None:

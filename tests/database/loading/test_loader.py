@@ -55,10 +55,10 @@ def in_reference(column: str, value: object, kind: str) -> object:
 @pytest.mark.parametrize("name", ["VEGBILDER", "PICTURES"])
 def test_stored_rows_of_the_captures_equal_the_reference(
     name: str, site: Site, state: Path, limits: LoadLimits,
-    captured: list[SourceRecord], expected_rows: dict[str, dict[str, Any]],
+    reference_records: list[SourceRecord], expected_rows: dict[str, dict[str, Any]],
 ) -> None:  # fmt: skip
     target = site.target(name)
-    report = load_records(captured, target, state, limits)
+    report = load_records(reference_records, target, state, limits)
     by_identifier = {rows["ID"]: rows for _, rows in sorted(expected_rows.items())}  # the greater path stands
     stored = site.rows(target.layout)
     assert len(stored) == len(by_identifier) == report.inserted
@@ -68,7 +68,7 @@ def test_stored_rows_of_the_captures_equal_the_reference(
         for column, value in row.items():
             assert (column, value) == (column, in_reference(column, expected[column], site.kind))
             assert isinstance(value, str) == isinstance(in_reference(column, expected[column], site.kind), str)
-    assert (report.inserted + report.updated, report.failed, report.waiting) == (len(captured), (), 0)
+    assert (report.inserted + report.updated, report.failed, report.waiting) == (len(reference_records), (), 0)
 
 
 def test_loading_again_updates(site: Site, target: DatabaseTarget, state: Path, make_records: Make) -> None:

@@ -1,4 +1,4 @@
-"""Whole runs over real captures: records and rows as those of the original program, and nothing lost."""
+"""Whole runs over captures, drawn and real: records and rows as those of the original program, and nothing lost."""
 
 from __future__ import annotations
 
@@ -30,17 +30,17 @@ def site(tmp_path: Path) -> Site:
 
 
 @pytest.fixture(scope="module")
-def expected(shared: Path) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads((shared / "reference/expected_metadata.json").read_text("utf-8"))
+def expected(references: Path) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads((references / "reference/expected_metadata.json").read_text("utf-8"))
     for relative, record in found.items():
         if record["exif_kvalitet"] == "0":
-            record["bildeid"] = id_without_date(shared / "captures" / relative, record["bildeid"])
+            record["bildeid"] = id_without_date(references / "captures" / relative, record["bildeid"])
     return found
 
 
 @pytest.fixture(scope="module")
-def expected_rows(shared: Path, expected: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    found: dict[str, dict[str, Any]] = json.loads((shared / "reference/expected_rows.json").read_text("utf-8"))
+def expected_rows(references: Path, expected: dict[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    found: dict[str, dict[str, Any]] = json.loads((references / "reference/expected_rows.json").read_text("utf-8"))
     for relative, record in expected.items():
         if record["exif_kvalitet"] == "0":
             data = json.loads(found[relative]["JsonData"]) | {"bildeid": record["bildeid"]}
@@ -54,9 +54,9 @@ def id_without_date(picture: Path, reference: str) -> str:
 
 
 @pytest.fixture
-def captures(site: Site, shared: Path, expected: dict[str, dict[str, Any]]) -> Site:
-    """The real captures as input; the one without EXIF has the file time of its reference record."""
-    shutil.copytree(shared / "captures", site.input, dirs_exist_ok=True)
+def captures(site: Site, references: Path, expected: dict[str, dict[str, Any]]) -> Site:
+    """The captures as input; the one without EXIF has the file time of its reference record."""
+    shutil.copytree(references / "captures", site.input, dirs_exist_ok=True)
     for relative, record in expected.items():
         if record["exif_kvalitet"] == "0":
             seconds = datetime.fromisoformat(record["exif_tid"]).replace(tzinfo=UTC).timestamp()
@@ -91,7 +91,7 @@ def stored_row(row: dict[str, Any], like: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def test_records_and_rows_of_real_captures_equal_the_reference(
+def test_records_and_rows_of_captures_equal_the_reference(
     captures: Site, expected: dict[str, dict[str, Any]], expected_rows: dict[str, dict[str, Any]]
 ) -> None:
     workspace = captures.workspace(write_exif_to_db=True, remote_json=True, db_table="VEGBILDER")
@@ -122,7 +122,7 @@ def all_rows(site: Site, table: str) -> list[dict[str, Any]]:
     return [dict(zip(names, row, strict=True)) for row in site.rows(f"SELECT * FROM {table}")]
 
 
-def test_a_second_run_over_real_captures_masks_nothing_and_delete_input_loses_nothing(captures: Site) -> None:
+def test_a_second_run_over_captures_masks_nothing_and_delete_input_loses_nothing(captures: Site) -> None:
     originals = checksums(captures.input)
     pictures = names_below(captures.input)
     settings = {"write_exif_to_db": True, "remote_mask": True, "archive_mask": True}
