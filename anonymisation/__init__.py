@@ -30,7 +30,7 @@ __all__ = [
     "read_record",
 ]
 
-__version__ = "0.1.0"
+__version__ = "1.0.0"
 
 
 def __getattr__(name: str) -> Any:
