@@ -67,7 +67,7 @@ services:
 	@./scripts/install_test_services.sh
 
 test-fast: $(TEST_STAMP)
-	$(PY) -m pytest $(PARALLEL) $(addprefix tests/,core files imaging metadata workspace reporting review evaluation)
+	$(PY) -m pytest $(PARALLEL) $(addprefix tests/,api core files imaging metadata workspace reporting review evaluation)
 
 coverage: $(TEST_STAMP) services
 	$(PY) -m pytest --cov $(PARALLEL) $(TESTS)
