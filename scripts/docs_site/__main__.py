@@ -13,7 +13,6 @@ from scripts.docs_site.exif import published_tags
 from scripts.docs_site.paths import DOCS, ROOT
 from scripts.docs_site.python import python_modules
 from scripts.docs_site.records import record_keys, table_layouts
-from scripts.docs_site.runbook import FOLDER as RUNBOOK
 from scripts.docs_site.runbook import runbook
 from scripts.docs_site.settings import configuration
 
@@ -32,15 +31,13 @@ PAGES: Final[Mapping[str, Callable[[], str]]] = {
 
 
 def made_pages() -> dict[Path, str]:
-    """Every page that is made from the code or the production guide, with its text."""
+    """Every page that is made from the code or from the pages of the runbook, with its text."""
     return {FOLDER / name: make() for name, make in PAGES.items()} | runbook()
 
 
 def outdated(wanted: Mapping[Path, str]) -> list[Path]:
-    """The pages that have another text than the wanted one, or are missing, or are left over in the runbook."""
-    differing = [path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text]
-    left = [path for path in RUNBOOK.glob("*.md") if path not in wanted]
-    return sorted((*differing, *left))
+    """The pages that have another text than the wanted one, or are missing."""
+    return sorted(path for path, text in wanted.items() if not path.exists() or path.read_text("utf-8") != text)
 
 
 def main(arguments: list[str]) -> int:
@@ -50,13 +47,10 @@ def main(arguments: list[str]) -> int:
     for path in differing:
         if "--check" in arguments:
             print(f"{path.relative_to(ROOT)}: the code says something else; run `make docs-reference`", file=sys.stderr)
-        elif path in wanted:
+        else:
             path.parent.mkdir(exist_ok=True)
             path.write_text(wanted[path], encoding="utf-8")
             print(f"wrote {path.relative_to(ROOT)}")
-        else:
-            path.unlink()
-            print(f"removed {path.relative_to(ROOT)}")
     return 1 if differing and "--check" in arguments else 0
 
 

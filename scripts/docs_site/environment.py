@@ -49,7 +49,7 @@ def environment_variables() -> str:
         table(("variable", "meaning", "default"), _deployment()),
         "## Docker Compose",
         "`docker/.env.example` explains each of these. Copy it to `docker/.env` and fill it in, see "
-        "[In production](../production.md#setting-it-up).",
+        "[Docker Compose](../operate/compose.md).",
         table(("variable", "value in the example"), _compose()),
         "## make",
         table(("variable", "meaning"), [(code(name), text) for name, text in MAKE.items()]),
@@ -112,7 +112,7 @@ def exit_codes() -> str:
 _METRICS = """\
 Airflow sends these metrics to StatsD or OpenTelemetry, as its section `[metrics]` says, next to its own. It puts its
 `statsd_prefix` (`airflow`) in front of each name. `docker/monitoring` shows them in Grafana, with alerts: see
-[Watching it](../production.md#watching-it)."""
+[Watching it](../operate/alarms.md)."""
 
 
 def metrics() -> str:

@@ -1,110 +1,107 @@
-"""A page for each row of the production guide's table of problems, so that a message can lead to its page."""
+"""The list of the runbook, from its pages: one for each problem, so that a message can lead to it."""
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from scripts.docs_site.links import rewrite
 from scripts.docs_site.markdown import page, table
 from scripts.docs_site.paths import DOCS
 
 FOLDER: Final = DOCS / "operate" / "runbook"
-GUIDE: Final = DOCS / "production.md"
-_HEADING: Final = "## When something fails"
-_ROW: Final = re.compile(
-    r"\| \*\*(?P<title>.+?)\*\*(?P<more>[^|]*)\|(?P<message>.*?) \| (?P<reaction>.*?) \| (?P<do>.*) \|"
-)
-_NONE: Final = "–"
+INDEX: Final = "index.md"
+GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
+    "Shares, disks and state": (
+        "share-away", "share-not-mounted", "disk-full", "state-of-a-folder-unreadable", "lines-of-the-state-skipped",
+        "folder-locked", "folder-became-a-link",
+    ),
+    "Pictures": (
+        "pictures-failed", "picture-too-large", "name-too-long", "link-among-the-captures",
+        "other-picture-in-the-archive", "mask-missing", "nothing-found", "stranger-in-the-output", "not-released",
+        "left-by-a-killed-release",
+    ),
+    "Model and GPU": (
+        "model-missing", "model-unusable", "a-picture-that-the-model-fails-on", "gpu-out-of-memory", "gpu-not-found",
+    ),
+    "Database of the records": (
+        "record-database-away", "record-database-refuses", "a-file-of-waiting-rows-is-damaged",
+    ),
+    "Processes that end or hang": (
+        "worker-killed", "task-hangs", "a-picture-ends-the-process", "the-model-ends-the-process",
+    ),
+    "Airflow": (
+        "discovery-failed", "a-folder-is-not-there", "night-is-late", "tasks-stay-queued", "tasks-stay-scheduled",
+        "scheduler-down", "metadata-database-away", "dag-not-there",
+    ),
+    "Configuration and mail": ("configuration-refused", "no-mail"),
+}  # fmt: skip
+"""The pages in the order of the list, by what they are about."""
+_TO_DO: Final = "What to do"
 INTRODUCTION: Final = """\
-What to do when something fails, one page for each problem. The summary of the run names every failed folder and picture
-with its reason; look for that message here, or in the search. When the cause is gone, **clear** the red task with
-everything downstream of it, or trigger a run on the folder, or wait for the next night. All three continue from the
-files on disk; nothing is done twice."""
+What to do when something fails, one page for each problem. The summary of the run (in its log and in the mail) names
+every failed folder and picture with its reason; look for that message here, or in the search. `…` stands for names and
+numbers. The task's own log has more.
+
+When the cause is gone, **clear** the red task with everything downstream of it (in the grid: the task, *Clear*,
+*Downstream*), or trigger a run on the folder, or wait for the next night. All three continue from the files on disk;
+nothing is done twice.
+
+`known to fail` in a summary: the picture failed before and has not changed since. The summary lists it, and it does not
+fail the night again.
+
+`dc` and `ANONYMISE` are [short forms](../index.md#commands-on-these-pages)."""
 
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One row of the table; the texts are Markdown, with links as the production guide has them."""
+    """The page of one problem: its file, title, and sections by their headings."""
 
+    file: Path
     title: str
-    more: str
-    message: str
-    reaction: str
-    to_do: str
+    sections: Mapping[str, str]
 
     @property
-    def file(self) -> Path:
-        """The page of the problem."""
-        return FOLDER / (re.sub(r"[^a-z0-9]+", "-", self.title.lower()).strip("-") + ".md")
+    def message(self) -> str:
+        """The messages as the software prints them; empty if there is none."""
+        return self.sections.get("Message", "")
 
 
-def problems(guide: str) -> list[Problem]:
-    """The rows of the table in the text of the production guide.
+def read_problem(file: Path) -> Problem:
+    """The problem that a page describes.
 
     Raises:
-        ValueError: a row has another form, or two have one page.
+        ValueError: the page has no title, or does not say what to do.
     """
-    rows = [line for line in guide.split(_HEADING, 1)[1].split("\n## ")[0].splitlines() if line.startswith("| **")]
-    found = []
-    for row in rows:
-        parts = _ROW.fullmatch(row)
-        if parts is None:
-            raise ValueError(f"expected a row of problem, message, reaction and what to do, got {row[:80]}")
-        found.append(Problem(*(parts[name].strip() for name in ("title", "more", "message", "reaction", "do"))))
-    if len({problem.file for problem in found}) != len(found):
-        raise ValueError(f"{GUIDE.name}: two problems of the table have the same title")
-    return found
+    head, *rest = re.split(r"^## (.+)$", file.read_text(encoding="utf-8"), flags=re.MULTILINE)
+    title = re.match(r"# (.+)\n", head)
+    sections = {rest[i]: rest[i + 1].strip() for i in range(0, len(rest), 2)}
+    if title is None or not sections.get(_TO_DO):
+        raise ValueError(f"{file.name}: expected a title and a section `{_TO_DO}`")
+    return Problem(file, title[1], sections)
 
 
-def runbook() -> dict[Path, str]:
-    """Every page of the runbook with its text, the list of problems among them."""
-    found = problems(GUIDE.read_text(encoding="utf-8"))
-    pages = {FOLDER / "index.md": _index(found)}
-    for number, problem in enumerate(found):
-        pages[problem.file] = _page(problem, found[number - 1], found[(number + 1) % len(found)], found)
-    return pages
+def problems(folder: Path = FOLDER) -> list[Problem]:
+    """Every problem of a runbook, in the order of the files' names."""
+    return [read_problem(file) for file in sorted(folder.glob("*.md")) if file.name != INDEX]
 
 
-def _index(found: list[Problem]) -> str:
-    here = FOLDER / "index.md"
-    rows = [(f"[{problem.title}]({problem.file.name})", _moved(problem.message, here)) for problem in found]
-    tree = "\n".join(["```{toctree}", ":hidden:", "", *(problem.file.stem for problem in found), "```"])
-    return page("Runbook", INTRODUCTION, table(("problem", "message"), rows), tree)
+def runbook(folder: Path = FOLDER, groups: Mapping[str, tuple[str, ...]] = GROUPS) -> dict[Path, str]:
+    """The list of the problems, as its file with its text.
 
-
-def _page(problem: Problem, before: Problem, after: Problem, found: list[Problem]) -> str:
-    def text(cell: str) -> str:
-        for other in found:
-            if other != problem:
-                cell = cell.replace(f"*{other.title}*", _link(other))
-        cell = cell.replace("as above", f"as for {_link(before)}").replace("as in the next row", f"see {_link(after)}")
-        return _sentence(_moved(cell, problem.file))
-
-    parts = [_sentence(problem.more.strip("()"))] if problem.more else []
-    if problem.message != _NONE:
-        parts += ["## Message", text(problem.message)]
-    if problem.reaction != _NONE:
-        parts += ["## What happens by itself", text(problem.reaction)]
-    return page(problem.title, *parts, "## What to do", text(problem.to_do))
-
-
-def _link(problem: Problem) -> str:
-    return f"[{problem.title}]({FOLDER.relative_to(DOCS)}/{problem.file.name})"
-
-
-def _moved(text: str, to: Path) -> str:
-    """The text with links that lead from `to` where they led from the production guide."""
-    text = text.replace("](#", f"]({GUIDE.name}#").replace(
-        "*Housekeeping*", f"[Housekeeping]({GUIDE.name}#housekeeping)"
-    )
-    return rewrite(text, written_in=DOCS, page=to, pages={})
-
-
-def _sentence(text: str) -> str:
-    """The text of a cell as a sentence: a capital letter in front, if it begins with a word, and a full stop."""
-    text = text.replace("\\|", "|").strip()
-    quoted = text.startswith("`") and text.endswith("`")
-    return text[:1].upper() + text[1:] + ("" if quoted or text.endswith((".", "?")) else ".")
+    Raises:
+        ValueError: a page is in no group, or a group names a page that is not there.
+    """
+    found = {problem.file.stem: problem for problem in problems(folder)}
+    named = [stem for stems in groups.values() for stem in stems]
+    if sorted(named) != sorted(found):
+        differing = sorted(set(named) ^ set(found)) or sorted(stem for stem in named if named.count(stem) > 1)
+        raise ValueError(f"expected each page of {folder} in one group of {Path(__file__).name}, not so: {differing}")
+    parts = [INTRODUCTION]
+    for group, stems in groups.items():
+        rows = [(f"[{found[stem].title}]({stem}.md)", found[stem].message or "–") for stem in stems]
+        parts += [f"## {group}", table(("problem", "message"), rows)]
+    tree = "\n".join(["```{toctree}", ":hidden:", "", *named, "```"])
+    return {folder / INDEX: page("Runbook", *parts, tree)}

@@ -135,7 +135,7 @@ def test_the_command_of_the_guide_works_with_the_recommended_start(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """`db status -k config.yml` with the shipped full_chain.yml, which names no database."""
-    guide = (DOCKER.parent / "docs" / "production.md").read_text(encoding="utf-8")
+    guide = (DOCKER.parent / "docs" / "operate" / "runbook" / "record-database-away.md").read_text(encoding="utf-8")
     assert re.search(r"`ANONYMISE db status -k\s+/etc/anonymisation/config.yml`", guide)
     path = tmp_path / "rows.gpkg"
     for name, value in environment(tmp_path, {"anonymisation_db": {"conn_type": "sqlite", "host": str(path)}}).items():

@@ -153,7 +153,7 @@ def test_what_pods_mount_is_claimed_or_named_in_the_guide() -> None:
     volumes += _read("values.yaml")["apiServer"]["extraVolumes"]
     used = {volume["persistentVolumeClaim"]["claimName"] for volume in volumes if "persistentVolumeClaim" in volume}
     assert used == claims
-    guide = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
+    guide = (ROOT / "docs" / "operate" / "kubernetes.md").read_text(encoding="utf-8")
     for volume in volumes:
         for other in (volume.get("configMap", {}).get("name"), volume.get("secret", {}).get("secretName")):
             assert other is None or f" {other} " in guide, other

@@ -34,7 +34,7 @@ def commands() -> Iterator[tuple[str, list[str]]]:
     """The arguments of every whole call of the program on the pages."""
     for page, text in fences("bash"):
         for line in re.sub(r"\\\n", " ", text).splitlines():
-            if "anonymise " in line and not line.startswith(("#", "anonymise()")):
+            if "anonymise " in line and not re.match(r"#|\w+\(\)", line):
                 call = re.sub(r'.*"\$\((.*)\)".*', r"\1", line).split("anonymise ", 1)[1]
                 yield page.name, shlex.split(call, comments=True)
     for page in PAGES:

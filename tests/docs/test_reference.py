@@ -11,14 +11,13 @@ from anonymisation.metadata.record import RECORD_KEYS
 from scripts.docs_site import records
 from scripts.docs_site.__main__ import made_pages, outdated
 from scripts.docs_site.environment import environment_variables
-from scripts.docs_site.runbook import problems
-from scripts.docs_site.runbook import runbook as made_pages_of_runbook
+from scripts.docs_site.runbook import problems, read_problem, runbook
 from scripts.docs_site.settings import configuration
 
 
 @pytest.fixture(scope="module")
 def wanted() -> dict[Path, str]:
-    """Every made page as the code and the production guide have it now."""
+    """Every made page as the code and the pages of the runbook have it now."""
     return made_pages()
 
 
@@ -30,14 +29,8 @@ def test_a_page_that_was_changed_by_hand_or_is_missing_is_named(tmp_path: Path) 
     (tmp_path / "same.md").write_text("as made\n", encoding="utf-8")
     (tmp_path / "changed.md").write_text("by hand\n", encoding="utf-8")
     pages = {tmp_path / name: "as made\n" for name in ("same.md", "changed.md", "gone.md")}
-    found = outdated(pages | made_pages_of_runbook())
+    found = outdated(pages | runbook())
     assert [path.name for path in found] == ["changed.md", "gone.md"]
-
-
-def test_a_page_of_a_problem_that_is_gone_is_named() -> None:
-    pages = made_pages_of_runbook()
-    left = next(path for path in pages if path.name != "index.md")
-    assert outdated({path: text for path, text in pages.items() if path != left}) == [left]
 
 
 def test_every_setting_has_a_heading() -> None:
@@ -59,28 +52,33 @@ def test_a_record_key_without_a_meaning_is_refused(monkeypatch: pytest.MonkeyPat
         records.record_keys()
 
 
-_TABLE = (
-    "# Guide\n\n## When something fails\n\n| problem | message | automatic reaction | what to do |\n|---|---|---|---|\n"
-)
+_PAGE = "# Share away\n\n## Message\n\n`a | b`\n\n## What to do\n\nMount it.\n"
 
 
-def test_each_row_of_the_table_of_problems_is_read() -> None:
-    row = "| **Share away** (all) | `a` | – | mount it, see [the shares](#the-shares) |\n"
-    (found,) = problems(_TABLE + row)
-    assert (found.title, found.more, found.reaction) == ("Share away", "(all)", "–")
-    assert found.to_do == "mount it, see [the shares](#the-shares)"
-    assert found.file.name == "share-away.md"
+def test_the_list_of_the_runbook_has_title_and_message_of_each_page(tmp_path: Path) -> None:
+    (tmp_path / "share-away.md").write_text(_PAGE, encoding="utf-8")
+    ((file, text),) = runbook(tmp_path, {"Shares": ("share-away",)}).items()
+    assert file == tmp_path / "index.md"
+    assert "## Shares\n" in text
+    assert "| [Share away](share-away.md) | `a \\| b` |" in text
+    assert "\nshare-away\n```" in text
 
 
-@pytest.mark.parametrize("rows", ["| **a** | b | c |\n", "| **A b** | c | d | e |\n| **a-b** | c | d | e |\n"])
-def test_a_table_that_makes_no_pages_is_refused(rows: str) -> None:
-    with pytest.raises(ValueError, match=r"expected a row|same title"):
-        problems(_TABLE + rows)
+@pytest.mark.parametrize("groups", [{}, {"A": ("share-away", "gone")}, {"A": ("share-away",), "B": ("share-away",)}])
+def test_a_page_of_the_runbook_in_no_group_or_in_two_is_refused(
+    tmp_path: Path, groups: dict[str, tuple[str, ...]]
+) -> None:
+    (tmp_path / "share-away.md").write_text(_PAGE, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"share-away|gone"):
+        runbook(tmp_path, groups)
 
 
-def test_the_runbook_has_a_page_for_each_problem_and_links_between_them() -> None:
-    pages = {path.name: text for path, text in made_pages_of_runbook().items()}
-    assert len(pages) > 30
-    assert "[Share away](share-away.md)" in pages["disk-full.md"]
-    assert "](../../production.md#housekeeping)" in pages["disk-full.md"]
-    assert "as above" not in "".join(pages.values())
+@pytest.mark.parametrize("text", ["## What to do\n\nMount it.\n", "# Share away\n\n## Message\n\n`a`\n"])
+def test_a_page_of_the_runbook_without_title_or_advice_is_refused(tmp_path: Path, text: str) -> None:
+    (tmp_path / "page.md").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError, match=r"page\.md: expected a title and a section"):
+        read_problem(tmp_path / "page.md")
+
+
+def test_the_runbook_has_a_page_for_each_problem() -> None:
+    assert len(problems()) > 30

@@ -1,4 +1,4 @@
-"""The production guide says what the software says: its messages, commands, services and variables are there."""
+"""The pages for operators say what the software says: their messages, commands, services and variables are there."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from typing import Final
 
 import click
 import pytest
+import yaml
 
 from anonymisation.cli import cli as command_line
 from anonymisation_airflow import deployment
 from scripts.airflow_stack import ROOT
+from scripts.docs_site.runbook import problems
 from tests.docker.compose_file import example_values, read_compose
 
-GUIDE: Final = (ROOT / "docs" / "production.md").read_text(encoding="utf-8")
-# What Airflow and the operating system print, as the guide quotes it.
+PAGES: Final = sorted((ROOT / "docs" / "operate").rglob("*.md"))
+GUIDE: Final = "\n".join(page.read_text(encoding="utf-8") for page in PAGES)
+# What Airflow and the operating system print, as the pages quote it.
 FOREIGN: Final = ("Task was requeued more than 2 times and will be failed.", os.strerror(errno.ENOSPC))
 
 
@@ -38,13 +41,9 @@ def said() -> tuple[str, ...]:
 
 
 def test_every_message_is_one_that_the_software_prints(said: tuple[str, ...]) -> None:
-    rows = [
-        row.split("|")[2] for row in GUIDE.split("## When something fails")[1].splitlines() if row.startswith("| **")
-    ]
-    quoted = [text for row in rows for text in re.findall(r"`([^`]+)`", row)]
+    quoted = [text for problem in problems() for text in re.findall(r"`([^`]+)`", problem.message)]
     messages = [text for text in quoted if ("…" in text or " " in text) and not text.startswith("dc ")]
-    assert len(rows) >= 20
-    assert len(messages) >= 20
+    assert len(messages) >= 30
     for message in messages:
         for piece in (piece.strip(" :(),;.") for piece in re.split("…|; ", message)):
             assert any(piece in text or piece in text.replace("%s", "").replace("%r", "") for text in said), piece
@@ -94,9 +93,11 @@ def test_every_variable_it_names_is_one_that_is_read() -> None:
         assert name in known or name in environment, name
 
 
-def test_every_link_leads_somewhere() -> None:
-    for target in re.findall(r"\]\(([^)#]+)\)", GUIDE):
-        assert (ROOT / "docs" / target).exists(), target
+def test_every_alert_leads_to_a_page_of_the_runbook() -> None:
+    (group,) = yaml.safe_load((ROOT / "docker" / "monitoring" / "alerts.yml").read_text(encoding="utf-8"))["groups"]
+    assert group["rules"]
+    for rule in group["rules"]:
+        assert ROOT / rule["annotations"]["runbook"] in PAGES, rule["alert"]
 
 
 def _named(group: click.Group, name: str) -> click.Command:
