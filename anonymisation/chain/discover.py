@@ -24,7 +24,7 @@ from anonymisation.metadata.capture_date import capture_date as date_of_capture
 from anonymisation.metadata.capture_date import date_in_path
 from anonymisation.reporting.step_reports import MAX_LISTED, Failure, MaskReport
 from anonymisation.workspace.folder_state import MASKED, read_pictures
-from anonymisation.workspace.listing import Listing, PictureFile, Problem, join, list_folder
+from anonymisation.workspace.listing import Listing, PictureFile, Problem, join, list_folder, only_picture
 from anonymisation.workspace.paths import Sidecar
 from anonymisation.workspace.unread import NOTHING_UNREAD, NotRead, UnreadFiles
 from anonymisation.workspace.workspace import Workspace
@@ -199,6 +199,8 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
         if isinstance(listing, Problem):
             yield listing
             continue
+        if workspace.shares.picture:
+            listing = only_picture(listing, workspace.shares.picture)
         yield from listing.problems
         stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
         if selection.matches(folder):
@@ -279,7 +281,7 @@ def _unknown(folder: str, listing: Listing, error: ShareUnavailableError) -> Fou
 def _look(workspace: Workspace, folder: str, listing: Listing, table: str | None) -> FoundFolder:
     """Compare the pictures with their states; `table` is the key of the table that gets their rows."""
     pictures = listing.pictures
-    states = read_pictures(workspace.shares.state, folder)
+    states = read_pictures(workspace.shares.state, folder, workspace.part)
     settings = workspace.settings
     model, digest = workspace.model_identity(), workspace.picture_digest(folder)
     colliding = colliding_names((picture.name for picture in pictures), states, settings)

@@ -25,10 +25,11 @@ from anonymisation.reporting.run_report import FolderReport, RunReport
 from anonymisation.reporting.step_reports import ImageOutcome
 from anonymisation.workspace.in_flight import has_suspects
 from anonymisation.workspace.listing import Problem
+from anonymisation.workspace.shards import Shard
 from anonymisation.workspace.unread import NotRead, UnreadFiles
 from anonymisation.workspace.workspace import Workspace
 
-Step = Callable[[Workspace, str], Any]
+Step = Callable[[Workspace, str, Shard], Any]
 Kind = TypeVar("Kind", Problem, Unsettled, UnreadFiles)
 LATER_STEPS: Final[tuple[tuple[str, Step], ...]] = (
     ("archive", archive_folder),
@@ -48,8 +49,11 @@ def run_folder(
 ) -> FolderReport:
     """Run every step of the chain for one folder. A step that cannot run ends the chain; the report has its error."""
     steps: list[tuple[str, Callable[[], Any]]] = [
-        ("mask", partial(mask_folder, workspace, folder, detector, on_progress, clean_up=clean_up)),
-        *((name, partial(step, workspace, folder)) for name, step in LATER_STEPS),
+        (
+            "mask",
+            partial(mask_folder, workspace, folder, detector, on_progress, shard=workspace.part, clean_up=clean_up),
+        ),
+        *((name, partial(step, workspace, folder, workspace.part)) for name, step in LATER_STEPS),
     ]
     return report_of(folder, steps)
 

@@ -123,6 +123,10 @@ def cli() -> None:
 
     Exit codes: 0 all done · 1 something failed · 2 usage or configuration · 3 share, model or database not
     available, or folder in use by another run · 130 interrupted.
+
+    \b
+    Example:
+      anonymise run -i pictures -o masked
     """
 
 

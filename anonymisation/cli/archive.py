@@ -13,7 +13,12 @@ from anonymisation.cli.steps import finish, run_step
 @click.command("archive")
 @chain_options
 def archive_command(options: ChainOptions) -> None:
-    """Copy the originals of masked pictures to the archive folder, verified by checksum."""
+    """Copy the originals of masked pictures to the archive folder, verified by checksum.
+
+    \b
+    Example:
+      anonymise archive -i pictures -o masked -a archive
+    """
     if options.archive_folder is None:
         raise click.UsageError("Missing option '-a' / '--archive-folder': the folder of the archive.")
     session = open_session(options)

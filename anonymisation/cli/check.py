@@ -13,7 +13,12 @@ from anonymisation.cli.steps import finish, run_step
 @click.command("check")
 @chain_options
 def check_command(options: ChainOptions) -> None:
-    """Compare input, output, archive and database, and list every gap. Repairs nothing."""
+    """Compare input, output, archive and database, and list every gap. Repairs nothing.
+
+    \b
+    Example:
+      anonymise check -i pictures -o masked -a archive -k config.yml
+    """
     session = open_session(options)
     report = run_step(
         session, "check", lambda folder: check_folder(session.workspace, folder.folder), released_too=True

@@ -63,6 +63,10 @@ def check_folders_command(
 
     Ends with exit code 1 if a file is missing that the configuration asks for, or if an original is left that should be
     gone.
+
+    \b
+    Example:
+      anonymise check-folders -i pictures -o masked -a archive
     """
     workspace = open_workspace(
         input_dir=input_folder, output_dir=output_folder, archive_dir=archive_folder, config=config_file

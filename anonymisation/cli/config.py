@@ -20,7 +20,12 @@ from anonymisation.workspace.workspace import load_configuration
 
 @click.group("config")
 def config_group() -> None:
-    """Show the configuration in force."""
+    """Show the configuration in force.
+
+    \b
+    Example:
+      anonymise config show
+    """
 
 
 @config_group.command("show")
@@ -28,7 +33,12 @@ def config_group() -> None:
 @log_option
 @click.option("--json", "as_json", is_flag=True, help="Print JSON instead of a table.")
 def show_command(config_file: Path | None, log_folder: Path | None, as_json: bool) -> None:
-    """Print every setting with its value and its source. Passwords in addresses are hidden."""
+    """Print every setting with its value and its source. Passwords in addresses are hidden.
+
+    \b
+    Example:
+      anonymise config show -k config.yml
+    """
     loaded = load_configuration(config_file)
     start_logging(loaded.settings, Console(stderr=True), log_folder)
     values = {key: _hidden(value) for key, value in loaded.settings.model_dump(mode="json").items()}

@@ -50,6 +50,10 @@ def create_json_command(
     """Write the record of every picture below the input folder, without detections.
 
     A record that the mask step wrote is kept, because it contains the detections.
+
+    \b
+    Example:
+      anonymise create-json -i pictures -o records
     """
     loaded = load_settings(config_file)
     start_logging(loaded.settings, Console(stderr=True), log_folder)

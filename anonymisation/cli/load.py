@@ -16,6 +16,11 @@ def load_command(options: ChainOptions) -> None:
     """Load the records of masked pictures into the database, including those whose originals are released.
 
     Works also with write_exif_to_db: False. Rows that wait from earlier runs are loaded first.
+
+    \b
+    Examples:
+      anonymise load -i pictures -o masked
+      anonymise load -i pictures -o masked --database roads
     """
     session = open_session(options, {"write_exif_to_db": True})
     session.workspace.require_shares(first_look=True)

@@ -17,7 +17,12 @@ from anonymisation.reporting.step_reports import MaskReport
 @click.command("mask")
 @chain_options
 def mask_command(options: ChainOptions) -> None:
-    """Hide people and vehicles in every picture that is not masked yet."""
+    """Hide people and vehicles in every picture that is not masked yet.
+
+    \b
+    Example:
+      anonymise mask -i pictures -o masked
+    """
     session = open_session(options)
     detector = ModelOnDemand(session.workspace.settings)
 

@@ -7,11 +7,11 @@ from pathlib import Path
 import click
 from rich.console import Console
 from rich.filesize import decimal
-from rich.measure import Measurement
 from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn, TransferSpeedColumn
 from rich.table import Table
 
 from anonymisation.cli.options import config_option
+from anonymisation.cli.tables import print_table
 from anonymisation.core.settings import Settings, load_settings
 from anonymisation.masking.models.weights import builtin_folder, installed_folder, is_installed, models_dir, pull
 from anonymisation.masking.models.zoo import BASE_URL, BUILT_IN, ZOO, ZooModel
@@ -19,7 +19,12 @@ from anonymisation.masking.models.zoo import BASE_URL, BUILT_IN, ZOO, ZooModel
 
 @click.group("models")
 def models_group() -> None:
-    """Fetch masking models and list those that are installed."""
+    """Fetch masking models and list those that are installed.
+
+    \b
+    Example:
+      anonymise models list
+    """
 
 
 @models_group.command("pull")
@@ -30,6 +35,10 @@ def pull_command(names: tuple[str, ...], base_url: str, config_file: Path | None
     """Fetch models of the TensorFlow detection zoo; without NAMES, the configured model.
 
     An interrupted download continues where it stopped. The checksum is verified before anything is unpacked.
+
+    \b
+    Example:
+      anonymise models pull Slow
     """
     settings = load_settings(config_file).settings
     wanted = names or _configured(settings)
@@ -42,21 +51,30 @@ def pull_command(names: tuple[str, ...], base_url: str, config_file: Path | None
 @models_group.command("list")
 @config_option
 def list_command(config_file: Path | None) -> None:
-    """Show every model: whether it is installed, its size, and its path."""
+    """Show every model: whether it is installed, and its size. Below, the path of each that is installed.
+
+    \b
+    Example:
+      anonymise models list
+    """
     settings = load_settings(config_file).settings
     models = models_dir(settings.model_dir)
-    table = Table("Name", "Installed", "Size", "Path", "About")
+    table = Table("Name", "State", "About")
+    paths: dict[str, Path] = {}
     folder = builtin_folder()
-    table.add_row(BUILT_IN, *_state(folder.is_dir(), folder, None), "ships with the software, for CPUs")
+    if folder.is_dir():
+        paths[BUILT_IN] = folder
+    table.add_row(BUILT_IN, _state(folder.is_dir(), folder, None), "ships with the software, for CPUs")
     for model in ZOO.values():
         folder = installed_folder(model, models)
-        table.add_row(model.name, *_state(is_installed(model, models), folder, model.archive_bytes), model.about)
-    # As wide as needed: in a pipe's 80 columns the table would break the paths, and users copy them.
-    console = Console()
-    console.width = max(
-        console.width, Measurement.get(console, console.options.update(max_width=10_000), table).maximum
-    )
-    console.print(table)
+        installed = is_installed(model, models)
+        if installed:
+            paths[model.name] = folder
+        table.add_row(model.name, _state(installed, folder, model.archive_bytes), model.about)
+    print_table(Console(), table)
+    for name, path in paths.items():  # outside the table, which would break long paths, and users copy them
+        click.echo(f"{name}: {path}")
+    click.echo(f"Fetched models go to: {models}")
 
 
 def _configured(settings: Settings) -> tuple[str, ...]:
@@ -78,8 +96,8 @@ def _pull_one(model: ZooModel, models: Path, base_url: str) -> None:
     click.echo(f"{model.name} is installed: {folder}")
 
 
-def _state(installed: bool, folder: Path, archive_bytes: int | None) -> tuple[str, str, str]:
+def _state(installed: bool, folder: Path, archive_bytes: int | None) -> str:
     if installed:
         size = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
-        return "yes", decimal(size), str(folder)
-    return "no", f"{decimal(archive_bytes)} to fetch" if archive_bytes else "", str(folder)
+        return f"installed, {decimal(size)}"
+    return f"{decimal(archive_bytes)} to fetch" if archive_bytes else "to fetch"

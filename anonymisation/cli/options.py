@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import date
@@ -12,6 +13,7 @@ from typing import Any, Final
 import click
 
 _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
+_INPUT: Final = "Folder of the originals (.jpg, .jpeg). Pictures and videos in other formats are not read, but named."
 
 config_option = click.option(
     "-k",
@@ -25,7 +27,7 @@ input_option = click.option(
     "--input-folder",
     type=_FOLDER,
     required=True,
-    help="Folder of the originals (.jpg, .jpeg). Pictures and videos in other formats are not read, but named.",
+    help=_INPUT,
 )
 archive_option = click.option("-a", "--archive-folder", type=_FOLDER, help="Folder of the archived originals.")
 
@@ -37,10 +39,14 @@ def output_option(*, required: bool, text: str) -> Callable[[Callable[..., Any]]
 
 @dataclass(frozen=True, slots=True)
 class ChainOptions:
-    """The values of the flags of a chain verb. `database` may contain a password."""
+    """The values of the flags of a chain verb. `database` may contain a password.
+
+    `picture` is the only picture that is taken from the input folder; empty: all are.
+    """
 
     input_folder: Path
     output_folder: Path
+    picture: str = ""
     archive_folder: Path | None = None
     log_folder: Path | None = None
     config_file: Path | None = None
@@ -71,9 +77,19 @@ class ChainOptions:
 
 _DAY: Final = click.DateTime(["%Y-%m-%d"])
 _DAYS: Final = ("capture_date", "date_from", "date_to")
+
+
+class _Stray(click.Argument):
+    """Takes the words without a flag, which the verb refuses with advice; the help does not show it."""
+
+    def get_usage_pieces(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """Nothing."""
+        return []
+
+
+_FOLDER_OR_PICTURE: Final = click.Path(path_type=Path)
 _CHAIN_OPTIONS: Final = (
-    input_option,
-    output_option(required=True, text="Folder of the masked pictures."),
+    output_option(required=False, text="Folder of the masked pictures.  [required]"),
     archive_option,
     log_option,
     config_option,
@@ -93,13 +109,62 @@ _CHAIN_OPTIONS: Final = (
 
 def chain_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags of the chain to a verb; it gets them as its keyword `options`."""
+    own_input = click.option("-i", "--input-folder", type=_FOLDER, help=f"{_INPUT}  [required]")
+    return _with_options(function, own_input)
 
+
+def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
+    """As `chain_options`; the input may also be a single picture."""
+    text = f"{_INPUT} Or a single picture.  [required]"
+    own_input = click.option("-i", "--input-folder", type=_FOLDER_OR_PICTURE, metavar="DIRECTORY|FILE", help=text)
+    return _with_options(function, own_input)
+
+
+def _with_options(function: Callable[..., Any], own_input: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def wrapper(**flags: Any) -> Any:
+        _require_folders(flags["input_folder"], flags["output_folder"], flags.pop("strays"))
+        flags["input_folder"], flags["picture"] = _split(flags["input_folder"])
         days: dict[str, Any] = {name: None if (at := flags.pop(name)) is None else at.date() for name in _DAYS}
         own = {name: flags.pop(name) for name in list(flags) if name not in ChainOptions.__slots__}
         return function(options=ChainOptions(**flags, **days), **own)
 
-    for option in reversed(_CHAIN_OPTIONS):
+    for option in reversed((own_input, *_CHAIN_OPTIONS)):
         wrapper = option(wrapper)
-    return wrapper
+    stray: Callable[..., Any] = click.argument("strays", nargs=-1, cls=_Stray, type=click.UNPROCESSED)(wrapper)
+    return stray
+
+
+def _require_folders(source: Path | None, target: Path | None, strays: tuple[str, ...]) -> None:
+    """Refuse words without a flag, and missing folders, with the command that was most likely meant."""
+    if source is not None and target is not None and not strays:
+        return
+    words = list(strays)
+    if source is None:
+        source = Path(words.pop(0)) if words else None
+    if target is None:
+        target = Path(words.pop(0)) if words else None
+    typed = source or Path("pictures")
+    if target is None:
+        target = Path("masked") if typed.is_file() or not typed.name else typed.with_name(f"{typed.name}_masked")
+    command = click.get_current_context().command_path
+    problem = "expected the originals after -i (--input-folder) and a folder for the masked pictures after -o "
+    problem += "(--output-folder)"
+    problem += f", and nothing else without a flag, got {shlex.join(strays)}" if strays else ""
+    raise click.UsageError(
+        f"{problem}. Type:\n\n  {shlex.join([*command.split(), '-i', str(typed), '-o', str(target)])}"
+    )
+
+
+def _split(source: Path) -> tuple[Path, str]:
+    """The input folder and, if `source` is a file, the name of the only picture that is taken from it."""
+    from anonymisation.workspace.paths import PICTURE_SUFFIXES, is_picture_name  # late, so that help is quick
+
+    if not source.is_file():
+        return source, ""
+    if not is_picture_name(source.name):
+        raise click.BadParameter(
+            f"{source} is not read: expected a folder, or a JPEG with a name that ends with "
+            f"{' or '.join(PICTURE_SUFFIXES)} and does not begin with a dot", param_hint="-i",
+        )  # fmt: skip
+    return source.parent, source.name

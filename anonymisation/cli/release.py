@@ -16,6 +16,10 @@ def release_command(options: ChainOptions) -> None:
     """Verify archive copy, masked picture and record of each original, then remove the original.
 
     Needs delete_input: True in the configuration, and an archive folder.
+
+    \b
+    Example:
+      anonymise release -i pictures -o masked -a archive -k config.yml
     """
     session = open_session(options)
     if not session.workspace.settings.delete_input:

@@ -15,7 +15,7 @@ from anonymisation.chain.retention import enforce_retention
 from anonymisation.chain.run import run_all
 from anonymisation.chain.waiting_rows import with_trouble
 from anonymisation.cli.model import ModelOnDemand
-from anonymisation.cli.options import ChainOptions, chain_options
+from anonymisation.cli.options import ChainOptions, run_options
 from anonymisation.cli.progress import RunProgress
 from anonymisation.cli.session import Session, open_session
 from anonymisation.core.text import hide_credentials
@@ -24,12 +24,18 @@ from anonymisation.reporting.summary import render_summary
 
 
 @click.command("run")
-@chain_options
+@run_options
 @click.option("--dry-run", is_flag=True, help="List the work and estimate its time; change nothing.")
 def run_command(options: ChainOptions, dry_run: bool) -> None:
-    """Mask, archive, load, check and release every folder that has work left.
+    """Mask, archive, load, check and release every folder that has work left, or a single picture.
 
     A picture or folder that fails does not stop the others; the summary lists each failure with its reason.
+
+    \b
+    Examples:
+      anonymise run -i pictures -o masked
+      anonymise run -i picture.jpg -o masked
+      anonymise run -i captures -o masked -a archive -k config.yml --folder 2026/FV13 --dry-run
     """
     session = open_session(options)
     if dry_run:

@@ -77,6 +77,7 @@ def open_session(options: ChainOptions, more_overrides: Mapping[str, Any] | None
         input_dir=options.input_folder,
         output_dir=options.output_folder,
         archive_dir=options.archive_folder,
+        picture=options.picture,
         config=options.config_file,
         overrides={**options.overrides(), **(more_overrides or {})},
         database_url=options.database if found is None else found.url,

@@ -154,6 +154,12 @@ class Settings(RecordSettings):
             raise ValueError("expected text without null characters")
         return value
 
+    @field_validator("blur", mode="before")
+    @classmethod
+    def _none(cls, value: object) -> object:
+        """Take Python's None for YAML's null: the original's documentation writes `blur = None`."""
+        return None if value == "None" else value
+
     @field_validator("mask_color", "email_to_addresses", "camera_regions", mode="before")
     @classmethod
     def _sequence(cls, value: object) -> object:

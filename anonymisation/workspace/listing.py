@@ -82,6 +82,17 @@ def listings(base: Path) -> Iterator[tuple[str, Listing | Problem]]:
             stack.extend(sorted((join(folder, name) for name in listing.folders), reverse=True))
 
 
+def only_picture(listing: Listing, name: str) -> Listing:
+    """The part of the listing of an input folder that is about one picture in it."""
+    return Listing(
+        pictures=[picture for picture in listing.pictures if picture.name == name],
+        folders=[],
+        problems=[problem for problem in listing.problems if problem.path == name],
+        newest=listing.newest,
+        other_names=set(),
+    )
+
+
 def _read_folder(path: Path, folder: str) -> Listing:
     listing = Listing([], [], [], path.stat().st_ctime, set())
     with os.scandir(path) as entries:
@@ -176,7 +187,7 @@ def list_named(path: Path, shard: Shard = WHOLE) -> tuple[list[PictureFile], lis
     try:
         with os.scandir(path) as entries:
             for entry in entries:
-                if is_picture_name(entry.name) and shard.holds(entry.name):
+                if is_picture_name(entry.name) and shard.takes(entry.name):
                     _sort_entry(entry, ".", listing)
     except FileNotFoundError:
         return [], []

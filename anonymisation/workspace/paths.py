@@ -72,7 +72,8 @@ class Shares:
 
     `previews` is the folder of previews apart from the others, None if there is none.
 
-    The error folder and its subfolders are created with the permissions `error_mode`.
+    The error folder and its subfolders are created with the permissions `error_mode`. With `picture`, only the picture
+    with this name is taken from the input folder; other folders may then lie in the input folder.
     """
 
     input: Path
@@ -82,10 +83,16 @@ class Shares:
     state: Path
     error_mode: int = 0o700
     previews: Path | None = None
+    picture: str = ""
 
     @classmethod
     def resolve(
-        cls, input_dir: Path, output_dir: Path, archive_dir: Path | None, values: Mapping[str, object]
+        cls,
+        input_dir: Path,
+        output_dir: Path,
+        archive_dir: Path | None,
+        values: Mapping[str, object],
+        picture: str = "",
     ) -> Shares:
         """Absolute folders from arguments and setting values; call `problems` on the result before using it."""
         output = _absolute(output_dir)
@@ -96,6 +103,7 @@ class Shares:
             errors=_configured(values["error_output_dir"], output, "_error"),
             state=_configured(values["state_dir"], output, "_state"),
             previews=_absolute(Path(str(previews))) if (previews := values.get("separate_preview_directory")) else None,
+            picture=picture,
         )
 
     def roles(self) -> Iterator[tuple[str, Path]]:
@@ -117,7 +125,8 @@ class Shares:
         problems = []
         real = [(role, path, Path(path).resolve()) for role, path in self.roles()]
         for (role, path, first), (other_role, other_path, second) in combinations(real, 2):
-            if first == second or first in second.parents or second in first.parents:
+            within_input = role == "input" and bool(self.picture) and first in second.parents
+            if not within_input and (first == second or first in second.parents or second in first.parents):
                 message = f"{path} and the {other_role} folder {other_path} must not be equal or nested"
                 problems.append(ConfigProblem("folders", f"{role} folder", message))
         if self.archive is None:

@@ -17,26 +17,38 @@ class Shard:
 
     The part depends only on the picture's name, so that late pictures do not move others. Names that differ only in
     suffix or case are in the same part, since they have the same derived files on some shares.
+
+    With `only`, the part is that one picture, for a process that has the whole folder to itself: it takes no other
+    picture from the input, and knows the state of those that have the same derived files.
     """
 
     number: int = 1
     count: int = 1
+    only: str = ""
 
     def __post_init__(self) -> None:
         if not 1 <= self.number <= self.count:
             raise ValueError(f"expected a shard from 1 to {self.count}, got {self.number}")
+        if self.only and self.count != 1:
+            raise ValueError(f"expected one picture of a whole folder, got {self.only} of {self.number}/{self.count}")
 
     @property
     def is_whole(self) -> bool:
-        """Whether the shard holds every picture."""
+        """Whether no other process may work on the folder."""
         return self.count == 1
 
     def holds(self, name: str) -> bool:
-        """Whether the picture with this file name is in the shard."""
+        """Whether the picture with this file name is in the shard, or has the derived files of one that is."""
+        if self.only:
+            return stem_of(name).casefold() == stem_of(self.only).casefold()
         if self.is_whole:
             return True
         stem = stem_of(name).casefold().encode("utf-8", "surrogateescape")
         return int.from_bytes(hashlib.sha256(stem).digest()[:8]) % self.count == self.number - 1
+
+    def takes(self, name: str) -> bool:
+        """Whether the picture with this file name is taken from the input."""
+        return name == self.only if self.only else self.holds(name)
 
     def meets(self, other: Shard) -> bool:
         """Whether a picture can be in both shards: some hash has both remainders."""

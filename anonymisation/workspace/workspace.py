@@ -28,6 +28,7 @@ from anonymisation.masking.models.weights import unknown_model
 from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation.workspace.paths import ImagePaths, Shares
 from anonymisation.workspace.roots import make_folder, require_roots
+from anonymisation.workspace.shards import Shard
 
 T = TypeVar("T")
 
@@ -48,6 +49,11 @@ class Workspace:
     def picture(self, folder: str, name: str) -> ImagePaths:
         """The files of the picture `name` in the capture folder `folder` (a path below the input folder, with `/`)."""
         return ImagePaths(self.shares, PurePosixPath(folder), name)
+
+    @property
+    def part(self) -> Shard:
+        """The part of a folder that the steps of a run take: all of it, or the one picture of the shares."""
+        return Shard(only=self.shares.picture)
 
     def model_identity(self) -> str:
         """The name and digest of the model that the settings ask for, found without loading it.
@@ -116,6 +122,8 @@ class Workspace:
                 raise _refused(role, message)
         bases = [(role, base, os.path.realpath(base)) for role, base in self.shares.roles()]
         for (role, path), (other_role, base, real) in product(places, bases):
+            if other_role == "input" and self.shares.picture:
+                continue
             if role != other_role and Path(os.path.realpath(path)).is_relative_to(real):
                 raise _refused(role, f"{path} leads into the {other_role} folder {base}; give each its own")
         if (link := link_within(self.shares.input, folder)) is not None:
@@ -135,6 +143,7 @@ def open_workspace(
     input_dir: Path,
     output_dir: Path,
     archive_dir: Path | None = None,
+    picture: str = "",
     config: Path | None = None,
     overrides: Mapping[str, Any] | None = None,
     database_url: str | URL | None = None,
@@ -142,14 +151,14 @@ def open_workspace(
 ) -> Workspace:
     """Read the configuration and check it against the folders; touches nothing.
 
-    `database_url`, and `database` in the configuration, may also be the name of a stored connection; its table is used
-    unless db_table is configured.
+    `picture` names the only picture that is taken from the input folder; empty: all are. `database_url`, and `database`
+    in the configuration, may also be the name of a stored connection; its table is used unless db_table is configured.
 
     Raises:
         ConfigurationError: with every problem of the configuration and of the folders.
     """
     layers = merge_values(config, overrides)
-    shares = Shares.resolve(input_dir, output_dir, archive_dir, layers.values)
+    shares = Shares.resolve(input_dir, output_dir, archive_dir, layers.values, picture)
     problems: list[ConfigProblem] = []
     loaded = _attempt(problems, lambda: check_values(layers))
     refused = {problem.key for problem in problems}

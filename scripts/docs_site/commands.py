@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator
 
 import click
@@ -10,6 +11,7 @@ import click
 from anonymisation.cli import cli
 from scripts.docs_site.markdown import code, page, table
 
+_EXAMPLES = re.compile(r"\x08\nExamples?:\n((?:  .*(?:\n|$))+)")
 INTRODUCTION = """\
 The program is `anonymise`; `make run` and `make test` install it as `.venv/bin/anonymise`. `-h` or `--help` after any
 verb prints what is below. [Exit codes](exit-codes.md) are the same for every verb. Options of the configuration are
@@ -42,12 +44,18 @@ def _section(path: tuple[str, ...], command: click.Command) -> str:
     context = click.Context(command, info_name=name)
     heading = f"{'#' * (len(path) + 1)} {name}"
     usage = " ".join([name, *command.collect_usage_pieces(context)])
-    parts = [heading, f"```text\n{usage}\n```", inspect.cleandoc(command.help or "").replace("\b\n", "")]
+    parts = [heading, f"```text\n{usage}\n```", _text(command)]
     options = [option for option in command.params if isinstance(option, click.Option) and not option.hidden]
     rows = [_row(option, context) for option in options]
     if rows:
         parts.append(table(("option", "meaning"), rows))
     return "\n\n".join(parts)
+
+
+def _text(command: click.Command) -> str:
+    """The help of a command, with its examples as code."""
+    text = inspect.cleandoc(command.help or "")
+    return _EXAMPLES.sub(lambda found: f"```bash\n{inspect.cleandoc(found[1])}\n```", text)
 
 
 def _row(option: click.Option, context: click.Context) -> tuple[str, str]:

@@ -23,18 +23,21 @@ def config(tmp_path: Path) -> Path:
     return path
 
 
-def test_list_shows_every_model_with_its_state_and_whole_path(config: Path, tmp_path: Path) -> None:
+def test_list_shows_every_model_with_its_state_and_the_whole_path_of_installed_ones(
+    config: Path, tmp_path: Path
+) -> None:
     folder = tmp_path / "models" / ZOO["Medium"].archive_name / "saved_model"
     folder.mkdir(parents=True)
     (folder / "saved_model.pb").write_bytes(bytes(2_000_000))
     result = CliRunner().invoke(models_group, ["list", "-k", str(config)])
     assert result.exit_code == 0, result.output
     lines = {name: next(line for line in result.output.splitlines() if f" {name} " in line) for name in ZOO}
-    assert "yes" in lines["Medium"]
-    assert "2.0 MB" in lines["Medium"]
-    assert str(folder) in lines["Medium"]
+    assert "installed, 2.0 MB" in lines["Medium"]
+    assert f"\nMedium: {folder}\n" in result.output
     assert "177.8 MB to fetch" in lines["Fast"]
-    assert "Built-in" in result.output
+    assert f"\nFetched models go to: {tmp_path / 'models'}\n" in result.output
+    table = result.output.split("\nBuilt-in: ")[0]
+    assert max(map(len, table.splitlines())) <= 80
 
 
 def test_pull_without_names_takes_the_configured_model(config: Path, tmp_path: Path) -> None:

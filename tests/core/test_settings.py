@@ -68,6 +68,12 @@ def test_a_custom_file_holds_only_what_it_changes(tmp_path: Path) -> None:
     assert loaded.settings.model_dump(include=unchanged) == default.model_dump(include=unchanged)
 
 
+def test_pythons_none_is_taken_as_the_documentation_of_the_original_writes_it(tmp_path: Path) -> None:
+    path = tmp_path / "seed.yml"
+    path.write_text("blur: None\n")
+    assert load_settings(path).settings.blur is None
+
+
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "empty.yml"
     path.write_text("# nothing\n")
@@ -182,6 +188,7 @@ def test_formats_of_time_as_people_write_them_are_taken() -> None:
          "got 'None'"),
         ("email_to_addresses", "a@b", "expected a list of addresses, such as [someone@example.org], got 'a@b'"),
         ("jpeg_quality", "best", "expected keep or a whole number from 1 to 100, got 'best'"),
+        ("blur", "none", "expected null or a number from 1 to 100, got 'none'"),
         ("blur", "much", "expected null or a number from 1 to 100, got 'much'"),
         ("error_output_mode", "rwx------", 'expected octal digits in quotes that leave the owner every right, such as '
          """"0700" or "0750", got 'rwx------'"""),

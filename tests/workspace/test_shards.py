@@ -67,3 +67,13 @@ def test_a_unit_survives_the_round_trip() -> None:
 def test_impossible_shards_are_refused(number: int, count: int) -> None:
     with pytest.raises(ValueError, match="expected a shard from 1 to"):
         Shard(number, count)
+
+
+def test_a_single_picture_is_taken_alone_and_known_with_those_that_share_its_files() -> None:
+    shard = Shard(only="P1.jpg")
+    names = ("P1.jpg", "P1.jpeg", "p1.JPG", "P10.jpg")
+    assert [name for name in names if shard.takes(name)] == ["P1.jpg"]
+    assert [name for name in names if shard.holds(name)] == ["P1.jpg", "P1.jpeg", "p1.JPG"]
+    assert shard.is_whole
+    with pytest.raises(ValueError, match="expected one picture of a whole folder"):
+        Shard(1, 2, "P1.jpg")

@@ -20,7 +20,12 @@ class _InOrder(click.Group):
 
 @click.group("db", cls=_InOrder)
 def db_group() -> None:
-    """Store a connection, create the table, load and export records, and show the state of the table."""
+    """Store a connection, create the table, load and export records, and show the state of the table.
+
+    \b
+    Example:
+      anonymise db status --state masked_state
+    """
 
 
 for _command in (

@@ -43,6 +43,7 @@ _FOLDER: Final = click.Path(file_okay=False)
               "SQLAlchemy URL without user and password, such as postgresql://host:5432/database.")  # fmt: skip
 @click.option("--schema", help="Schema of the table, if it is not the user's own.")
 @click.option(
+    "-t",
     "--table-name",
     "--table_name",
     "table_name",
@@ -90,6 +91,11 @@ def configure_command(
 ) -> None:
     """Store a database connection. Asks for the password and encrypts it with the key in ORACLE_KEY or, without that, a
     key in the operating system's keyring. `--connection NAME` then uses the stored connection.
+
+    \b
+    Examples:
+      anonymise db configure --user roads --dsn db.example.org:1521/ROADS -t VEGBILDER --name roads
+      anonymise db configure --user roads --dsn postgresql://db.example.org/roads -t PICTURES --name roads
     """
     settings = load_settings(config_file).settings
     effective_layout(settings.model_copy(update={"db_table": table_name}))
@@ -118,7 +124,12 @@ def configure_command(
 
 @click.command("make-key", short_help="Print a new key for ORACLE_KEY.")
 def make_key_command() -> None:
-    """Print a new key for ORACLE_KEY; nothing is stored. Everybody with the key can read the stored passwords."""
+    """Print a new key for ORACLE_KEY; nothing is stored. Everybody with the key can read the stored passwords.
+
+    \b
+    Example:
+      export ORACLE_KEY=$(anonymise db make-key)
+    """
     click.echo(make_key())
 
 

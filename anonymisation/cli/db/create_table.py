@@ -31,7 +31,13 @@ dialect_option = click.option(
 def create_table_command(
     options: DatabaseOptions, drop: bool, yes: bool, print_only: bool, dialect: str | None
 ) -> None:
-    """Create the table of the layout, and describe its geometry for GIS tools."""
+    """Create the table of the layout, and describe its geometry for GIS tools.
+
+    \b
+    Examples:
+      anonymise db create-table --connection roads
+      anonymise db create-table -t VEGBILDER --print --dialect oracle
+    """
     if print_only:
         layout, kind, schema = named_layout(options)
         kind = _kind(dialect, kind)
@@ -63,6 +69,10 @@ def create_table_command(
 def insert_geom_metadata_command(options: DatabaseOptions, print_only: bool, dialect: str | None) -> None:
     """Describe the geometry columns to the database, and index them: rows of USER_SDO_GEOM_METADATA and spatial indexes
     in Oracle. Running it twice is harmless.
+
+    \b
+    Example:
+      anonymise db insert-geom-metadata --connection roads
     """
     if print_only:
         layout, kind, _ = named_layout(options)

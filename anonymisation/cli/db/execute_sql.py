@@ -34,6 +34,10 @@ def execute_sql_command(
     In Oracle, CREATE, ALTER and DROP commit by themselves. Semicolons separate the statements; a block of PL/SQL ends
     with its last END, or with a line of only /, which ends every statement. Commands of SQL*Plus and psql that concern
     the output alone (SET DEFINE OFF, PROMPT, SHOW ERRORS …) are skipped, EXIT ends the script, others are refused.
+
+    \b
+    Example:
+      anonymise db execute-sql --connection roads --sql 'SELECT COUNT(*) FROM VEGBILDER'
     """
     if (sql is None) == (file is None):
         raise click.UsageError("give either --sql or --file")

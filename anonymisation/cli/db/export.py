@@ -27,6 +27,10 @@ def export_command(options: DatabaseOptions, form: str, output: Path, without: t
     """Write every row of the table to a file: GeoJSON (RFC 7946) in WGS 84 with altitudes, a feature a line.
 
     The file appears when it is complete; memory stays flat whatever the number of rows.
+
+    \b
+    Example:
+      anonymise db export --state masked_state -o pictures.geojson
     """
     session = open_database(options)
     target, path = session.target, output.expanduser().absolute()

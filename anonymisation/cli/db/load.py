@@ -48,6 +48,10 @@ def load_command(input_folder: Path, options: DatabaseOptions) -> None:
     A picture is identified by its path below this folder, so give the base folder and no folder inside it. If the
     database is away, rows wait in the state folder (without --state: that of a chain with this output folder), and
     the next load sends them.
+
+    \b
+    Example:
+      anonymise db load -i records --connection roads
     """
     base = input_folder.expanduser().absolute()
     session = open_database(options)

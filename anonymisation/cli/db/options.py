@@ -37,7 +37,7 @@ from anonymisation.database.target import EMBEDDED_NAME, DatabaseTarget, embedde
 _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 
 table_option = click.option(
-    "--table-name", "--table_name", "table_name", metavar="NAME",
+    "-t", "--table-name", "--table_name", "table_name", metavar="NAME",
     help="Table layout: NAME.yml in the folder of your own (db_tables_dir), or an included one; default: the stored "
     "connection's, else db_table.",
 )  # fmt: skip

@@ -25,6 +25,10 @@ def status_command(options: DatabaseOptions, as_json: bool) -> None:
     """Show whether the database answers, whether the table exists, its rows, and rows that wait for it.
 
     Ends with exit code 1 if there is no such table, 2 if the login is refused, and 3 if the database is away.
+
+    \b
+    Example:
+      anonymise db status --state masked_state
     """
     session = open_database(options)
     folder = options.state_folder(session.settings)

@@ -32,6 +32,11 @@ def evaluate_command(options: EvaluateOptions) -> None:
     count. AP judges the model's own masks, without dilation.
 
     Ends with exit code 1 if a picture could not be measured; the figures are then those of the other pictures.
+
+    \b
+    Examples:
+      anonymise evaluate -i sample -a instances.json
+      anonymise evaluate -i empty --empty --contact-sheet signs.jpg
     """
     from rich.console import Console
 
