@@ -176,7 +176,7 @@ def test_the_help_of_every_verb_has_an_example_that_fits_a_line() -> None:
         text = CliRunner().invoke(command, ["--help"], prog_name=name).output
         examples = re.search(r"  Examples?:\n((?: {4}.*\n)+)", text)
         assert examples is not None, name
-        assert f"{name} " in examples[1].replace("\n", " ").replace(")", " "), name
+        assert f"{name} " in examples[1].replace("\n", " ").replace(')"', " "), name
         assert max(map(len, examples[1].splitlines())) <= 110, name
 
 

@@ -128,7 +128,7 @@ def make_key_command() -> None:
 
     \b
     Example:
-      export ORACLE_KEY=$(anonymise db make-key)
+      export ORACLE_KEY="$(anonymise db make-key)"
     """
     click.echo(make_key())
 
