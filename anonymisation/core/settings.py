@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AliasChoices, ConfigDict, Field, ValidationError, field_validator
 
+from anonymisation.core import score_thresholds
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.core.record_settings import RECORD_PICTURE_KEYS, RecordSettings, combination_problems, translated
 from anonymisation.core.region_settings import CameraRegions
@@ -32,9 +33,9 @@ Colour = tuple[ColourChannel, ColourChannel, ColourChannel]
 # The settings that change what a masked picture looks like; a picture known to fail is tried again when one changes.
 PICTURE_KEYS: Final = (
     "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json", "remote_mask",
-    "local_mask", "jpeg_quality", "model_type", "score_threshold", "tiles", "tile_pixels", "tile_overlap",
-    "camera_regions", "mask_dilation_pixels", "max_num_pixels", "max_picture_pixels", "mask_color", "blur", "gray_blur",
-    "normalized_gray_blur", "gpu_mixed_precision", "gpu_xla", *RECORD_PICTURE_KEYS,
+    "local_mask", "jpeg_quality", "model_type", "score_threshold", "score_thresholds", "tiles", "tile_pixels",
+    "tile_overlap", "camera_regions", "mask_dilation_pixels", "max_num_pixels", "max_picture_pixels", "mask_color",
+    "blur", "gray_blur", "normalized_gray_blur", "gpu_mixed_precision", "gpu_xla", *RECORD_PICTURE_KEYS,
 )  # fmt: skip
 
 MAPPENAVN_FIELDS: Final = frozenset(
@@ -106,6 +107,7 @@ class Settings(RecordSettings):
     model_type: Annotated[str, Field(min_length=1)]
     model_dir: str
     score_threshold: Annotated[float, Field(ge=0, le=1)]
+    score_thresholds: dict[str, float | dict[str, float]]
     tiles: bool
     tile_pixels: Annotated[int, Field(ge=64, le=JPEG_SIDE)]
     tile_overlap: Annotated[float, Field(ge=0, le=0.9)]
@@ -153,6 +155,11 @@ class Settings(RecordSettings):
         if isinstance(value, str) and "\0" in value:
             raise ValueError("expected text without null characters")
         return value
+
+    @field_validator("score_thresholds", mode="before")
+    @classmethod
+    def _least_scores(cls, value: object) -> object:
+        return score_thresholds.checked(value)
 
     @field_validator("blur", mode="before")
     @classmethod

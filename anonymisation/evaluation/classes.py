@@ -25,9 +25,6 @@ CLEAN: Final = "clean"
 
 ALL_SIZES: Final = "all"
 SIZES: Final = ("large", "medium", "small")
-# The area ranges of COCO (pycocotools, Params.setDetParams).
-_LARGE_AREA: Final = 96**2
-_SMALL_AREA: Final = 32**2
 
 ClassNames = Mapping[str | int, str]
 """Names (COCO) or numbers (class rasters) of annotated classes → one of the labels, vehicle, unknown or clean."""
@@ -40,13 +37,6 @@ CAMVID: Final[ClassNames] = {8: VEHICLE, 9: PERSON, 10: PERSON, 11: UNKNOWN}
 def group_of(label: str) -> str:
     """The group (person or vehicle) of one of the six labels or of a group."""
     return PERSON if label == PERSON else VEHICLE
-
-
-def size_of(area: float) -> str:
-    """The size (large, medium or small) of an annotated area in pixels."""
-    if area > _LARGE_AREA:
-        return "large"
-    return "small" if area < _SMALL_AREA else "medium"
 
 
 def labels_in(names: Iterable[str]) -> frozenset[str]:

@@ -8,7 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from anonymisation.evaluation.classes import ALL_SIZES, GROUPS, group_of, size_of
+from anonymisation.core.score_thresholds import size_of
+from anonymisation.evaluation.classes import ALL_SIZES, GROUPS, group_of
 from anonymisation.evaluation.truth import Mask, Region, Truth
 
 INSTANCE_SHARE: Final = 0.75  # an instance counts as hidden if at least this share of its pixels is hidden

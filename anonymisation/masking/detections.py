@@ -155,6 +155,10 @@ class Detections:
         """The same instances with other object numbers."""
         return Detections(self.boxes, self.scores, self.classes, self.masks, objects)
 
+    def rows(self, which: NDArray[np.bool_] | NDArray[np.intp]) -> Detections:
+        """Some of the instances: those that (N,) bool marks, or those with the row numbers `which`, in that order."""
+        return Detections(**{name: getattr(self, name)[which] for name, _, _ in _DTYPES})
+
     def to_stored(self, orientation: int) -> Detections:
         """The detections in the upright picture, turned to the orientation of the pixels in the file.
 

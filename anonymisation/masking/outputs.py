@@ -12,6 +12,7 @@ from anonymisation.core.errors import ModelUnavailableError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import KEPT_IDS
 from anonymisation.masking.plausibility import ROUNDING, Plausibility
+from anonymisation.masking.thresholds import above_floors
 
 REQUIRED_OUTPUTS: Final = ("num_detections", "detection_boxes", "detection_classes", "detection_scores")
 OPTIONAL_OUTPUT: Final = "detection_masks"
@@ -24,7 +25,13 @@ _KINDS: Final = {"num_detections": "fiu", "detection_classes": "fiu"}  # kinds o
 Arrays = Mapping[str, NDArray[Any]]
 
 
-def read_outputs(outputs: Arrays, batch: int, score_threshold: float, plausibility: Plausibility) -> list[Detections]:
+def read_outputs(
+    outputs: Arrays,
+    batch: int,
+    score_threshold: float,
+    plausibility: Plausibility,
+    floors: Mapping[int, float] | None = None,
+) -> list[Detections]:
     """Detections of the six kept classes with a score of at least `score_threshold`, per picture of a batch.
 
     Boxes that extend beyond the picture are clipped.
@@ -36,6 +43,7 @@ def read_outputs(outputs: Arrays, batch: int, score_threshold: float, plausibili
         batch: B.
         score_threshold: 0 to 1. Rows with a score of 0 are padding and always ignored.
         plausibility: checks the outputs, and holds the model's name for messages.
+        floors: COCO id → least score of this class instead of `score_threshold`.
 
     Raises:
         ModelUnavailableError: the shapes or dtypes are those of another kind of model.
@@ -43,7 +51,7 @@ def read_outputs(outputs: Arrays, batch: int, score_threshold: float, plausibili
     """
     _check_shapes(outputs, batch, plausibility.model)
     return [
-        _read_picture({name: array[index] for name, array in outputs.items()}, score_threshold, plausibility)
+        _read_picture({name: array[index] for name, array in outputs.items()}, score_threshold, plausibility, floors)
         for index in range(batch)
     ]
 
@@ -61,13 +69,15 @@ def _check_shapes(outputs: Arrays, batch: int, model: str) -> None:
             raise ModelUnavailableError(f"{model} cannot be used: {name}: {form}")
 
 
-def _read_picture(picture: Arrays, score_threshold: float, plausibility: Plausibility) -> Detections:
+def _read_picture(
+    picture: Arrays, score_threshold: float, plausibility: Plausibility, floors: Mapping[int, float] | None
+) -> Detections:
     count = plausibility.count(float(picture["num_detections"]), len(picture["detection_scores"]))
     boxes, scores, classes = (
         picture[f"detection_{name}"][:count].astype(np.float64) for name in ("boxes", "scores", "classes")
     )
     plausibility.require_numbers(boxes, scores, classes)
-    acted_on = (scores.astype(np.float32) >= np.float32(score_threshold)) & (scores > 0)
+    acted_on = above_floors(scores, classes, floors or {}, score_threshold) & (scores > 0)
     plausibility.require_objects(boxes, classes, acted_on)
     keep = np.flatnonzero(acted_on & np.isin(np.rint(classes), KEPT_IDS) & _inside(boxes))
     if OPTIONAL_OUTPUT in picture:

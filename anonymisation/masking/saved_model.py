@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -65,9 +65,17 @@ class SavedModel:
     A model without `detection_masks` is accepted; its boxes are hidden completely.
     """
 
-    def __init__(self, folder: Path, *, score_threshold: float, devices: Devices | None = None) -> None:
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        score_threshold: float,
+        floors: Mapping[int, float] | None = None,
+        devices: Devices | None = None,
+    ) -> None:
         """Load the SavedModel in `folder`; detections with a score below `score_threshold` are ignored.
 
+        `floors` (COCO id → score) takes its place for some classes.
         `devices` applies to the whole process (None: the defaults of `Devices`).
 
         Raises:
@@ -85,6 +93,7 @@ class SavedModel:
         _prepare_devices(devices)
         self._folder = folder
         self._score_threshold = score_threshold
+        self._floors = floors
         self._model = _load(folder)  # keeps the variables of the signature alive
         self._signature = _signature_of(self._model, folder)
         self._input = _input_of(self._signature, folder)
@@ -144,7 +153,7 @@ class SavedModel:
             return self.predict(batch[:half]) + self.predict(batch[half:])
         height, width = batch.shape[1:3]
         plausibility = Plausibility(f"the model in {self._folder}", height, width)
-        return read_outputs(outputs, len(batch), self._score_threshold, plausibility)
+        return read_outputs(outputs, len(batch), self._score_threshold, plausibility, self._floors)
 
     def segment(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Log odds (rows, columns, groups) of each group of classes in a picture (H, W, 3) uint8 RGB, scaled to

@@ -17,6 +17,7 @@ from anonymisation.core.errors import ImplausibleOutputError
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import BatchModel
 from anonymisation.masking.merging import same_objects, whole_objects
+from anonymisation.masking.thresholds import Thresholds
 from anonymisation.masking.views import MOST_VIEW_PIXELS, InputForm, Tiles, View, canvases, views_of
 
 # Most views in a batch: larger batches need more memory for intermediate results, but are not faster.
@@ -48,6 +49,7 @@ class TilingDetector:
         form: the model's input size, if it has one.
         place: copies a batch to the device; the next batch is prepared while the model runs on the current one.
         second_look: filters and refines the detections of a picture.
+        thresholds: the least scores by class and size of whole objects; None: those of the model alone.
     """
 
     model: BatchModel
@@ -57,6 +59,7 @@ class TilingDetector:
     form: InputForm | None = None
     place: Callable[[NDArray[np.uint8]], Any] | None = None
     second_look: Callable[[NDArray[np.uint8], Detections], Detections] | None = None
+    thresholds: Thresholds | None = None
 
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
         """Detections in an upright picture, (H, W, 3) uint8 RGB.
@@ -66,6 +69,7 @@ class TilingDetector:
         """
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
             raise ValueError(f"pixels: expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
+        given = pixels.shape[:2]
         pixels = scaled_down(pixels, self.max_num_pixels)
         height, width = pixels.shape[:2]
         found: list[tuple[View, Detections]] = []
@@ -80,7 +84,8 @@ class TilingDetector:
             views = tuple(crowded)
         self._require_one_mask_size(part for _, part in found)
         joined = _joined(found, height, width)
-        return _counted_once(joined if self.second_look is None else self.second_look(pixels, joined))
+        seen = joined if self.second_look is None else self.second_look(pixels, joined)
+        return _counted_once(seen if self.thresholds is None else self.thresholds.applied(seen, *given))
 
     def _seen(self, views: Sequence[View], pixels: NDArray[np.uint8]) -> Iterator[tuple[View, Detections]]:
         """Each view with the model's detections on its canvas."""

@@ -76,8 +76,8 @@ def _kinds(schema: dict[str, Any]) -> str:
         return f"`{schema['const']}`"
     if "anyOf" in schema:
         return " or ".join(kinds for part in schema["anyOf"] if (kinds := _kinds(part)))
-    if schema.get("type") == "array":
-        return "List"
+    if schema.get("type") in {"array", "object"}:
+        return "List" if schema["type"] == "array" else "Mapping"
     if schema.get("type") not in _KINDS:
         return ""
     bounds = [f"at least {schema['minimum']:g}"] if "minimum" in schema else []

@@ -62,6 +62,8 @@ ELSEWHERE: Final = {
     "model_type": f"{FACTORY}::test_a_relative_path_and_a_wrong_name",
     "model_dir": f"{FACTORY}::test_names_of_the_zoo_are_looked_for_in_the_models_folder",
     "score_threshold": f"{FACTORY}::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
+    "score_thresholds": "masking/test_thresholds.py"
+    "::test_a_model_of_ones_own_goes_through_the_thresholds_of_classes_and_sizes",
     "max_num_pixels": f"{FACTORY}::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
     "gpu_memory_growth": f"{FACTORY}::test_memory_of_every_gpu_is_taken_as_configured",
     "gpu_mixed_precision": f"{FACTORY}::test_mixed_precision_and_xla_are_asked_for_as_configured",

@@ -12,12 +12,13 @@ from anonymisation.core.settings import Settings
 from anonymisation.files.digests import sha256_of_file
 from anonymisation.masking.guard import GuardedDetector
 from anonymisation.masking.models.weights import model_folder
+from anonymisation.masking.thresholds import Thresholds
 
 _FileKey = tuple[str, int, int]  # relative path, bytes, time of change in ns
 
 
 def load_detector(settings: Settings, *, threads: int | None = None) -> GuardedDetector:
-    """The model that `model_type` names, with threshold, class filter, max_num_pixels and tiles; loads TensorFlow.
+    """The model that `model_type` names, with thresholds, class filter, max_num_pixels and tiles; loads TensorFlow.
 
     The detector stops working when the model fails on its first pictures (see `GuardedDetector`). `threads` limits the
     threads of one operation, see `Devices`.
@@ -43,11 +44,12 @@ def load_detector(settings: Settings, *, threads: int | None = None) -> GuardedD
         mixed_precision=settings.gpu_mixed_precision,
         xla=settings.gpu_xla,
     )
-    model = SavedModel(folder, score_threshold=settings.score_threshold, devices=devices)
+    thresholds = Thresholds(settings.score_threshold, settings.score_thresholds)
+    model = SavedModel(folder, score_threshold=thresholds.default, floors=thresholds.floors(), devices=devices)
     tiles = Tiles(settings.tile_pixels, settings.tile_overlap) if settings.tiles else None
     place = model.place if settings.gpu_prefetch else None
     look = partial(model.second_look.at, segment=model.segment) if model.second_look is not None else None
-    tiling = TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form, place, look)
+    tiling = TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form, place, look, thresholds)
     return GuardedDetector(tiling)
 
 
