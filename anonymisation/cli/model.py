@@ -19,8 +19,10 @@ _STDERR: Final = 2
 class ModelOnDemand:
     """Returns the configured model; the first call loads it, and the first after its files have changed."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, doubtful_from: float | None = None) -> None:
+        """`doubtful_from` is passed to `load_detector`."""
         self._settings = settings
+        self._more: dict[str, float] = {} if doubtful_from is None else {"doubtful_from": doubtful_from}
         self._detector: Detector | None = None
 
     def __call__(self) -> Detector:
@@ -32,7 +34,7 @@ class ModelOnDemand:
         if self._detector is None or self._detector.identity != model_identity(self._settings):
             logging.getLogger(__name__).info("loading the model %s", self._settings.model_type)
             with _native_noise_aside():
-                self._detector = load_detector(self._settings)
+                self._detector = load_detector(self._settings, **self._more)
         return self._detector
 
 

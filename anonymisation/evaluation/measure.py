@@ -14,13 +14,14 @@ from numpy.typing import NDArray
 
 from anonymisation.core.errors import ImageError
 from anonymisation.evaluation.classes import ALL_SIZES, PERSON, VEHICLE
+from anonymisation.evaluation.curve import Curve, CurveTally, thresholds_around
 from anonymisation.evaluation.precision import Precision, PrecisionTally, found_objects
 from anonymisation.evaluation.reading import oriented, read_stored
 from anonymisation.evaluation.tally import Figures, Tally, count
 from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Rle, Source, Truth
 from anonymisation.imaging.jpeg.codec import to_upright
 from anonymisation.masking.detections import Detections
-from anonymisation.masking.detector import Detector
+from anonymisation.masking.detector import Detector, DoubtfulDetector
 from anonymisation.masking.geometry import union
 from anonymisation.masking.labels import CLASSES
 
@@ -56,7 +57,8 @@ class Example:
 
 @dataclass(slots=True)
 class Evaluation:
-    """All figures. `precision` covers all pictures; it is None unless they were accumulated."""
+    """All figures. `precision` covers all pictures; it is None unless they were accumulated. `curve` is None unless it
+    was asked for."""
 
     model: str
     dilation: int
@@ -65,6 +67,7 @@ class Evaluation:
     pictures: list[MeasuredPicture] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
     precision: Precision | None = None
+    curve: Curve | None = None
     misses: list[Example] = field(default_factory=list)
     false_finds: list[Example] = field(default_factory=list)
 
@@ -81,6 +84,7 @@ def evaluate(
     dilation: int,
     accumulate: bool = False,
     worst: int = 0,
+    curve_around: float | None = None,
     on_picture: Callable[[MeasuredPicture | Failure], None] | None = None,
 ) -> Evaluation:
     """Detect on every picture of `source`, as the chain does, and count.
@@ -92,6 +96,8 @@ def evaluate(
             without dilation.
         accumulate: compute COCO's AP once over all pictures instead of for each.
         worst: keep so many pictures with the most missed pixels, and so many with the most clean pixels hidden.
+        curve_around: `score_threshold` in force; count also what other thresholds would hide. The detector must be a
+            `DoubtfulDetector` that was loaded with its doubtful detections.
         on_picture: called with the outcome of every picture.
 
     Raises:
@@ -99,11 +105,12 @@ def evaluate(
     """
     result = Evaluation(detector.identity, dilation, source, failures=list(source.failures))
     precision = PrecisionTally(source.labels) if source.kind == "coco" and accumulate else None
+    curve = None if curve_around is None else CurveTally(thresholds_around(curve_around))
     misses, false_finds = _Worst(worst), _Worst(worst)
     for picture in source.pictures:
         outcome: MeasuredPicture | Failure
         try:
-            measured = _Measured(picture, detector, dilation, source.labels)
+            measured = _Measured(picture, detector, dilation, source.labels, curve)
         except ImageError as error:
             outcome = Failure(picture.name, str(error))
             result.failures.append(outcome)
@@ -116,6 +123,8 @@ def evaluate(
         if on_picture is not None:
             on_picture(outcome)
     result.precision = precision.result() if precision is not None else None
+    if curve is not None and curve_around is not None:
+        result.curve = curve.result(curve_around, result.figures)
     result.misses, result.false_finds = misses.examples(), false_finds.examples()
     return result
 
@@ -123,7 +132,14 @@ def evaluate(
 class _Measured:
     """One picture with its detections and figures."""
 
-    def __init__(self, picture: AnnotatedPicture, detector: Detector, dilation: int, labels: frozenset[str]) -> None:
+    def __init__(
+        self,
+        picture: AnnotatedPicture,
+        detector: Detector,
+        dilation: int,
+        labels: frozenset[str],
+        curve: CurveTally | None = None,
+    ) -> None:
         stored, orientation = read_stored(picture)
         pixels, turn = oriented(picture, stored, orientation)
         self.height, self.width = pixels.shape[:2]
@@ -132,12 +148,14 @@ class _Measured:
         self.truth: Truth = picture.truth(self.height, self.width)
         upright = to_upright(stored, orientation)
         started = time.perf_counter()
-        detections = detector.detect(upright)
+        found, doubtful = _detect(detector, upright, with_doubtful=curve is not None)
         self.seconds = time.perf_counter() - started
-        self.detections = detections.to_stored(turn)
+        self.detections = found.to_stored(turn)
         self.hidden = self._union(self.detections, dilation)
         self.hidden_as_labelled = self._hidden_as_labelled(dilation)
         self.figures = count(self.truth, self.hidden, self.hidden_as_labelled)
+        if curve is not None and doubtful is not None:
+            curve.add(self.truth, doubtful.to_stored(turn), [_IDS[label] for label in labels], dilation)
 
     def result(self, precision: PrecisionTally | None, *, apart: bool) -> MeasuredPicture:
         """The picture's figures. Adds the picture to `precision`, or with `apart` computes a precision of its own."""
@@ -166,10 +184,21 @@ class _Measured:
         which = np.isin(self.detections.classes, known)
         if which.all():
             return self.hidden
-        return self._union(self.detections.chosen(which), dilation)
+        return self._union(self.detections.rows(which), dilation)
 
     def _union(self, detections: Detections, dilation: int) -> NDArray[np.bool_]:
         return np.asfortranarray(union(detections, self.height, self.width, dilation))
+
+
+def _detect(
+    detector: Detector, pixels: NDArray[np.uint8], *, with_doubtful: bool
+) -> tuple[Detections, Detections | None]:
+    """The detections, and those of all scores if they are wanted."""
+    if not with_doubtful:
+        return detector.detect(pixels), None
+    if not isinstance(detector, DoubtfulDetector):
+        raise TypeError(f"expected a detector with doubtful detections, got {type(detector).__name__}")
+    return detector.detect_doubtful(pixels)
 
 
 class _Worst:

@@ -7,6 +7,7 @@ from typing import Any, Final
 from anonymisation import __version__
 from anonymisation.core.settings import PICTURE_KEYS, Settings
 from anonymisation.evaluation.classes import ALL_SIZES, ROWS, SIZES
+from anonymisation.evaluation.curve import Curve, Point
 from anonymisation.evaluation.measure import Evaluation, MeasuredPicture
 from anonymisation.evaluation.precision import Precision
 from anonymisation.evaluation.tally import Row, Tally
@@ -36,7 +37,8 @@ def as_json(evaluation: Evaluation, settings: Settings) -> dict[str, Any]:
     `recall` {person, vehicle, bicycle … : {all, large, medium, small: {pixels, hidden, share}}}, `instances` (the same
     with {instances, hidden, share}; hidden: at least 75 %), `clean` {pixels, hidden, share}, `coco` (accumulated:
     pycocotools' twelve numbers and `per_class`; else null), `per_picture` [{picture, person, vehicle, sought, clean,
-    anything_hidden, coco}], `failures` [{picture, reason}], `notes`.
+    anything_hidden, coco}], `curve` (null unless asked for: {`lowest_score`, `in_force`, `points`}, the points as
+    {threshold, person, vehicle, clean}), `failures` [{picture, reason}], `notes`.
     """
     source, figures = evaluation.source, evaluation.figures
     measured = len(evaluation.pictures)
@@ -60,6 +62,7 @@ def as_json(evaluation: Evaluation, settings: Settings) -> dict[str, Any]:
         "clean": _tally(figures.clean, "pixels"),
         "coco": _precision(evaluation.precision),
         "per_picture": [_picture(picture) for picture in evaluation.pictures],
+        "curve": _curve(evaluation.curve),
         "failures": [{"picture": failure.picture, "reason": failure.reason} for failure in evaluation.failures],
         "notes": list(source.notes),
     }
@@ -95,6 +98,18 @@ def _precision(precision: Precision | None) -> dict[str, Any] | None:
         return None
     values: dict[str, Any] = {key: _rounded(value) for key, value in precision.values.items()}
     return {**values, "per_class": {label: _rounded(value) for label, value in precision.per_class.items()}}
+
+
+def _curve(curve: Curve | None) -> dict[str, Any] | None:
+    if curve is None:
+        return None
+    points = [_point(point) for point in curve.points]
+    return {"lowest_score": _rounded(curve.lowest_score), "in_force": _point(curve.in_force), "points": points}
+
+
+def _point(point: Point) -> dict[str, Any]:
+    tallies = {name: _tally(getattr(point, name), "pixels") for name in ("person", "vehicle", "clean")}
+    return {"threshold": point.threshold, **tallies}
 
 
 def _rounded(value: float | None) -> float | None:

@@ -147,10 +147,6 @@ class Detections:
         joined = {name: np.concatenate([getattr(part, name) for part in filled]) for name, _, _ in _DTYPES[:-1]}
         return cls(**joined, objects=np.concatenate(objects))
 
-    def chosen(self, rows: NDArray[np.bool_]) -> Detections:
-        """The instances for which `rows`, (N,) bool, is true."""
-        return Detections(**{name: getattr(self, name)[rows] for name, _, _ in _DTYPES})
-
     def with_objects(self, objects: NDArray[np.int32]) -> Detections:
         """The same instances with other object numbers."""
         return Detections(self.boxes, self.scores, self.classes, self.masks, objects)

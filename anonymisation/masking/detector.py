@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,6 +28,16 @@ class Detector(Protocol):
             ImageError: the picture cannot be processed for another reason, such as too little memory.
             ModelUnavailableError: the model's outputs are not detections.
         """
+        ...
+
+
+@runtime_checkable
+class DoubtfulDetector(Detector, Protocol):
+    """A detector that also returns what it is not sure enough of, for measurements."""
+
+    def detect_doubtful(self, pixels: NDArray[np.uint8]) -> tuple[Detections, Detections]:
+        """What `detect` returns, and every detection with a score that the model was asked for, from one pass of the
+        model; raises as `detect`."""
         ...
 
 

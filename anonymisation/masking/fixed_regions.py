@@ -105,7 +105,7 @@ class FixedRegions:
         if not self.unsearched or not len(found):
             return found
         keep = np.array([not self._is_unsearched(found, row, height, width) for row in range(len(found))])
-        return found if keep.all() else found.chosen(keep)
+        return found if keep.all() else found.rows(keep)
 
     def with_hidden(self, found: Detections) -> Detections:
         """The detections and the polygons that are always hidden, as wholly hidden boxes. For hiding, not for counting.

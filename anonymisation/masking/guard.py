@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import threading
-from typing import Final
+from collections.abc import Callable
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.core.errors import ModelFailedError, ModelUnavailableError
 from anonymisation.masking.detections import Detections
-from anonymisation.masking.detector import Detector
+from anonymisation.masking.detector import Detector, DoubtfulDetector
 
 FIRST_PICTURES: Final = 3
 """One picture can be at fault, or two similar ones; after a third failure, the model is."""
+
+_Found = TypeVar("_Found")
 
 
 class GuardedDetector:
@@ -43,10 +46,21 @@ class GuardedDetector:
             ImageError: the model cannot process this picture.
             ModelUnavailableError: the model is rejected, now or before, or its outputs are not detections.
         """
+        return self._guarded(self.inner.detect, pixels, len)
+
+    def detect_doubtful(self, pixels: NDArray[np.uint8]) -> tuple[Detections, Detections]:
+        """See `DoubtfulDetector.detect_doubtful`; raises as `detect`."""
+        if not isinstance(self.inner, DoubtfulDetector):
+            raise TypeError(f"expected a detector that returns doubtful detections, got {type(self.inner).__name__}")
+        return self._guarded(self.inner.detect_doubtful, pixels, lambda found: len(found[0]))
+
+    def _guarded(
+        self, detect: Callable[[NDArray[np.uint8]], _Found], pixels: NDArray[np.uint8], count: Callable[[_Found], int]
+    ) -> _Found:
         if self._given_up is not None:
             raise ModelUnavailableError(self._given_up)
         try:
-            found = self.inner.detect(pixels)
+            found = detect(pixels)
         except ModelFailedError as error:
             self._count(error)
             raise
@@ -54,7 +68,7 @@ class GuardedDetector:
             self._given_up = str(error)
             raise
         with self._lock:
-            self._trusted = self._trusted or len(found) > 0
+            self._trusted = self._trusted or count(found) > 0
             self._failures = 0
         return found
 

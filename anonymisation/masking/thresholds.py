@@ -50,13 +50,17 @@ class Thresholds:
         together, without dilation, in a picture of `height` × `width`. So it is hidden whole or not at all. Instances
         below the floor of their class are left out first.
         """
-        sure = above_floors(found.scores, found.classes, self.floors(), self.default)
-        found = found if sure.all() else found.rows(sure)
+        found = self.above_floors(found)
         if not self.by_size:
             return found
         best = found.best_instances()
         kept = [number for number, row in best.items() if self._is_sure(found, number, row, height, width)]
         return found if len(kept) == len(best) else found.rows(np.isin(found.objects, kept))
+
+    def above_floors(self, found: Detections) -> Detections:
+        """The instances that reach the floor of their class; whether they reach that of their size, `applied` says."""
+        sure = above_floors(found.scores, found.classes, self.floors(), self.default)
+        return found if sure.all() else found.rows(sure)
 
     def _is_sure(self, found: Detections, number: int, row: int, height: int, width: int) -> bool:
         label, score = label_of(int(found.classes[row])), found.scores[row]

@@ -67,9 +67,25 @@ class TilingDetector:
         Raises:
             ImplausibleOutputError: the model returns masks of several sizes. Also raises the errors of the model.
         """
+        shown, found = self._viewed(pixels)
+        return self._finished(shown, [(view, self._sure(part)) for view, part in found], pixels.shape[:2])
+
+    def detect_doubtful(self, pixels: NDArray[np.uint8]) -> tuple[Detections, Detections]:
+        """What `detect` returns, and all detections that the model gives, from one pass of the model.
+
+        The model must give what is below `thresholds`. Views are processed again in halves only where `detect` does so.
+
+        Raises:
+            ImplausibleOutputError: see `detect`.
+        """
+        shown, found = self._viewed(pixels)
+        sure = [(view, self._sure(part)) for view, part in found]
+        return self._finished(shown, sure, pixels.shape[:2]), self._finished(shown, found, None)
+
+    def _viewed(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[tuple[View, Detections]]]:
+        """The picture as the views see it, and what the model gives for each of them."""
         if pixels.dtype != np.uint8 or pixels.ndim != 3 or pixels.shape[2] != 3 or 0 in pixels.shape:
             raise ValueError(f"pixels: expected uint8 (H, W, 3), got {pixels.dtype} {pixels.shape}")
-        given = pixels.shape[:2]
         pixels = scaled_down(pixels, self.max_num_pixels)
         height, width = pixels.shape[:2]
         found: list[tuple[View, Detections]] = []
@@ -79,13 +95,23 @@ class TilingDetector:
             for view, part in self._seen(views, pixels):
                 found.append((view, view.within_crop(part)))
                 # The model's output is full, so detections may be missing: process the halves of the view too.
-                if self.model.max_detections is not None and len(part) >= self.model.max_detections:
+                if self.model.max_detections is not None and len(self._sure(part)) >= self.model.max_detections:
                     crowded.extend(view.halves(self.form))
             views = tuple(crowded)
         self._require_one_mask_size(part for _, part in found)
-        joined = _joined(found, height, width)
-        seen = joined if self.second_look is None else self.second_look(pixels, joined)
-        return _counted_once(seen if self.thresholds is None else self.thresholds.applied(seen, *given))
+        return pixels, found
+
+    def _sure(self, part: Detections) -> Detections:
+        return part if self.thresholds is None else self.thresholds.above_floors(part)
+
+    def _finished(
+        self, shown: NDArray[np.uint8], found: Sequence[tuple[View, Detections]], given: tuple[int, ...] | None
+    ) -> Detections:
+        """The detections of all views as objects; `given` is the size in pixels for the thresholds, None for none."""
+        joined = _joined(found, *shown.shape[:2])
+        if self.thresholds is not None and given is not None:
+            joined = self.thresholds.applied(joined, given[0], given[1])
+        return _counted_once(joined if self.second_look is None else self.second_look(shown, joined))
 
     def _seen(self, views: Sequence[View], pixels: NDArray[np.uint8]) -> Iterator[tuple[View, Detections]]:
         """Each view with the model's detections on its canvas."""

@@ -58,9 +58,10 @@ def test_figures_as_json(annotated: Path, car_model: Path) -> None:
     car = HEIGHT * WIDTH // 4
     assert set(content) == {
         "format", "version", "model", "settings", "images", "annotations", "kind", "unlabelled", "pictures",
-        "seconds_per_picture", "recall", "instances", "clean", "coco", "per_picture", "failures", "notes",
+        "seconds_per_picture", "recall", "instances", "clean", "coco", "per_picture", "curve", "failures", "notes",
     }  # fmt: skip
     assert content["format"] == 1
+    assert content["curve"] is None
     assert content["model"].startswith("cars@")
     assert content["settings"]["mask_dilation_pixels"] == 0
     assert content["settings"]["model_type"] == str(car_model)
@@ -109,6 +110,22 @@ def test_a_dilation_of_the_configuration_is_in_force(annotated: Path, car_model:
     dilated = figures(invoke("evaluate", *flags, "-s", "tiles=False", "--accumulate", "--json", "-"))
     assert dilated["clean"]["hidden"] > plainly["clean"]["hidden"]
     assert dilated["coco"] == plainly["coco"]
+
+
+def test_the_curve_as_picture_table_and_json(annotated: Path, car_model: Path) -> None:
+    picture, content = annotated / "curve.svg", annotated / "figures.json"
+    flags = ("--accumulate", "--curve", str(picture), "--json", str(content), "-s", "score_thresholds={car: 0.95}")
+    result = evaluate(annotated, car_model, *flags)
+    assert result.exit_code == 0, result.output
+    rows = [line.split() for line in result.stdout.splitlines()]
+    assert ["0.9", "–", "1.000", "0.077"] in rows
+    assert ["0.15,", "score_thresholds", "–", "0.000", "0.000", "in", "force"] in rows
+    assert "The model gave no score below 0.900: the curve ends there." in result.stdout
+    curve = json.loads(content.read_text())["curve"]
+    assert [point["threshold"] for point in curve["points"]] == [0.15, 0.9]
+    assert curve["in_force"]["vehicle"]["hidden"] == 0
+    assert curve["lowest_score"] == pytest.approx(0.9)
+    assert picture.read_text().startswith("<svg")
 
 
 def test_the_contact_sheet_is_for_its_owner_alone(annotated: Path, car_model: Path) -> None:

@@ -108,3 +108,19 @@ def test_the_guard_is_thread_safe() -> None:
     with ThreadPoolExecutor(8) as pool:
         kinds = sorted(kind for part in pool.map(lambda _: outcomes(detector, 1), range(8)) for kind in part)
     assert kinds == [*[FAILED] * (FIRST_PICTURES - 1), *[STOPPED] * (9 - FIRST_PICTURES)]
+
+
+def test_doubtful_detections_pass_the_guard_too() -> None:
+    class Doubtful(ScriptedDetector):
+        def detect_doubtful(self, pixels: NDArray[np.uint8]) -> tuple[Detections, Detections]:
+            return self.detect(pixels), CAR
+
+    assert GuardedDetector(Doubtful(CAR)).detect_doubtful(PIXELS) == (CAR, CAR)
+    guarded = GuardedDetector(Doubtful(Script([NONSENSE] * FIRST_PICTURES)))
+    for _ in range(FIRST_PICTURES - 1):
+        with pytest.raises(ImplausibleOutputError):
+            guarded.detect_doubtful(PIXELS)
+    with pytest.raises(ModelUnavailableError, match=UNUSABLE):
+        guarded.detect_doubtful(PIXELS)
+    with pytest.raises(TypeError, match="got ScriptedDetector"):
+        GuardedDetector(ScriptedDetector(CAR)).detect_doubtful(PIXELS)

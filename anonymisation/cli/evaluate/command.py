@@ -53,6 +53,8 @@ def evaluate_command(options: EvaluateOptions) -> None:
     _report(options, settings, evaluation)
     if options.contact_sheet is not None:
         _draw(options.contact_sheet, evaluation)
+    if options.curve is not None:
+        _draw_curve(options.curve, evaluation)
     click.get_current_context().exit(1 if evaluation.failures else 0)
 
 
@@ -83,6 +85,7 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
 
     from anonymisation.cli.app import INTERRUPTED
     from anonymisation.cli.model import ModelOnDemand
+    from anonymisation.evaluation.curve import LOWEST
     from anonymisation.evaluation.measure import evaluate
     from anonymisation.evaluation.truth import Failure
 
@@ -95,7 +98,7 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
         log.debug("%s", outcome if isinstance(outcome, Failure) else f"{outcome.name}: measured")
         bars.advance(task)
 
-    detector = ModelOnDemand(settings)()
+    detector = ModelOnDemand(settings, doubtful_from=None if options.curve is None else LOWEST)()
     with bars:
         task = bars.add_task("pictures measured", total=len(source.pictures))
         try:
@@ -105,6 +108,7 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
                 dilation=settings.mask_dilation_pixels,
                 accumulate=options.accumulate,
                 worst=0 if options.contact_sheet is None else options.worst,
+                curve_around=None if options.curve is None else settings.score_threshold,
                 on_picture=through,
             )
         except KeyboardInterrupt:
@@ -141,6 +145,14 @@ def _draw(path: Path, evaluation: Evaluation) -> None:
         return
     _write(path, encode_sheet(sheet, path.suffix.lower()), mode=0o600)
     log.warning("%s shows pictures without masks: keep it as you keep the originals (only you can read it)", path)
+
+
+def _draw_curve(path: Path, evaluation: Evaluation) -> None:
+    from anonymisation.evaluation.curve_picture import curve_svg
+
+    if evaluation.curve is not None and evaluation.pictures:
+        title = f"{evaluation.model}, {len(evaluation.pictures)} pictures, dilation {evaluation.dilation} px"
+        _write(path, curve_svg(evaluation.curve, title).encode())
 
 
 def _write(path: Path, data: bytes, mode: int | None = None) -> None:

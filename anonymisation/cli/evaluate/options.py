@@ -32,6 +32,7 @@ class EvaluateOptions:
     json_file: Path | None
     contact_sheet: Path | None
     worst: int
+    curve: Path | None
     model: str | None
     changed: tuple[str, ...]
     classes: Path | None
@@ -57,7 +58,9 @@ class EvaluateOptions:
             raise click.UsageError("--classes describes annotations; with --empty there are none.")
         if self.contact_sheet is not None and self.contact_sheet.suffix.lower() not in _SHEET_SUFFIXES:
             raise click.UsageError(f"--contact-sheet: expected a name that ends with {', '.join(_SHEET_SUFFIXES)}.")
-        for path in (None if self.json_on_terminal else self.json_file, self.contact_sheet):
+        if self.curve is not None and self.curve.suffix.lower() != ".svg":
+            raise click.UsageError("--curve: expected a name that ends with .svg.")
+        for path in (None if self.json_on_terminal else self.json_file, self.contact_sheet, self.curve):
             if path is not None and not os.access(path.absolute().parent, os.W_OK):
                 raise click.UsageError(f"{path}: its folder does not exist or cannot be written.")
 
@@ -86,6 +89,9 @@ _OPTIONS: Final = (
                  ".png. It shows unmasked pictures."),
     click.option("--worst", type=click.IntRange(1, _MOST_SHOWN), default=12, show_default=True,
                  help="Number of pictures of each kind on the contact sheet."),
+    click.option("--curve", type=_FILE, help="Draw recall over clean pixels hidden to this .svg, for a range of "
+                 "thresholds, with the settings in force marked; adds a table and JSON. Takes longer, for the doubtful "
+                 "finds."),
     click.option("-m", "--model", help="Model instead of the configured model_type: Built-in, Slow, Medium, Fast, or "
                  "the folder of a SavedModel."),
     click.option("-s", "--set", "changed", multiple=True, metavar="KEY=VALUE", help="Change a setting for this run, "

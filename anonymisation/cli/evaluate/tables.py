@@ -14,6 +14,7 @@ from anonymisation.cli.tables import print_table
 from anonymisation.core.settings import Settings
 from anonymisation.core.text import one_line
 from anonymisation.evaluation.classes import ALL_SIZES, GROUPS, ROWS, SIZES
+from anonymisation.evaluation.curve import Curve, Point
 from anonymisation.evaluation.measure import Evaluation, MeasuredPicture
 from anonymisation.evaluation.precision import PRECISION_KEYS, Precision
 from anonymisation.evaluation.summary import settings_used
@@ -38,6 +39,8 @@ def print_evaluation(out: Console, evaluation: Evaluation, settings: Settings, *
     out.print(f"Clean pixels hidden by mistake: {_share(clean)} ({clean.hidden} of {clean.total})\n", style="bold")
     if evaluation.precision is not None:
         _print_precision(out, evaluation.precision)
+    if evaluation.curve is not None:
+        _print_curve(out, evaluation.curve, settings)
     for note in evaluation.source.notes:
         out.print(note)
     _print_failures(out, evaluation.failures)
@@ -106,6 +109,25 @@ def _print_precision(out: Console, precision: Precision) -> None:
         print_table(out, table)
     classes = ", ".join(f"{label} {_number(value)}" for label, value in precision.per_class.items())
     out.print(f"AP per class: {classes}\n")
+
+
+def _print_curve(out: Console, curve: Curve, settings: Settings) -> None:
+    table = _table("score_threshold")
+    for heading in ("person", "vehicle", "clean hidden", ""):
+        table.add_column(heading, justify="right")
+    uniform = not settings.score_thresholds
+    for point in curve.points:
+        marked = uniform and point.threshold == curve.in_force.threshold
+        _add_point(table, f"{point.threshold:g}", point, "in force" if marked else "")
+    if not uniform:
+        _add_point(table, f"{curve.in_force.threshold:g}, score_thresholds", curve.in_force, "in force")
+    _print(out, "What one threshold for all would hide", table)
+    if curve.cut:
+        out.print(f"The model gave no score below {curve.lowest_score:.3f}: the curve ends there.\n")
+
+
+def _add_point(table: Table, name: str, point: Point, mark: str) -> None:
+    table.add_row(name, *(_share(tally) for tally in (point.person, point.vehicle, point.clean)), mark)
 
 
 def _print_failures(out: Console, failures: Sequence[Failure]) -> None:

@@ -17,11 +17,14 @@ from anonymisation.masking.thresholds import Thresholds
 _FileKey = tuple[str, int, int]  # relative path, bytes, time of change in ns
 
 
-def load_detector(settings: Settings, *, threads: int | None = None) -> GuardedDetector:
+def load_detector(
+    settings: Settings, *, threads: int | None = None, doubtful_from: float | None = None
+) -> GuardedDetector:
     """The model that `model_type` names, with thresholds, class filter, max_num_pixels and tiles; loads TensorFlow.
 
     The detector stops working when the model fails on its first pictures (see `GuardedDetector`). `threads` limits the
-    threads of one operation, see `Devices`.
+    threads of one operation, see `Devices`. `doubtful_from` is the least score of what `detect_doubtful` returns; it
+    does not change what `detect` returns.
 
     Raises:
         ModelUnavailableError: the model is not installed, is damaged, or has another form.
@@ -45,7 +48,9 @@ def load_detector(settings: Settings, *, threads: int | None = None) -> GuardedD
         xla=settings.gpu_xla,
     )
     thresholds = Thresholds(settings.score_threshold, settings.score_thresholds)
-    model = SavedModel(folder, score_threshold=thresholds.default, floors=thresholds.floors(), devices=devices)
+    least = 1.0 if doubtful_from is None else doubtful_from
+    floors = {kind: min(floor, least) for kind, floor in thresholds.floors().items()}
+    model = SavedModel(folder, score_threshold=thresholds.default, floors=floors, devices=devices)
     tiles = Tiles(settings.tile_pixels, settings.tile_overlap) if settings.tiles else None
     place = model.place if settings.gpu_prefetch else None
     look = partial(model.second_look.at, segment=model.segment) if model.second_look is not None else None
