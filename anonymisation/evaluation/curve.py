@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from anonymisation.evaluation.classes import GROUPS, group_of
+from anonymisation.evaluation.classes import ALL_SIZES, GROUPS, group_of
 from anonymisation.evaluation.tally import Figures, Tally
 from anonymisation.evaluation.truth import Mask, Truth
 from anonymisation.masking.detections import Detections
@@ -97,10 +97,12 @@ class CurveTally:
     def result(self, in_force: float, figures: Figures) -> Curve:
         """The curve. `in_force` is `score_threshold`, and `figures` are those of the settings in force."""
         empty = [Tally() for _ in self.thresholds]
-        rows = zip(self.thresholds, *(self._tallies.get(name, empty) for name in (*GROUPS, "clean")), strict=True)
-        points = [Point(threshold, *tallies) for threshold, *tallies in rows]
-        own = [figures.pixels.get((group, "all"), Tally()) for group in GROUPS]
-        return Curve(tuple(self._known(points, in_force)), Point(in_force, *own, figures.clean), self.lowest_score)
+        person, vehicle, clean = (self._tallies.get(name, empty) for name in (*GROUPS, "clean"))
+        points = [Point(*values) for values in zip(self.thresholds, person, vehicle, clean, strict=True)]
+        people, vehicles = (figures.pixels.get((group, ALL_SIZES), Tally()) for group in GROUPS)
+        return Curve(
+            tuple(self._known(points, in_force)), Point(in_force, people, vehicles, figures.clean), self.lowest_score
+        )
 
     def _known(self, points: Sequence[Point], in_force: float) -> Sequence[Point]:
         """The point in force, and the points from the last one on that has everything the model gave."""

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 from pycocotools.coco import COCO
 from pycocotools.cocoeval import COCOeval
 
@@ -22,6 +23,7 @@ PRECISION_KEYS: Final = (
     "AR1", "AR10", "AR100", "AR_small", "AR_medium", "AR_large",
 )  # fmt: skip
 """In the order of COCOeval.stats: mean over IoU .5 to .95 except AP50 and AP75; AR1: with at most 1 detection."""
+_REPEATED: Final = 0.5  # an instance with this fraction of its box inside the best one's box shows the same again
 _IDS: Final = {kind.label: kind.coco_id for kind in CLASSES}
 
 
@@ -96,14 +98,28 @@ class PrecisionTally:
 
 
 def found_objects(detections: Detections, height: int, width: int) -> Iterator[FoundObject]:
-    """The distinct objects with their best score and their pixels, without dilation, in a picture of this size."""
+    """The distinct objects with their best score and their pixels, without dilation, in a picture of this size.
+
+    The outline of an object is that of its best instance. Other instances add to it if they lie mostly outside of its
+    box: they are other parts of a long object. What lies inside is the same again, seen in another view, or a part such
+    as a mirror.
+    """
     for number, best in detections.best_instances().items():
         pixels = np.zeros((height, width), np.bool_, order="F")
         for index in np.flatnonzero(detections.objects == number):
+            if index != best and _share_inside(detections.boxes[index], detections.boxes[best]) >= _REPEATED:
+                continue
             for patch in patches(detections.boxes[index], detections.masks[index], height, width):
                 pixels[patch.window] |= patch.marked
         label = label_of(int(detections.classes[best]))
         yield FoundObject(label, float(detections.scores[best]), Rle.of(pixels))
+
+
+def _share_inside(box: NDArray[np.float32], other: NDArray[np.float32]) -> float:
+    """The fraction of a box's area inside another box; 1 for a box without area."""
+    common = np.minimum(box[2:], other[2:]) - np.maximum(box[:2], other[:2])
+    area = float(np.prod(box[2:] - box[:2]))
+    return float(np.prod(np.maximum(common, 0))) / area if area else 1.0
 
 
 def _known(value: float) -> float | None:

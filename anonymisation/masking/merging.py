@@ -17,6 +17,8 @@ PIECE_INSIDE: Final = 0.8
 SURE_SCORE: Final = 0.5
 # A driver or a reflection is at most this tall, as a fraction of the vehicle; a person next to it is taller.
 _INMATE: Final = 0.5
+# A mirror fills less of its vehicle's box than this; a vehicle in front of another one fills more.
+_TINY: Final = 1 / 25
 _PERSON: Final = 1
 _CYCLES: Final = (2, 4)
 _MOTOR_VEHICLES: Final = (3, 6, 8)
@@ -72,7 +74,8 @@ def whole_objects(boxes: Boxes, classes: NDArray[np.int32], scores: NDArray[np.f
 
     - of another class of the same kind (car, bus and truck; bicycle and motorcycle), with an IoU of at least SAME_IOU;
     - doubtful, with a fraction PIECE_INSIDE of its area inside, and of a kind that may be a part of the larger one: any
-      kind of itself; of a motor vehicle also a cycle, and a person at most half as tall.
+      kind of itself; of a motor vehicle also a cycle, and a person at most half as tall;
+    - a motor vehicle, tiny and less sure, with as much of it inside a motor vehicle: a mirror or a headlight.
 
     A person is never a part of a cycle, nor a cycle of a person: a rider and a bicycle are two objects.
 
@@ -94,6 +97,8 @@ def whole_objects(boxes: Boxes, classes: NDArray[np.int32], scores: NDArray[np.f
         twice = _same_kind(int(classes[row]), kinds) & (kinds != classes[row]) & (iou >= SAME_IOU)
         small = heights[row] <= _INMATE * heights[larger]
         part = _may_be_part(int(classes[row]), kinds, small) & (inside >= PIECE_INSIDE) & (scores[row] < SURE_SCORE)
+        tiny = (areas[row] <= _TINY * areas[larger]) & (scores[row] < scores[larger]) & (inside >= PIECE_INSIDE)
+        part |= tiny & np.isin(kinds, _MOTOR_VEHICLES) & (classes[row] in _MOTOR_VEHICLES)
         if (twice | part).any():
             whole[row] = whole[larger[np.argmax(np.where(twice | part, inside, -1))]]
     return whole

@@ -5,7 +5,8 @@ half a picture, and the masks of large objects are coarse. If something large is
 the model runs on the whole picture, and
 
 - detections with a doubtful score are dropped if the network sees no such object;
-- masks follow the network's outlines if it sees the object too, and most of what the mask marked.
+- masks follow the network's outlines if it sees the object too, and most of what the mask marked. If the network tells
+  persons and vehicles apart, a rider is not part of the bus's outline, as far as a detection of the rider hides him.
 
 Small detections, and cases between the two, stay as detected.
 """
@@ -26,11 +27,14 @@ from anonymisation.masking.geometry import MASK_THRESHOLD
 
 Segment = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From a picture (H, W, 3) uint8 RGB to log odds (rows, columns, groups) of each group of classes, evenly spaced from
-edge to edge. In a SavedModel: a signature `segmentation` from `input_tensor` uint8 [1, H, W, 3] to `log_odds` float32
-[1, rows, columns, groups]; its `serving_default` must have `detection_masks`."""
+edge to edge; two groups are persons and vehicles, in this order. In a SavedModel: a signature `segmentation` from
+`input_tensor` uint8 [1, H, W, 3] to `log_odds` float32 [1, rows, columns, groups]; its `serving_default` must have
+`detection_masks`."""
 
 Box = NDArray[np.float32]
 Mask = NDArray[np.float32]
+_PERSON: Final = 1  # the COCO id
+_GROUPS: Final = (True, False)  # whether the group is persons, in the order of the log odds
 _WHOLE: Final = np.array([0, 0, 1, 1], np.float32)
 _MOST_PIXELS: Final = 1 << 24  # more than a whole survey picture; larger inputs only need more memory
 _CLEAR: Final = 30.0  # larger log odds mean a probability of 1 in float32
@@ -111,24 +115,47 @@ class SecondLook:
             return found
         shown = self.shown(height, width)
         method = cv2.INTER_AREA if shown[0] * shown[1] < height * width else cv2.INTER_LINEAR
-        odds = segment(np.asarray(cv2.resize(pixels, shown[::-1], interpolation=method), np.uint8)).max(axis=2)
-        return self.judged(found, rows, odds)
+        return self.judged(found, rows, segment(np.asarray(cv2.resize(pixels, shown[::-1], interpolation=method))))
 
     def judged(self, found: Detections, rows: NDArray[np.intp], odds: NDArray[np.float32]) -> Detections:
-        """The remaining detections, after checking `rows` of them with the picture's log odds (h, w), for any group."""
+        """The remaining detections, after checking `rows` of them with the picture's log odds (h, w, groups)."""
         boxes, masks = found.boxes.copy(), found.masks.copy()
-        keep = np.ones(len(found), np.bool_)
+        keep, seen = np.ones(len(found), np.bool_), []
+        anything = odds.max(axis=2)
         for row in rows:
-            box, mask, score = boxes[row], masks[row], found.scores[row]
-            there = _sampled(odds, box, mask.shape)
-            marked = mask > MASK_THRESHOLD
+            mask, score = found.masks[row], found.scores[row]
+            there, marked = _sampled(anything, found.boxes[row], mask.shape), mask > MASK_THRESHOLD
             judged = np.quantile(there[marked] if marked.any() else there, 1 - self.judged_share)
             if judged >= self.seen_odds:
-                if self._still_marked(mask, there, marked) >= _LEAST_KEPT:
-                    boxes[row], masks[row] = self._outlined(box, mask, odds)
+                seen.append(row)
             elif score < self.sure_score and judged + _log_odds(score) < self.least_odds:
                 keep[row] = False
+        for row in seen:
+            box, mask, own = found.boxes[row], found.masks[row], self._own_odds(found, row, keep, odds)
+            if self._still_marked(mask, _sampled(own, box, mask.shape), mask > MASK_THRESHOLD) >= _LEAST_KEPT:
+                boxes[row], masks[row] = self._outlined(box, mask, own)
         return Detections(boxes[keep], found.scores[keep], found.classes[keep], masks[keep], found.objects[keep])
+
+    def _own_odds(
+        self, found: Detections, row: np.intp, keep: NDArray[np.bool_], odds: NDArray[np.float32]
+    ) -> NDArray[np.float32]:
+        """The log odds (h, w) for the outline of a detection: the highest of all groups, but those of its own group
+        where a detection of the other group hides the sample in any case.
+
+        That is where its mask marks the sample, and the log odds of its group are not low enough to uncover it.
+        """
+        anything = odds.max(axis=2)
+        person = found.classes == _PERSON
+        others = np.flatnonzero(keep & (person != person[row]))
+        if odds.shape[2] != len(_GROUPS) or not len(others):
+            return anything
+        group = _GROUPS.index(bool(person[row]))
+        hidden = np.zeros(anything.shape, np.bool_)
+        for other in others:
+            hidden |= _marked_samples(found.boxes[other], found.masks[other], anything.shape)
+        # A marked sample has log odds of its own mask above 0, so that the sum is, too.
+        hidden &= self.odds_weight * odds[..., 1 - group] + self.odds_bias > 0
+        return np.ascontiguousarray(np.where(hidden, odds[..., group], anything))
 
     def _still_marked(self, mask: Mask, odds: NDArray[np.float32], marked: NDArray[np.bool_]) -> float:
         """The fraction of a mask's marked pixels that the new mask would still mark; 0 if it marks none."""
@@ -153,6 +180,20 @@ class SecondLook:
             return box, mask
         tight = _around(wide, marked)
         return tight, drawn(tight)
+
+
+def _marked_samples(box: Box, mask: Mask, shape: tuple[int, ...]) -> NDArray[np.bool_]:
+    """(h, w) bool: whether a mask marks each sample; they are evenly spaced from edge to edge of the picture."""
+    lines = []
+    for axis, count in enumerate(shape):
+        places = np.linspace(0, 1, count, dtype=np.float32)
+        inside = np.flatnonzero((places >= box[axis]) & (places <= box[axis + 2]))
+        length = max(float(box[axis + 2] - box[axis]), 1e-6)
+        steps = (places[inside] - box[axis]) / length * (mask.shape[axis] - 1)
+        lines.append((inside, np.rint(steps).astype(np.intp)))
+    marked = np.zeros(shape, np.bool_)
+    marked[np.ix_(lines[0][0], lines[1][0])] = mask[np.ix_(lines[0][1], lines[1][1])] > MASK_THRESHOLD
+    return marked
 
 
 def _around(box: Box, marked: NDArray[np.bool_]) -> Box:

@@ -112,6 +112,15 @@ def test_instances_of_one_object_are_one_detection(tmp_path: Path) -> None:
     assert precision_of(tmp_path, halves, truth).values["AP75"] == 0
 
 
+def test_an_object_seen_again_has_the_outline_of_its_best_instance(tmp_path: Path) -> None:
+    """A second view saw the car less surely, and too wide; its mirror stands out a little. Both count as the car."""
+    best, wide, mirror = found(40, 40, 40, 20, CAR, 0.9), found(36, 36, 52, 28, CAR, 0.4), found(76, 44, 8, 4, CAR, 0.3)
+    truth = annotation(1, 1, CAR, box(40, 40, 40, 20))
+    for others in ((wide,), (mirror,), (wide, mirror)):
+        one = together(best, *others).with_objects(np.zeros(1 + len(others), np.int32))
+        assert precision_of(tmp_path, one, truth).values["AP"] == pytest.approx(1)
+
+
 def two_pictures(folder: Path, *, accumulate: bool) -> Evaluation:
     """The same find, right on the first picture and wrong on the second, which shows a person elsewhere."""
     for number in (1, 2):

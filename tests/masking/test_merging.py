@@ -81,6 +81,7 @@ def wholes(*found: tuple[list[float], int, float]) -> list[int]:
     ("part", "what"),
     [
         (([0.4, 0.25, 0.45, 0.3], 3, 0.3), "a mirror, as a car"),
+        (([0.4, 0.25, 0.45, 0.3], 3, 0.6), "a mirror, surely detected"),
         (([0.5, 0.25, 0.68, 0.35], 4, 0.4), "a wheel, as a motorcycle"),
         (([0.35, 0.5, 0.5, 0.6], 1, 0.4), "a driver or a reflection"),
         (([0.32, 0.25, 0.69, 0.8], 8, 0.8), "the car itself, as a truck"),
@@ -100,6 +101,8 @@ def test_a_part_of_a_car_belongs_to_it(part: tuple[list[float], int, float], wha
         (([0.4, 0.7, 0.5, 0.95], 3, 0.3), "a car behind it, half hidden"),
         (([0.5, 0.25, 0.6, 0.35], 3, 0.5), "a small car in front, surely detected"),
         (([0.1, 0.2, 0.2, 0.3], 3, 0.2), "a car elsewhere"),
+        (([0.4, 0.25, 0.45, 0.3], 3, 0.95), "a distant car, surer than the near one"),
+        (([0.4, 0.25, 0.45, 0.3], 2, 0.6), "a distant bicycle, surely detected"),
     ],
 )
 def test_another_object_in_front_of_a_car_is_counted(other: tuple[list[float], int, float], what: str) -> None:

@@ -153,6 +153,38 @@ def test_holes_in_an_outline_are_hidden_too() -> None:
     assert not hidden[31 * 10, 40 * 10]
 
 
+def rider_and_bus() -> tuple[Detections, NDArray[np.float32]]:
+    """A person in the left of a bus's box, and what a network says that sees the rest of the bus."""
+    left = [LARGE[0], LARGE[1], LARGE[2], 0.42]
+    both = Detections.of([LARGE, left], [0.9, 0.9], [6, 1], np.full((2, 28, 28), 0.9))
+    odds = np.full((49, 65, 2), -9.0, np.float32)
+    odds[12:37, 14:26, 0] = 6.0
+    odds[:, 26:, 1] = 6.0
+    return both, odds
+
+
+def hidden_by(found: Detections, kind: int) -> NDArray[np.bool_]:
+    return union(found.rows(found.classes == kind), 480, 640)
+
+
+def test_a_person_who_is_hidden_is_not_in_the_outline_of_a_vehicle() -> None:
+    both, odds = rider_and_bus()
+    after = LOOK.at(PICTURE, both, lambda _: odds)
+    bus, person = hidden_by(after, 6), hidden_by(after, 1)
+    assert not bus[150:330, 150:220].any()
+    assert bus[150:330, 310:430].all()
+    assert person[150:330, 150:220].all()
+
+
+def test_a_person_whom_nothing_else_hides_stays_in_the_outline_of_a_vehicle() -> None:
+    both, odds = rider_and_bus()
+    unsure = odds.copy()
+    unsure[12:37, 14:26, 0] = -2.5  # too low for the person's mask, were it less sure, and not for that of the bus
+    for finds, seen in ((both.rows(both.classes == 6), odds), (both, unsure)):
+        after = LOOK.at(PICTURE, finds, lambda _, seen=seen: seen)
+        assert hidden_by(after, 6)[150:330, 150:220].all()
+
+
 def test_a_box_ends_where_its_mask_ends() -> None:
     odds = np.full((49, 65), -20.0, np.float32)
     odds[12:37, 15:43] = 5.0
