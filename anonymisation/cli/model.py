@@ -22,7 +22,7 @@ class ModelOnDemand:
     def __init__(self, settings: Settings, *, doubtful_from: float | None = None) -> None:
         """`doubtful_from` is passed to `load_detector`."""
         self._settings = settings
-        self._more: dict[str, float] = {} if doubtful_from is None else {"doubtful_from": doubtful_from}
+        self._doubtful_from = doubtful_from
         self._detector: Detector | None = None
 
     def __call__(self) -> Detector:
@@ -34,8 +34,13 @@ class ModelOnDemand:
         if self._detector is None or self._detector.identity != model_identity(self._settings):
             logging.getLogger(__name__).info("loading the model %s", self._settings.model_type)
             with _native_noise_aside():
-                self._detector = load_detector(self._settings, **self._more)
+                self._detector = self._loaded()
         return self._detector
+
+    def _loaded(self) -> Detector:
+        if self._doubtful_from is None:
+            return load_detector(self._settings)
+        return load_detector(self._settings, doubtful_from=self._doubtful_from)
 
 
 @contextmanager

@@ -148,14 +148,14 @@ class SecondLook:
         person = found.classes == _PERSON
         others = np.flatnonzero(keep & (person != person[row]))
         if odds.shape[2] != len(_GROUPS) or not len(others):
-            return anything
+            return np.asarray(anything, np.float32)
         group = _GROUPS.index(bool(person[row]))
         hidden = np.zeros(anything.shape, np.bool_)
         for other in others:
             hidden |= _marked_samples(found.boxes[other], found.masks[other], anything.shape)
         # A marked sample has log odds of its own mask above 0, so that the sum is, too.
         hidden &= self.odds_weight * odds[..., 1 - group] + self.odds_bias > 0
-        return np.ascontiguousarray(np.where(hidden, odds[..., group], anything))
+        return np.asarray(np.where(hidden, odds[..., group], anything), np.float32)
 
     def _still_marked(self, mask: Mask, odds: NDArray[np.float32], marked: NDArray[np.bool_]) -> float:
         """The fraction of a mask's marked pixels that the new mask would still mark; 0 if it marks none."""

@@ -9,6 +9,7 @@ from anonymisation.core.errors import ConfigurationError
 from anonymisation.core.score_thresholds import GROUPS, NAMES, SIZES, group_of, size_of, threshold_of
 from anonymisation.core.settings import load_settings
 from anonymisation.masking.labels import CLASSES
+from anonymisation.masking.thresholds import Given
 
 
 def refusal(value: Any) -> str:
@@ -35,7 +36,7 @@ def test_sizes_are_those_of_coco(area: float, size: str) -> None:
 
 
 def test_a_class_goes_before_its_group_and_a_group_before_the_default() -> None:
-    given = {"vehicle": {"small": 0.1, "large": 0.4}, "bus": 0.7, "car": {"large": 0.2}}
+    given: Given = {"vehicle": {"small": 0.1, "large": 0.4}, "bus": 0.7, "car": {"large": 0.2}}
     least = {
         (label, size): threshold_of(label, size, 0.15, given) for label in ("car", "bus", "truck") for size in SIZES
     }

@@ -153,6 +153,16 @@ def test_holes_in_an_outline_are_hidden_too() -> None:
     assert not hidden[31 * 10, 40 * 10]
 
 
+class Groups:
+    """Returns the same log odds of both groups for every picture."""
+
+    def __init__(self, odds: NDArray[np.float32]) -> None:
+        self.odds = odds
+
+    def __call__(self, _: NDArray[np.uint8]) -> NDArray[np.float32]:
+        return self.odds
+
+
 def rider_and_bus() -> tuple[Detections, NDArray[np.float32]]:
     """A person in the left of a bus's box, and what a network says that sees the rest of the bus."""
     left = [LARGE[0], LARGE[1], LARGE[2], 0.42]
@@ -169,7 +179,7 @@ def hidden_by(found: Detections, kind: int) -> NDArray[np.bool_]:
 
 def test_a_person_who_is_hidden_is_not_in_the_outline_of_a_vehicle() -> None:
     both, odds = rider_and_bus()
-    after = LOOK.at(PICTURE, both, lambda _: odds)
+    after = LOOK.at(PICTURE, both, Groups(odds))
     bus, person = hidden_by(after, 6), hidden_by(after, 1)
     assert not bus[150:330, 150:220].any()
     assert bus[150:330, 310:430].all()
@@ -181,7 +191,7 @@ def test_a_person_whom_nothing_else_hides_stays_in_the_outline_of_a_vehicle() ->
     unsure = odds.copy()
     unsure[12:37, 14:26, 0] = -2.5  # too low for the person's mask, were it less sure, and not for that of the bus
     for finds, seen in ((both.rows(both.classes == 6), odds), (both, unsure)):
-        after = LOOK.at(PICTURE, finds, lambda _, seen=seen: seen)
+        after = LOOK.at(PICTURE, finds, Groups(seen))
         assert hidden_by(after, 6)[150:330, 150:220].all()
 
 
