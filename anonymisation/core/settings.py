@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-import reprlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,7 +18,7 @@ from anonymisation.core import score_thresholds
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.core.record_settings import RECORD_PICTURE_KEYS, RecordSettings, combination_problems, translated
 from anonymisation.core.region_settings import CameraRegions
-from anonymisation.core.text import did_you_mean
+from anonymisation.core.settings_messages import field_problems
 from anonymisation.core.yaml_files import read_mapping
 
 DEFAULT_CONFIG_NAME: Final = "default_config.yml"
@@ -322,7 +321,9 @@ def check_values(layers: MergedValues) -> LoadedSettings:
     try:
         settings = Settings.model_validate(dict(layers.values))
     except ValidationError as error:
-        raise ConfigurationError([*_field_problems(error, layers), *problems]) from None
+        raise ConfigurationError(
+            [*field_problems(error, Settings.model_fields, layers.values, layers.sources), *problems]
+        ) from None
     if problems:
         raise ConfigurationError(problems)
     return LoadedSettings(settings, layers.sources, _version_tag(settings, layers.path))
@@ -334,55 +335,6 @@ def _version_tag(settings: Settings, path: Path) -> str:
     except (OSError, ValueError, OverflowError) as error:  # removed since, or a time that no calendar has
         raise ConfigurationError([ConfigProblem(str(path), "", f"its time cannot be read: {error}")]) from error
     return f"P{settings.application_version}_K{changed:%Y%m%d}"
-
-
-# Messages for keys with a complex type; for the others the message of pydantic is used.
-_EXPECTED: Final[Mapping[str, str]] = {
-    "jpeg_quality": "expected keep or a whole number from 1 to 100",
-    "camera_regions": "expected a list of mappings with folders, camera, hide and ignore; hide and ignore are lists of "
-    "polygons, each a list of 3 to 100 corners [x, y] from 0 to 1",
-    "mask_color": "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50]",
-    "blur": "expected null or a number from 1 to 100",
-    "db_table": "expected the name of a table layout: a letter, then letters, digits or _",
-    "error_output_mode": 'expected octal digits in quotes that leave the owner every right, such as "0700" or "0750"',
-    "preview_dim": "expected [width, height] in pixels, two whole numbers from 2 to 65535, such as [2520, 1400]",
-    "preview_center": "expected [height, width] as shares from 0 to 1, such as [0.45, 0.5]",
-    "fylkesnummer": "expected null or a whole number from 0 to 9999",
-    "email_to_addresses": "expected a list of addresses, such as [someone@example.org]",
-}
-
-
-# YAML's references make a value of a few bytes that takes gigabytes to write out.
-_short: Final = reprlib.Repr()
-_short.maxlevel, _short.maxlist, _short.maxstring, _short.maxother, _short.maxlong = 2, 10, 200, 200, 60
-
-
-def _in_words(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should be", "must be")
-
-
-def _as_written(key: str, value: object) -> str:
-    octal = f" ({value:04o} in octal digits)" if key == "error_output_mode" and type(value) is int else ""
-    return f"{_short.repr(value)}{octal}"
-
-
-def _field_problems(error: ValidationError, layers: MergedValues) -> list[ConfigProblem]:
-    messages: dict[str, list[str]] = {}
-    for item in error.errors(include_url=False):
-        key, unknown = str(item["loc"][0]), len(item["loc"]) == 1 and item["type"] == "extra_forbidden"
-        text = (
-            f"unknown key{did_you_mean(key, Settings.model_fields)}"
-            if unknown
-            else _EXPECTED.get(key) or _in_words(item["msg"])
-        )
-        texts = messages.setdefault(key, [])
-        if text not in texts:
-            texts.append(text)
-    problems = []
-    for key, texts in messages.items():
-        got = "" if texts[0].startswith("unknown key") else f", got {_as_written(key, layers.values.get(key))}"
-        problems.append(ConfigProblem(layers.sources.get(key, "default"), key, " or ".join(texts) + got))
-    return problems
 
 
 def _combination_problems(layers: MergedValues) -> list[ConfigProblem]:
