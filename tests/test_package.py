@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import zipfile
@@ -36,7 +37,8 @@ assert report.succeeded, report
 assert report.total("mask", "masked") == report.total("load", "inserted") == 2, report
 masked = masker.mask_picture(sys.argv[2], "one.jpg")
 assert masked.jpeg == (Path("masked") / Path(sys.argv[2]).relative_to("captures")).read_bytes()
-assert masked.record == read_record(next(Path("masked").rglob("p000.json"))), masked.record
+written = read_record(next(Path("masked").rglob("p000.json")))
+assert {key for key, value in written.items() if masked.record[key] != value} <= {"mappenavn"}, masked.record
 Path("broken.jpg").write_bytes(masked.jpeg[:2000])
 try:
     masker.mask_picture("broken.jpg", "never.jpg")
@@ -77,9 +79,8 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_wheel_has_every_file_of_the_package_and_no_other(wheel: Path) -> None:
     names = {name for name in zipfile.ZipFile(wheel).namelist() if not name.endswith("/")}
     assert set(DATA) <= names
-    listed = subprocess.run(
-        ["git", "ls-files", "anonymisation", "config"], cwd=REPOSITORY, check=True, capture_output=True, text=True
-    )
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "anonymisation", "config"]
+    listed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
     expected = {name.replace("config/", "anonymisation/config/", 1) if name.startswith("config/") else name
                 for name in listed.stdout.split() if not name.endswith("ruff.toml")}  # fmt: skip
     metadata = f"image_anonymisation-{__version__}.dist-info/"
@@ -115,6 +116,7 @@ def test_a_stranger_masks_pictures_with_the_wheel(installed: Path, tmp_path: Pat
     again = run("-m", "anonymisation", "run", "-i", "captures", "-o", "masked", "-a", "archive")
     assert "skipped as done" in again
     assert files_below(here / "masked") == before
-    assert "2 rows" in run("-m", "anonymisation", "db", "status", "--state", "masked_state")
+    status = run("-m", "anonymisation", "db", "status", "--state", "masked_state")
+    assert re.search(r"rows\W+2\b", status), status
     assert "Built-in" in run("-m", "anonymisation", "models", "list")
     assert __version__ in run("-m", "anonymisation", "--version")
