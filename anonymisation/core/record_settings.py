@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
@@ -22,7 +23,9 @@ RECORD_PICTURE_KEYS: Final = (
 # What only that version's files set: a file with one of these is one of that version, unless it says otherwise.
 _IMPLYING: Final = ("data_eier", "fylkesnummer", "force_fylke", "image_type", "remove_imagetype_filepath")
 # That version's tables, and the layouts of ours that describe them.
-_LAYOUTS: Final[Mapping[str, str]] = {"VEGBILDER": "VEGBILDER_2022", "VEGBILDER_V1": "VEGBILDER"}
+_OLDER_TABLE: Final = "VEGBILDER_V1"  # our layout of it has another name, so rows would not go there
+_LAYOUTS: Final[Mapping[str, str]] = {"VEGBILDER": "VEGBILDER_2022", _OLDER_TABLE: "VEGBILDER"}
+_LAYOUT_NAME: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 # What that version ships. Its windows are our tiles, which have settings of their own.
 _WINDOWS: Final[Mapping[str, list[int]]] = {"cutout_step_factor": [1500, 1300], "cutout_dim_downscale": [3, 2]}
 
@@ -90,7 +93,8 @@ def translated(values: Mapping[str, Any], source: str) -> tuple[dict[str, Any], 
     table = found.get("table_name")
     if found.get("record_form") == 2022 and isinstance(table, str):
         found["table_name"] = _LAYOUTS.get(table, table)
-        found.setdefault("db_table", found["table_name"])
+        if table != _OLDER_TABLE and _LAYOUT_NAME.fullmatch(table):
+            found.setdefault("db_table", found["table_name"])
     return found, problems
 
 

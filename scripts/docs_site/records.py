@@ -10,6 +10,7 @@ import yaml
 
 from anonymisation.database.layouts.formatters import FORMATTERS
 from anonymisation.database.layouts.tables import load_layout
+from anonymisation.metadata.forms.form_2022 import FORM_2022
 from anonymisation.metadata.record import RECORD_KEYS
 from scripts.docs_site.markdown import code, page, table
 from scripts.docs_site.paths import ROOT
@@ -33,8 +34,11 @@ _SOURCES: Final = """\
 
 [Place and time](../place-and-time.md) has the rules: which tags, which forms, what a value that cannot be read costs.
 Driver, car and comment in the vendor's XML are replaced by `FJERNET` (removed)."""
+_RECORD_2022: Final = """\
+With `record_form: 2022`, records have these keys, in this order: [Records of 2022](../how-to/records-of-2022.md). The
+keys of a record say which form it is of, and a state folder or a table may hold both."""
 _TABLES: Final = """\
-The columns of the two layouts that are included, and the formatters that layouts may name. The types are Oracle's;
+The columns of the layouts that are included, and the formatters that layouts may name. The types are Oracle's;
 `anonymise db create-table --print --dialect postgresql` prints the statements for another database. How to write a
 layout of your own: [Own table layout](../how-to/table-layout.md)."""
 _FORMATTERS: Final = """\
@@ -47,7 +51,11 @@ def record_keys() -> str:
     meanings = _meanings()["record"]
     _require_equal("record", set(RECORD_KEYS), set(meanings))
     keys = table(("key", "meaning"), [(code(key), meanings[key]) for key in RECORD_KEYS])
-    return page("Record", _RECORD, keys, "## Where values come from", _SOURCES)
+    newer = _meanings()["record_2022"]
+    _require_equal("record_2022", set(FORM_2022.keys), set(newer))
+    keys_2022 = table(("key", "meaning"), [(code(key), newer[key]) for key in FORM_2022.keys])
+    sources = ("## Where values come from", _SOURCES)
+    return page("Record", _RECORD, keys, *sources, "## The 2022 form", _RECORD_2022, keys_2022)
 
 
 def table_layouts() -> str:

@@ -150,7 +150,7 @@ def test_a_folder_that_is_not_there_is_a_mistake(key: bool, tmp_path: Path, monk
 def test_an_unknown_table_is_named_with_all_that_there_are(folder: Path) -> None:
     (folder / "config.yml").write_text("db_table: mine\n", "utf-8")
     with pytest.raises(
-        ConfigurationError, match=r"did you mean mine\?.*there are: PICTURES, VEGBILDER, mine$"
+        ConfigurationError, match=r"did you mean mine\?.*there are: PICTURES, VEGBILDER, VEGBILDER_2022, mine$"
     ) as caught:
         effective_layout(named(folder, db_table="mines"))
     assert str(folder) in str(caught.value)
