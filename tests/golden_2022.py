@@ -68,7 +68,7 @@ class Golden:
     def record(self, picture: str, **options: Any) -> Record:
         """Our record of a picture, with the settings of the reference changed by `options`."""
         sphere = "/2022/360/" in picture
-        given = {
+        given: dict[str, Any] = {
             "form": 2022, "owner": OWNER, "county": COUNTY, "image_type": "360" if sphere else "Planar",
             "previews": sphere, "exif_top_dir": "TilSladding", "exif_mappenavn": "Vegbilder/{relative_input_dir}",
         }  # fmt: skip

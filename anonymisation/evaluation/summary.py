@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Final
 
 from anonymisation import __version__
+from anonymisation.core.record_settings import RECORD_PICTURE_KEYS
 from anonymisation.core.settings import PICTURE_KEYS, Settings
 from anonymisation.evaluation.classes import ALL_SIZES, ROWS, SIZES
 from anonymisation.evaluation.curve import Curve, Point
@@ -19,6 +20,7 @@ _APPEARANCE: Final = frozenset(
     (
         "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json",
         "remote_mask", "local_mask", "jpeg_quality", "mask_color", "blur", "gray_blur", "normalized_gray_blur",
+        *RECORD_PICTURE_KEYS,
     )
 )  # fmt: skip
 

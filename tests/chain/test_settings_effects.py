@@ -35,6 +35,10 @@ _SEEN: set[str] = set()
 # Keys whose effect is checked in the tests of their own package.
 CLIENT: Final = "database/test_oracle_client.py"
 DATABASE: Final = "chain/test_database_settings.py"
+CONTEXT: Final = "metadata/forms/test_context.py"
+RECORDS: Final = "chain/test_records_of_2022.py"
+PREVIEWS: Final = "core/test_record_settings.py::test_a_preview_is_wanted_where_one_of_its_switches_is_on"
+SIZES: Final = "core/test_record_settings.py::test_a_file_of_that_version_is_taken_as_it_is_and_implies_its_form"
 FACTORY: Final = "masking/models/test_factory.py"
 ELSEWHERE: Final = {
     "datetime_format": "core/test_logs.py::test_the_log_file_is_named_as_configured",
@@ -69,6 +73,22 @@ ELSEWHERE: Final = {
     "gpu_mixed_precision": f"{FACTORY}::test_mixed_precision_and_xla_are_asked_for_as_configured",
     "gpu_xla": f"{FACTORY}::test_mixed_precision_and_xla_are_asked_for_as_configured",
     "gpu_prefetch": f"{FACTORY}::test_the_next_views_are_brought_to_the_device_ahead",
+    "record_form": f"{RECORDS}::test_both_forms_in_one_state_folder_and_one_table",
+    "table_name": f"{RECORDS}::test_a_record_that_the_table_refuses_fails_its_picture_before_anything_is_published",
+    "table_primary_key": "database/layouts/test_wide_table.py::test_the_verdict_needs_the_key_that_is_named",
+    "data_eier": f"{RECORDS}::test_an_owner_that_is_missing_is_named_at_the_start",
+    "record_reader": f"{CONTEXT}::test_each_setting_changes_the_record",
+    "fylkesnummer": f"{CONTEXT}::test_each_setting_changes_the_record",
+    "force_fylke": f"{CONTEXT}::test_each_setting_changes_the_record",
+    "image_type": f"{CONTEXT}::test_each_setting_changes_the_record",
+    "remove_imagetype_filepath": f"{CONTEXT}::test_each_setting_changes_the_record",
+    "flip_wkt": "cli/test_db_load_foreign.py::test_commas_backslashes_and_swapped_coordinates",
+    "remote_preview": PREVIEWS,
+    "local_preview": PREVIEWS,
+    "archive_preview": PREVIEWS,
+    "separate_preview_directory": PREVIEWS,
+    "preview_dim": SIZES,
+    "preview_center": SIZES,
 }
 
 

@@ -116,3 +116,12 @@ def test_a_wrong_value_is_named_with_what_is_right(
 def test_the_deprecated_reader_knows_the_main_parcel(tmp_path: Path) -> None:
     found = load(tmp_path, **SHIPPED | {"record_reader": "deprecated", "exif_mappenavn": "{hp}"})
     assert found.exif_mappenavn == "{hp}"
+
+
+def test_a_preview_is_wanted_where_one_of_its_switches_is_on(tmp_path: Path) -> None:
+    for change in (
+        {"remote_preview": True}, {"local_preview": True}, {"separate_preview_directory": "/previews"},
+        {"archive_preview": True, "remote_preview": True},
+    ):  # fmt: skip
+        assert load(tmp_path, **SHIPPED | change).has_previews
+    assert not load(tmp_path, **SHIPPED).has_previews

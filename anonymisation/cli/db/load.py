@@ -13,9 +13,16 @@ import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
+from anonymisation.cli.db.moved_records import LoadedFile, move_records, stamp_of
 from anonymisation.cli.db.options import DatabaseOptions, DatabaseSession, database_options, open_database
 from anonymisation.cli.tables import print_table
-from anonymisation.core.errors import DatabaseUnavailableError, ImageMetadataError, LoadFailedError
+from anonymisation.core.errors import (
+    ConfigProblem,
+    ConfigurationError,
+    DatabaseUnavailableError,
+    ImageMetadataError,
+    LoadFailedError,
+)
 from anonymisation.core.logs import FILE_ONLY
 from anonymisation.core.settings import Settings
 from anonymisation.core.text import one_line
@@ -41,8 +48,16 @@ _NO_RECORD: Final = "it is not the record of a picture; remove it or make it aga
     required=True,
     help="Folder of the records; it mirrors the pictures' base folder.",
 )
+@click.option(
+    "-a",
+    "--archive-folder",
+    "--jsonarkiv-folder",
+    "archive_folder",
+    type=click.Path(path_type=Path, file_okay=False),
+    help="Move each file whose row is in the database here, under its path.",
+)
 @database_options
-def load_command(input_folder: Path, options: DatabaseOptions) -> None:
+def load_command(input_folder: Path, archive_folder: Path | None, options: DatabaseOptions) -> None:
     """Load every record file (.json) below a folder: new rows are inserted, others updated.
 
     A picture is identified by its path below this folder, so give the base folder and no folder inside it. If the
@@ -58,7 +73,23 @@ def load_command(input_folder: Path, options: DatabaseOptions) -> None:
     settings = session.settings
     folder = options.state_folder(settings) or base.with_name(base.name + "_state")
     require_folder(settings, base, "input", first_look=True)
-    _Load(session, base, folder.expanduser().absolute()).run()
+    archive = None if archive_folder is None else archive_folder.expanduser().absolute()
+    _require_apart(base, archive)
+    _Load(session, base, folder.expanduser().absolute(), archive).run()
+
+
+def _require_apart(base: Path, archive: Path | None) -> None:
+    """Refuse an archive folder that is not there, or is within the folder of the records or the other way round."""
+    if archive is None:
+        return
+    first, second = base.resolve(), archive.resolve()
+    problem = None
+    if first == second or first in second.parents or second in first.parents:
+        problem = f"must not be equal to, within or around the input folder {base}"
+    elif not second.is_dir():
+        problem = "there is no such folder: create it first (its share may not be mounted)"
+    if problem is not None:
+        raise ConfigurationError([ConfigProblem("archive folder", str(archive), problem)])
 
 
 @dataclass(slots=True)
@@ -70,6 +101,7 @@ class _Totals:
     refused: list[str] = field(default_factory=list)
     collisions: list[str] = field(default_factory=list)
     problems: list[str] = field(default_factory=list)
+    without_row: set[str] = field(default_factory=set)
 
     def add(self, report: LoadReport, *, earlier: bool = False) -> None:
         self.inserted += 0 if earlier else report.inserted
@@ -77,6 +109,8 @@ class _Totals:
         self.resent += report.inserted + report.updated if earlier else report.resent
         self.waiting += report.waiting
         self.refused += [f"{failure.picture}: {failure.reason}" for failure in report.failed]
+        self.without_row |= {failure.picture for failure in report.failed}
+        self.without_row |= {item.yields for item in report.collisions}
         self.problems += [str(problem) for problem in report.problems]
         self.collisions += [
             f"{item.identifier}: the row is of {item.stands}, not of {item.yields}" for item in report.collisions
@@ -86,7 +120,10 @@ class _Totals:
 class _Load:
     """One load, and its report."""
 
-    def __init__(self, session: DatabaseSession, base: Path, state: Path) -> None:
+    def __init__(self, session: DatabaseSession, base: Path, state: Path, archive: Path | None) -> None:
+        self._archive = archive
+        self._read_files: list[LoadedFile] = []
+        self._moved = 0
         self._session = session
         self._base = base
         self._state = state
@@ -110,6 +147,8 @@ class _Load:
         except LoadStoppedError as error:
             self._totals.add(error.report)
             stopped = error
+        if stopped is None and not self._totals.waiting:  # then every row is committed or refused
+            self._move()
         self._report()
         if stopped is not None:
             raise LoadFailedError(str(stopped)) from stopped
@@ -135,11 +174,32 @@ class _Load:
             def records() -> Iterator[SourceRecord]:
                 for found in _record_files(self._base, self._bad):
                     bar.advance(task)
+                    stamp = self._stamp(found.path)
                     record = self._read(found.path)
                     if record is not None:
-                        yield SourceRecord(found.picture(record), record)
+                        picture = found.picture(record)
+                        if stamp is not None:
+                            self._read_files.append(LoadedFile(found.path, picture, stamp))
+                        yield SourceRecord(picture, record)
 
             yield records()
+
+    def _stamp(self, path: str) -> tuple[int, int] | None:
+        """What tells later whether the file has changed; None where it is not to be moved, or cannot be."""
+        if self._archive is None:
+            return None
+        try:
+            return stamp_of(self._base / path)
+        except OSError:  # reading it says what is wrong
+            return None
+
+    def _move(self) -> None:
+        """Move the files whose pictures have a row of their own."""
+        if self._archive is None:
+            return
+        loaded = [file for file in self._read_files if file.picture not in self._totals.without_row]
+        self._moved, problems = move_records(self._base, self._archive, loaded)
+        self._bad += problems
 
     def _read(self, path: str) -> Record | None:
         try:
@@ -156,6 +216,8 @@ class _Load:
         table.add_row(*(str(count) for count in counts))
         out.print(f"{target.place}, table {target.layout.name}")
         print_table(out, table)
+        if self._archive is not None:
+            out.print(f"{self._moved} record files moved to {self._archive}")
         if totals.resent:
             out.print(f"{totals.resent} rows that waited from earlier loads were loaded as well")
         if not any(counts):

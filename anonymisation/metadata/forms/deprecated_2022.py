@@ -93,8 +93,15 @@ class DeprecatedValues2022(Values2022):
     @cached_property
     def reference(self) -> RoadReference:
         """Section and parts of the file name, else VCHP; with ImageInfo, else RoadIdent."""
-        keys = ("exif_hp", "exif_strekning", "exif_delstrekning", "exif_ankerpunkt", "exif_kryssdel")
-        found = RoadReference(*(self.main[key] for key in keys), self.main["exif_sideanleggsdel"])
+        main = self.main
+        found = RoadReference(
+            hp=main["exif_hp"],
+            section=main["exif_strekning"],
+            subsection=main["exif_delstrekning"],
+            anchor=main["exif_ankerpunkt"],
+            junction=main["exif_kryssdel"],
+            side_facility=main["exif_sideanleggsdel"],
+        )
         return super().reference if found == RoadReference() and self.vendor.has_info else found
 
     @property

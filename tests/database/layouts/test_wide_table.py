@@ -173,6 +173,11 @@ def test_the_verdict_names_every_required_column_without_a_value(
     assert empty_columns(WIDE, make_2022(**changes), "bildeid") == problems
 
 
+def test_the_verdict_needs_the_key_that_is_named(make_2022: Callable[..., dict[str, Any]]) -> None:
+    for key, problems in ((None, []), ("exif_camera", ["its key exif_camera is empty"]), ("bildeid", [])):
+        assert empty_columns(WIDE, make_2022(), settings(table_primary_key=key).table_primary_key) == problems
+
+
 def test_the_checked_layout_is_named_apart_from_the_table() -> None:
     assert checked_layout(settings()) is None
     layout = checked_layout(settings(table_name="VEGBILDER_2022"))

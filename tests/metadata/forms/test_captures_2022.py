@@ -64,7 +64,7 @@ def test_options_change_what_they_say(golden: Golden) -> None:
         options: dict[str, Any] = {}
         for key, value in case["options"].items():
             previews = {"previews": options.get("previews", False) or bool(value)}
-            options |= names.get(key, lambda _, made=previews: made)(value)  # type: ignore[misc]
+            options |= names.get(key, lambda _, made=previews: made)(value)
         if "original" in case:
             with pytest.raises(ConfigurationError, match="exif_mappenavn"):
                 golden.record(case["picture"], **options)

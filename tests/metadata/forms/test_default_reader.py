@@ -346,7 +346,7 @@ def test_a_comma_is_a_point(make: Make, numbers: list[Any]) -> None:
     tag = properties_xml({"VCMeter": "1.5"}, top={"Tilt": "0.5"})
     plain = make(link=additional(gnss=gnss, info=info), properties=tag).record
     commas = make(
-        link=additional(gnss=with_commas, info={**info, "meter": info["meter"].replace(".", ",")}),
+        link=additional(gnss=with_commas, info={**info, "meter": str(numbers[0]).replace(".", ",")}),
         properties=properties_xml({"VCMeter": "1,5"}, top={"Tilt": "0,5"}),
     ).record
     same = {key for key in FORM_2022.keys if plain[key] == commas[key]}
