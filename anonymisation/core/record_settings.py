@@ -20,6 +20,8 @@ RECORD_PICTURE_KEYS: Final = (
 )  # fmt: skip
 """Those that change the files of a picture, or whether there are any."""
 
+_IMPLIED: Final = " (implied)"  # behind the source of a value that other keys of a file imply
+
 # What only that version's files set: a file with one of these is one of that version, unless it says otherwise.
 _IMPLYING: Final = ("data_eier", "fylkesnummer", "force_fylke", "image_type", "remove_imagetype_filepath")
 # That version's tables, and the layouts of ours that describe them.
@@ -81,10 +83,13 @@ class RecordSettings(BaseModel):
         return any(getattr(self, key) for key in PREVIEW_SWITCHES)
 
 
-def translated(values: Mapping[str, Any], source: str) -> tuple[dict[str, Any], list[ConfigProblem]]:
-    """The values of a configuration file in our keys, and its keys that have no equivalent, with what to do.
+def translated(
+    values: Mapping[str, Any], source: str
+) -> tuple[list[tuple[str, Mapping[str, Any]]], list[ConfigProblem]]:
+    """The layers that a configuration file makes (source, values in our keys): what its keys imply, and what it says.
 
-    A file of the original's 2022 version implies the 2022 form, unless it names the form itself.
+    A file of the original's 2022 version implies the 2022 form, unless it names the form itself. The problems are keys
+    that have no equivalent, with what to do.
     """
     found = dict(values)
     if "record_form" not in found and any(key in found for key in _IMPLYING):
@@ -95,7 +100,13 @@ def translated(values: Mapping[str, Any], source: str) -> tuple[dict[str, Any], 
         found["table_name"] = _LAYOUTS.get(table, table)
         if table != _OLDER_TABLE and _LAYOUT_NAME.fullmatch(table):
             found.setdefault("db_table", found["table_name"])
-    return found, problems
+    implied = {key: found.pop(key) for key in found.keys() - values.keys()}
+    return [(f"{source}{_IMPLIED}", implied), (source, found)], problems
+
+
+def is_said(sources: Mapping[str, str], key: str) -> bool:
+    """Whether a file or a flag gives the value: it is neither the default nor implied by other keys of a file."""
+    return sources[key] != "default" and not sources[key].endswith(_IMPLIED)
 
 
 def combination_problems(values: Mapping[str, Any], sources: Mapping[str, str]) -> list[ConfigProblem]:

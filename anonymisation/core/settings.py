@@ -282,8 +282,7 @@ def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None =
     layers: list[tuple[str, Mapping[str, Any]]] = []
     problems: list[ConfigProblem] = []
     if path is not None:
-        found, problems = translated(read_mapping(path), str(path))
-        layers.append((str(path), _with_whole_paths(found, path)))
+        layers, problems = translated(_with_whole_paths(read_mapping(path), path), str(path))
     layers.append(("command line", overrides or {}))
     for source, layer in layers:
         for key, value in layer.items():

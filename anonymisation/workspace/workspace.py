@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from sqlalchemy.engine import URL
 
 from anonymisation.core.errors import ConfigProblem, ConfigurationError, ShareUnavailableError
+from anonymisation.core.record_settings import is_said
 from anonymisation.core.settings import LoadedSettings, MergedValues, Settings, check_values, merge_values
 from anonymisation.database.connections import ConnectionStore, is_url
 from anonymisation.database.layouts.tables import require_layout
@@ -228,7 +229,7 @@ def _checked(asked: _Database, layers: MergedValues, refused: Set[str], problems
     usable = isinstance(asked.url, str | URL) and "database" not in refused
     found = _attempt(problems, lambda: _looked_up(asked)) if usable else None
     table = values["db_table"]
-    if found is not None and found.table is not None and layers.sources["db_table"] == "default":
+    if found is not None and found.table is not None and not is_said(layers.sources, "db_table"):
         table = found.table
     layout = None
     if not refused & {"db_table", "db_tables_dir", "db_formatters_module"}:

@@ -329,6 +329,9 @@ def test_a_run_takes_the_table_of_the_connection_unless_one_is_configured(progra
     program.configure(database="veg", write_exif_to_db=True)
     assert program("run").exit_code == 0
     assert len(rows(database, "SELECT ID FROM VEGBILDER")) == 1
+    program.configure(record_form=2022, table_name="PICTURES")  # implies db_table, which is weaker
+    assert program("load").exit_code == 0
+    assert rows(database, "SELECT name FROM sqlite_master WHERE name = 'PICTURES'") == []
     program.configure(db_table="PICTURES")
     assert program("load").exit_code == 0
     assert len(rows(database)) == 1

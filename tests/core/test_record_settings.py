@@ -60,7 +60,7 @@ def test_the_shipped_files_of_that_version_are_taken(shared: Path, name: str) ->
     )  # fmt: skip
     assert (found.image_type, found.remote_preview) == (("360", True) if "360" in name else ("Planar", False))
     assert (found.exif_mappenavn, found.remote_json) == ("Vegbilder/{relative_input_dir}", True)
-    assert name in loaded.sources["record_form"]
+    assert loaded.sources["record_form"].endswith(f"{name} (implied)")
 
 
 def test_the_form_that_a_file_names_counts(tmp_path: Path) -> None:
