@@ -44,8 +44,8 @@ class RequiredColumns:
             return
         if problems := empty_columns(self._layout, record, self._key):
             raise RecordIncompleteError(
-                f"its record lacks what table layout {self._name} needs: {'; '.join(problems)}; it is not published "
-                "(see table_name)",
+                f"its record lacks what table layout {self._name} needs (table_name): {'; '.join(problems)}; neither "
+                "the record nor a picture is written",
                 record,
             )
 

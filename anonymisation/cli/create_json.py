@@ -11,6 +11,7 @@ from pathlib import Path
 import click
 from rich.console import Console
 
+from anonymisation.chain.required_columns import RequiredColumns
 from anonymisation.cli.options import config_option, input_option, log_option, output_option
 from anonymisation.cli.session import output_console, start_logging
 from anonymisation.cli.tables import print_unread
@@ -108,6 +109,7 @@ class _Writer:
         self._settings: Settings = loaded.settings
         self._overwrite = overwrite
         self._context = RecordContext.from_settings(loaded.settings, input_root=base, version=loaded.version_tag)
+        self._required = RequiredColumns(loaded.settings)
         self._owners: dict[Path, str] = {}
         self._make = partial(make_folders, below=target)  # a share that is gone is not made again
 
@@ -115,7 +117,7 @@ class _Writer:
         """Write one record; returns False if a record with detections exists.
 
         Raises:
-            ImageError: the picture cannot be read, or its record cannot be written.
+            ImageError: the picture cannot be read, or its record cannot be written or lacks what `table_name` needs.
         """
         path = self._base / picture
         target = Sidecar.RECORD.of(self._target / picture)
@@ -130,6 +132,7 @@ class _Writer:
             size = jpeg_size(data, max_pixels=self._settings.max_picture_pixels)
             exif = read_exif(data, source=picture)
             record = build_record(path, exif, self._context, objects=None, sha256=sha256_of(data), size=size)
+            self._required.check(record)
             content = record_to_json(record)
             with_access(self._settings, f"writing {target}", lambda: write_atomically(target, content, make=self._make))
         except OSError as error:

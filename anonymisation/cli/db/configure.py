@@ -48,7 +48,7 @@ _FOLDER: Final = click.Path(file_okay=False)
     "--table_name",
     "table_name",
     required=True,
-    help="Table layout, by name: one of your own (db_tables_dir), or VEGBILDER or PICTURES.",
+    help="Table layout, by name: one of your own (db_tables_dir), or PICTURES, VEGBILDER or VEGBILDER_2022.",
 )
 @click.option("--name", help="Name of the stored connection; without it, the table's name.")
 @click.option(
