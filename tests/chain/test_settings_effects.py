@@ -37,8 +37,8 @@ CLIENT: Final = "database/test_oracle_client.py"
 DATABASE: Final = "chain/test_database_settings.py"
 CONTEXT: Final = "metadata/forms/test_context.py"
 RECORDS: Final = "chain/test_records_of_2022.py"
-PREVIEWS: Final = "core/test_record_settings.py::test_a_preview_is_wanted_where_one_of_its_switches_is_on"
-SIZES: Final = "core/test_record_settings.py::test_a_file_of_that_version_is_taken_as_it_is_and_implies_its_form"
+PREVIEWS: Final = "chain/test_previews.py::test_previews_go_where_the_settings_want_them"
+SIZES: Final = "chain/test_previews.py::test_a_preview_is_a_part_of_the_masked_picture"
 FACTORY: Final = "masking/models/test_factory.py"
 ELSEWHERE: Final = {
     "datetime_format": "core/test_logs.py::test_the_log_file_is_named_as_configured",
@@ -53,6 +53,9 @@ ELSEWHERE: Final = {
     "email_smtp_host": "reporting/test_mail.py::test_without_a_server_nothing_is_sent_and_it_is_told",
     "email_smtp_port": "reporting/test_mail.py::test_a_server_that_is_away_stops_nothing",
     "error_output_mode": "workspace/test_error_folder.py::test_copies_have_the_configured_permissions",
+    "archive_retention_days": "chain/test_retention.py::test_old_originals_are_removed_logged_and_no_longer_expected",
+    "error_retention_days": "chain/test_retention.py::test_old_failed_pictures_are_removed_with_their_notes",
+    "camera_regions": "chain/test_camera_regions.py::test_a_rule_holds_in_its_folders_and_for_its_camera",
     "oracle_client_lib_dir": f"{CLIENT}::test_the_real_driver_without_its_libraries_says_what_to_install",
     "db_tables_dir": "database/layouts/test_own_folder.py::test_a_relative_folder_is_next_to_the_configuration_file",
     "write_exif_to_db": f"{DATABASE}::test_rows_go_to_the_configured_database",
