@@ -53,8 +53,8 @@ def test_a_picture_is_masked_and_described(picture: Path, tmp_path: Path) -> Non
     assert [found["label"] for found in masked.detections] == ["car"]
     assert SECRET_DRIVER.encode() not in masked.jpeg
     hidden = decode_mask(masked.mask)
-    before = decode_jpeg(capture(1), source=None).pixels
-    after = decode_jpeg(masked.jpeg, source=None).pixels
+    before = decode_jpeg(capture(1)).pixels
+    after = decode_jpeg(masked.jpeg).pixels
     assert hidden.any()
     assert not hidden.all()
     assert np.abs(before.astype(int) - after)[hidden > 0].mean() > 20  # the car's grain is gone
@@ -70,7 +70,8 @@ def test_one_picture_is_masked_as_in_a_folder(picture: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("key", ["draw_mask", "remote_mask"])
 def test_what_a_configuration_for_nights_leaves_out_is_made(picture: Path, key: str) -> None:
-    masked = masker(**{key: False, "remote_json": True, "local_json": True, "local_mask": True}).mask_picture(picture)
+    settings: dict[str, Any] = {key: False, "remote_json": True, "local_json": True, "local_mask": True}
+    masked = masker(**settings).mask_picture(picture)
     assert masked.jpeg.startswith(b"\xff\xd8")
     assert decode_mask(masked.mask).any()
     assert names_below(picture.parent) == ["picture.jpg"]
