@@ -90,7 +90,8 @@ def _horizon(scene: Scene) -> float:
     return scene.height * HORIZON_SHARE
 
 
-def _project(scene: Scene, x: float, height: float, z: float) -> tuple[float, float]:
+def project(scene: Scene, x: float, height: float, z: float) -> tuple[float, float]:
+    """Return the column and the row of a point: x and z in metres, and its height above the road."""
     column = scene.width / 2 + _focal(scene) * (x + scene.bend * z * z) / z
     return column, _horizon(scene) + _focal(scene) * (CAMERA_METRES - height) / z
 
@@ -180,9 +181,9 @@ def _wall(canvas: FloatImage, scene: Scene) -> None:
     """Draw a low wall along the right verge, from far to near, with stones from the brick texture."""
     bricks = texture("brick").T
     for z in np.geomspace(90, 2.2, 1400):
-        column, foot = _project(scene, wall_x(), 0.0, float(z))
-        following, _ = _project(scene, wall_x(), 0.0, float(z) * 0.997)
-        _, crest = _project(scene, wall_x(), WALL_METRES, float(z))
+        column, foot = project(scene, wall_x(), 0.0, float(z))
+        following, _ = project(scene, wall_x(), 0.0, float(z) * 0.997)
+        _, crest = project(scene, wall_x(), WALL_METRES, float(z))
         left, right = int(min(column, following)), int(max(column, following)) + 2
         top, bottom = max(int(crest), 0), min(int(foot), scene.height)
         if left >= scene.width or right <= 0 or bottom <= top:
@@ -194,7 +195,7 @@ def _wall(canvas: FloatImage, scene: Scene) -> None:
 
 
 def _shadow(canvas: FloatImage, scene: Scene, thing: Placed) -> None:
-    column, row = _project(scene, thing.x, 0.0, thing.z)
+    column, row = project(scene, thing.x, 0.0, thing.z)
     metre = _focal(scene) / thing.z
     dark = np.zeros(canvas.shape[:2], np.float32)
     axes = (int(metre * 1.0), max(int(metre * 0.16), 2))
@@ -209,7 +210,7 @@ def _set_in(canvas: FloatImage, scene: Scene, thing: Placed, cutout: Cutout, sta
     wide = max(round(tall * cutout.pixels.shape[1] / cutout.pixels.shape[0]), 2)
     source = cutout.pixels[:, ::-1] if thing.mirrored else cutout.pixels
     patch = cv2.resize(source, (wide, tall), interpolation=cv2.INTER_AREA)
-    column, row = _project(scene, thing.x, stands_on, thing.z)
+    column, row = project(scene, thing.x, stands_on, thing.z)
     left, top = int(column - wide / 2), int(row) - tall
     seen_left, seen_top = max(left, 0), max(top, 0)
     region = canvas[seen_top : max(top + tall, 0), seen_left : max(left + wide, 0)]

@@ -166,3 +166,9 @@ def test_recall_on_pictures_never_trained_on(
     assert person >= least_person
     assert vehicle >= least_vehicle
     assert clean <= 0.045
+
+
+def test_one_car_alone_is_one_car(shared: Path, detector: Detector) -> None:
+    """Its mirrors are detected too, one of them surely."""
+    (picture,) = shared.glob("captures/TilSladding/50/2017/*/*/*/*_m01237.jpg")
+    assert detector.detect(np.asarray(io.imread(picture))).counts() == {"car": 1}
