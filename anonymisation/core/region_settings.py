@@ -1,10 +1,12 @@
-"""The setting of fixed regions: polygons that hold for every picture of a camera."""
+"""The settings of what is hidden: classes, and polygons that hold for every picture of a camera."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+from anonymisation.core.score_thresholds import GROUPS
 
 
 def _with_area(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, float], ...]:
@@ -15,6 +17,17 @@ def _with_area(points: tuple[tuple[float, float], ...]) -> tuple[tuple[float, fl
     return points
 
 
+def _once(labels: tuple[str, ...]) -> tuple[str, ...]:
+    """In the order of all classes, so that the order in the file changes no digest."""
+    return tuple(label for label in _LABELS if label in labels)
+
+
+_LABELS: Final = tuple(label for labels in GROUPS.values() for label in labels)
+HiddenClasses = Annotated[
+    tuple[Literal["person", "bicycle", "car", "motorcycle", "bus", "truck"], ...],
+    Field(min_length=1, max_length=20),
+    AfterValidator(_once),
+]
 _Share = Annotated[float, Field(ge=0, le=1)]
 Corners = Annotated[tuple[tuple[_Share, _Share], ...], Field(min_length=3, max_length=100), AfterValidator(_with_area)]
 _Polygons = Annotated[tuple[Corners, ...], Field(max_length=100)]

@@ -17,7 +17,7 @@ from pydantic import AliasChoices, ConfigDict, Field, ValidationError, field_val
 from anonymisation.core import score_thresholds
 from anonymisation.core.errors import ConfigProblem, ConfigurationError
 from anonymisation.core.record_settings import RECORD_PICTURE_KEYS, RecordSettings, combination_problems, translated
-from anonymisation.core.region_settings import CameraRegions
+from anonymisation.core.region_settings import CameraRegions, HiddenClasses
 from anonymisation.core.settings_messages import field_problems
 from anonymisation.core.yaml_files import read_mapping
 
@@ -33,8 +33,8 @@ Colour = tuple[ColourChannel, ColourChannel, ColourChannel]
 PICTURE_KEYS: Final = (
     "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json", "remote_mask",
     "local_mask", "jpeg_quality", "model_type", "score_threshold", "score_thresholds", "tiles", "tile_pixels",
-    "tile_overlap", "camera_regions", "mask_dilation_pixels", "max_num_pixels", "max_picture_pixels", "mask_color",
-    "blur", "gray_blur", "normalized_gray_blur", "gpu_mixed_precision", "gpu_xla", *RECORD_PICTURE_KEYS,
+    "tile_overlap", "hidden_classes", "camera_regions", "mask_dilation_pixels", "max_num_pixels", "max_picture_pixels",
+    "mask_color", "blur", "gray_blur", "normalized_gray_blur", "gpu_mixed_precision", "gpu_xla", *RECORD_PICTURE_KEYS,
 )  # fmt: skip
 
 MAPPENAVN_FIELDS: Final = frozenset(
@@ -113,6 +113,7 @@ class Settings(RecordSettings):
     mask_dilation_pixels: Annotated[int, Field(ge=0, le=1000)]
     max_num_pixels: Annotated[int, Field(ge=1, le=JPEG_SIDE**2)]
     max_picture_pixels: Annotated[int, Field(ge=1, le=JPEG_SIDE**2)]
+    hidden_classes: HiddenClasses
     camera_regions: Annotated[tuple[CameraRegions, ...], Field(max_length=1000)]
     gpu_memory_growth: bool
     gpu_mixed_precision: bool
@@ -166,7 +167,7 @@ class Settings(RecordSettings):
         """Take Python's None for YAML's null: the original's documentation writes `blur = None`."""
         return None if value == "None" else value
 
-    @field_validator("mask_color", "email_to_addresses", "camera_regions", mode="before")
+    @field_validator("mask_color", "email_to_addresses", "camera_regions", "hidden_classes", mode="before")
     @classmethod
     def _sequence(cls, value: object) -> object:
         """Turn lists from YAML into the tuples of the model."""

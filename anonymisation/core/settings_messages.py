@@ -14,6 +14,7 @@ from anonymisation.core.text import did_you_mean
 # Messages for keys with a complex type; for the others the message of pydantic is used.
 _EXPECTED: Final[Mapping[str, str]] = {
     "jpeg_quality": "expected keep or a whole number from 1 to 100",
+    "hidden_classes": "expected a list of at least one of person, bicycle, car, motorcycle, bus, truck",
     "camera_regions": "expected a list of mappings with folders, camera, hide and ignore; hide and ignore are lists of "
     "polygons, each a list of 3 to 100 corners [x, y] from 0 to 1",
     "mask_color": "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50]",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -20,18 +21,22 @@ Given = Mapping[str, float | Mapping[str, float]]
 
 @dataclass(frozen=True, slots=True)
 class Thresholds:
-    """The settings `score_threshold` and `score_thresholds`; numbers 0 to 1.
+    """The settings `score_threshold`, `score_thresholds` and `hidden_classes`; numbers 0 to 1.
 
     Attributes:
         default: the least score of everything that `given` does not name.
         given: as in the settings, checked there.
+        hidden: the labels of the classes that are hidden; None: all. No score is enough for the others.
     """
 
     default: float
     given: Given = field(default_factory=dict)
+    hidden: frozenset[str] | None = None
 
     def least(self, label: str, size: str) -> float:
         """The least score of an object of a class (a label) and size (small, medium or large)."""
+        if self.hidden is not None and label not in self.hidden:
+            return math.inf
         return threshold_of(label, size, self.default, self.given)
 
     def floors(self) -> dict[int, float]:

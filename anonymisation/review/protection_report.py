@@ -19,7 +19,6 @@ from anonymisation import __version__
 from anonymisation.core.settings import Settings
 from anonymisation.core.text import one_line
 from anonymisation.files.append_log import read_lines
-from anonymisation.masking.labels import CLASSES
 from anonymisation.review.audit import AUDIT_FILE
 from anonymisation.review.certificate.document import in_words
 from anonymisation.review.certificate.population import read_population
@@ -140,8 +139,7 @@ def render(report: ProtectionReport, settings: Settings, at: str) -> str:
     )
     environment.filters["line"] = one_line
     template = environment.get_template("protection_report.html.j2")
-    classes = [kind.label for kind in CLASSES]
-    return template.render(report=report, settings=settings, at=at, classes=classes, software=__version__)
+    return template.render(report=report, settings=settings, at=at, software=__version__)
 
 
 def _count_folder(report: ProtectionReport, state_root: Path, folder: str) -> None:

@@ -142,6 +142,19 @@ def test_a_model_of_ones_own_goes_through_the_thresholds_of_classes_and_sizes(
     assert counted({"car": 0.6}, score_threshold=0.95) == {"car": 1}
 
 
+def test_classes_that_are_not_hidden_are_neither_hidden_nor_counted(
+    settings_with: MakeSettings, tf1_model: Path
+) -> None:
+    pixels = np.full((640, 640, 3), 120, np.uint8)
+    pixels[100:180, 200:280] = RED
+    pixels[400:420, 420:440] = GREEN
+    for hidden, wanted in (["person"], {"person": 1}), (["truck", "car"], {"car": 1}), (["bus"], {}):
+        settings = settings_with(model_type=str(tf1_model), tile_pixels=320, hidden_classes=hidden)
+        found = load_detector(settings).detect(pixels)
+        assert found.counts() == wanted
+        assert union(found, 640, 640).any() == bool(wanted)
+
+
 def test_a_lower_threshold_of_a_class_reaches_what_the_model_gives(tmp_path: Path) -> None:
     """Scores between the class's least score and `score_threshold` are read; those of other classes are not."""
 

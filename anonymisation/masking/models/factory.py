@@ -47,7 +47,8 @@ def load_detector(
         mixed_precision=settings.gpu_mixed_precision,
         xla=settings.gpu_xla,
     )
-    thresholds = Thresholds(settings.score_threshold, settings.score_thresholds)
+    hidden = frozenset(settings.hidden_classes)
+    thresholds = Thresholds(settings.score_threshold, settings.score_thresholds, hidden)
     least = 1.0 if doubtful_from is None else doubtful_from
     floors = {kind: min(floor, least) for kind, floor in thresholds.floors().items()}
     model = SavedModel(folder, score_threshold=thresholds.default, floors=floors, devices=devices)

@@ -11,7 +11,6 @@ from msgspec.structs import replace
 from anonymisation import __version__
 from anonymisation.core.errors import AnonymisationError
 from anonymisation.files.plain import sha256_of_plain
-from anonymisation.masking.labels import CLASSES
 from anonymisation.review.certificate.document import Issue, NotCompleteError, certificate_of
 from anonymisation.review.certificate.population import Population, read_population
 from anonymisation.review.certificate.printed import printed_page
@@ -85,7 +84,7 @@ def issue_certificate(workspace: Workspace, sample: Sample, *, by: str) -> Path:
     changed = changed_folders(sample, population.folders)
     if changed:
         raise CertificateError(f"{changed[0]}; draw a new sample")
-    classes = tuple(kind.label for kind in CLASSES)
+    classes = workspace.settings.hidden_classes
     try:
         values = certificate_of(sample, read_judgements(state_root, sample.id), Issue(by, now(), __version__, classes))
     except NotCompleteError as error:
