@@ -12,8 +12,19 @@ import pytest
 
 from anonymisation.imaging.exif.read import read_exif
 from anonymisation.metadata.forms.known import form_of
-from tests.captures import FOLDER, SECRET_DRIVER, CountingDetector, Site, capture, names_below, properties
-from tests.imaging.builders import TiffBuilder
+from tests.captures import (
+    FOLDER,
+    SECRET_DRIVER,
+    CountingDetector,
+    Site,
+    capture,
+    names_below,
+    pixels_of,
+    plain,
+    properties,
+)
+from tests.imaging.builders import TiffBuilder, jpeg, with_exif
+from tests.metadata.forms.conftest import GEOTAG, INFO, additional, first_form, properties_xml
 
 WIDE: dict[str, Any] = {
     "record_form": 2022, "data_eier": "Statens vegvesen", "table_name": "VEGBILDER_2022",
@@ -66,6 +77,46 @@ def test_both_forms_in_one_state_folder_and_one_table(site: Site) -> None:
         f"{FOLDER}/p001.jpg", f"{FOLDER}/p002.jpg",
     ]  # fmt: skip
     assert len(site.rows(ROWS)) == 2
+
+
+def drawn(link: bytes, camera: str = "Sphere 5", xml: bytes | None = None) -> bytes:
+    """A drawn picture with tag 40056, taken on 3 May 2022 at 12:00."""
+    tiff = TiffBuilder("<")
+    main = {0x0110: tiff.ascii(camera), 40056: tiff.raw(link, kind=7)}
+    if xml is not None:
+        main[40055] = tiff.raw(xml, kind=7)
+    exif = {0x9003: tiff.ascii("2022:05:03 12:00:00")}
+    return with_exif(jpeg(pixels_of(1)), tiff.build(main, exif, {}))
+
+
+def test_pictures_with_the_link_become_complete_rows(site: Site) -> None:
+    folder = "TilSladding/2022/360/EV00018/S10/D1/F5K_2022_05_03"
+    site.put("EV00018_S10D1_m01257_f5K.jpg", drawn(additional(info=INFO)), folder)
+    tag = properties_xml({"VCCountyNo": "46", "VCMeter": "54,5"}, top={"Tilt": "1"}, geotag=GEOTAG)
+    march = first_form({"ReflinkId": "7", "ReflinkPosition": "0,5"})
+    site.put("FV00013_S1D1_m00054_f1.jpg", drawn(march, "Camera 5", tag), "TilSladding/2022/Planar/F1")
+    site.put("EV134_S5D1_m03212_f1.jpg", plain(3), "TilSladding/2022/06")
+    report = site.run(site.workspace(**{**WIDE, "image_type": "360", "fylkesnummer": 34, "archive_json": False}))
+    assert report.succeeded, [folder.failures or folder.error for folder in report.folders]
+    rows = site.rows(
+        "SELECT Filnavn, Kamera, Moh, Vegtype, FylkeNummer, Vegkategori, Vegnummer, Strekning, Meter, Hastighet, "
+        "Baselineinfo, Feltkode, VegIdentitet, ExifKvalitet, ReflinkPosisjon, Roll FROM VEGBILDER ORDER BY ID DESC"
+    )
+    assert [row for row in rows if row[0] != "EV134_S5D1_m03212_f1.jpg"] == [
+        (
+            "FV00013_S1D1_m00054_f1.jpg", "Camera 5", None, "Ukjent", 46, "F", 13, 1, 54.5, None, ";;;;1", "1",
+            "FV13 S1D1 m54.5", 2, 0.5, None,
+        ),
+        (
+            "EV00018_S10D1_m01257_f5K.jpg", "Sphere 5", 3.3500000000000014, "Vanlig veg", 34, "E", 18, 10, 1257.46,
+            22.47, None, "5K", "EV18 S10D1 m1257", 2, 0.027, 0.29,
+        ),
+    ]  # fmt: skip
+    [row] = [row for row in rows if row[0] == "EV134_S5D1_m03212_f1.jpg"]
+    assert row == (
+        "EV134_S5D1_m03212_f1.jpg", None, None, "Ukjent", 6, "E", 134, 5, 3212, None, None, "1", "EV134 S5D1 m3212", 0,
+        None, None,
+    )  # fmt: skip
 
 
 def test_a_record_that_the_table_refuses_fails_its_picture_before_anything_is_published(

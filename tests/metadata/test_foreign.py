@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymisation.core.errors import ImageMetadataError
@@ -33,6 +33,7 @@ def test_what_is_no_record_is_refused(data: bytes) -> None:
         read_foreign_record(data)
 
 
+@settings(max_examples=30)
 @given(st.dictionaries(st.text(), st.text() | st.none() | st.integers(), max_size=4))
 def test_a_file_that_can_be_read_is_never_changed(record: dict[str, object]) -> None:
     for ascii_only in (True, False):

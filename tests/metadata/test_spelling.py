@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from anonymisation.metadata.spelling import difference, finite, two_decimals, up_to_two_decimals, with_dot
@@ -28,6 +28,7 @@ def test_a_metre_has_one_or_two_decimals(metre: float, shown: str) -> None:
     assert up_to_two_decimals(metre) in {shown, f"{shown}.0"}
 
 
+@settings(max_examples=30)
 @given(st.floats(-1e9, 1e9))
 def test_a_speed_has_two_decimals_always(speed: float) -> None:
     shown = two_decimals(speed)

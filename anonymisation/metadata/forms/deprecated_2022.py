@@ -44,9 +44,9 @@ class DeprecatedValues2022(Values2022):
     @cached_property
     def position(self) -> Position:
         """GeoTag's."""
-        found = self.vendor.geotag
+        found = self.vendor.geotag()
         if found.text is None and self.vendor.has_info:
-            found = self.vendor.gnss_position
+            found = self.vendor.gnss_position()
         return found if found.text is not None else Position()
 
     @property

@@ -153,12 +153,11 @@ class Values2022:
     @cached_property
     def position(self) -> Position:
         """The vendor's, then GeoTag's, then that of the standard tags; these come first without ReflinkInfo."""
-        vendor = self.vendor
-        link, tag, standard = vendor.gnss_position, vendor.geotag, self._standard_position
-        order = (link, tag, standard) if vendor.has_link else (standard, tag)
-        return next((position for position in order if position.text is not None), Position())
+        link, tag, standard = self.vendor.gnss_position, self.vendor.geotag, self._standard_position
+        order = (link, tag, standard) if self.vendor.has_link else (standard, tag)
+        # One after the other: reading a tag that is not needed would warn of what is wrong with it.
+        return next((found for source in order if (found := source()).text is not None), Position())
 
-    @property
     def _standard_position(self) -> Position:
         place, metres = self.reading.exif.place, digits(self.reading.exif.camera.altitude)
         text = point_text(digits(place.longitude), digits(place.latitude), metres)
@@ -196,7 +195,7 @@ class Values2022:
         """
         if not self.reading.exif.present:
             return "0"
-        sphere = self.reading.context.image_type == SPHERE
+        sphere = self.vendor.has_gnss and self.reading.context.image_type == SPHERE
         gap = sphere and not all(self.vendor.gnss(name) for name in ("Latitude", "Longitude", "Altitude"))
         return "2" if self.vendor.has_link and self.position.origin == VENDOR and not gap else "1"
 

@@ -91,7 +91,6 @@ class Vendor:
         """A value of ImageInfo."""
         return self.link.text("ImageInfo", name) if self.link is not None and self.has_road_info else None
 
-    @property
     def gnss_position(self) -> Position:
         """Where GnssInfo says that the car was."""
         altitude = self.gnss("Altitude")
@@ -127,7 +126,6 @@ class Vendor:
         """A value of VegComValues."""
         return None if self.properties is None else self.properties.text("VegComValues", name)
 
-    @property
     def geotag(self) -> Position:
         """Where GeoTag says that the car was."""
         root = self.properties

@@ -27,6 +27,7 @@ GNSS: Final[Elements] = {
 }  # fmt: skip
 ROAD: Final[Elements] = {"ReflinkId": "384067", "ReflinkPosition": "0.027", "RoadIdent": "EV18 S10D1 m1257"}
 INFO: Final[Elements] = {"StorageFile": STORED, "roadtype": "Vanlig veg", "meter": "1257.456", "fylke": "34"}
+GEOTAG: Final[Elements] = {"dLongitude": "6.5", "dLatitude": "61.2", "dAltitude": "7.25"}
 PLACE: Final = Place(latitude=59.75, longitude=9.5, altitude=51.5, heading=270.5)
 
 

@@ -17,6 +17,7 @@ from anonymisation.imaging.exif.place import NO_PLACE, Place
 from anonymisation.metadata.forms.form_2022 import FORM_2022
 from anonymisation.metadata.record import record_from_json, record_to_json
 from tests.metadata.forms.conftest import (
+    GEOTAG,
     GNSS,
     INFO,
     PICTURE,
@@ -33,7 +34,6 @@ GPS_POINT = "srid=4326;POINT Z( 9.5 59.75 51.5 )"
 VENDOR_POINT = "srid=4326;POINT Z( 6.56 61.21 48.85 )"
 TAG_POINT = "srid=4326;POINT Z( 6.5 61.2 7.25 )"
 EXPOSED = CameraTags(exposed=datetime(2022, 5, 3, 8))
-GEOTAG = {"dLongitude": "6.5", "dLatitude": "61.2", "dAltitude": "7.25"}
 
 
 def pick(record: dict[str, Any], *keys: str) -> tuple[Any, ...]:
@@ -258,6 +258,14 @@ def test_without_the_link_path_and_standard_tags_come_first(make: Make) -> None:
     assert pick(record, "meter", "roadident", "basislinje") == ("54.68", "FV13 S1D1 m54.68", ";;;;")
     tagged = make(properties=tag, place=NO_PLACE, camera=NO_CAMERA).record
     assert pick(tagged, "gpsposisjon", "altitude", "kvalitet") == (TAG_POINT, "7.25", "1")
+
+
+def test_a_tag_that_is_not_needed_is_not_blamed(make: Make, caplog: pytest.LogCaptureFixture) -> None:
+    bad = properties_xml(geotag={"dLongitude": "x", "dLatitude": "61.2"})
+    assert make(link=additional(), properties=bad).record["exif_gpsposisjon"] == VENDOR_POINT
+    assert "GeoTag" not in caplog.text
+    assert make(link=additional(gnss={}), properties=bad).record["exif_gpsposisjon"] == GPS_POINT
+    assert "GeoTag holds no valid position" in caplog.text
 
 
 def test_without_altitude_the_position_stands(make: Make) -> None:

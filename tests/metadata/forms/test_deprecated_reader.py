@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from anonymisation.imaging.exif.camera import NO_CAMERA
-from tests.metadata.forms.conftest import GNSS, INFO, STORED, Elements, Make, additional, properties_xml
+from tests.metadata.forms.conftest import GEOTAG, GNSS, INFO, STORED, Elements, Make, additional, properties_xml
 
 VALUES: Elements = {
     "VCArea": "TESTVIK", "VCCountyNo": "46", "VCRoad": "FV013", "VCHP": "S1D1", "VCLane": "2", "VCLaneName": "1",
@@ -15,7 +15,6 @@ VALUES: Elements = {
 }  # fmt: skip
 NAME = r"D:\Opptak\FV00013\S1\D1\F1\FV00013_S1D1_m00054_f3K.jpg"
 TOP: Elements = {"ImageName": NAME, "Speed": "26.194", "Heading": "281.5", "Tilt": "0.5"}
-GEOTAG: Elements = {"dLongitude": "6.5", "dLatitude": "61.2", "dAltitude": "7.25"}
 
 
 def xml(values: Elements | None = None, top: Elements | None = None, geotag: Elements | None = GEOTAG) -> bytes:
