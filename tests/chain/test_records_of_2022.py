@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import shutil
+import stat
 from pathlib import Path
 from typing import Any
 
@@ -142,6 +143,7 @@ def test_a_record_that_the_table_refuses_fails_its_picture_before_anything_is_pu
     kept = (errors / "metreless_exif_error.json").read_text("utf-8")
     assert form_of(json.loads(kept)) is not None
     assert SECRET_DRIVER not in kept
+    assert stat.S_IMODE((errors / "metreless_exif_error.json").stat().st_mode) == 0o600
     detector = CountingDetector()
     again = site.run(site.workspace(archive=True, **options), detector)
     assert (detector.calls, again.total("mask", "known_failed")) == (0, 1)

@@ -15,6 +15,7 @@ from tests.file_names import file_names
 
 VALUES: dict[str, Any] = {
     "error_output_dir": "", "state_dir": "", "delete_input": False, "archive_json": False, "archive_mask": False,
+    "archive_preview": False,
 }  # fmt: skip
 
 SOURCES = dict.fromkeys(VALUES, "default")
@@ -84,7 +85,7 @@ def test_names_with_a_common_prefix_are_not_nested(tmp_path: Path) -> None:
     assert shares(tmp_path, "input").problems(VALUES, SOURCES) == []
 
 
-@pytest.mark.parametrize("key", ["delete_input", "archive_json", "archive_mask"])
+@pytest.mark.parametrize("key", ["delete_input", "archive_json", "archive_mask", "archive_preview"])
 def test_settings_that_need_an_archive_say_so(tmp_path: Path, key: str) -> None:
     values = VALUES | {key: True}
     assert shares(tmp_path, "arch").problems(values, SOURCES) == []
