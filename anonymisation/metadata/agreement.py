@@ -18,28 +18,32 @@ from anonymisation.imaging.exif.place import Place, compass_degrees
 from anonymisation.metadata.position import number_of, read_point
 from anonymisation.metadata.timestamps import Timestamp
 
+TAG: Final = "tag 40055"
 _NEAR_DEGREES: Final = 0.001  # about 100 m: receivers and rounding differ by less
 _NEAR_TIME: Final = timedelta(seconds=2)
 _SAME_DIRECTION: Final = 0.5  # degrees
 
 
-def recorded_times(taken: Timestamp, times: Times, *, source: str) -> Times:
-    """`times` with the record's time as that of exposure; none at all where the record's time is that of the file."""
+def recorded_times(taken: Timestamp, times: Times, *, source: str, tags: str = TAG) -> Times:
+    """`times` with the record's time as that of exposure; none at all where the record's time is that of the file.
+
+    `tags` names what the record is made from, for the warning where the standard tags differ.
+    """
     if taken.from_file:
         return NO_TIMES
     if taken.standard:
         return times
     moment = _with_zone(taken)
     if times.taken is not None and abs(taken.moment - times.taken.replace(tzinfo=None)) > _NEAR_TIME:
-        _log(source, "time")
+        _log(source, "time", tags)
     return replace(times, taken=moment, original=moment)
 
 
-def recorded_place(record: Mapping[str, Any], place: Place, *, source: str) -> Place:
+def recorded_place(record: Mapping[str, Any], place: Place, *, source: str, tags: str = TAG) -> Place:
     """The record's position, altitude and heading; of `place`, only the north that the same heading refers to."""
     point = read_point(record["exif_gpsposisjon"])
     if place.latitude is not None and (point is None or _is_far(point[0], point[1], place)):
-        _log(source, "position")
+        _log(source, "position", tags)
     longitude, latitude, altitude = point or (None, None, None)
     heading = _direction(record["exif_heading"])
     same = heading is not None and place.heading is not None and _turn(heading, place.heading) <= _SAME_DIRECTION
@@ -74,6 +78,6 @@ def _with_zone(taken: Timestamp) -> datetime:
         return taken.moment
 
 
-def _log(source: str, what: str) -> None:
-    message = "%s: the %s of its standard EXIF tags is not that of tag 40055; the latter is recorded and published"
-    logging.getLogger(__name__).warning(message, source, what)
+def _log(source: str, what: str, tags: str) -> None:
+    message = "%s: the %s of its standard EXIF tags is not that of %s; the latter is recorded and published"
+    logging.getLogger(__name__).warning(message, source, what, tags)

@@ -98,10 +98,11 @@ def describe(
         )
     )
     record: Record = {key: _writable(value(values)) for key, value in form.sources.items()}
-    if not values.outweighs_standard_tags:
+    tags = values.outweighing_tags
+    if tags is None:
         return Description(record, exif.times, exif.place)
-    times = recorded_times(values.taken, exif.times, source=source)
-    return Description(record, times, recorded_place(record, exif.place, source=source))
+    times = recorded_times(values.taken, exif.times, source=source, tags=tags)
+    return Description(record, times, recorded_place(record, exif.place, source=source, tags=tags))
 
 
 def record_to_json(record: Mapping[str, Any]) -> bytes:

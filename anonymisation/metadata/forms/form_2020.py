@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from anonymisation.core.picture_ids import picture_key
 from anonymisation.files.plain import sha256_of_plain
+from anonymisation.metadata.agreement import TAG
 from anonymisation.metadata.folder_name import format_folder_name
 from anonymisation.metadata.forms.reading import Reading, RecordForm
 from anonymisation.metadata.image_properties import read_date, read_image_properties
@@ -28,9 +29,9 @@ class Values2020:
         self.reading = reading
 
     @property
-    def outweighs_standard_tags(self) -> bool:
+    def outweighing_tags(self) -> str | None:
         """Without the vendor's tag, the record is made from the standard tags, and both agree."""
-        return self.reading.properties is not None
+        return None if self.reading.properties is None else TAG
 
     @cached_property
     def main(self) -> Mapping[str, str | None]:

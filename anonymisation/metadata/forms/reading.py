@@ -67,8 +67,10 @@ class Values(Protocol):
         """The time of exposure."""
 
     @property
-    def outweighs_standard_tags(self) -> bool:
-        """Whether the published EXIF states the record's time and place, in place of those of the standard tags."""
+    def outweighing_tags(self) -> str | None:
+        """What the record is made from, where the published EXIF states its time and place in place of those of the
+        standard tags; None where these stand.
+        """
 
 
 @dataclass(frozen=True, slots=True)

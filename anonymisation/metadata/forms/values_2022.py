@@ -30,7 +30,7 @@ UNKNOWN_ROAD: Final = "Ukjent"
 class Values2022:
     """The values of one picture."""
 
-    outweighs_standard_tags = True
+    outweighing_tags = "the vendor's tags"
 
     def __init__(self, reading: Reading) -> None:
         self.reading = reading
