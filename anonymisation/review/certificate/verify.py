@@ -90,7 +90,8 @@ def verify_pictures(values: dict[str, Any], workspace: Workspace) -> Verdict:
     if damaged:
         problems.append(f"{len(damaged)} pictures of the sample are not the files that were judged: {_some(damaged)}")
     if corrected:
-        notes.append(f"{corrected} pictures of the sample were corrected after the draw: more is hidden now")
+        pictures = "1 picture was" if corrected == 1 else f"{corrected} pictures were"
+        notes.append(f"{pictures} corrected after the draw: more is hidden now")
     return Verdict(tuple(problems), tuple(notes))
 
 

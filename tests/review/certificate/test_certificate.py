@@ -163,7 +163,7 @@ def test_what_reviewers_mark_is_hidden_and_the_certificate_stays_valid(night: Wo
     judge_all(night, sample)
     verdict = verify_pictures(issued(night, sample), night)
     assert verdict.is_valid, verdict.problems
-    assert verdict.notes == ("1 pictures of the sample were corrected after the draw: more is hidden now",)
+    assert verdict.notes == ("1 picture was corrected after the draw: more is hidden now",)
 
 
 def test_a_file_that_is_not_the_judged_one_is_named(night: Workspace) -> None:
