@@ -54,6 +54,14 @@ def test_commas_backslashes_and_swapped_coordinates(tmp_path: Path) -> None:
     assert record["exif_gpsposisjon"] == "srid=4326;POINT Z( 10.25 59.5 NaN )"
 
 
+def test_records_named_like_previews_are_skipped_and_named(tmp_path: Path) -> None:
+    wide(tmp_path / "records", "a.json", 1)
+    wide(tmp_path / "records", "a_preview.json", 2)
+    code, found, said = load(tmp_path)
+    assert (code, found["inserted"], found["bad files"]) == (0, 1, 0), said
+    assert "Skipped, since their names are those of previews:\n  a_preview.json" in said
+
+
 def test_files_move_to_the_archive_when_their_rows_are_there(tmp_path: Path) -> None:
     records, archive = tmp_path / "records", tmp_path / "archive"
     archive.mkdir()

@@ -34,7 +34,7 @@ from anonymisation.files.plain import read_plain
 from anonymisation.metadata.foreign import flipped, read_foreign_record, with_points
 from anonymisation.metadata.record import Record
 from anonymisation.workspace.listing import Problem, join, listings
-from anonymisation.workspace.paths import Sidecar, is_picture_name
+from anonymisation.workspace.paths import PREVIEW_MARK, Sidecar, is_picture_name
 
 _LISTED: Final = 100  # failures of a kind that are printed; the log file has all
 _NO_RECORD: Final = "it is not the record of a picture; remove it or make it again"
@@ -130,6 +130,7 @@ class _Load:
         self._limits = LoadLimits.from_settings(session.settings)
         self._totals = _Totals()
         self._bad: list[str] = []
+        self._skipped: list[str] = []
 
     def run(self) -> None:
         """Load, print the report, and end with its exit code.
@@ -168,11 +169,11 @@ class _Load:
             *columns, TimeRemainingColumn(elapsed_when_finished=True), console=err, transient=True,
             redirect_stdout=False, disable=not err.is_terminal,
         ) as bar:  # fmt: skip
-            total = sum(1 for _ in _record_files(self._base, [])) if err.is_terminal else None
+            total = sum(1 for _ in _record_files(self._base, [], [])) if err.is_terminal else None
             task = bar.add_task("records", total=total)
 
             def records() -> Iterator[SourceRecord]:
-                for found in _record_files(self._base, self._bad):
+                for found in _record_files(self._base, self._bad, self._skipped):
                     bar.advance(task)
                     stamp = self._stamp(found.path)
                     record = self._read(found.path)
@@ -227,6 +228,7 @@ class _Load:
             ("Rows refused", totals.refused, "red"),
             ("Files of the state folder", totals.problems, "red"),
             ("Two pictures with one ID", totals.collisions, "yellow"),
+            ("Skipped, since their names are those of previews", self._skipped, "yellow"),
         ):
             self._list(heading, items, style)
         text = ", ".join(f"{heading} {count}" for heading, count in zip(_HEADINGS, counts, strict=True))
@@ -260,8 +262,11 @@ class _RecordFile:
         return str(PurePosixPath(self.path).with_suffix(suffix))
 
 
-def _record_files(base: Path, problems: list[str]) -> Iterator[_RecordFile]:
-    """Every .json below `base` that is not hidden, folder by folder; places that cannot be read go to `problems`."""
+def _record_files(base: Path, problems: list[str], skipped: list[str]) -> Iterator[_RecordFile]:
+    """Every .json below `base` that is not hidden, folder by folder.
+
+    Places that cannot be read go to `problems`, files named like previews to `skipped`.
+    """
     for folder, listing in listings(base):
         if isinstance(listing, Problem):
             problems.append(str(listing))
@@ -270,7 +275,11 @@ def _record_files(base: Path, problems: list[str]) -> Iterator[_RecordFile]:
         pictures = {PurePosixPath(item.name).stem: item.name for item in reversed(listing.pictures)}
         for name in sorted(listing.other_names):
             path = PurePosixPath(name)
-            if path.suffix.lower() == Sidecar.RECORD and not name.startswith("."):
+            if path.suffix.lower() != Sidecar.RECORD or name.startswith("."):
+                continue
+            if PREVIEW_MARK in name:
+                skipped.append(join(folder, name))
+            else:
                 picture = pictures.get(path.stem)
                 yield _RecordFile(join(folder, name), None if picture is None else join(folder, picture))
 
