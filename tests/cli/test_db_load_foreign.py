@@ -55,8 +55,9 @@ def test_commas_backslashes_and_swapped_coordinates(tmp_path: Path) -> None:
 
 
 def test_records_named_like_previews_are_skipped_and_named(tmp_path: Path) -> None:
-    wide(tmp_path / "records", "a.json", 1)
-    wide(tmp_path / "records", "a_preview.json", 2)
+    ids = {"bildeid": "a", "exif_tid": "2022-05-03T10:11:12", "exif_filnavn": "a.jpg"}
+    for number, name in enumerate(("a.json", "a_preview.json")):
+        wide(tmp_path / "records", name, number, **ids)
     code, found, said = load(tmp_path)
     assert (code, found["inserted"], found["bad files"]) == (0, 1, 0), said
     assert "Skipped, since their names are those of previews:\n  a_preview.json" in said
