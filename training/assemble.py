@@ -15,6 +15,7 @@ import keras  # noqa: TID253 - the network is in it
 
 from training.export import ExportOptions, export
 from training.frozen import load_exported
+from training.judge import JUDGE, read_judge
 from training.nanodet import read_convolutions
 from training.network import build_network, load_weights
 from training.opinion import SecondOpinion
@@ -40,7 +41,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True, help="folder for the SavedModel")
     options = parser.parse_args()
     segmenter = Segmenter(read_operations(options.data / DEEPLAB))
-    opinion = SecondOpinion(read_convolutions(options.data / NANODET))
+    opinion = SecondOpinion(read_convolutions(options.data / NANODET), judge=read_judge(JUDGE))
     folder = options.out / "saved_model"
     size = export(load_trained(options.weights), folder, ExportOptions(), segmenter, opinion=opinion)
     print(f"{folder}: {size} bytes")

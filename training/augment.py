@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Any, Final
 
 import cv2  # noqa: TID253 - draws the pictures
@@ -12,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from training.data import Sample
+from training.drawn import Drawn, draw
 from training.network import PROTOTYPE_STRIDE
 
 MAX_OBJECTS: Final = 24
@@ -39,6 +41,17 @@ PASTED_CLASSES: Final = (0.3, 0.05, 0.2, 0.05, 0.15, 0.25)
 HAZY_SHARE: Final = 0.5
 """Fraction of the pasted objects with little contrast, about as dark as their surroundings or darker: distant, or
 backlit."""
+DRAWN_SHARE: Final = 0.55
+"""Fraction of the training pictures with drawn signs, boards and road furniture, which are no objects."""
+DRAWN_SIDES: Final = (9.0, 230.0)
+"""Limits for the longer side of a drawn thing (in network pixels, log-uniform)."""
+MOST_DRAWN: Final = 5
+DRAWN_POOL: Final = 3000
+"""Different drawn things."""
+NEAR_SHARE: Final = 0.45
+"""Fraction of the pasted objects next to a drawn thing, or before it; and of the drawn things next to an object."""
+MOST_COVERED: Final = 0.3
+"""A drawn thing hides at most this fraction of an object's box."""
 
 Target = dict[str, NDArray[Any]]
 
@@ -65,6 +78,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
     def on_epoch_end(self) -> None:
         self._epoch += 1
 
+    def resume_at(self, epoch: int) -> None:
+        """Go on with this epoch, after an interruption."""
+        self._epoch = epoch
+
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], Target]:
         rng = np.random.default_rng([self._seed, self._epoch, index])
         made = [self._one(rng) for _ in range(self._batch)]
@@ -80,11 +97,16 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
         else:
             sides = WHOLE_LONGER_SIDES if rng.random() < WHOLE_SHARE else LONGER_SIDES
             canvas.place(self._drawn(rng), (0, 0, self._size, self._size), rng, sides)
+        things = int(rng.integers(1, MOST_DRAWN + 1)) if rng.random() < DRAWN_SHARE else 0
+        for _ in range(things):
+            canvas.cover(_thing(self._seed, int(rng.integers(DRAWN_POOL))), rng)
         if rng.random() < PASTE_SHARE:
             for _ in range(int(rng.integers(1, MOST_PASTED + 1))):
                 found = self._cutouts[int(rng.choice(len(PASTED_CLASSES), p=PASTED_CLASSES))]
                 if found:
                     canvas.paste(*found[int(rng.integers(len(found)))], rng)
+            if things:
+                canvas.cover(_thing(self._seed, int(rng.integers(DRAWN_POOL))), rng)
         return recolour(canvas.pixels, rng), canvas.target()
 
     def _drawn(self, rng: np.random.Generator) -> Sample:
@@ -94,6 +116,11 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]
 def _quarter(size: int, middle: NDArray[np.float64], left: int, top: int) -> tuple[int, int, int, int]:
     x, y = int(middle[0]), int(middle[1])
     return (x if left else 0, y if top else 0, size if left else x, size if top else y)
+
+
+@lru_cache(maxsize=DRAWN_POOL)
+def _thing(seed: int, number: int) -> Drawn:
+    return draw(np.random.default_rng([seed, number]))
 
 
 class Canvas:
@@ -106,6 +133,7 @@ class Canvas:
         self._classes: list[int] = []
         self._masks: list[NDArray[np.uint8] | None] = []
         self._ignore: list[NDArray[np.float32]] = []
+        self._drawn: list[NDArray[np.float32]] = []
 
     def place(
         self, sample: Sample, window: tuple[int, int, int, int], rng: np.random.Generator, sides: tuple[float, float]
@@ -142,7 +170,7 @@ class Canvas:
         factor = _between(rng, PASTED_SIDES) / float((box[2:] - box[:2]).max())
         scale = np.array([factor if rng.random() < 0.5 else -factor, factor])
         sides = (box[2:] - box[:2]) * factor
-        corner = rng.random(2) * (self.size - sides)
+        corner = self._corner(sides, self._drawn, rng)
         target = np.concatenate([corner, corner + sides]).astype(np.float32)
         others = np.array(self._boxes + self._ignore, np.float32).reshape(-1, 4)
         if sides.min() < SMALLEST_SIDE or _touch(target, others):
@@ -162,6 +190,39 @@ class Canvas:
         self._boxes.append(target)
         self._classes.append(int(sample.classes[row]))
         self._masks.append(self._mask(sample.polygons[row], matrix, whole))
+
+    def cover(self, thing: Drawn, rng: np.random.Generator) -> None:
+        """Draw a thing that is no object, at a random size and position, unless it would hide much of an object."""
+        height, width = thing.alpha.shape
+        factor = _between(rng, DRAWN_SIDES) / max(height, width)
+        wide, high = max(round(width * factor), 1), max(round(height * factor), 1)
+        if max(wide, high) >= self.size or min(wide, high) < 2:
+            return
+        sides = np.array([wide, high], np.float64)
+        x, y = (int(v) for v in self._corner(sides, self._boxes, rng))
+        alpha = cv2.resize(thing.alpha, (wide, high), interpolation=cv2.INTER_AREA)
+        if any(_hidden(alpha, x, y, box) > MOST_COVERED for box in self._boxes):
+            return
+        pixels = np.asarray(cv2.resize(thing.pixels, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)
+        part = self.pixels[y : y + high, x : x + wide]
+        if rng.random() < HAZY_SHARE:
+            pixels = _hazy(pixels, float(part.mean()), rng)
+        if (blur := rng.uniform(0, 1.2)) > 0.4:
+            pixels = np.asarray(cv2.GaussianBlur(pixels, (0, 0), blur), np.uint8)
+            alpha = np.asarray(cv2.GaussianBlur(alpha, (0, 0), blur), np.float32)
+        part[:] = (part * (1 - alpha[..., None]) + pixels * alpha[..., None]).astype(np.uint8)
+        self._drawn.append(np.array([x, y, x + wide, y + high], np.float32))
+
+    def _corner(
+        self, sides: NDArray[np.float64], others: Sequence[NDArray[np.float32]], rng: np.random.Generator
+    ) -> NDArray[np.float64]:
+        """The upper left corner of a new thing: anywhere, or next to one of the others."""
+        room = self.size - sides
+        if not others or rng.random() >= NEAR_SHARE:
+            return np.asarray(rng.random(2) * room)
+        box = others[int(rng.integers(len(others)))]
+        low, high = box[:2] - 1.2 * sides, box[2:] + 0.2 * sides
+        return np.clip(low + rng.random(2) * (high - low), 0, np.maximum(room, 0))
 
     def _add(self, sample: Sample, matrix: NDArray[np.float64], window: NDArray[np.float32]) -> None:
         for box, name, outlines in zip(sample.boxes, sample.classes, sample.polygons, strict=True):
@@ -257,6 +318,12 @@ def _hazy(cut: NDArray[np.uint8], around: float, rng: np.random.Generator) -> ND
     """The cutout with less contrast, about as dark as its surroundings (mean level `around`) or darker."""
     out = (cut - cut.mean(axis=(0, 1))) * rng.uniform(0.1, 0.9) + around * rng.uniform(0.35, 1.1)
     return np.asarray(np.clip(out, 0, 255), np.uint8)
+
+
+def _hidden(alpha: NDArray[np.float32], x: int, y: int, box: NDArray[np.float32]) -> float:
+    """The fraction of a box that a thing with its corner at (x, y) hides."""
+    x0, y0, x1, y1 = (int(max(v, 0)) for v in (box - [x, y, x, y]))
+    return float(alpha[y0:y1, x0:x1].sum()) / max(float((box[2:] - box[:2]).prod()), 1.0)
 
 
 def _between(rng: np.random.Generator, limits: tuple[float, float]) -> float:

@@ -4,7 +4,7 @@
 
 Each argument is a JSON object of the ExportOptions that differ from the defaults; those of SecondLook go under
 `second_look`, as in `{"second_look": {"odds_bias": 3}}`, and those of OpinionOptions under `opinion`, where null turns
-either off. Export options are chosen here, never on the evaluation sets. The detector, its views and the geometry are
+either off; `{"judge": false}` leaves the judge out. Export options are chosen here, never on the evaluation sets. The detector, its views and the geometry are
 those of the package, without dilation.
 """
 
@@ -30,6 +30,7 @@ from anonymisation.masking.models.factory import load_detector
 from training.assemble import load_trained
 from training.data import Sample, read_coco, read_unlabelled, split
 from training.export import SECOND_LOOK, ExportOptions, export
+from training.judge import JUDGE, read_judge
 from training.nanodet import read_convolutions
 from training.opinion import OpinionOptions, SecondOpinion
 from training.segmenter import Segmenter, read_operations
@@ -72,9 +73,11 @@ def export_variant(variant: dict[str, Any], network: keras.Model, data: Path, fo
     """Export with the options of `variant`, in the form of the command line, and the published networks in `data`."""
     options = dict(variant)
     look, asked = options.pop("second_look", {}), options.pop("opinion", {})
+    judged = options.pop("judge", True)
     opinion, segmenter = None, None
     if asked is not None:
-        opinion = SecondOpinion(read_convolutions(data / NANODET), OpinionOptions(**asked))
+        judge = read_judge(JUDGE) if judged else None
+        opinion = SecondOpinion(read_convolutions(data / NANODET), OpinionOptions(**asked), judge)
     if look is not None:
         segmenter = Segmenter(read_operations(data / DEEPLAB))
     export(network, folder, ExportOptions(**options), segmenter, replace(SECOND_LOOK, **(look or {})), opinion)

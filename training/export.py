@@ -111,7 +111,7 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
         """Boxes are ymin, xmin, ymax, xmax as fractions of the input picture; masks are relative to their boxes."""
         picture, inner = self._prepared(input_tensor)
         raw = self.network(picture, training=False)
-        found = self._suppressed(self._candidates(raw["anchors"], tf.shape(picture)[1:3], inner), inner[0])
+        found = self.detected(raw, tf.shape(picture)[1:3], inner)
         if self.opinion is not None:
             found = self._ranked(self.opinion.on(picture, found, inner))
         masks = self._masks(found, raw.get("prototypes"))
@@ -131,6 +131,10 @@ class ObjectDetector(tf.Module):  # type: ignore[misc]
             "detection_scores": padded(found.scores),
             "detection_masks": padded(masks),
         }
+
+    def detected(self, raw: dict[str, Tensor], outer: Tensor, inner: Tensor) -> Found:
+        """What the network's output contains, in pictures of `outer` (height, width), padded from `inner`."""
+        return self._suppressed(self._candidates(raw["anchors"], outer, inner), inner[0])
 
     def _prepared(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
         """Float pictures with sides that are multiples of 32, with the input pictures in their upper left corners, and

@@ -41,6 +41,11 @@ class CachedFeatures(keras.utils.PyDataset):  # type: ignore[misc]
         self._epoch += 1
         self._order = self._shuffled()
 
+    def resume_at(self, epoch: int) -> None:
+        """Go on with this epoch, after an interruption."""
+        self._epoch = epoch
+        self._order = self._shuffled()
+
     def _shuffled(self) -> list[int]:
         rows = np.arange(len(self._made))
         return [int(row) for row in np.random.default_rng([self._seed, self._epoch]).permutation(rows)]

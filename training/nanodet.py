@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 STRIDES: Final = (8, 16, 32, 64)
 CLASSES: Final = 80
+CHANNELS: Final = 128
 BINS: Final = 8
 """Values of a distance's distribution: 0 to 7 strides."""
 _STAGES: Final = {"stage2": 4, "stage3": 8, "stage4": 4}
@@ -141,7 +142,14 @@ class NanoDet:
         """(batch, anchors, CLASSES + 4 * BINS): class logits, then for left, top, right and bottom the logits of the
         distance's distribution; in the order of STRIDES and row by row, each level as large as its stride needs to
         cover the picture."""
-        levels = self._pyramid(*self._backbone(pictures))
+        return self.heads(self.levels(pictures))
+
+    def levels(self, pictures: Tensor) -> list[Tensor]:
+        """The features of the pictures at all STRIDES, with CHANNELS channels."""
+        return self._pyramid(*self._backbone(pictures))
+
+    def heads(self, levels: list[Tensor]) -> Tensor:
+        """The network's output for its `levels`."""
         return tf.concat([self._head(level, row) for row, level in enumerate(levels)], axis=1)
 
     def _conv(self, x: Tensor, name: str, *, act: bool = True) -> Tensor:
@@ -183,7 +191,7 @@ class NanoDet:
         return tf.reshape(tf.transpose(pairs, [0, 2, 1]), shape)
 
     def _pyramid(self, c3: Tensor, c4: Tensor, c5: Tensor) -> list[Tensor]:
-        """Features at all strides, with 128 channels."""
+        """Features at all strides."""
         c3, c4, c5 = (self._conv(x, f"fpn/reduce_layers.{row}/conv") for row, x in enumerate((c3, c4, c5)))
         f4 = self._ghosts(tf.concat([_doubled(c5), c4], 3), "fpn/top_down_blocks.0/blocks/blocks.0")
         p3 = self._ghosts(tf.concat([_doubled(f4), c3], 3), "fpn/top_down_blocks.1/blocks/blocks.0")

@@ -14,6 +14,7 @@ from typing import Any, Final, NamedTuple
 
 import tensorflow as tf  # noqa: TID253 - runs in the exported model
 
+from training.judge import Judge, evidence_of
 from training.nanodet import Convolution, NanoDet, decode
 from training.network import COCO80_ROWS, COCO_IDS, MIX, PROTOTYPES, WAVES
 
@@ -64,6 +65,7 @@ class OpinionOptions:
     - `leniency` (persons, vehicles): added to the log odds, since the second network misses some of what the first one
       detects. That for vehicles applies to longer sides up to `sides`[0] network pixels and fades out at `sides`[1], in
       the side's logarithm;
+    - `mercy` (persons, vehicles): added to the judge's log odds;
     - `same_iou`: the second network's boxes with at least this IoU are its opinion of the detection;
     - `most`: most detections to judge in a picture, the largest first; the others stay as they are;
     - `whole_pixels`: pictures with at most so many pixels are looked at as a whole;
@@ -77,6 +79,7 @@ class OpinionOptions:
     largest: float = 1 / 15
     leniency: tuple[float, float] = (4.0, 1.2)
     sides: tuple[float, float] = (48.0, 200.0)
+    mercy: tuple[float, float] = (2.0, 2.0)
     same_iou: float = 0.3
     most: int = 24
     whole_pixels: int = 200_000
@@ -95,9 +98,14 @@ class OpinionOptions:
 class SecondOpinion:
     """Judges and completes the detections in a batch of float pictures in RGB."""
 
-    def __init__(self, convolutions: Mapping[str, Convolution], options: OpinionOptions | None = None) -> None:
-        """`convolutions` are those of NanoDet, as from `read_convolutions`."""
-        self._convolutions = convolutions
+    def __init__(
+        self,
+        convolutions: Mapping[str, Convolution],
+        options: OpinionOptions | None = None,
+        judge: Judge | None = None,
+    ) -> None:
+        """`convolutions` are those of NanoDet, as from `read_convolutions`; `judge`, if any, weighs what it sees."""
+        self._convolutions, self._judge = convolutions, judge
         self._options = options or OpinionOptions()
 
     def on(self, pictures: Tensor, found: Found, inner: Tensor) -> Found:
@@ -115,7 +123,7 @@ class SecondOpinion:
 
     def _judged(self, network: NanoDet, pictures: Tensor, found: Found, pixels: Tensor) -> Found:
         """The detections with their final scores, in pictures of so many `pixels`."""
-        rows = self._doubtful(found, pixels)
+        rows = self.doubtful(found, pixels)
         # With oneDNN, convolutions fail on no pictures.
         judged: Found = tf.cond(
             tf.size(rows) > 0, lambda: self._rescored(network, pictures, found, rows), lambda: found
@@ -125,13 +133,30 @@ class SecondOpinion:
     def _rescored(self, network: NanoDet, pictures: Tensor, found: Found, rows: Tensor) -> Found:
         """The detections, `rows` of them with joint scores."""
         doubtful = found.taken(rows)
+        opinion, evidence = self.looked_at(network, pictures, doubtful)
+        joint = _alike(self._joint, doubtful.scores, opinion, self._leniency(doubtful))
+        if self._judge is not None:
+            joint = _alike(self._weighed, joint, self._judge.odds(evidence), self._mercy(doubtful))
+        return found._replace(scores=tf.tensor_scatter_nd_update(found.scores, rows[:, None], joint))
+
+    def looked_at(self, network: NanoDet, pictures: Tensor, doubtful: Found) -> tuple[Tensor, Tensor]:
+        """The second network's score (n,) for each detection, and the evidence for the judge (n, EVIDENCE)."""
         windows, boxes = self._windows(pictures, doubtful)
-        scores, places = decode(network(windows), self._options.window, self._options.window)
+        levels = network.levels(windows)
+        raw = network.heads(levels)
+        scores, places = decode(raw, self._options.window, self._options.window)
         best = tf.reduce_max(tf.gather(scores, COCO80_ROWS, axis=2), axis=2)
         same = _iou(boxes[:, None], places) > self._options.same_iou
         opinion = tf.reduce_max(tf.where(same, best, 0.0), axis=1)
-        joint = _alike(self._joint, doubtful.scores, opinion, self._leniency(doubtful))
-        return found._replace(scores=tf.tensor_scatter_nd_update(found.scores, rows[:, None], joint))
+        return opinion, evidence_of(levels, raw, same, boxes, doubtful, self._options.window)
+
+    def _weighed(self, joint: Tensor, odds: Tensor, mercy: Tensor) -> Tensor:
+        """The joint score, at most what the judge gives."""
+        return tf.minimum(joint, tf.sigmoid(_rounded_to(odds, _ODDS_STEP) + mercy))
+
+    def _mercy(self, found: Found) -> Tensor:
+        persons, vehicles = self._options.mercy
+        return tf.where(found.classes == PERSON_ROW, persons, vehicles)
 
     def _joint(self, score: Tensor, opinion: Tensor, leniency: Tensor) -> Tensor:
         # The log odds of independent opinions add up, as in the second look (`masking/second_look.py`).
@@ -146,7 +171,7 @@ class SecondOpinion:
         persons, vehicles = self._options.leniency
         return tf.where(found.classes == PERSON_ROW, persons, vehicles * tf.clip_by_value(fraction, 0.0, 1.0))
 
-    def _doubtful(self, found: Found, pixels: Tensor) -> Tensor:
+    def doubtful(self, found: Found, pixels: Tensor) -> Tensor:
         """Rows of the detections to judge: of each picture the `most` largest doubtful ones."""
         low, high = self._options.doubtful
         areas = _area(found.boxes)

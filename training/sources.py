@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 from training.data import Sample, read_coco, read_unlabelled, split
+from training.nanodet import read_convolutions
 from training.network import build_network, load_weights
-from training.teacher import Teacher
+from training.teacher import SecondTeacher, Teacher
 
 START_WEIGHTS: Final = "yolox_nano_coco_weights.npz"
 DEEPLAB: Final = "deeplabv3_mnv2_pascal_quant.tflite"
@@ -26,13 +27,15 @@ class Source:
     """A folder of training pictures.
 
     `weight` is the sampling weight of a picture, `labelled` the labelled classes (rows of COCO_IDS). With
-    `unknown_score`, detections of other classes by the starting network are added from this score on.
+    `unknown_score`, detections of other classes by the starting network are added from this score on; with `agreed`,
+    only those that the second network confirms.
     """
 
     name: str
     weight: float
     labelled: tuple[int, ...] = ()
     unknown_score: float | None = None
+    agreed: bool = False
 
 
 SOURCES: Final = (
@@ -40,6 +43,7 @@ SOURCES: Final = (
     Source("coco_person", 0.5, labelled=(0,), unknown_score=UNKNOWN_SCORE),
     Source("traffic", 0.6, unknown_score=UNKNOWN_SCORE),
     Source("roads", 0.6, unknown_score=ROAD_SCORE),
+    Source("roads_more", 0.4, unknown_score=UNKNOWN_SCORE, agreed=True),
 )
 
 
@@ -53,7 +57,10 @@ def collect(data: Path) -> tuple[list[Sample], list[float]]:
         folder = data / source.name
         read = read_coco(folder) if (folder / "instances.json").exists() else read_unlabelled(folder)
         train, _ = split(read)
-        if source.unknown_score is not None:
+        if source.agreed:
+            second = SecondTeacher(read_convolutions(data / NANODET), source.unknown_score or UNKNOWN_SCORE)
+            train = Teacher(network, source.unknown_score or UNKNOWN_SCORE).agreed(train, second)
+        elif source.unknown_score is not None:
             train = Teacher(network, source.unknown_score).marked(train, source.labelled)
         samples += train
         weights += [source.weight] * len(train)

@@ -1,20 +1,22 @@
 """Detections of the starting network for unlabelled classes: confident ones become objects, the others regions that the
-loss ignores."""
+loss ignores. Where no class is labelled, a second network has to agree."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 import cv2  # noqa: TID253 - resizes pictures
 import keras  # noqa: TID253
 import numpy as np
+import tensorflow as tf  # noqa: TID253 - runs the second network
 from numpy.typing import NDArray
 
 from training.data import Sample
 from training.export import MULTIPLE, ExportOptions, ObjectDetector
-from training.network import COCO_IDS
+from training.nanodet import Convolution, NanoDet, decode
+from training.network import COCO80_ROWS, COCO_IDS
 from training.opinion import PADDING
 
 LONGER_SIDES: Final = (416, 832, 1248)
@@ -28,6 +30,10 @@ SURE_SCORE: Final = 0.6
 """Detections with at least this score become objects, at all scales: so distant objects are learnt from near ones."""
 SAME_IOU: Final = 0.45
 """Boxes with a higher IoU are the same object."""
+
+
+AGREED_SCORES: Final = (0.5, 0.3)
+"""From these scores of the better and of the other network on, what both detect is an object. Below, it is unknown."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +54,36 @@ class Detected:
         return rows
 
 
+    def joined(self, other: Detected) -> tuple[list[int], NDArray[np.float32]]:
+        """Rows of what another network detects too, and the scores that decide whether it is an object: 1 if both are
+        high enough, else 0."""
+        rows, sure = [], []
+        for row, box in enumerate(self.boxes):
+            same = [float(score) for b, score in zip(other.boxes, other.scores, strict=True) if _iou(b, box) > SAME_IOU]
+            if same:
+                pair = sorted((max(same), float(self.scores[row])))
+                rows.append(row)
+                sure.append(float(pair[1] >= AGREED_SCORES[0] and pair[0] >= AGREED_SCORES[1]))
+        return rows, np.array(sure, np.float32)
+
+
+class SecondTeacher:
+    """NanoDet, run on each picture at one size."""
+
+    def __init__(self, convolutions: Mapping[str, Convolution], floor: float) -> None:
+        self._floor = floor
+        self._run = tf.function(lambda x: decode(NanoDet(convolutions)(x), tf.shape(x)[1], tf.shape(x)[2]))
+
+    def detect(self, pixels: NDArray[np.uint8]) -> Detected:
+        """The detections in an RGB picture."""
+        scale = LONGER_SIDES[1] / max(pixels.shape[:2])
+        scores, boxes = self._run(tf.constant(_view(pixels, scale)[None], tf.float32))
+        six = scores.numpy()[0][:, COCO80_ROWS]
+        rows = np.flatnonzero(six.max(axis=1) >= self._floor)
+        corners = boxes.numpy()[0][rows][:, [1, 0, 3, 2]] / scale
+        return Detected(corners.astype(np.float32), six[rows].max(axis=1), six[rows].argmax(axis=1))
+
+
 class Teacher:
     """The starting network, run on each picture at several sizes."""
 
@@ -65,6 +101,22 @@ class Teacher:
             sure = detected.sure(sample.boxes)
             # The new objects are ignored too, except for the anchors that are matched to them.
             marked.append(sample.ignoring(detected.boxes).adding(detected.boxes[sure], detected.classes[sure]))
+        return marked
+
+    def agreed(self, samples: Sequence[Sample], second: SecondTeacher) -> list[Sample]:
+        """The samples of which no class is labelled: what both networks detect are objects or regions to ignore,
+        what only one of them detects is neither."""
+        marked = []
+        for sample in samples:
+            others = second.detect(sample.pixels())  # first: it is the faster one, and nearly always finds nothing
+            if not len(others.scores):
+                marked.append(sample)
+                continue
+            detected = self.detect(sample.pixels(), ())
+            rows, sure = detected.joined(others)
+            both = Detected(detected.boxes[rows], sure, detected.classes[rows])
+            kept = both.sure(sample.boxes)
+            marked.append(sample.ignoring(both.boxes).adding(both.boxes[kept], both.classes[kept]))
         return marked
 
     def detect(self, pixels: NDArray[np.uint8], labelled: Collection[int]) -> Detected:

@@ -24,6 +24,7 @@ from typing import Any, Final
 import keras  # noqa: TID253 - trains
 from keras import ops  # noqa: TID253
 
+from training.assemble import load_trained
 from training.augment import Batches
 from training.export import ExportOptions, export
 from training.heads import CachedFeatures, cut
@@ -42,6 +43,7 @@ RATES: Final = {r"dark": 0.3, r"proto|head\d+\.mask": 3.0}
 TRAINED_SHARE: Final = 0.75
 """Weight of the trained weights in the blend with the starting weights."""
 MASK_BRANCH: Final = r"proto|head\d+\.mask"
+HEADS: Final = r"head\d+"
 CACHED_BATCHES: Final = 240
 """Batches whose features are cached to train the blended network's mask branch: three gigabytes."""
 
@@ -104,11 +106,16 @@ def set_trainable(network: keras.Model, pattern: str) -> None:
         layer.trainable = re.match(pattern, layer.name) is not None
 
 
-def fit(trainer: Trainer, batches: keras.utils.PyDataset, phase: Phase, kept: Path) -> list[float]:
+def fit(trainer: Trainer, batches: Batches | CachedFeatures, phase: Phase, kept: Path) -> list[float]:
     """Train one phase with its own schedule. The averaged weights are saved to `kept` after every epoch, and loaded
     into the network at the end. Returns the loss of each epoch."""
     if not phase.epochs:
         return []
+    done = kept.with_suffix(".json")
+    if done.exists():
+        load_weights(trainer.network, kept)
+        losses: list[float] = json.loads(done.read_text())
+        return losses
     trainer.teach_boxes = phase.boxes
     set_trainable(trainer.network, phase.layers)
     steps = phase.epochs * len(batches)
@@ -121,9 +128,19 @@ def fit(trainer: Trainer, batches: keras.utils.PyDataset, phase: Phase, kept: Pa
     trainer.compile(optimizer=optimizer, jit_compile=False)
     average = keras.callbacks.SwapEMAWeights(swap_on_epoch=True)
     keep = keras.callbacks.LambdaCallback(on_epoch_end=lambda *_: save_weights(trainer.network, kept))
-    history = trainer.fit(batches, epochs=phase.epochs, verbose=2, callbacks=[average, keep])
+    # Before `average`, which exchanges the weights at the end of an epoch.
+    backup = keras.callbacks.BackupAndRestore(str(kept.with_suffix("")), delete_checkpoint=True)
+    batches.resume_at(_epochs_done(kept.with_suffix("")))
+    history = trainer.fit(batches, epochs=phase.epochs, verbose=2, callbacks=[backup, average, keep])
     load_weights(trainer.network, kept)
-    return [float(loss) for loss in history.history["loss"]]
+    losses = [float(loss) for loss in history.history["loss"]]
+    done.write_text(json.dumps(losses))
+    return losses
+
+
+def _epochs_done(backup: Path) -> int:
+    notes = backup / "training_metadata.json"
+    return int(json.loads(notes.read_text())["epoch"]) if notes.exists() else 0
 
 
 def blend(network: keras.Model, start: Path) -> None:
@@ -148,14 +165,17 @@ def train(data: Path, out: Path, options: argparse.Namespace) -> None:
     opinion = SecondOpinion(read_convolutions(data / NANODET))
     keras.utils.set_random_seed(SEED)
     network = build_network()
-    load_weights(network, data / START_WEIGHTS)
-    if options.resume:
-        load_weights(network, options.resume)
+    start = data / START_WEIGHTS
+    load_weights(network, start)
+    if options.start:
+        start = out / "start.npz"
+        network = load_trained(options.start)
+        save_weights(network, start)
     samples, weights = collect(data)
     logging.getLogger(__name__).info("%d training pictures", len(samples))
     log = train_whole(network, Batches(samples, weights, **_form(options, SEED)), out, options)
     if options.epochs:
-        blend(network, data / START_WEIGHTS)
+        blend(network, start)
     save_weights(network, out / "blended.npz")
     log |= train_branch(network, Batches(samples, weights, **_form(options, SEED + 1)), out, options)
     (out / "log.json").write_text(json.dumps({"options": vars(options), "losses": log}, indent=1, default=str))
@@ -178,6 +198,8 @@ def train_branch(network: keras.Model, batches: Batches, out: Path, options: arg
     body, rest = cut(network)
     cached = CachedFeatures(body, batches, CACHED_BATCHES, options.steps, SEED)
     branch = Phase(options.epochs_branch, 2e-3, MASK_BRANCH, boxes=False, momentum=0.99)
+    if options.start:
+        branch = Phase(options.epochs_branch, 5e-4, HEADS, momentum=0.98)
     return {"branch": fit(Trainer(network, options.size, rest), cached, branch, out / "final.npz")}
 
 
@@ -189,7 +211,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder with the starting weights and the pictures")
     parser.add_argument("--out", type=Path, required=True, help="folder for weights, log and SavedModel")
-    parser.add_argument("--resume", type=Path, help="weights (.npz) to start from")
+    parser.add_argument("--start", type=Path, help="weights (.npz), or a SavedModel's folder, to start from")
     parser.add_argument("--epochs-masks", type=int, default=4, help="epochs of the mask branch alone, at first")
     parser.add_argument("--epochs", type=int, default=32, help="epochs of the whole network")
     parser.add_argument("--epochs-branch", type=int, default=60, help="epochs of the blended network's mask branch")

@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from training.augment import MAX_OBJECTS, PASTED_SIDES, Batches, Canvas, _hazy, cutouts, recolour
+from training.augment import MAX_OBJECTS, MOST_COVERED, PASTED_SIDES, Batches, Canvas, _hazy, cutouts, recolour
 from training.data import Sample, read_coco, read_unlabelled, split
+from training.drawn import Drawn
 
 BLUE = (200, 40, 10)
 
@@ -82,6 +83,39 @@ def test_nothing_is_pasted_onto_another_object(sample: Sample) -> None:
     for row, box in enumerate(boxes):
         for other in boxes[row + 1 :]:
             assert (np.minimum(box[2:], other[2:]) <= np.maximum(box[:2], other[:2])).any()
+
+
+@settings(max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1))
+def test_drawn_things_are_no_objects_and_leave_objects_visible(sample: Sample, seed: int) -> None:
+    canvas = Canvas(256)
+    canvas.place(sample, (0, 0, 256, 256), np.random.default_rng(1), (300, 310))
+    before, target = canvas.pixels.copy(), canvas.target()
+    rng = np.random.default_rng(seed)
+    canvas.cover(_board(), rng)
+    for name, values in canvas.target().items():
+        np.testing.assert_array_equal(values, target[name])
+    changed = (canvas.pixels != before).any(axis=-1)
+    x0, y0, x1, y1 = target["boxes"][0].astype(int)
+    assert changed[y0:y1, x0:x1].mean() <= MOST_COVERED + 0.05  # blurred edges
+
+
+def test_objects_are_pasted_next_to_drawn_things(sample: Sample) -> None:
+    near = 0
+    for seed in range(60):
+        canvas, rng = Canvas(256), np.random.default_rng(seed)
+        canvas.cover(_board(), rng)
+        canvas.paste(sample, 0, rng)
+        if canvas._drawn and canvas._boxes:
+            gaps = np.maximum(canvas._drawn[0][:2] - canvas._boxes[0][2:], canvas._boxes[0][:2] - canvas._drawn[0][2:])
+            near += bool(gaps.max() < 15)
+    assert near >= 25  # by chance, 10
+
+
+def _board() -> Drawn:
+    pixels = np.zeros((80, 60, 3), np.uint8)
+    pixels[..., 1] = np.arange(60) * 4
+    return Drawn(pixels, np.ones((80, 60), np.float32))
 
 
 def test_only_whole_objects_with_outlines_are_pasted(sample: Sample) -> None:

@@ -10,8 +10,10 @@ import pytest
 from skimage import data
 
 from training.data import Sample
+from training.nanodet import read_convolutions
 from training.network import COCO_IDS, build_network, load_weights
-from training.teacher import SURE_SCORE, Detected, Teacher
+from training.sources import NANODET
+from training.teacher import SURE_SCORE, Detected, SecondTeacher, Teacher
 
 
 @pytest.fixture(scope="module")
@@ -47,3 +49,26 @@ def test_samples_get_confident_detections_as_objects_and_the_rest_as_unknown(tea
     assert marked.classes.tolist() == [COCO_IDS.index(1)]
     assert marked.polygons == ((),)
     assert len(marked.ignore) >= 1
+
+
+def test_what_only_one_network_detects_is_neither_object_nor_unknown(
+    teacher: Teacher, shared: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "astronaut.png"
+    cv2.imwrite(str(path), data.astronaut()[..., ::-1])
+    nothing = np.zeros((0, 4), np.float32)
+    sample = Sample(path, nothing, np.zeros(0, np.int64), (), nothing)
+    second = SecondTeacher(read_convolutions(shared / "training" / NANODET), 0.3)
+    (marked,) = teacher.agreed([sample], second)
+    assert marked.classes.tolist() == [COCO_IDS.index(1)]
+    blind = SecondTeacher(read_convolutions(shared / "training" / NANODET), 0.999)
+    assert teacher.agreed([sample], blind) == [sample]
+
+
+def test_networks_agree_on_the_same_box_and_both_scores_decide() -> None:
+    boxes = np.array([[0, 0, 10, 10], [50, 50, 60, 60], [90, 90, 99, 99]], np.float32)
+    one = Detected(boxes, np.array([0.9, 0.9, 0.9], np.float32), np.zeros(3, np.int64))
+    other = Detected(boxes[:2] + 1, np.array([0.4, 0.2], np.float32), np.zeros(2, np.int64))
+    rows, sure = one.joined(other)
+    assert rows == [0, 1]
+    assert sure.tolist() == [1.0, 0.0]
