@@ -4,8 +4,8 @@
 
 Each argument is a JSON object of the ExportOptions that differ from the defaults; those of SecondLook go under
 `second_look`, as in `{"second_look": {"odds_bias": 3}}`, and those of OpinionOptions under `opinion`, where null turns
-either off; `{"judge": false}` leaves the judge out. Export options are chosen here, never on the evaluation sets. The detector, its views and the geometry are
-those of the package, without dilation.
+either off; `{"judge": false}` leaves the judge out. Export options are chosen here, never on the evaluation sets. The
+detector, its views and the geometry are those of the package, without dilation.
 """
 
 from __future__ import annotations

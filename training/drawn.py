@@ -57,8 +57,10 @@ def _on_post(rng: Rng) -> Sheet:
     colour = _METAL[int(rng.integers(len(_METAL)))]
     thick = max(int(rng.uniform(0.03, 0.075) * 200), 4)
     twin = widest > 240
-    for x in ((width // 4, 3 * width // 4) if twin else (width // 2,)):
-        sheet.fill([(x - thick // 2, 6), (x + thick // 2, 6), (x + thick // 2, height), (x - thick // 2, height)], colour)
+    for x in (width // 4, 3 * width // 4) if twin else (width // 2,):
+        sheet.fill(
+            [(x - thick // 2, 6), (x + thick // 2, 6), (x + thick // 2, height), (x - thick // 2, height)], colour
+        )
     top = 0
     for plate in shown:
         sheet.put(plate, (width - plate.pixels.shape[1]) // 2, top)
@@ -75,9 +77,8 @@ def _board(rng: Rng, plate: Sheet) -> Sheet:
     colour = _METAL[int(rng.integers(len(_METAL)))]
     thick = max(int(width * rng.uniform(0.01, 0.04)), 3)
     for leg in range(legs):
-        x = int(width * (leg + 0.5) / legs)
-        sheet.fill([(x - thick, height // 2), (x + thick, height // 2), (x + thick, height + below)]
-                   + [(x - thick, height + below)], colour)
+        left, right = (int(width * (leg + 0.5) / legs) + side * thick for side in (-1, 1))
+        sheet.fill([(left, height // 2), (right, height // 2), (right, height + below), (left, height + below)], colour)
     sheet.put(plate, 0, 0)
     return sheet
 
@@ -109,8 +110,13 @@ def _turned(sheet: Sheet, rng: Rng) -> Sheet:
     lean = math.tan(rng.normal(0, 0.025)) * height
     room = height * 0.2
     corners = np.array(
-        [[0, room - (left - 1) * height / 2], [wide, room - (right - 1) * height / 2],
-         [wide + lean, room + height * (1 + right) / 2], [lean, room + height * (1 + left) / 2]], np.float32
+        [
+            [0, room - (left - 1) * height / 2],
+            [wide, room - (right - 1) * height / 2],
+            [wide + lean, room + height * (1 + right) / 2],
+            [lean, room + height * (1 + left) / 2],
+        ],
+        np.float32,
     )
     corners[:, 0] -= corners[:, 0].min() - 2
     size = (math.ceil(corners[:, 0].max()) + 2, math.ceil(corners[:, 1].max()) + 2)

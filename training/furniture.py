@@ -36,7 +36,9 @@ def _delineator(rng: Rng) -> Sheet:
     slant = rng.uniform(-0.6, 0.6) * width
     sheet.fill([(2, low), (width - 3, low + slant), (width - 3, high + slant), (2, high)], BLACK)
     middle = (low + high) / 2
-    _box(sheet, width * 0.3, middle - 12, width * 0.62, middle + 14, one_of(rng, WHITE, (220, 120, 20), (190, 190, 180)))
+    _box(
+        sheet, width * 0.3, middle - 12, width * 0.62, middle + 14, one_of(rng, WHITE, (220, 120, 20), (190, 190, 180))
+    )
     return sheet
 
 
@@ -119,7 +121,9 @@ def _cone(rng: Rng) -> Sheet:
     sheet.fill([(48, 4), (62, 4), (90, 145), (20, 145)], colour)
     for low, high in ((0.25, 0.42), (0.6, 0.75)):
         a, b = 48 - 28 * low, 48 - 28 * high
-        sheet.fill([(a, 4 + 141 * low), (110 - a, 4 + 141 * low), (110 - b, 4 + 141 * high), (b, 4 + 141 * high)], WHITE)
+        sheet.fill(
+            [(a, 4 + 141 * low), (110 - a, 4 + 141 * low), (110 - b, 4 + 141 * high), (b, 4 + 141 * high)], WHITE
+        )
     _box(sheet, 6, 142, 104, 156, one_of(rng, BLACK, colour))
     return sheet
 

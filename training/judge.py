@@ -59,8 +59,8 @@ def save_judge(judge: Judge, path: Path) -> None:
 
 def evidence_of(levels: Sequence[Tensor], raw: Tensor, same: Tensor, boxes: Tensor, found: Any, window: int) -> Tensor:
     """(n, EVIDENCE) for detections `found` with `boxes` (n, 4) in their windows: NanoDet's features of the box at each
-    of its `levels` and of the whole window, the logits of its classes in the box, those of persons and of vehicles whose
-    boxes are the `same` (n, anchors), and the detector's score, class, size and aspect."""
+    of its `levels` and of the whole window, the highest logits of its classes in the window, those of persons and of
+    vehicles whose boxes are the `same` (n, anchors), and the detector's score, class, size and aspect."""
     count = tf.shape(boxes)[0]
     rows = tf.range(count)
     parts = []
@@ -71,8 +71,8 @@ def evidence_of(levels: Sequence[Tensor], raw: Tensor, same: Tensor, boxes: Tens
     logits = tf.maximum(raw[..., :CLASSES], LEAST_LOGIT)
     parts.append(tf.reduce_max(logits, axis=1))
     six = tf.gather(logits, COCO80_ROWS, axis=2)
-    for kind in (six[..., 0], tf.reduce_max(six[..., 1:], axis=2)):
-        parts.append(tf.reduce_max(tf.where(same, kind, LEAST_LOGIT), axis=1, keepdims=True))
+    kinds = (six[..., 0], tf.reduce_max(six[..., 1:], axis=2))
+    parts.extend(tf.reduce_max(tf.where(same, kind, LEAST_LOGIT), axis=1, keepdims=True) for kind in kinds)
     height, width = (found.boxes[:, n + 2] - found.boxes[:, n] + 1.0 for n in (0, 1))
     score = tf.clip_by_value(found.scores, 1e-3, 1 - 1e-3)
     own = [tf.math.log(score / (1 - score)), tf.math.log(tf.maximum(height, width)), tf.math.log(height / width)]

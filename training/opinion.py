@@ -62,10 +62,9 @@ class OpinionOptions:
     - `window`: side of the window in network pixels, a multiple of 32; the detection fills 1 / `context` of it;
     - `largest`: larger detections, as a fraction of the picture, are left to the second look: close-ups of a part of a
       person have no surroundings from which the network could tell what they are;
-    - `leniency` (persons, vehicles): added to the log odds, since the second network misses some of what the first one
-      detects. That for vehicles applies to longer sides up to `sides`[0] network pixels and fades out at `sides`[1], in
-      the side's logarithm;
-    - `mercy` (persons, vehicles): added to the judge's log odds;
+    - `leniency` (persons, vehicles): added to the sum of both log odds;
+    - `near`: persons longer than this, in network pixels, get `near_leniency`: few of them are false;
+    - `mercy` (persons, vehicles): added to the judge's log odds; the higher of the two counts;
     - `same_iou`: the second network's boxes with at least this IoU are its opinion of the detection;
     - `most`: most detections to judge in a picture, the largest first; the others stay as they are;
     - `whole_pixels`: pictures with at most so many pixels are looked at as a whole;
@@ -77,9 +76,10 @@ class OpinionOptions:
     window: int = 160
     context: float = 3.0
     largest: float = 1 / 15
-    leniency: tuple[float, float] = (4.0, 1.2)
-    sides: tuple[float, float] = (48.0, 200.0)
-    mercy: tuple[float, float] = (2.0, 2.0)
+    leniency: tuple[float, float] = (2.0, 0.5)
+    near: float = 80.0
+    near_leniency: float = 4.0
+    mercy: tuple[float, float] = (-1.2, -1.2)
     same_iou: float = 0.3
     most: int = 24
     whole_pixels: int = 200_000
@@ -89,8 +89,6 @@ class OpinionOptions:
     def __post_init__(self) -> None:
         if not 0 < self.doubtful[0] < self.doubtful[1] < 1:
             raise ValueError(f"doubtful: expected two rising scores between 0 and 1, got {self.doubtful}")
-        if not 0 < self.sides[0] < self.sides[1]:
-            raise ValueError(f"sides: expected two rising positive numbers, got {self.sides}")
         if self.window % 32 or self.window <= 0 or self.context < 1:
             raise ValueError(f"expected a window of a multiple of 32 and a context of at least 1, got {self}")
 
@@ -134,9 +132,12 @@ class SecondOpinion:
         """The detections, `rows` of them with joint scores."""
         doubtful = found.taken(rows)
         opinion, evidence = self.looked_at(network, pictures, doubtful)
-        joint = _alike(self._joint, doubtful.scores, opinion, self._leniency(doubtful))
+        leniency = self._leniency(doubtful)
+        verdict = tf.fill(tf.shape(leniency), -math.inf)
         if self._judge is not None:
-            joint = _alike(self._weighed, joint, self._judge.odds(evidence), self._mercy(doubtful))
+            odds = _rounded_to(self._judge.odds(evidence), _ODDS_STEP)
+            verdict = odds + self._of_kind(self._options.mercy, doubtful)
+        joint = _alike(self._joint, doubtful.scores, opinion, leniency, verdict)
         return found._replace(scores=tf.tensor_scatter_nd_update(found.scores, rows[:, None], joint))
 
     def looked_at(self, network: NanoDet, pictures: Tensor, doubtful: Found) -> tuple[Tensor, Tensor]:
@@ -150,26 +151,20 @@ class SecondOpinion:
         opinion = tf.reduce_max(tf.where(same, best, 0.0), axis=1)
         return opinion, evidence_of(levels, raw, same, boxes, doubtful, self._options.window)
 
-    def _weighed(self, joint: Tensor, odds: Tensor, mercy: Tensor) -> Tensor:
-        """The joint score, at most what the judge gives."""
-        return tf.minimum(joint, tf.sigmoid(_rounded_to(odds, _ODDS_STEP) + mercy))
-
-    def _mercy(self, found: Found) -> Tensor:
-        persons, vehicles = self._options.mercy
-        return tf.where(found.classes == PERSON_ROW, persons, vehicles)
-
-    def _joint(self, score: Tensor, opinion: Tensor, leniency: Tensor) -> Tensor:
+    def _joint(self, score: Tensor, opinion: Tensor, leniency: Tensor, verdict: Tensor) -> Tensor:
         # The log odds of independent opinions add up, as in the second look (`masking/second_look.py`).
         own, other = _log_odds(score), _rounded_to(_log_odds(opinion), _ODDS_STEP)
-        # Leniency forgives doubts; it makes nothing surer than it was.
-        return tf.sigmoid(tf.minimum(own + other + leniency, own + tf.maximum(other, 0.0)))
+        # One advocate is enough: either the sum or the judge. Neither makes anything surer than both networks are.
+        return tf.sigmoid(tf.minimum(tf.maximum(own + other + leniency, verdict), own + tf.maximum(other, 0.0)))
 
     def _leniency(self, found: Found) -> Tensor:
         longer = tf.reduce_max(found.boxes[:, 2:] - found.boxes[:, :2], axis=1)
-        first, last = self._options.sides
-        fraction = _alike(tf.math.log, last / tf.maximum(longer, 1.0)) / math.log(last / first)
-        persons, vehicles = self._options.leniency
-        return tf.where(found.classes == PERSON_ROW, persons, vehicles * tf.clip_by_value(fraction, 0.0, 1.0))
+        near = (found.classes == PERSON_ROW) & (longer > self._options.near)
+        return tf.where(near, self._options.near_leniency, self._of_kind(self._options.leniency, found))
+
+    def _of_kind(self, values: tuple[float, float], found: Found) -> Tensor:
+        persons, vehicles = values
+        return tf.where(found.classes == PERSON_ROW, persons, vehicles)
 
     def doubtful(self, found: Found, pixels: Tensor) -> Tensor:
         """Rows of the detections to judge: of each picture the `most` largest doubtful ones."""

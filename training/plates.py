@@ -25,10 +25,11 @@ BLACK: Final = (25, 25, 28)
 BACK: Final = (140, 142, 145)
 
 _SIDE: Final = 160
-_WORDS: Final = tuple(
-    "Oslo Drammen Kongsberg Notodden Damåsen Hokksund Sentrum Skole Camping Kirke Kafe RAMIRENT TIL SALGS Bensin 24t SALE "
-    "Hotell Rema EXTRA Stokke Larvik Bergen Trondheim Kjør forsiktig Utkjøring Brakke P-hus Bomstasjon".split()
-)
+_WORDS: Final = (
+    "Oslo", "Drammen", "Kongsberg", "Notodden", "Damåsen", "Hokksund", "Sentrum", "Skole", "Camping", "Kirke", "Kafe",
+    "MASKINUTLEIE", "TIL SALGS", "Bensin", "24t", "SALG", "Hotell", "Stokke", "Larvik", "Bergen", "Trondheim",
+    "Kjør forsiktig", "Utkjøring", "Brakke", "P-hus", "Bomstasjon",
+)  # fmt: skip
 _NUMBERS: Final = ("30", "40", "50", "60", "70", "80", "90", "100", "110", "3,5t", "8t", "4,2m")
 
 
@@ -83,7 +84,9 @@ class Sheet:
 
 def plates(rng: Rng) -> list[Sheet]:
     """What hangs on one post, from above: one to three plates, sometimes a number of the road below."""
-    shown = [_PLATES[int(rng.integers(len(_PLATES)))](rng) for _ in range(int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15])))]
+    shown = [
+        _PLATES[int(rng.integers(len(_PLATES)))](rng) for _ in range(int(rng.choice([1, 2, 3], p=[0.5, 0.35, 0.15])))
+    ]
     if rng.random() < 0.3:
         shown.append(_road_number(rng))
     if rng.random() < 0.12:
@@ -306,30 +309,34 @@ def _arrow(sheet: Sheet, centre: tuple[float, float], size: float, degrees: floa
 
 def _symbol(sheet: Sheet, centre: tuple[float, float], size: float, colour: Colour, rng: Rng) -> None:
     """A figure of a sign: a walker, a cyclist, a car, an animal, a bend, a mark of exclamation."""
-    kind = int(rng.integers(6))
-    x, y, s = centre[0], centre[1], size
-    if kind == 0:
-        sheet.disc((x, y - s * 0.8), (s * 0.2, s * 0.2), colour)
-        for start, end in (((0, -0.6), (0, 0.1)), ((0, -0.5), (0.45, -0.1)), ((0, -0.5), (-0.4, 0)),
-                           ((0, 0.1), (0.4, 0.9)), ((0, 0.1), (-0.35, 0.9))):  # fmt: skip
-            sheet.line((x + start[0] * s, y + start[1] * s), (x + end[0] * s, y + end[1] * s), colour, s * 0.18)
-    elif kind == 1:
-        for side in (-0.6, 0.6):
-            cv2.circle(sheet.pixels, (round(x + side * s), round(y + s * 0.4)), round(s * 0.4), colour, max(round(s * 0.1), 1))
-        for start, end in (((-0.6, 0.4), (0, -0.3)), ((0, -0.3), (0.6, 0.4)), ((-0.1, 0.4), (0.4, -0.3))):
-            sheet.line((x + start[0] * s, y + start[1] * s), (x + end[0] * s, y + end[1] * s), colour, s * 0.1)
-    elif kind == 2:
-        body = [(-1, 0.1), (-0.6, -0.1), (-0.4, -0.5), (0.4, -0.5), (0.6, -0.1), (1, 0.1), (1, 0.5), (-1, 0.5)]
-        sheet.fill([(x + a * s, y + b * s) for a, b in body], colour)
-        for side in (-0.55, 0.55):
-            sheet.disc((x + side * s, y + s * 0.5), (s * 0.22, s * 0.22), colour)
-    elif kind == 3:
-        beast = [(-0.9, -0.3), (-0.3, -0.4), (0.4, -0.4), (0.7, -0.9), (1, -0.7), (0.7, -0.2), (0.6, 0.9), (0.45, 0.9),
-                 (0.4, 0.1), (-0.5, 0.1), (-0.6, 0.9), (-0.75, 0.9)]  # fmt: skip
-        sheet.fill([(x + a * s, y + b * s) for a, b in beast], colour)
-    elif kind == 4:
-        for start, end in (((-0.2, 0.9), (-0.2, 0.2)), ((-0.2, 0.2), (0.3, -0.3)), ((0.3, -0.3), (0.3, -0.9))):
-            sheet.line((x + start[0] * s, y + start[1] * s), (x + end[0] * s, y + end[1] * s), colour, s * 0.25)
-    else:
-        sheet.fill([(x - s * 0.2, y - s), (x + s * 0.2, y - s), (x + s * 0.1, y + s * 0.3), (x - s * 0.1, y + s * 0.3)], colour)
-        sheet.disc((x, y + s * 0.7), (s * 0.17, s * 0.17), colour)
+    strokes, shapes, discs = _FIGURES[int(rng.integers(len(_FIGURES)))]
+    x, y = centre
+
+    def placed(point: tuple[float, float]) -> tuple[float, float]:
+        return x + size * point[0], y + size * point[1]
+
+    for start, end, thick in strokes:
+        sheet.line(placed(start), placed(end), colour, size * thick)
+    for shape in shapes:
+        sheet.fill([placed(point) for point in shape], colour)
+    for place, radius in discs:
+        sheet.disc(placed(place), (radius * size, radius * size), colour)
+
+
+_WHEELS: Final = tuple(
+    ((side + 0.4 * math.cos(turn), 0.4 + 0.4 * math.sin(turn)),
+     (side + 0.4 * math.cos(turn + 0.7), 0.4 + 0.4 * math.sin(turn + 0.7)), 0.1)
+    for side in (-0.6, 0.6) for turn in (0.0, 0.7, 1.4, 2.1, 2.8, 3.5, 4.2, 4.9, 5.6)
+)  # fmt: skip
+_FIGURES: Final = (
+    ((((0, -0.6), (0, 0.1), 0.18), ((0, -0.5), (0.45, -0.1), 0.18), ((0, -0.5), (-0.4, 0), 0.18),
+      ((0, 0.1), (0.4, 0.9), 0.18), ((0, 0.1), (-0.35, 0.9), 0.18)), (), (((0, -0.8), 0.2),)),
+    ((*_WHEELS, ((-0.6, 0.4), (0, -0.3), 0.1), ((0, -0.3), (0.6, 0.4), 0.1), ((-0.1, 0.4), (0.4, -0.3), 0.1)), (), ()),
+    ((), (((-1, 0.1), (-0.6, -0.1), (-0.4, -0.5), (0.4, -0.5), (0.6, -0.1), (1, 0.1), (1, 0.5), (-1, 0.5)),),
+     (((-0.55, 0.5), 0.22), ((0.55, 0.5), 0.22))),
+    ((), (((-0.9, -0.3), (-0.3, -0.4), (0.4, -0.4), (0.7, -0.9), (1, -0.7), (0.7, -0.2), (0.6, 0.9), (0.45, 0.9),
+           (0.4, 0.1), (-0.5, 0.1), (-0.6, 0.9), (-0.75, 0.9)),), ()),
+    ((((-0.2, 0.9), (-0.2, 0.2), 0.25), ((-0.2, 0.2), (0.3, -0.3), 0.25), ((0.3, -0.3), (0.3, -0.9), 0.25)), (), ()),
+    ((), (((-0.2, -1), (0.2, -1), (0.1, 0.3), (-0.1, 0.3)),), (((0, 0.7), 0.17),)),
+)  # fmt: skip
+"""Each figure's strokes (from, to, thickness), shapes and discs (place, radius), within a square from -1 to 1."""

@@ -53,7 +53,6 @@ class Detected:
                 rows.append(int(row))
         return rows
 
-
     def joined(self, other: Detected) -> tuple[list[int], NDArray[np.float32]]:
         """Rows of what another network detects too, and the scores that decide whether it is an object: 1 if both are
         high enough, else 0."""

@@ -69,6 +69,7 @@ class Trainer(keras.Model):  # type: ignore[misc]
         super().__init__()
         self.network, self.size, self.teach_boxes = network, size, True
         self.part = network if part is None else part
+        self.built = True  # as its network is; the backup asks for it
 
     def call(self, inputs: Any, training: bool = False) -> Any:
         several = isinstance(inputs, list | tuple)

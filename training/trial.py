@@ -2,8 +2,8 @@
 
     python -m training.trial --data DATA --weights WEIGHTS --out FOLDER [--batches 400]
 
-WEIGHTS is the `final.npz` of a training, or an exported model. Its detections in augmented training pictures, with drawn
-signs and road furniture, are the cases: FOLDER/cases.npz keeps them, and a later call continues from there.
+WEIGHTS is the `final.npz` of a training, or an exported model. Its detections in augmented training pictures, with
+drawn signs and road furniture, are the cases: FOLDER/cases.npz keeps them, and a later call continues from there.
 FOLDER gets `judge.npz`.
 """
 
@@ -109,7 +109,7 @@ def gather(witness: Witness, batches: Batches, count: int, kept: Path, every: in
 
 
 def fit(cases: Cases) -> Judge:
-    """The judge that these cases give. Its log odds are those of the cases, so they are calibrated for their mixture."""
+    """The judge that these cases give. Its log odds are calibrated for their mixture."""
     keras.utils.set_random_seed(SEED)
     evidence = cases.evidence.astype(np.float32)
     centre = _halved(evidence.mean(axis=0))

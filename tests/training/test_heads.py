@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
 
 import keras  # noqa: TID253 - saves a network's weights
 import numpy as np
@@ -57,44 +56,6 @@ def test_only_the_branch_is_trained_and_shared_with_the_whole_network(batches: B
     }
     assert "proto.out" in moved
     assert all(name.startswith("proto.") or ".mask" in name for name in moved)
-
-
-def test_an_interrupted_training_continues_and_a_finished_one_is_not_repeated(
-    batches: Batches, tmp_path: Path
-) -> None:
-    keras.utils.set_random_seed(1)
-    network = build_network()
-    body, rest = cut(network)
-    cached = CachedFeatures(body, batches, count=4, steps=2, seed=7)
-    phase = Phase(2, 1e-3, MASK_BRANCH, boxes=False, momentum=0.5)
-    started = network.get_weights()
-    drawn: list[int] = []
-
-    class Cut(CachedFeatures):
-        def __init__(self, stop: int | None) -> None:
-            self.__dict__.update(cached.__dict__)
-            self._epoch, self._stop = 0, stop
-            self._order = self._shuffled()
-
-        def __getitem__(self, index: int) -> Any:
-            drawn.append(self._epoch)
-            if self._epoch == self._stop:
-                raise KeyboardInterrupt
-            return super().__getitem__(index)
-
-    with pytest.raises((KeyboardInterrupt, StopIteration, RuntimeError)):
-        fit(Trainer(network, SIZE, rest), Cut(stop=1), phase, tmp_path / "branch.npz")
-    network.set_weights(started)
-    drawn.clear()
-    losses = fit(Trainer(network, SIZE, rest), Cut(stop=None), phase, tmp_path / "branch.npz")
-    assert set(drawn) <= {1, 2}
-    assert len(losses) == 1
-    trained = network.get_weights()
-    network.set_weights(started)
-    drawn.clear()
-    assert fit(Trainer(network, SIZE, rest), Cut(stop=None), phase, tmp_path / "branch.npz") == losses
-    assert not drawn
-    assert all(np.array_equal(a, b) for a, b in zip(trained, network.get_weights(), strict=True))
 
 
 def test_every_epoch_has_a_new_order_and_every_run_the_same_orders(batches: Batches) -> None:

@@ -40,7 +40,7 @@ def ask(opinion: SecondOpinion, pixels: NDArray[np.uint8], given: Found) -> Foun
 
 
 def test_a_doubtful_person_is_confirmed_and_a_model_of_a_shuttle_is_not(convolutions: dict[str, Convolution]) -> None:
-    opinion = SecondOpinion(convolutions, OpinionOptions(largest=0.5, leniency=(0.0, 0.0)))
+    opinion = SecondOpinion(convolutions, OpinionOptions(largest=0.5, leniency=(0.0, 0.0), near_leniency=0.0))
     body = [10.0, 10.0, 512.0, 365.0]  # more than `largest`
     judged = ask(opinion, data.astronaut(), found((HEAD, 0.3, PERSON), (SHUTTLE, 0.3, PERSON), (body, 0.3, PERSON)))
     head, shuttle, whole = judged.scores.numpy()
@@ -63,13 +63,22 @@ def test_only_so_many_are_judged_the_largest_first(convolutions: dict[str, Convo
     assert judged.scores.numpy()[1] != np.float32(0.3)
 
 
-def test_persons_and_small_vehicles_are_judged_leniently(convolutions: dict[str, Convolution]) -> None:
-    opinion = SecondOpinion(convolutions, OpinionOptions(leniency=(3.0, 1.0), sides=(50.0, 200.0)))
-    sides = (50, 100, 200, 20)
+def test_persons_and_vehicles_are_judged_with_their_own_leniency(convolutions: dict[str, Convolution]) -> None:
+    opinion = SecondOpinion(convolutions, OpinionOptions(leniency=(1.0, -1.0), near=90.0, near_leniency=3.0))
+    sides = (50, 100, 20)
     given = found(*(([0.0, 0.0, float(side), 10.0], 0.3, PERSON) for side in sides))
-    np.testing.assert_allclose(opinion._leniency(given), [3, 3, 3, 3], atol=1e-5)
-    vehicles = given._replace(classes=tf.fill([4], MOTORCYCLE))
-    np.testing.assert_allclose(opinion._leniency(vehicles), [1, 0.5, 0, 1], atol=1e-5)
+    np.testing.assert_array_equal(opinion._leniency(given), [1, 3, 1])
+    vehicles = given._replace(classes=tf.fill([3], MOTORCYCLE))
+    np.testing.assert_array_equal(opinion._leniency(vehicles), [-1, -1, -1])
+
+
+def test_leniency_is_added_to_the_sum_of_the_log_odds(convolutions: dict[str, Convolution]) -> None:
+    scores = []
+    for leniency in (0.0, 1.0):
+        opinion = SecondOpinion(convolutions, OpinionOptions(leniency=(leniency, 0.0), near=300.0))
+        scores.append(float(ask(opinion, data.astronaut(), found((SHUTTLE, 0.3, PERSON))).scores[0]))
+    odds = np.log(scores) - np.log1p(-np.array(scores))
+    np.testing.assert_allclose(odds[1] - odds[0], 1, atol=1e-3)
 
 
 def test_the_window_is_around_the_detection_and_padded(convolutions: dict[str, Convolution]) -> None:
@@ -122,9 +131,7 @@ def test_places_count_within_each_picture() -> None:
     assert places_in_picture(tf.constant([0, 0, 2, 2, 2, 5])).numpy().tolist() == [0, 1, 0, 1, 2, 0]
 
 
-@pytest.mark.parametrize(
-    "options", [{"doubtful": (0.5, 0.5)}, {"window": 100}, {"window": 0}, {"context": 0.5}, {"sides": (9.0, 9.0)}]
-)
+@pytest.mark.parametrize("options", [{"doubtful": (0.5, 0.5)}, {"window": 100}, {"window": 0}, {"context": 0.5}])
 def test_invalid_options_are_refused(options: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=next(iter(options))):
         OpinionOptions(**options)  # type: ignore[arg-type]
