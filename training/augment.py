@@ -200,7 +200,7 @@ class Canvas:
             return
         sides = np.array([wide, high], np.float64)
         x, y = (int(v) for v in self._corner(sides, self._boxes, rng))
-        alpha = cv2.resize(thing.alpha, (wide, high), interpolation=cv2.INTER_AREA)
+        alpha = np.asarray(cv2.resize(thing.alpha, (wide, high), interpolation=cv2.INTER_AREA), np.float32)
         if any(_hidden(alpha, x, y, box) > MOST_COVERED for box in self._boxes):
             return
         pixels = np.asarray(cv2.resize(thing.pixels, (wide, high), interpolation=cv2.INTER_AREA), np.uint8)

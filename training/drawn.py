@@ -148,4 +148,4 @@ def _lit(sheet: Sheet, rng: Rng) -> Sheet:
 def _cropped(sheet: Sheet) -> Drawn:
     rows, columns = (np.flatnonzero(sheet.alpha.max(axis=axis) > 16) for axis in (1, 0))
     part = (slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1))
-    return Drawn(sheet.pixels[part], sheet.alpha[part].astype(np.float32) / 255)
+    return Drawn(sheet.pixels[part], sheet.alpha[part].astype(np.float32) / np.float32(255))

@@ -259,7 +259,8 @@ def advertisement(rng: Rng) -> Sheet:
     """A board with bands of colour, texts, discs and shapes that mean nothing."""
     height, width = int(rng.uniform(90, 320)), int(rng.uniform(120, 460))
     sheet = Sheet.empty(height, width)
-    colours = [tuple(int(v) for v in rng.integers(0, 256, 3)) for _ in range(4)] + [WHITE, YELLOW, RED, BLACK, BLUE]
+    levels = (rng.integers(0, 256, 3).tolist() for _ in range(4))
+    colours = [(red, green, blue) for red, green, blue in levels] + [WHITE, YELLOW, RED, BLACK, BLUE]
     chosen = [colours[int(rng.integers(len(colours)))] for _ in range(6)]
     _framed(sheet, chosen[0], chosen[1], rng)
     if rng.random() < 0.6:

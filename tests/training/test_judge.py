@@ -58,7 +58,7 @@ def test_the_judge_lowers_a_score_and_never_raises_one(shared: Path) -> None:
     scores = []
     for bias in (None, 9.0, -6.0):
         judge = None if bias is None else Judge(**{k: v.astype(np.float32) for k, v in shapes.items()},
-                                                last_bias=np.float32(bias))  # fmt: skip
+                                                last_bias=np.array(bias, np.float32))  # fmt: skip
         options = OpinionOptions(largest=0.5, mercy=(2.0, 2.0))
         judged = SecondOpinion(convolutions, options, judge).on(picture, found, tf.constant([512.0, 512.0]))
         scores.append(float(judged.scores[0]))
