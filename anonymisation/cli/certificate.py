@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
+from shlex import quote
 from typing import Any, Final
 
 import click
@@ -22,6 +23,7 @@ from anonymisation.review.certificate.judgements import progress
 from anonymisation.review.certificate.sample import Plan, Sample
 from anonymisation.review.certificate.seeded import shown_file
 from anonymisation.review.certificate.store import (
+    CERTIFICATE,
     add_judgement,
     parse_certificate,
     read_certificate,
@@ -163,6 +165,7 @@ def issue_command(options: ChainOptions, identity: str, by: str) -> None:
     for sentence in in_words(values):
         session.out.print(sentence)
     session.out.print(f"Page for print: {page}")
+    session.out.print(f"File to verify: {page.with_name(CERTIFICATE)}")
 
 
 @certificate_group.command("show")
@@ -287,4 +290,6 @@ def _print_sample(session: Session, sample: Sample) -> None:
         )
     if sample.earlier:
         session.err.print(f"Earlier looks at these pictures: {', '.join(sample.earlier)}", style="yellow")
-    out.print(f"Review it on the operations page (Certificates), or see `anonymise certificate show {sample.id}`")
+    out.print("Review it on the operations page (Certificates), or on the command line:")
+    folders = f"-i {quote(str(session.workspace.shares.input))} -o {quote(str(session.workspace.shares.output))}"
+    out.print(f"  anonymise certificate show {folders} {sample.id}", soft_wrap=True)

@@ -45,4 +45,4 @@ def export_command(options: ChainOptions, file: Path) -> None:
     pictures, regions = len(values["images"]), len(values["annotations"])
     session.out.print(f"{pictures} judged pictures with {regions} regions: {path}")
     if left_out := values["info"]["left_out"]:
-        session.err.print(f"{len(left_out)} pictures with something hidden by mistake are left out", style="yellow")
+        session.err.print(f"left out, since something in them is hidden by mistake: {len(left_out)}", style="yellow")

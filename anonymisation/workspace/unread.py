@@ -107,7 +107,8 @@ class NotRead:
     @property
     def title(self) -> str:
         """The heading of the list."""
-        return f"{self.phrase} (only {READ} are)"
+        previews = any(is_preview_name(name) for item in self.listed for name in item.names)
+        return f"{self.phrase} (only {READ} are{', and no previews' if previews else ''})"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain JSON values."""

@@ -60,3 +60,8 @@ def test_many_folders_are_cut_and_counted_and_survive_json() -> None:
     assert NotRead.from_dict({}) == NotRead.of([])
     assert not NotRead.of([])
     assert total.title == "210 files that are not read (only .jpg and .jpeg are)"
+
+
+def test_the_title_says_that_previews_are_not_read_either() -> None:
+    total = NotRead.of([UnreadFiles.of("a", ["b_preview.jpg", "b.jpg"], ["b.jpg"])])
+    assert total.title == "1 file that is not read (only .jpg and .jpeg are, and no previews)"

@@ -51,7 +51,14 @@ def certificate_of(sample: Sample, lines: Judged, issue: Issue) -> dict[str, Any
     left = progress(sample, lines)
     if not left.is_complete:
         open_ones, seconds = len(left.without_judgement), len(left.without_second)
-        raise NotCompleteError(f"{open_ones} pictures are not judged yet, and {seconds} not by a second reviewer")
+        missing = ((open_ones, "not judged yet"), (seconds, "not judged by a second reviewer yet"))
+        raise NotCompleteError(
+            ", ".join(
+                f"{number} {'picture is' if number == 1 else 'pictures are'} {what}"
+                for number, what in missing
+                if number
+            )
+        )
     seeded = _seeded(sample, lines)
     strata = {fault: _strata(sample, lines, fault) for fault in ("missed", "mistake")}
     missed = upper_bound(strata["missed"], sample.plan.confidence, stage=sample.looks, seeded=seeded)
