@@ -215,7 +215,7 @@ def judge_command(options: ChainOptions, identity: str, number: int, by: str, *,
 
 
 @certificate_group.command("verify")
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False, exists=True))
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-i", "--input-folder", type=_FOLDER, help="Folder of the originals.")
 @click.option("-o", "--output-folder", type=_FOLDER, help="Folder of the masked pictures.")
 @click.option("--state", "--state-dir", "state", type=_FOLDER, help="State folder (state_dir).")
@@ -233,6 +233,8 @@ def verify_command(
     """
     if (input_folder is None) != (output_folder is None):
         raise click.UsageError("give both -i and -o, or neither")
+    if not file.is_file():
+        raise click.BadParameter(f"{file} does not exist or is not a file", param_hint="FILE")
     with reported(file, "read"):
         values = parse_certificate(read_plain(file), file)
     verdict, out = verify_document(values), output_console()

@@ -16,7 +16,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.masking.detections import Detections
-from anonymisation.masking.geometry import patches
 from anonymisation.masking.labels import KEPT_IDS
 
 Point = tuple[float, float]
@@ -121,6 +120,8 @@ class FixedRegions:
         return Detections.concatenate([found, added])
 
     def _is_unsearched(self, found: Detections, row: int, height: int, width: int) -> bool:
+        from anonymisation.masking.geometry import patches  # imports OpenCV, which reading the regions does not need
+
         inside, pixels = 0, 0
         for patch in patches(found.boxes[row], found.masks[row], height, width):
             rows, columns = np.nonzero(patch.marked)
