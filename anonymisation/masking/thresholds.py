@@ -12,7 +12,6 @@ from numpy.typing import NDArray
 
 from anonymisation.core.score_thresholds import SIZES, size_of, threshold_of
 from anonymisation.masking.detections import Detections
-from anonymisation.masking.geometry import patches, pixel_box
 from anonymisation.masking.labels import CLASSES, label_of
 
 Given = Mapping[str, float | Mapping[str, float]]
@@ -98,6 +97,8 @@ def marked_pixels(found: Detections, number: int, height: int, width: int) -> in
 
     Each pixel counts once, in a picture of `height` × `width` pixels.
     """
+    from anonymisation.masking.geometry import patches, pixel_box  # imports OpenCV, which settings do not need
+
     rows = np.flatnonzero(found.objects == number)
     boxes = [pixel_box(found.boxes[row], height, width) for row in rows]
     hull = boxes[0]

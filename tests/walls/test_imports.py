@@ -24,7 +24,7 @@ USE_OPENCV = (
     "anonymisation.masking.views", "anonymisation.masking.second_look",
     *(f"anonymisation.masking.{name}" for name in ("backdrop", "marked", "shared_blocks", "tones")),
     "anonymisation.chain.image_worker", "anonymisation.chain.mask", "anonymisation.chain.run", "anonymisation.cli",
-    "anonymisation.api", "anonymisation.review.apply",
+    "anonymisation.api", "anonymisation.review.apply", "anonymisation.review.comparison.shadow",
     "anonymisation.evaluation",
 )  # fmt: skip
 

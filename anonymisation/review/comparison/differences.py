@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.masking.detections import Detections
-from anonymisation.masking.geometry import patches, union
 from anonymisation.masking.labels import label_of
 
 Side = Literal["a", "b"]
@@ -38,12 +37,16 @@ def differences(a: Detections, b: Detections, size: tuple[int, int], dilation: t
         size: height and width of the picture in pixels.
         dilation: in pixels, of `a` and of `b`.
     """
+    from anonymisation.masking.geometry import union  # imports OpenCV, which pages that show the result do not need
+
     hidden_a, hidden_b = (union(found, *size, margin) for found, margin in zip((a, b), dilation, strict=True))
     return [*_alone("a", a, hidden_b, dilation[0]), *_alone("b", b, hidden_a, dilation[1])]
 
 
 def _alone(side: Side, found: Detections, other: NDArray[np.bool_], dilation: int) -> list[Difference]:
     """The objects of `found` that the pixels hidden by the other side do not cover."""
+    from anonymisation.masking.geometry import patches
+
     height, width = other.shape
     best, boxes = found.best_instances(), found.object_boxes()
     alone = []
