@@ -45,9 +45,8 @@ def certificate_group() -> None:
     """Certify what share of the masked pictures has something missed, from a random sample that people review.
 
     \b
-    Example: at most 1 % of the pictures of May, with 95 % confidence
+    Example:
       anonymise certificate draw -i in/ -o out/ --from 2021-05-01 --to 2021-05-31 --bound 1
-      (review the sample on the operations page, or with `judge`)
       anonymise certificate issue -i in/ -o out/ ID
     """
 

@@ -72,7 +72,7 @@ def check_folders_command(
         input_dir=input_folder, output_dir=output_folder, archive_dir=archive_folder, config=config_file
     )
     settings, shares = workspace.settings, workspace.shares
-    bases = Bases(shares.input, shares.output, shares.archive)
+    bases = Bases(shares.input, shares.output, shares.archive, settings.has_previews)
     start_logging(settings, Console(stderr=True), log_folder)
     names, problems = _read(bases, settings)
     expected = None if ignore_config else expected_places(settings, bases)

@@ -59,7 +59,7 @@ def compare_command(
     misses less and which hides less falsely, with bounds.
 
     \b
-    Example: the model in force against another one
+    Example:
       anonymise compare -i in/ -o out/ -m models/candidate -n 300
     """
     if len(models) > 2:

@@ -30,7 +30,7 @@ def protection_report_command(options: ChainOptions, file: Path, since: datetime
     retention removed. --folder and the dates of capture do not matter here.
 
     \b
-    Example: May 2021
+    Example:
       anonymise protection-report may.html --since 2021-05-01 --until 2021-05-31 -i in/ -o out/
     """
     try:

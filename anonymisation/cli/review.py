@@ -18,7 +18,12 @@ from anonymisation.review.export import coco_annotations
 
 @click.group("review")
 def review_group() -> None:
-    """What people found in the review, as files for other programs."""
+    """What people found in the review, as files for other programs.
+
+    \b
+    Example:
+      anonymise review export corrections.json -i in/ -o out/
+    """
 
 
 @review_group.command("export")

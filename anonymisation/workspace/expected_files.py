@@ -13,10 +13,11 @@ from anonymisation.workspace.listing import join
 from anonymisation.workspace.paths import Sidecar, is_picture_name
 
 PICTURE: Final = "picture"
+PREVIEW: Final = "preview"
 SUFFIXES: Final[Mapping[str, tuple[str, ...]]] = {
     "json": (Sidecar.RECORD,),
     "webp": (Sidecar.MASK, Sidecar.LARGE_MASK),  # one of them: the size of the picture is not known here
-    "preview": ("_preview.jpg",),
+    PREVIEW: ("_preview.jpg",),
 }
 KINDS: Final = (PICTURE, *SUFFIXES)
 
@@ -47,11 +48,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Bases:
-    """The base folders to compare; without `archive`, no archived files are expected."""
+    """The base folders to compare; without `archive`, no archived files are expected. `previews`: compare them, too."""
 
     input: Path
     output: Path
     archive: Path | None = None
+    previews: bool = False
 
     def roles(self) -> dict[str, Path]:
         """Each folder by its name in the table."""
@@ -60,7 +62,8 @@ class Bases:
 
     def places(self) -> list[Place]:
         """Every place where a picture may have a file."""
-        return [Place(share, kind) for share in self.roles() for kind in KINDS]
+        kinds = KINDS if self.previews else tuple(kind for kind in KINDS if kind != PREVIEW)
+        return [Place(share, kind) for share in self.roles() for kind in kinds]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,9 +92,9 @@ def expected_places(settings: Settings, bases: Bases) -> dict[Place, bool]:
         Place("output", "webp"): settings.remote_mask,
         Place("archive", "json"): settings.archive_json,
         Place("archive", "webp"): settings.archive_mask,
-        Place("output", "preview"): settings.remote_preview,
-        Place("archive", "preview"): settings.archive_preview,
-        Place("input", "preview"): settings.local_preview and not settings.delete_input,
+        Place("output", PREVIEW): settings.remote_preview,
+        Place("archive", PREVIEW): settings.archive_preview,
+        Place("input", PREVIEW): settings.local_preview and not settings.delete_input,
         Place("input", "json"): settings.local_json and not settings.delete_input,
         Place("input", "webp"): settings.local_mask and not settings.delete_input,
     }

@@ -195,8 +195,8 @@ def test_the_list_of_verbs_leads_to_real_verbs(run_verb: Callable[..., Result]) 
     listed = run_verb("--help").stdout.partition("Commands:")[2]
     verbs = re.findall(r"^  (\S+)", listed, re.MULTILINE)
     assert verbs == [
-        "run", "mask", "archive", "load", "check", "release", "create-json", "check-folders", "db", "models",
-        "evaluate", "config",
+        "run", "mask", "archive", "load", "check", "release", "retention", "create-json", "create-previews",
+        "check-folders", "db", "models", "evaluate", "compare", "certificate", "review", "protection-report", "config",
     ]  # fmt: skip
     for verb in verbs:
         assert run_verb(verb, "--help").exit_code == 0

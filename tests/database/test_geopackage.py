@@ -47,11 +47,12 @@ def ogrinfo(*arguments: str) -> str:
 
 
 @pytest.fixture
-def file(tmp_path: Path, state: Path, limits: LoadLimits, captured: list[SourceRecord]) -> Path:
+def file(tmp_path: Path, state: Path, limits: LoadLimits, reference_records: list[SourceRecord]) -> Path:
     """A GeoPackage with the rows of the real captures, one of which has a centre line in this test."""
-    centred = captured[0].record | {"senterlinjeposisjon": "srid=25833;POINT Z( 212345.5 6634567.25 51.7 )"}
+    centred = reference_records[0].record | {"senterlinjeposisjon": "srid=25833;POINT Z( 212345.5 6634567.25 51.7 )"}
     site = SqliteSite(tmp_path)
-    load_records([SourceRecord(captured[0].picture, centred), *captured[1:]], site.target("VEGBILDER"), state, limits)
+    records = [SourceRecord(reference_records[0].picture, centred), *reference_records[1:]]
+    load_records(records, site.target("VEGBILDER"), state, limits)
     return site.file
 
 
@@ -85,7 +86,7 @@ def test_gdal_finds_the_points_where_the_reference_has_them(
         if wanted is not None:
             assert [float(x), float(y)] == pytest.approx(json.loads(wanted[1]), abs=1e-12)
             placed += 1
-    assert placed > 5
+    assert placed >= 5
     assert "POINT (212345.5 6634567.25)" in ogrinfo("-al", str(file), "VEGBILDER_SenterlinjePosisjon")
 
 

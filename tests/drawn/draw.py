@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -135,7 +136,7 @@ def point(text: str | None) -> tuple[str, float | None]:
 def row(record: dict[str, Any]) -> dict[str, Any]:
     """The row of a record, made without the code under test."""
     place, height = point(record["exif_gpsposisjon"])
-    time = record["exif_tid"][:26].replace("T", " ")
+    time = datetime.fromisoformat(record["exif_tid"][:26])
     return {
         "ID": record["bildeid"],
         "Tidspunkt": f"{time}+00:00",

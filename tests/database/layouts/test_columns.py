@@ -39,10 +39,10 @@ NO_POINT = "SDOGeometry(gtype=None, srid=None, point=None, elem_info=None, ordin
 
 @pytest.mark.parametrize("name", ["VEGBILDER", "PICTURES"])
 def test_rows_of_the_captures_equal_the_reference(
-    name: str, captured: list[SourceRecord], expected_rows: dict[str, dict[str, Any]]
+    name: str, reference_records: list[SourceRecord], expected_rows: dict[str, dict[str, Any]]
 ) -> None:
-    assert len(captured) == len(expected_rows) > 0
-    for source in captured:
+    assert len(reference_records) == len(expected_rows) > 0
+    for source in reference_records:
         expected = expected_rows[source.picture]
         row = row_from_record(load_layout(name), source.record)
         assert list(row) == list(expected)
