@@ -96,6 +96,7 @@ def test_the_wheel_names_its_version_its_licence_and_no_package_host(wheel: Path
     assert any(line.startswith("Requires-Dist: tensorflow") for line in head)
 
 
+@pytest.mark.slow
 def test_a_stranger_masks_pictures_with_the_wheel(installed: Path, tmp_path: Path) -> None:
     here = tmp_path / "a stranger's folder"
     folder = here / "captures" / FOLDER

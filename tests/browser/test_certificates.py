@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
@@ -16,6 +17,12 @@ from tests.browser.prepare import FOLDER
 pytestmark = pytest.mark.timeout(600)
 
 
+def press(window: Any, key: str) -> None:
+    """Press a key once the page has loaded: what is pressed before its script has run is lost."""
+    window.wait_for_load_state("load")
+    window.keyboard.press(key)
+
+
 def test_a_sample_is_judged_with_the_keyboard_alone(airflow: Deployment) -> None:
     window = airflow.as_user("operator")
     window.goto(f"{airflow.page}/certificates")
@@ -27,17 +34,17 @@ def test_a_sample_is_judged_with_the_keyboard_alone(airflow: Deployment) -> None
     picture = window.locator("#picture")
     expect(window.get_by_role("heading", name="Picture 1 of 6")).to_be_visible()
     expect(picture).not_to_have_js_property("naturalWidth", 0)
-    window.keyboard.press("m")
+    press(window, "m")
     expect(window.locator("#drawn")).to_be_focused()
-    window.keyboard.press("ArrowRight")
-    window.keyboard.press("Enter")
+    press(window, "ArrowRight")
+    press(window, "Enter")
     expect(window.get_by_role("heading", name="Picture 2 of 6")).to_be_visible()
-    window.keyboard.press("h")
+    press(window, "h")
     expect(window.locator("#mistake")).to_be_checked()
     for number in range(3, 7):
-        window.keyboard.press("n")
+        press(window, "n")
         expect(window.get_by_role("heading", name=f"Picture {number} of 6")).to_be_visible()
-    window.keyboard.press("n")
+    press(window, "n")
     window.wait_for_url(re.compile("said=done"))
     window.get_by_role("button", name="Issue the certificate").press("Enter")
     expect(window.get_by_text("The certificate is issued")).to_be_visible()
