@@ -86,7 +86,7 @@ def test_gdal_finds_the_points_where_the_reference_has_them(
         if wanted is not None:
             assert [float(x), float(y)] == pytest.approx(json.loads(wanted[1]), abs=1e-12)
             placed += 1
-    assert placed >= 5
+    assert placed == sum("point=[" in row["Posisjon"] for row in by_identifier.values()) > 0
     assert "POINT (212345.5 6634567.25)" in ogrinfo("-al", str(file), "VEGBILDER_SenterlinjePosisjon")
 
 

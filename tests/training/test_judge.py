@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_the_judge_learns_its_cases_and_is_stored(tmp_path: Path) -> None:
     assert ((odds > 0) == true).mean() > 0.9
 
 
-def test_the_judge_never_raises_a_score_and_the_sum_of_both_detectors_keeps_a_person(shared: Path) -> None:
+def test_the_judge_lowers_a_score_and_never_raises_one(shared: Path) -> None:
     convolutions = read_convolutions(shared / "training" / NANODET)
     ends = {"hidden": np.zeros((EVIDENCE, 1)), "hidden_bias": np.zeros(1), "last": np.zeros(1)}
     shapes = {"centre": np.zeros(EVIDENCE), "spread": np.ones(EVIDENCE), **ends}
@@ -55,15 +56,16 @@ def test_the_judge_never_raises_a_score_and_the_sum_of_both_detectors_keeps_a_pe
         tf.constant([0]), boxes, boxes, tf.constant([0.3]), tf.constant([COCO_IDS.index(1)]), tf.zeros((1, MIX))
     )
     picture = tf.constant(data.astronaut()[None].astype(np.float32))
+    options = OpinionOptions(largest=0.5, mercy=(2.0, 2.0))
+    alone = replace(options, leniency=(-100.0, -100.0), near_leniency=-100.0)  # the sum of both keeps nothing
     scores = []
-    for bias in (None, 9.0, -6.0):
+    for bias, rules in ((None, options), (9.0, options), (-6.0, options), (-6.0, alone)):
         judge = None if bias is None else Judge(**{k: v.astype(np.float32) for k, v in shapes.items()},
                                                 last_bias=np.array(bias, np.float32))  # fmt: skip
-        options = OpinionOptions(largest=0.5, mercy=(2.0, 2.0))
-        judged = SecondOpinion(convolutions, options, judge).on(picture, found, tf.constant([512.0, 512.0]))
+        judged = SecondOpinion(convolutions, rules, judge).on(picture, found, tf.constant([512.0, 512.0]))
         scores.append(float(judged.scores[0]))
-    assert scores[0] == scores[1]
-    assert scores[2] == scores[0]  # the judge alone would give it 0.018
+    assert scores[0] == scores[1] == scores[2]
+    np.testing.assert_allclose(scores[3], 1 / (1 + np.exp(4.0)), atol=1e-4)
 
 
 def test_the_shipped_judge_fits_the_evidence() -> None:

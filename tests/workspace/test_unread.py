@@ -63,5 +63,7 @@ def test_many_folders_are_cut_and_counted_and_survive_json() -> None:
 
 
 def test_the_title_says_that_previews_are_not_read_either() -> None:
-    total = NotRead.of([UnreadFiles.of("a", ["b_preview.jpg", "b.jpg"], ["b.jpg"])])
+    found = UnreadFiles.of("a", ["b_preview.jpg", "b.jpg"], ["b.jpg"])
+    assert found is not None
+    total = NotRead.of([found])
     assert total.title == "1 file that is not read (only .jpg and .jpeg are, and no previews)"
