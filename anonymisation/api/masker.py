@@ -36,6 +36,7 @@ from anonymisation.workspace.workspace import Workspace, open_workspace
 _ONE_PICTURE = {
     "draw_mask": True, "remote_mask": True, "remote_json": False,
     "local_mask": False, "local_json": False, "archive_mask": False, "archive_json": False, "delete_input": False,
+    "local_preview": False, "remote_preview": False, "archive_preview": False, "separate_preview_directory": None,
 }  # fmt: skip
 
 

@@ -42,11 +42,6 @@ def _record_of(path: Path) -> Record:
     loaded = load_settings()
     data = read_file(path)
     jpeg_size(data, max_pixels=loaded.settings.max_picture_pixels)  # a file that does not begin as a JPEG has no record
-    context = RecordContext(
-        input_root=path.parent,
-        exif_top_dir=loaded.settings.exif_top_dir,
-        exif_mappenavn=loaded.settings.exif_mappenavn,
-        version=loaded.version_tag,
-    )
+    context = RecordContext.from_settings(loaded.settings, input_root=path.parent, version=loaded.version_tag)
     exif = read_exif(data, source=str(path))
     return build_record(path, exif, context, objects=None, sha256=sha256_of(data))

@@ -68,6 +68,12 @@ def test_one_picture_is_masked_as_in_a_folder(picture: Path, tmp_path: Path) -> 
     assert (tmp_path / "out" / "picture.jpg").read_bytes() == alone.jpeg
 
 
+def test_a_configuration_with_previews_gives_the_masked_picture_alone(picture: Path) -> None:
+    masked = masker(remote_preview=True, local_preview=True).mask_picture(picture)
+    assert masked.jpeg.startswith(b"\xff\xd8")
+    assert names_below(picture.parent) == ["picture.jpg"]
+
+
 @pytest.mark.parametrize("key", ["draw_mask", "remote_mask"])
 def test_what_a_configuration_for_nights_leaves_out_is_made(picture: Path, key: str) -> None:
     settings: dict[str, Any] = {key: False, "remote_json": True, "local_json": True, "local_mask": True}
