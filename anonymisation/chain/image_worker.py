@@ -107,7 +107,7 @@ class PictureWorker:
         self._reviewed = ReviewedBoxes(workspace.shares.state, folder)
         self._settings = workspace.settings
         self._regions = CameraRegions.of(workspace.settings, workspace.shares.state)
-        self._digest = workspace.picture_digest(folder)
+        self.digest = self._regions.picture_digest(workspace.settings, folder)
         self._appearance = Appearance.from_settings(workspace.settings)
         self._context = RecordContext.from_settings(
             self._settings, input_root=workspace.shares.input, version=workspace.version_tag
@@ -292,7 +292,7 @@ class PictureWorker:
             source=picture.file.stamp,
             sha256=picture.sha256,
             model=provenance.model if provenance else self._model,
-            digest=self._digest,
+            digest=self.digest,
             version=provenance.version if provenance else self._workspace.version_tag,
             width=width,
             height=height,

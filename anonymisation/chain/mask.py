@@ -151,8 +151,8 @@ class _MaskStep:
         self._load = detector
         self._run = run
         self.model = workspace.model_identity()
-        self._digest = workspace.picture_digest(folder)
         self._worker = PictureWorker(workspace, folder, model=self.model, run=run)
+        self._digest = self._worker.digest
         self._colliding: Mapping[str, str] = {}
         self.masked = 0  # in this pass
         self._noted: InFlight

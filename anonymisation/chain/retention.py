@@ -85,6 +85,14 @@ def enforce_retention(workspace: Workspace, *, now: float | None = None) -> Rete
     return report
 
 
+def end_with_retention(workspace: Workspace) -> None:
+    """Enforce the retention at the end of a run. What cannot be removed is logged, and left for the next run."""
+    try:
+        enforce_retention(workspace)
+    except AnonymisationError as error:
+        logging.getLogger(__name__).error("retention is left for the next run: %s", error)
+
+
 def retention_log(state_root: Path) -> Path:
     """The log of removed files."""
     return state_root / "audit" / "retention.jsonl"

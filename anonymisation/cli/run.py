@@ -11,7 +11,7 @@ import click
 
 from anonymisation.chain.discover import Finding, FoundFolder
 from anonymisation.chain.dry_run import make_plan, render_plan
-from anonymisation.chain.retention import enforce_retention
+from anonymisation.chain.retention import end_with_retention
 from anonymisation.chain.run import run_all
 from anonymisation.chain.waiting_rows import with_trouble
 from anonymisation.cli.model import ModelOnDemand
@@ -86,7 +86,7 @@ def _run(session: Session) -> RunReport:
             on_report=ended,
             clean_up=not session.options.skip_clear_cache,
         )
-    enforce_retention(session.workspace)
+    end_with_retention(session.workspace)
     # Finished folders count as well, so that the numbers of the summary add up.
     return replace(report, folders=(*report.folders, *idle), up_to_date=0, selection=session.selected)
 

@@ -5,14 +5,10 @@ from __future__ import annotations
 import io
 from typing import Final
 
-from PIL import ImageOps
-from PIL.JpegImagePlugin import JpegImageFile
-
 from anonymisation.core.errors import UnreadableImageError
-from anonymisation.imaging.jpeg.codec import jpeg_size
+from anonymisation.imaging.thumbnail import upright_picture
 
 QUALITY: Final = 75  # of the JPEG, as the original program's 2022 version has it
-_BROKEN: Final = (OSError, ValueError, SyntaxError, UnreadableImageError)
 
 
 def preview_box(
@@ -54,12 +50,9 @@ def preview_of(
         UnreadableImageError: the picture cannot be decoded, or has more than `max_pixels` pixels.
     """
     try:
-        jpeg_size(masked, max_pixels=max_pixels)
-        with JpegImageFile(io.BytesIO(masked)) as picture:  # not Image.open, which has a limit of its own
-            upright = ImageOps.exif_transpose(picture).convert("RGB")
-    except _BROKEN as error:
+        upright = upright_picture(masked, max_pixels=max_pixels)
+    except UnreadableImageError as error:
         raise UnreadableImageError(f"{source}: no preview can be made of it: {error}") from error
-    upright.info.clear()  # EXIF, colour profile, comments
     buffer = io.BytesIO()
     upright.crop(preview_box(upright.size, dimensions, centre)).save(buffer, "JPEG", quality=QUALITY)
     return buffer.getvalue()

@@ -13,11 +13,8 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from anonymisation import __version__
 from anonymisation.core.settings import Settings
-from anonymisation.core.text import one_line
 from anonymisation.files.append_log import read_lines
 from anonymisation.review.audit import AUDIT_FILE
 from anonymisation.review.certificate.document import in_words
@@ -25,6 +22,7 @@ from anonymisation.review.certificate.population import read_population
 from anonymisation.review.certificate.store import known_ids, read_certificate, read_sample
 from anonymisation.review.certificate.verify import changed_folders
 from anonymisation.review.model import NOTHING
+from anonymisation.review.printing import printed
 from anonymisation.review.store import known_folders, read_reviews
 from anonymisation.workspace.folder_state import MASKED, read_pictures
 
@@ -130,16 +128,8 @@ def collect(state_root: Path, period: Period) -> ProtectionReport:
 
 def render(report: ProtectionReport, settings: Settings, at: str) -> str:
     """The report as a page for print: HTML without scripts, in which every value is escaped."""
-    environment = Environment(
-        loader=PackageLoader("anonymisation.review"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["line"] = one_line
-    template = environment.get_template("protection_report.html.j2")
-    return template.render(report=report, settings=settings, at=at, software=__version__)
+    values = {"report": report, "settings": settings, "at": at, "software": __version__}
+    return printed("anonymisation.review", "protection_report.html.j2", **values)
 
 
 def _count_folder(report: ProtectionReport, state_root: Path, folder: str) -> None:

@@ -13,7 +13,7 @@ import msgspec
 
 from anonymisation.files.append_log import read_as
 from anonymisation.files.digests import name_digest
-from anonymisation.workspace.folder_state import FAILED, FileStamp, journal_lines
+from anonymisation.workspace.folder_state import FAILED, FileStamp, journal_lines, state_folder
 from anonymisation.workspace.locks import DETECTIONS, PICTURES
 
 LOW_SCORE: Final = 0.5
@@ -131,6 +131,20 @@ def read_rows(place: Path) -> Iterator[Row]:
     lines = journal_lines(place, lambda own: read_as(own / PICTURES, _Picture, warn=False))
     for name, picture in {picture.name: picture for picture in lines}.items():
         yield _row(picture, found.get(name, _NOTHING_FOUND))
+
+
+class KnownRows:
+    """What the state knows of single pictures; each folder is read once, when its first picture is asked for."""
+
+    def __init__(self, state_root: Path) -> None:
+        self._state_root = state_root
+        self._known: dict[str, dict[str, Row]] = {}
+
+    def of(self, folder: str, name: str) -> Row | None:
+        """The row of a picture; None where there is none."""
+        if folder not in self._known:
+            self._known[folder] = {row.name: row for row in read_rows(state_folder(self._state_root, folder))}
+        return self._known[folder].get(name)
 
 
 def _summed(objects: list[Seen], labels: dict[frozenset[str], frozenset[str]]) -> _Found:

@@ -20,7 +20,7 @@ import msgspec
 
 from anonymisation.core.settings import Settings
 from anonymisation.files.append_log import AppendLog, read_entries
-from anonymisation.files.digests import sha256_of
+from anonymisation.files.digests import name_digest, sha256_of
 from anonymisation.masking.fixed_regions import FixedRegions, Polygon, polygons
 
 FILE_NAME: Final = "camera_regions.jsonl"
@@ -85,6 +85,14 @@ class CameraRegions:
             hidden=tuple(polygon for regions in own for polygon in regions.hidden),
             unsearched=tuple(polygon for regions in own for polygon in regions.unsearched),
         )
+
+    def picture_digest(self, settings: Settings, folder: str) -> str:
+        """A digest of everything but the model that changes the masked pictures of a folder: settings, fixed regions.
+
+        `settings` are those of these rules. Without a rule for the folder, it is the digest of the settings alone.
+        """
+        own, digest = self.digest(folder), settings.picture_digest()
+        return name_digest(f"{digest} {own}") if own else digest
 
     def digest(self, folder: str) -> str:
         """A digest of the rules of a folder, whatever the camera; empty if there is none."""

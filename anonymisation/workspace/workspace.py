@@ -22,7 +22,6 @@ from anonymisation.database.oracle_options import with_client
 from anonymisation.database.target import embedded_url, require_usable
 from anonymisation.files.access import require_folder
 from anonymisation.files.atomic import remove_leftovers
-from anonymisation.files.digests import name_digest
 from anonymisation.files.plain import LINK, link_within
 from anonymisation.masking.models.factory import model_identity
 from anonymisation.masking.models.weights import unknown_model
@@ -70,9 +69,7 @@ class Workspace:
         Raises:
             ShareUnavailableError: the file of regions that people drew is there and cannot be read.
         """
-        regions = CameraRegions.of(self.settings, self.shares.state).digest(folder)
-        digest = self.settings.picture_digest()
-        return name_digest(f"{digest} {regions}") if regions else digest
+        return CameraRegions.of(self.settings, self.shares.state).picture_digest(self.settings, folder)
 
     def make_folder(self, path: Path) -> None:
         """Create a folder of a share, as `roots.make_folder`."""

@@ -90,16 +90,13 @@ def _tidy(workspace: Workspace, run_id: str) -> None:
 
     A file that cannot be removed is logged, and removed by a later run; the run does not fail for it.
     """
-    from anonymisation.chain.retention import enforce_retention
+    from anonymisation.chain.retention import end_with_retention
     from anonymisation.reporting.progress import forget_progress
     from anonymisation.review.copies import sweep_copies
 
     forget_progress(workspace.shares.state, run_id)
     sweep_copies(workspace.shares)
-    try:
-        enforce_retention(workspace)
-    except AnonymisationError as error:
-        logging.getLogger(__name__).error("retention is left for the next run: %s", error)
+    end_with_retention(workspace)
 
 
 def run_report(context: Context) -> RunReport:

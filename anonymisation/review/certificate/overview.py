@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from anonymisation.files.reported import reported
-from anonymisation.review.certificate.judgements import Progress, progress
+from anonymisation.review.certificate.judgements import Judged, Progress, progress
 from anonymisation.review.certificate.population import FolderCount
 from anonymisation.review.certificate.sample import Sample
 from anonymisation.review.certificate.store import (
@@ -28,9 +28,10 @@ from anonymisation.workspace.folder_state import FileStamp
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One sample: how far its review is, and its certificate if one was issued for all its stages."""
+    """One sample: what reviewers said, what is left, and its certificate if one was issued for all its stages."""
 
     sample: Sample
+    lines: Judged
     left: Progress
     certificate: dict[str, Any] | None
 
@@ -72,10 +73,14 @@ class Overview:
                 self._known[identity] = stamps, entry
         return entry
 
-    def of_run(self, run: str) -> Entry | None:
-        """The newest sample drawn from the folders of a run, issued ones first; None where there is none."""
-        own = [entry for entry in self.entries() if entry.sample.run == run]
-        return next((entry for entry in own if entry.certificate is not None), own[0] if own else None)
+    def by_run(self) -> dict[str, Entry]:
+        """For each run whose folders a sample was drawn from: its newest sample, issued ones first."""
+        chosen: dict[str, Entry] = {}
+        for entry in self.entries():
+            known = chosen.get(entry.sample.run)
+            if entry.sample.run and (known is None or (known.certificate is None and entry.certificate is not None)):
+                chosen[entry.sample.run] = entry
+        return chosen
 
     def _read(self, identity: str) -> Entry | None:
         sample = read_sample(self._state_root, identity)
@@ -84,7 +89,8 @@ class Overview:
         certificate = read_certificate(self._state_root, identity)
         if certificate is not None and certificate.get("stages") != sample.stages:
             certificate = None  # a further stage was drawn since
-        return Entry(sample, progress(sample, read_judgements(self._state_root, identity)), certificate)
+        lines = read_judgements(self._state_root, identity)
+        return Entry(sample, lines, progress(sample, lines), certificate)
 
 
 def why_void(sample: Sample, count: Callable[[str], FolderCount]) -> str:

@@ -32,8 +32,7 @@ from anonymisation.review.images import (
     upright_masked,
     upright_original,
 )
-from anonymisation.review.rows import LOW_SCORE, Row, Seen, read_rows
-from anonymisation.workspace.folder_state import state_folder
+from anonymisation.review.rows import LOW_SCORE, KnownRows, Row, Seen
 from anonymisation.workspace.workspace import Workspace
 
 FOLDER_NAME: Final = "seeded"
@@ -96,12 +95,9 @@ def _suitable(state_root: Path, sample: Sample, population: Population) -> Itera
     drawn = {(one.folder, one.name) for one in sample.pictures}
     others = [one for one in population.candidates if one.found and (one.folder, one.name) not in drawn]
     others.sort(key=lambda one: random_order(sample.seed, "seeded", one.folder, one.name))
-    rows: dict[str, dict[str, Row]] = {}
+    rows = KnownRows(state_root)
     for candidate in others:
-        if candidate.folder not in rows:
-            own = read_rows(state_folder(state_root, candidate.folder))
-            rows[candidate.folder] = {row.name: row for row in own if row.labels}
-        row = rows[candidate.folder].get(candidate.name)
+        row = rows.of(candidate.folder, candidate.name)
         seen = None if row is None else next((one for one in reversed(row.objects) if _is_clear(one)), None)
         if row is not None and seen is not None:
             yield candidate, row, seen

@@ -20,8 +20,8 @@ from anonymisation.files.plain import read_plain
 from anonymisation.files.reported import reported
 from anonymisation.review.certificate.judgements import Judged, Judgement, judged
 from anonymisation.review.certificate.sample import FORMAT, Sample
+from anonymisation.review.values import ID_PATTERN, ids_below, read_value
 
-ID_PATTERN: Final = r"[0-9]{4}-[0-9]{2}-[0-9]{2}-[0-9a-f]{8}"
 SAMPLE: Final = "sample.json"
 JUDGEMENTS: Final = "judgements.jsonl"
 CERTIFICATE: Final = "certificate.json"
@@ -51,13 +51,7 @@ def known_ids(state_root: Path) -> list[str]:
     Raises:
         ShareUnavailableError: the folder cannot be read.
     """
-    base = certificates_folder(state_root)
-    with reported(base, "read"):
-        try:
-            names = [entry.name for entry in base.iterdir() if re.fullmatch(ID_PATTERN, entry.name)]
-        except FileNotFoundError:
-            return []
-    return sorted(names, reverse=True)
+    return ids_below(certificates_folder(state_root))
 
 
 def read_sample(state_root: Path, identity: str) -> Sample | None:
@@ -66,19 +60,7 @@ def read_sample(state_root: Path, identity: str) -> Sample | None:
     Raises:
         ShareUnavailableError: its file is there and cannot be read, is damaged, or comes from a newer version.
     """
-    path = place_of(state_root, identity) / SAMPLE
-    with reported(path, "read"):
-        try:
-            data = read_plain(path)
-        except FileNotFoundError:
-            return None
-    try:
-        sample = msgspec.json.decode(data, type=Sample)
-    except msgspec.MsgspecError as error:
-        raise ShareUnavailableError(f"{path} cannot be read: {error}; restore it from the back-up") from None
-    if sample.format > FORMAT:
-        raise ShareUnavailableError(f"{path} comes from a newer version of the software; use that version")
-    return sample
+    return read_value(place_of(state_root, identity) / SAMPLE, Sample, FORMAT)
 
 
 def read_samples(state_root: Path) -> Iterator[Sample]:

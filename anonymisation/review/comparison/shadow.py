@@ -23,8 +23,7 @@ from anonymisation.review.comparison.differences import Difference, differences
 from anonymisation.review.comparison.store import keep_study
 from anonymisation.review.comparison.study import ComparedPicture, Region, SideInfo, Study
 from anonymisation.review.images import NotShownError, original_bytes
-from anonymisation.review.rows import Row, read_rows
-from anonymisation.workspace.folder_state import state_folder
+from anonymisation.review.rows import KnownRows, Row
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -64,7 +63,7 @@ def compare(
         ShareUnavailableError: the state of a folder cannot be read, or the comparison cannot be written.
     """
     population, seed, at = read_population(workspace.shares.state, folders), secrets.token_hex(32), now()
-    rows = _Rows(workspace)
+    rows = KnownRows(workspace.shares.state)
     order = sorted(population.candidates, key=lambda one: random_order(seed, "compared", one.folder, one.name))
     pictures: list[ComparedPicture] = []
     regions: list[Region] = []
@@ -73,7 +72,7 @@ def compare(
         if len(pictures) >= count:
             break
         try:
-            compared, found = _look(workspace, candidate, rows.of(candidate), sides)
+            compared, found = _look(workspace, candidate, rows.of(candidate.folder, candidate.name), sides)
         except (ImageError, NotShownError) as error:
             failures.append(f"{candidate.folder}/{candidate.name}: {error}")
             continue
@@ -101,8 +100,10 @@ def compare(
 
 
 def _look(
-    workspace: Workspace, candidate: Candidate, row: Row, sides: tuple[Contender, Contender]
+    workspace: Workspace, candidate: Candidate, row: Row | None, sides: tuple[Contender, Contender]
 ) -> tuple[ComparedPicture, list[Difference]]:
+    if row is None:
+        raise NotShownError("there is no such picture any more")
     data = original_bytes(workspace, candidate.folder, row)
     source = f"{candidate.folder}/{candidate.name}"
     frame = decode_jpeg(data, source=source, max_pixels=workspace.settings.max_picture_pixels)
@@ -113,18 +114,3 @@ def _look(
     hidden = [int(np.count_nonzero(union(own, height, width, m))) for own, m in zip(found, margins, strict=True)]
     compared = ComparedPicture(candidate.folder, candidate.name, candidate.version, height, width, *hidden)
     return compared, differences(found[0], found[1], (height, width), margins)
-
-
-class _Rows:
-    """What the state knows of pictures; each folder is read once."""
-
-    def __init__(self, workspace: Workspace) -> None:
-        self._workspace = workspace
-        self._known: dict[str, dict[str, Row]] = {}
-
-    def of(self, candidate: Candidate) -> Row:
-        folder = candidate.folder
-        if folder not in self._known:
-            rows = read_rows(state_folder(self._workspace.shares.state, folder))
-            self._known[folder] = {row.name: row for row in rows}
-        return self._known[folder][candidate.name]

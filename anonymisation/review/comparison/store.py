@@ -14,13 +14,12 @@ from typing import Final
 
 import msgspec
 
-from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.files.append_log import AppendLog, read_as
 from anonymisation.files.atomic import write_atomically
-from anonymisation.files.plain import read_plain
 from anonymisation.files.reported import reported
-from anonymisation.review.certificate.store import ID_PATTERN, now
+from anonymisation.review.certificate.store import now
 from anonymisation.review.comparison.study import FORMAT, Saying, Study
+from anonymisation.review.values import ID_PATTERN, ids_below, read_value
 
 STUDY: Final = "study.json"
 SAYINGS: Final = "sayings.jsonl"
@@ -54,31 +53,13 @@ def read_study(state_root: Path, identity: str) -> Study | None:
     Raises:
         ShareUnavailableError: its file is there and cannot be read, is damaged, or comes from a newer version.
     """
-    path = place_of(state_root, identity) / STUDY
-    with reported(path, "read"):
-        try:
-            data = read_plain(path)
-        except FileNotFoundError:
-            return None
-    try:
-        study = msgspec.json.decode(data, type=Study)
-    except msgspec.MsgspecError as error:
-        raise ShareUnavailableError(f"{path} cannot be read: {error}; restore it from the back-up") from None
-    if study.format > FORMAT:
-        raise ShareUnavailableError(f"{path} comes from a newer version of the software; use that version")
-    return study
+    return read_value(place_of(state_root, identity) / STUDY, Study, FORMAT)
 
 
 def read_studies(state_root: Path) -> Iterator[Study]:
     """All comparisons, the newest first. Raises: as `read_study`."""
-    base = state_root / "comparisons"
-    with reported(base, "read"):
-        try:
-            names = sorted((e.name for e in base.iterdir() if re.fullmatch(ID_PATTERN, e.name)), reverse=True)
-        except FileNotFoundError:
-            return
-    for name in names:
-        study = read_study(state_root, name)
+    for identity in ids_below(state_root / "comparisons"):
+        study = read_study(state_root, identity)
         if study is not None:
             yield study
 

@@ -17,8 +17,9 @@ from anonymisation.review.certificate.actions import CertificateError, draw_samp
 from anonymisation.review.certificate.document import in_words
 from anonymisation.review.certificate.overview import Entry, why_void
 from anonymisation.review.certificate.sample import Plan
-from anonymisation.review.certificate.store import CERTIFICATE, ID_PATTERN, PRINT, place_of
+from anonymisation.review.certificate.store import CERTIFICATE, PRINT, place_of
 from anonymisation.review.store import known_folders
+from anonymisation.review.values import ID_PATTERN
 from anonymisation_airflow.operations.pages.nights import PageNumber
 from anonymisation_airflow.operations.pages.paging import Paging
 from anonymisation_airflow.operations.runs.stored_run import read_run

@@ -11,11 +11,11 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 
 from anonymisation.files.digests import name_digest
 from anonymisation.review.audit import note_look
-from anonymisation.review.certificate.store import ID_PATTERN
 from anonymisation.review.comparison.crops import framed
 from anonymisation.review.comparison.store import add_saying, read_sayings, read_studies, read_study
 from anonymisation.review.comparison.study import Region, Study, in_words, result_of
 from anonymisation.review.images import NotShownError
+from anonymisation.review.values import ID_PATTERN
 from anonymisation_airflow.operations.web.access import reviewing, seeing_originals
 from anonymisation_airflow.operations.web.rendering import page
 from anonymisation_airflow.operations.web.site import SiteDep

@@ -25,7 +25,7 @@ from anonymisation.review.certificate.shown import (
     require_as_drawn,
     shown_picture,
 )
-from anonymisation.review.certificate.store import add_judgement, read_judgements
+from anonymisation.review.certificate.store import add_judgement
 from anonymisation.review.images import NotShownError
 from anonymisation.review.model import Box
 from anonymisation.review.rows import Row
@@ -81,11 +81,10 @@ def judge_page(
     request: Request, site: SiteDep, user: GetUserDep, entry: EntryDep, one: ShownDep, said: str = ""
 ) -> HTMLResponse:
     """Show one picture, and the form that judges it."""
-    lines = read_judgements(site.state_root, entry.sample.id)
     others = [number for number in entry.left.without_judgement if number != one.number]
     return page(
         request, site, user, "judge.html", entry=entry, sample=entry.sample, number=one.number, said=said,
-        before=one.number - 1, ahead=others[0] if others else None, own=lines.of(one.number).get(user.get_name()),
+        before=one.number - 1, ahead=others[0] if others else None, own=entry.lines.of(one.number).get(user.get_name()),
     )  # fmt: skip
 
 
@@ -172,9 +171,8 @@ def _as_drawn(site: Site, one: Drawn) -> Row:
 
 
 def _to_next(request: Request, site: Site, entry: Entry, by: str, said: str = "") -> RedirectResponse:
-    lines = read_judgements(site.state_root, entry.sample.id)
     current = site.certificates.entry(entry.sample.id) or entry
-    number = next_number(current.left, lines, by)
+    number = next_number(current.left, current.lines, by)
     base = f"{request.scope.get('root_path', '').rstrip('/')}/certificates/{entry.sample.id}"
     place = f"{base}?said=done" if number is None else f"{base}/pictures/{number}" + (f"?said={said}" if said else "")
     return RedirectResponse(place, 303)

@@ -38,8 +38,10 @@ PageNumber = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
 def list_nights(request: Request, site: SiteDep, user: GetUserDep, number: PageNumber = 1) -> HTMLResponse:
     """List every run with its totals, the newest first."""
     paging = Paging(number, NIGHTS_A_PAGE, count_nights())
+    certificates = site.certificates.by_run()
     listed = [
-        (night, totals_of(site, night), certified(site, night.run_id)) for night in nights(paging.first, NIGHTS_A_PAGE)
+        (night, totals_of(site, night), certified(site, certificates.get(night.run_id)))
+        for night in nights(paging.first, NIGHTS_A_PAGE)
     ]
     return page(request, site, user, "nights.html", nights=listed, paging=paging)
 
@@ -64,15 +66,14 @@ def show_night(
     paging = Paging(number, FOLDERS_A_PAGE, len(lines))
     return page(
         request, site, user, "night.html",
-        view=view, certified=certified(site, run_id),
+        view=view, certified=certified(site, site.certificates.by_run().get(run_id)),
         states_found=found.most_common(), show=show if show in found else "", paging=paging,
         shown=lines[paging.first : paging.last], reasons=reasons(view.lines), most_reasons=MAX_REASONS,
     )  # fmt: skip
 
 
-def certified(site: Site, run_id: str) -> tuple[Entry, str] | None:
-    """Return the newest sample of a run, and why it says nothing any more (empty while it does); None without one."""
-    entry = site.certificates.of_run(run_id)
+def certified(site: Site, entry: Entry | None) -> tuple[Entry, str] | None:
+    """Return the sample of a run, and why it says nothing any more (empty while it does); None without one."""
     return None if entry is None else (entry, why_void(entry.sample, site.cache.count))
 
 
