@@ -196,13 +196,39 @@ class Detections:
             boxes[number] = np.concatenate([own[:, :2].min(axis=0), own[:, 2:].max(axis=0)])
         return boxes
 
+    def object_parts(self) -> dict[int, list[NDArray[np.float32]]]:
+        """Per object number, in ascending order, the boxes around its instances that touch, the largest first.
+
+        An object has one part, or two if the seam of a panorama cuts it.
+        """
+        return {number: _touching(self.boxes[self.objects == number]) for number in np.unique(self.objects).tolist()}
+
     def as_json(self) -> list[dict[str, Any]]:
-        """One dict per distinct object: label, best score (4 digits), box around its instances (5 digits)."""
-        boxes, result = self.object_boxes(), []
+        """One dict per distinct object: label, best score (4 digits), box around its instances (5 digits).
+
+        An object that the seam of a panorama cuts has the box of its larger part, and that of the other as `beyond`.
+        """
+        parts, result = self.object_parts(), []
         for number, row in self.best_instances().items():
             label, score = label_of(int(self.classes[row])), round(float(self.scores[row]), 4)
-            result.append({"label": label, "score": score, "box": [round(float(side), 5) for side in boxes[number]]})
+            box, *others = ([round(float(side), 5) for side in part] for part in parts[number])
+            result.append({"label": label, "score": score, "box": box} | ({"beyond": others[0]} if others else {}))
         return result
+
+
+def _touching(boxes: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The hulls (ymin, xmin, ymax, xmax) of boxes (N, 4) that share a place, directly or through others; the largest
+    first."""
+    parts: list[NDArray[np.float32]] = []
+    for box in boxes:
+        apart = []
+        for part in parts:
+            if np.all(part[:2] <= box[2:]) and np.all(box[:2] <= part[2:]):
+                box = np.concatenate([np.minimum(part[:2], box[:2]), np.maximum(part[2:], box[2:])])
+            else:
+                apart.append(part)
+        parts = [*apart, box]
+    return sorted(parts, key=lambda part: -float(np.prod(part[2:] - part[:2])))
 
 
 def _mirrored(boxes: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

@@ -78,13 +78,12 @@ def picture(
     except NotShownError as error:
         problem = picture.row.reason or str(error)
     review = reviews.get(picture.row.name, NOTHING)
-    boxes = review_pictures.upright([seen.box for seen in picture.row.objects], orientation)
     return page(
         request, picture.folder.site, user, "picture.html", picture=picture, row=picture.row, review=review,
         wanted=wanted, queue=queue,
         before=before, after=after, problem=problem, said=said,
         size=(picture.row.height, picture.row.width) if orientation >= 5 else (picture.row.width, picture.row.height),
-        found=list(zip(picture.row.objects, boxes, strict=True)),
+        found=[(seen, review_pictures.upright(seen.boxes, orientation)) for seen in picture.row.objects],
         regions=regions_of(review, orientation), max_reason=MAX_REASON,
     )  # fmt: skip
 
