@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final, Protocol
 
 import cv2  # noqa: TID253 - one of the modules that use it
@@ -28,10 +29,11 @@ FIELD: Final = 100.0
 MOST_SIDE: Final = 1280
 """Most pixels along a cutout: objects that need more are small enough to be found in the whole picture."""
 # Rings of cutouts: pitch in degrees (up is positive) and number of cutouts. docs/how-to/panoramas.md has the figures.
-RINGS: Final = ((-45.0, 6), (0.0, 6), (45.0, 4), (-90.0, 1))
+RINGS: Final = ((-45.0, 6), (0.0, 6), (45.0, 3))
 _LEAST_SHOWN: Final = 0.2  # a cutout of which the picture shows less than this share is left out
 _PROBES: Final = 64  # places along each side of a cutout or a box, to find what they cover
 _POLES: Final = (90.0, -90.0)
+_REACH: Final = 2 * math.tan(math.radians(FIELD / 2))  # width of a cutout at a distance of 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,10 +125,8 @@ class Cutout:
     @property
     def name(self) -> str:
         """See `Look.name`."""
-        if abs(self.pitch) == 90:
-            return "straight up" if self.pitch > 0 else "straight down"
-        level = {0.0: "ahead"}.get(self.pitch, f"{abs(self.pitch):.0f}° {'up' if self.pitch > 0 else 'down'}")
-        return f"{level}, {self.yaw % 360:.0f}° to the right"
+        across = f"{self.yaw % 360:.0f}° to the right" if self.yaw % 360 else "ahead"
+        return f"{across}, {abs(self.pitch):.0f}° {'up' if self.pitch > 0 else 'down'}" if self.pitch else across
 
     @property
     def size(self) -> tuple[int, int]:
@@ -139,8 +139,7 @@ class Cutout:
         The panorama should have about as many pixels a degree as the view; see `reduced`.
         """
         height, width = panorama.shape[:2]
-        shares = (np.arange(self.side) + 0.5) / self.side
-        x, y = self._seen(*np.meshgrid(shares, shares))
+        x, y = self._in_panorama(*_rays(self.pitch, self.side))
         across, down = (x * width - 0.5).astype(np.float32), (y * height - 0.5).astype(np.float32)
         if self.sphere.wraps:
             np.clip(down, 0, height - 1, out=down)  # at a pole: the border would be the other pole
@@ -157,9 +156,8 @@ class Cutout:
         pitch = math.radians(self.pitch)
         depth = ahead * math.cos(pitch) + up * math.sin(pitch)
         above = up * math.cos(pitch) - ahead * math.sin(pitch)
-        reach = 2 * math.tan(math.radians(FIELD / 2))
         with np.errstate(divide="ignore", invalid="ignore"):
-            u, v = 0.5 + right / depth / reach, 0.5 - above / depth / reach
+            u, v = 0.5 + right / depth / _REACH, 0.5 - above / depth / _REACH
         hidden = depth <= 1e-6
         return np.where(hidden, -1.0, u), np.where(hidden, -1.0, v)
 
@@ -169,7 +167,8 @@ class Cutout:
         down, across = np.linspace(top, bottom, _PROBES), np.linspace(left, right, _PROBES)
         u = np.concatenate([across, np.full(_PROBES, right), across[::-1], np.full(_PROBES, left)])
         v = np.concatenate([np.full(_PROBES, top), down, np.full(_PROBES, bottom), down[::-1]])
-        longitude, latitude = self._directions(u, v)
+        longitude, latitude = _turned(u, v, self.pitch)
+        longitude = longitude + self.yaw
         poles = [pole for pole in _POLES if self._holds_pole(pole, box)]
         low, high = min([*latitude, *poles]), max([*latitude, *poles])
         # Boxes are not straight in the panorama: what bulges out between two probes is much less than a probe's step.
@@ -192,14 +191,13 @@ class Cutout:
     def shown(self) -> float:
         """The share of the cutout that the panorama shows, 0 to 1."""
         shares = (np.arange(_PROBES) + 0.5) / _PROBES
-        x, y = self._seen(*np.meshgrid(shares, shares))
+        x, y = self._in_panorama(*_turned(*np.meshgrid(shares, shares), self.pitch))
         inside = (y >= 0) & (y <= 1) & (self.sphere.wraps | ((x >= 0) & (x <= 1)))
         return float(inside.mean())
 
-    def _seen(self, u: Shares, v: Shares) -> tuple[Shares, Shares]:
-        """Where places in the view (shares of width and height) lie in the panorama."""
-        longitude, latitude = self._directions(u, v)
-        x, y = self.sphere.places(longitude, latitude)
+    def _in_panorama(self, longitude: Degrees, latitude: Degrees) -> tuple[Shares, Shares]:
+        """The places of directions, whose longitudes count from the middle of the view."""
+        x, y = self.sphere.places(longitude + self.yaw, latitude)
         return np.mod(x, self._turn), y
 
     @property
@@ -207,24 +205,32 @@ class Cutout:
         """A whole turn, in widths of the picture."""
         return 360 / (self.sphere.right - self.sphere.left)
 
-    def _directions(self, u: Shares, v: Shares) -> tuple[Degrees, Degrees]:
-        reach = 2 * math.tan(math.radians(FIELD / 2))
-        right, above = (u - 0.5) * reach, (0.5 - v) * reach
-        pitch = math.radians(self.pitch)
-        ahead, up = math.cos(pitch) - above * math.sin(pitch), math.sin(pitch) + above * math.cos(pitch)
-        longitude = np.rad2deg(np.arctan2(right, ahead)) + self.yaw
-        return longitude, np.rad2deg(np.arctan2(up, np.hypot(right, ahead)))
-
     def _holds_pole(self, pole: float, box: NDArray[np.float32]) -> bool:
         x, y = self.sphere.places(np.array([self.yaw]), np.array([pole]))
         u, v = self.places(x, y)
         return bool(box[0] <= v[0] <= box[2] and box[1] <= u[0] <= box[3])
 
 
+def _turned(u: Shares, v: Shares, pitch: float) -> tuple[Degrees, Degrees]:
+    """Longitude (from the middle of the view) and latitude of places in a view, shares of its width and height."""
+    right, above = (u - 0.5) * _REACH, (0.5 - v) * _REACH
+    angle = math.radians(pitch)
+    ahead, up = math.cos(angle) - above * math.sin(angle), math.sin(angle) + above * math.cos(angle)
+    return np.rad2deg(np.arctan2(right, ahead)), np.rad2deg(np.arctan2(up, np.hypot(right, ahead)))
+
+
+@lru_cache(maxsize=len(RINGS))
+def _rays(pitch: float, side: int) -> tuple[Degrees, Degrees]:
+    """Longitude and latitude of each pixel of a view, (side, side) float32: the same for every cutout of a ring."""
+    shares = (np.arange(side) + 0.5) / side
+    longitude, latitude = (angle.astype(np.float32) for angle in _turned(*np.meshgrid(shares, shares), pitch))
+    return longitude, latitude
+
+
 def cutouts(sphere: Sphere, width: int) -> Iterator[Cutout]:
     """The cutouts of a panorama of this width in pixels; those that show too little of it are left out."""
     across = width / (sphere.right - sphere.left)
-    side = min(MOST_SIDE, math.ceil(2 * math.tan(math.radians(FIELD / 2)) * math.degrees(across)))
+    side = min(MOST_SIDE, math.ceil(_REACH * math.degrees(across)))
     for pitch, count in RINGS:
         for number in range(count):
             cutout = Cutout(sphere, number * 360 / count, pitch, side)
@@ -235,7 +241,7 @@ def cutouts(sphere: Sphere, width: int) -> Iterator[Cutout]:
 def reduced(panorama: Pixels, sphere: Sphere, side: int) -> Pixels:
     """The panorama (H, W, 3) scaled down to as many pixels a degree as the centre of a cutout of `side` pixels has."""
     height, width = panorama.shape[:2]
-    density = math.radians(1) * side / (2 * math.tan(math.radians(FIELD / 2)))
+    density = math.radians(1) * side / _REACH
     columns = math.ceil(density * (sphere.right - sphere.left))
     if columns >= width:
         return panorama

@@ -24,7 +24,7 @@ _WHOLE: Final = 360.0
 # An edge this close to the other one, in degrees, meets it: the numbers of GPano are whole pixels.
 _MEETS: Final = 0.5
 
-Degrees = NDArray[np.float64]
+Degrees = NDArray[np.floating]
 
 
 @dataclass(frozen=True, slots=True)
