@@ -19,7 +19,7 @@ from tests.imaging.builders import jpeg
 from tests.imaging.test_panorama import GPANO, packet, with_xmp
 from tests.masking.panoramas.drawing import GREEN, GreenDetector, with_discs
 
-HEIGHT, WIDTH = 320, 640  # too small to count as a panorama by its aspect
+HEIGHT, WIDTH = 250, 500  # too small to count as a panorama by its aspect
 NUMBERS = {
     "ProjectionType": "equirectangular",
     "FullPanoWidthPixels": str(WIDTH),

@@ -17,7 +17,7 @@ from anonymisation.core.settings import Settings
 
 IMAGE_TYPE: Final = "360"
 """`image_type` of 360° pictures in the records of 2022."""
-LEAST_WIDTH: Final = 1024
+LEAST_WIDTH: Final = 512
 """Columns from which a picture counts as a panorama by its aspect alone; smaller ones are drawings or thumbnails."""
 _ASPECT: Final = 0.005  # how far a panorama's aspect may be from 2:1
 _WHOLE: Final = 360.0

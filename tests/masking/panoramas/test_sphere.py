@@ -30,7 +30,7 @@ def sphere(size: tuple[int, int], gpano: dict[str, Any] | None = None, **setting
         ((5500, 11000), None, {}, Sphere()),
         ((5501, 11000), None, {}, Sphere()),  # rounded by a stitcher
         ((512, 1024), None, {}, Sphere()),
-        ((400, 800), None, {}, None),  # too small to be told by its aspect
+        ((200, 400), None, {}, None),  # too small to be told by its aspect
         ((400, 800), {"ProjectionType": "equirectangular"}, {}, Sphere()),
         ((1032, 2692), None, {}, None),
         ((2048, 2448), None, {}, None),
