@@ -21,8 +21,10 @@ LEAST_WIDTH: Final = 512
 """Columns from which a picture counts as a panorama by its aspect alone; smaller ones are drawings or thumbnails."""
 _ASPECT: Final = 0.005  # how far a panorama's aspect may be from 2:1
 _WHOLE: Final = 360.0
-# An edge this close to the other one, in degrees, meets it: the numbers of GPano are whole pixels.
+# A picture that lacks no more than this of a whole turn, in degrees, or exceeds it by that, shows a whole turn: the
+# numbers of GPano are whole pixels, and stitchers lose a column.
 _MEETS: Final = 0.5
+_ROUNDING: Final = 1e-6
 
 Degrees = NDArray[np.floating]
 
@@ -41,13 +43,13 @@ class Sphere:
     bottom: float = -90.0
 
     def __post_init__(self) -> None:
-        if not (0 < self.right - self.left <= _WHOLE + _MEETS and -90.01 <= self.bottom < self.top <= 90.01):
+        if not (0 < self.right - self.left <= _WHOLE + _ROUNDING and -90.01 <= self.bottom < self.top <= 90.01):
             raise ValueError(f"expected a part of the sphere, got {self}")
 
     @property
     def wraps(self) -> bool:
         """Whether the right edge meets the left one."""
-        return self.right - self.left >= _WHOLE - _MEETS
+        return self.right - self.left >= _WHOLE - _ROUNDING
 
     @classmethod
     def around(cls, height: int, width: int) -> Self | None:
@@ -70,16 +72,15 @@ class Sphere:
         numbers = [number for pair in (*sizes, corner) for number in pair]
         if not all(isinstance(number, (int, float)) for number in numbers):
             return cls.around(height, width)
-        full_width, full_height, own_width, own_height, left, top = (float(number or 0) for number in numbers)
-        across, down = _WHOLE / full_width, 180 / full_height
-        edges = (
-            left * across - 180,
-            (left + own_width) * across - 180,
-            90 - top * down,
-            90 - (top + own_height) * down,
-        )
+        full_width, full_height, own_width, own_height, across, down = (float(number or 0) for number in numbers)
+        if min(full_width, full_height) <= 0:
+            return cls.around(height, width)
+        left, top = (across / full_width % 1 - 0.5) * _WHOLE, 90 - down / full_height * 180
+        length = own_width / full_width * _WHOLE
+        if abs(length - _WHOLE) <= _MEETS:
+            length = _WHOLE
         try:
-            return cls(*edges)
+            return cls(left, left + length, top, top - own_height / full_height * 180)
         except ValueError:
             return cls.around(height, width)
 

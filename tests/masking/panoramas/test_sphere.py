@@ -18,6 +18,12 @@ PART = {
     "CroppedAreaLeftPixels": 1500,
     "CroppedAreaTopPixels": 750,
 }
+WHOLE_CROP = {
+    "CroppedAreaImageWidthPixels": 6000,
+    "CroppedAreaImageHeightPixels": 3000,
+    "CroppedAreaLeftPixels": 0,
+    "CroppedAreaTopPixels": 0,
+}
 
 
 def sphere(size: tuple[int, int], gpano: dict[str, Any] | None = None, **settings: Any) -> Sphere | None:
@@ -46,6 +52,11 @@ def sphere(size: tuple[int, int], gpano: dict[str, Any] | None = None, **setting
         ((4000, 8000), {**FULL, "ProjectionType": "cylindrical"}, {}, None),
         ((4000, 8000), {"PoseHeadingDegrees": 12.0}, {}, Sphere()),  # says nothing of the projection
         ((4000, 8000), {**PART, "CroppedAreaTopPixels": 2900}, {}, Sphere()),  # numbers that cannot be
+        ((4000, 8000), {**PART, "FullPanoWidthPixels": 0}, {}, Sphere()),
+        ((1000, 3000), {**PART, "CroppedAreaLeftPixels": 1500 - 6000 * 100}, {}, Sphere(-90, 90, 45, -15)),  # turns
+        ((1000, 3000), {**PART, "CroppedAreaLeftPixels": -1500.0}, {}, Sphere(90, 270, 45, -15)),
+        ((3000, 5999), {**FULL, **WHOLE_CROP, "CroppedAreaImageWidthPixels": 5999}, {}, Sphere()),  # a column was lost
+        ((3000, 6005), {**FULL, **WHOLE_CROP, "CroppedAreaImageWidthPixels": 6005}, {}, Sphere()),
     ],
 )
 def test_what_counts_as_a_panorama(
@@ -56,7 +67,6 @@ def test_what_counts_as_a_panorama(
 
 def test_only_a_whole_turn_wraps() -> None:
     assert Sphere().wraps
-    assert Sphere(left=-179.9, right=180).wraps  # a column was lost
     assert not Sphere(left=-170, right=180).wraps
 
 
