@@ -199,7 +199,7 @@ class Detections:
     def object_parts(self) -> dict[int, list[NDArray[np.float32]]]:
         """Per object number, in ascending order, the boxes around its instances that touch, the largest first.
 
-        An object has one part, or two if the seam of a panorama cuts it.
+        No two of them touch. An object has one part, or two if the seam of a panorama cuts it.
         """
         return {number: _touching(self.boxes[self.objects == number]) for number in np.unique(self.objects).tolist()}
 
@@ -217,17 +217,14 @@ class Detections:
 
 
 def _touching(boxes: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """The hulls (ymin, xmin, ymax, xmax) of boxes (N, 4) that share a place, directly or through others; the largest
-    first."""
+    """The hulls (ymin, xmin, ymax, xmax) of boxes (N, 4) that touch, the largest first; no two hulls touch."""
     parts: list[NDArray[np.float32]] = []
     for box in boxes:
-        apart = []
-        for part in parts:
-            if np.all(part[:2] <= box[2:]) and np.all(box[:2] <= part[2:]):
-                box = np.concatenate([np.minimum(part[:2], box[:2]), np.maximum(part[2:], box[2:])])
-            else:
-                apart.append(part)
-        parts = [*apart, box]
+        while near := [part for part in parts if np.all(part[:2] <= box[2:]) and np.all(box[:2] <= part[2:])]:
+            parts = [part for part in parts if not any(part is other for other in near)]
+            both = np.stack([box, *near])
+            box = np.concatenate([both[:, :2].min(axis=0), both[:, 2:].max(axis=0)])
+        parts.append(box)
     return sorted(parts, key=lambda part: -float(np.prod(part[2:] - part[:2])))
 
 

@@ -92,6 +92,22 @@ def test_as_json_merges_the_instances_of_an_object() -> None:
     ]
 
 
+@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+def test_the_parts_of_an_object_do_not_touch(order: tuple[int, ...]) -> None:
+    """The third box touches none of the others, but the box around them: all are one region with one tone."""
+    boxes = np.array([[0, 0, 0.2, 0.6], [0.1, 0.5, 0.6, 0.6], [0.4, 0.1, 0.5, 0.2]])[[*order]]
+    (parts,) = Detections.of(boxes, [0.9] * 3, [3] * 3, objects=[0] * 3).object_parts().values()
+    np.testing.assert_allclose(parts, [[0, 0, 0.6, 0.6]], rtol=1e-6)
+
+
+def test_an_object_at_the_seam_has_two_parts_the_larger_first() -> None:
+    found = Detections.of(
+        [[0.1, 0, 0.5, 0.1], [0.1, 0.8, 0.5, 1], [0.2, 0.05, 0.6, 0.1]], [0.9] * 3, [3] * 3, objects=[0] * 3
+    )
+    (one,) = found.as_json()
+    assert (one["box"], one["beyond"]) == ([0.1, 0.8, 0.5, 1], [0.1, 0, 0.6, 0.1])
+
+
 @pytest.mark.parametrize("orientation", range(1, 9))
 @settings(max_examples=20)
 @given(seed=st.integers(0, 2**32 - 1))
