@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from typing import Final
 
 import numpy as np
@@ -17,7 +17,7 @@ from anonymisation.masking.detections import Detections
 from anonymisation.masking.geometry import union
 from anonymisation.masking.merging import PIECE_INSIDE, SAME_IOU, whole_objects
 from anonymisation.masking.panoramas.looks import Extent, Look
-from anonymisation.masking.panoramas.mapping import finer, mapped
+from anonymisation.masking.panoramas.mapping import LEAST_SAMPLES, finer, finer_size, mapped
 
 _CUT_MARGIN: Final = 0.02  # a box that ends this close to the edge of its look (as a share of it) is cut by it
 _SEAM_MARGIN: Final = 0.003  # the same for the edges of the whole picture, which is much wider
@@ -76,11 +76,14 @@ def joined(
         return whole
     parts, finds = [finer(whole)], [*_finds_in_whole(whole, wraps)]
     numbers = [_numbered(whole.objects, 0)]
+    samples = finer_size(whole.masks.shape[1:]) if len(whole) else (LEAST_SAMPLES, LEAST_SAMPLES)
     for source, (look, found) in enumerate(filled, start=1):
-        part, rows = mapped(found, look, size)
-        numbers.append(_numbered(found.objects, len(finds))[rows])
-        finds += _finds_in_look(source, look, found, part)
+        part, rows = mapped(found, look, size, samples)
+        numbers.append(_numbered(part.objects, len(finds)))
+        finds += _finds_in_look(source, look, found.rows(np.unique(rows)), part)
         parts.append(part)
+    if not finds:
+        return whole
     objects = _objects(finds)
     return Detections.concatenate(parts).with_objects(objects[np.concatenate(numbers)])
 
@@ -101,11 +104,11 @@ def _finds_in_whole(found: Detections, wraps: bool) -> Iterator[Find]:
 
 def _finds_in_look(source: int, look: Look, found: Detections, part: Detections) -> Iterator[Find]:
     """The objects of `found`; `part` are its instances in the panorama."""
-    best = found.best_instances()
+    best, window = found.best_instances(), cache(_window(look))
     for number, box in found.object_boxes().items():
         cut = bool((box[:2] <= _CUT_MARGIN).any() or (box[2:] >= 1 - _CUT_MARGIN).any())
         extent, kind, score = look.extent(box), found.classes[best[number]], found.scores[best[number]]
-        yield Find(source, extent, int(kind), float(score), cut, _footprint(part, number), _window(look))
+        yield Find(source, extent, int(kind), float(score), cut, _footprint(part, number), window)
 
 
 def _everything() -> NDArray[np.bool_]:

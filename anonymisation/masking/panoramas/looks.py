@@ -38,7 +38,10 @@ _REACH: Final = 2 * math.tan(math.radians(FIELD / 2))  # width of a cutout at a 
 
 @dataclass(frozen=True, slots=True)
 class Extent:
-    """A box in the panorama: shares of its height (0 to 1) and width; `right` is more than 1 beyond the seam."""
+    """A box in the panorama: shares of its height (0 to 1) and width; `right` is more than 1 beyond the seam.
+
+    Where the right edge of the picture does not meet the left one, what lies between them is left out.
+    """
 
     top: float
     left: float
@@ -162,7 +165,7 @@ class Cutout:
         return np.where(hidden, -1.0, u), np.where(hidden, -1.0, v)
 
     def extent(self, box: NDArray[np.float32]) -> Extent:
-        """See `Look.extent`. A box around a pole spans the whole width."""
+        """See `Look.extent`. A box around a pole spans the whole width; what the panorama does not show is empty."""
         top, left, bottom, right = (float(side) for side in box)
         down, across = np.linspace(top, bottom, _PROBES), np.linspace(left, right, _PROBES)
         u = np.concatenate([across, np.full(_PROBES, right), across[::-1], np.full(_PROBES, left)])
@@ -180,13 +183,13 @@ class Cutout:
         upper, lower = (float(value) for value in np.clip(y, 0, 1))
         if poles:
             return Extent(upper, 0.0, lower, 1.0)
-        if not self.sphere.wraps:
-            # The longitudes may be a turn away from those of the picture.
-            shift = self._turn * round((0.5 - (x[0] + x[1]) / 2) / self._turn)
-            start, end = np.clip(x + shift, 0, 1)
-            return Extent(upper, float(start), lower, float(end))
-        start = float(np.mod(x[0], 1))
-        return Extent(upper, start, lower, start + min(float(x[1] - x[0]), 1.0))
+        # The longitudes may be whole turns away from those of the picture.
+        start = float(np.mod(x[0], self._turn))
+        end = start + min(float(x[1] - x[0]), self._turn)
+        beyond = max(0.0, end - self._turn)  # what lies behind the turn is at the left edge of the picture
+        if start >= 1:
+            return Extent(upper, 0.0, lower, min(beyond, 1.0)) if beyond else Extent(upper, 1.0, lower, 1.0)
+        return Extent(upper, start, lower, min(1 + beyond, start + 1) if beyond else min(end, 1.0))
 
     def shown(self) -> float:
         """The share of the cutout that the panorama shows, 0 to 1."""
@@ -242,8 +245,8 @@ def reduced(panorama: Pixels, sphere: Sphere, side: int) -> Pixels:
     """The panorama (H, W, 3) scaled down to as many pixels a degree as the centre of a cutout of `side` pixels has."""
     height, width = panorama.shape[:2]
     density = math.radians(1) * side / _REACH
-    columns = math.ceil(density * (sphere.right - sphere.left))
-    if columns >= width:
+    columns = min(width, math.ceil(density * (sphere.right - sphere.left)))
+    rows = min(height, math.ceil(density * (sphere.top - sphere.bottom)))
+    if (rows, columns) == (height, width):
         return panorama
-    rows = max(1, round(height * columns / width))
     return np.asarray(cv2.resize(panorama, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)

@@ -91,3 +91,12 @@ def test_a_panorama_is_reduced_to_the_resolution_of_its_cutouts() -> None:
     large = np.zeros((3000, 6000, 3), np.uint8)
     height, width = reduced(large, WHOLE, 1280).shape[:2]
     assert (height, width) == (1688, 3375)
+
+
+def test_a_picture_much_higher_than_its_numbers_say_is_reduced_too() -> None:
+    """OpenCV reads places only from pictures of less than 32,768 pixels a side."""
+    high = np.full((40_000, 4, 3), 7, np.uint8)
+    (first, *_) = cutouts(WHOLE, 4)
+    smaller = reduced(high, WHOLE, first.side)
+    assert smaller.shape[0] < 100
+    assert np.all(first.of(smaller) == 7)
