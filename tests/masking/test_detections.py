@@ -92,7 +92,7 @@ def test_as_json_merges_the_instances_of_an_object() -> None:
     ]
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(3)))
+@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
 def test_the_parts_of_an_object_do_not_touch(order: tuple[int, ...]) -> None:
     """The third box touches none of the others, but the box around them: all are one region with one tone."""
     boxes = np.array([[0, 0, 0.2, 0.6], [0.1, 0.5, 0.6, 0.6], [0.4, 0.1, 0.5, 0.2]])[[*order]]

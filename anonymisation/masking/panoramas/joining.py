@@ -122,7 +122,7 @@ def _footprint(found: Detections, number: int) -> Callable[[], NDArray[np.bool_]
 def _window(look: Look) -> Callable[[], NDArray[np.bool_]]:
     def covered() -> NDArray[np.bool_]:
         rows, columns = _GRID
-        u, v = look.places(*np.meshgrid((np.arange(columns) + 0.5) / columns, (np.arange(rows) + 0.5) / rows))
+        u, v = look.places(((np.arange(columns) + 0.5) / columns)[None], ((np.arange(rows) + 0.5) / rows)[:, None])
         return np.asarray((u >= 0) & (u <= 1) & (v >= 0) & (v <= 1), np.bool_)
 
     return covered

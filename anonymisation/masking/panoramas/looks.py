@@ -63,7 +63,10 @@ class Look(Protocol):
         ...
 
     def places(self, x: Shares, y: Shares) -> tuple[Shares, Shares]:
-        """Where places in the panorama lie in the look, as shares of its width and height; outside 0 to 1: nowhere."""
+        """Where places in the panorama lie in the look, as shares of its width and height; outside 0 to 1: nowhere.
+
+        `x` and `y` are broadcast: for a grid, a row and a column are faster than all its places.
+        """
         ...
 
     def extent(self, box: NDArray[np.float32]) -> Extent:

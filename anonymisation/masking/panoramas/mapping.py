@@ -143,7 +143,7 @@ def _sampled(
     """The mask of `samples` in `place` of the panorama, for the `marked` pixels in the box `own` of a look."""
     x = _dense(place.left, place.width, samples[1]) / size[1]
     y = _dense(place.top, place.height, samples[0]) / size[0]
-    u, v = look.places(*np.meshgrid(x, y))
+    u, v = np.broadcast_arrays(*look.places(x[None], y[:, None]))
     parts = max(1, min(_MOST_PARTS, _FINE // max(own.height, own.width)))
     across, down = (u * look.size[1] - own.left) * parts, (v * look.size[0] - own.top) * parts
     shown = (u >= 0) & (u <= 1) & (v >= 0) & (v <= 1)
