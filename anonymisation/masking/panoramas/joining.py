@@ -136,11 +136,12 @@ def _objects(finds: Sequence[Find]) -> NDArray[np.int32]:
     hulls = np.array([_hull([finds[row].extent for row in rows]) for rows in members])
     kinds = np.array([finds[row].kind for row in best], np.int32)
     scores = np.array([finds[row].score for row in best], np.float32)
-    own = whole_objects(_rolled(hulls, 0.0), kinds, scores)
-    # The same with the seam in the middle, for what lies nearer to it than to the picture's centre.
-    near_seam = np.abs(np.mod(hulls[:, [1, 3]].mean(axis=1), 1) - 0.5) > 0.25
+    whole = whole_objects(_rolled(hulls, 0.0), kinds, scores)
+    # With the seam in the middle, what the edges of the picture cut is seen in one piece.
     across = whole_objects(_rolled(hulls, 0.5), kinds, scores)
-    return np.where(near_seam, across, own).astype(np.int32)[groups]
+    for row in np.flatnonzero((whole == np.arange(len(hulls))) & (across != whole)):
+        whole[whole == row] = whole[across[row]]
+    return whole.astype(np.int32)[groups]
 
 
 def _groups(finds: Sequence[Find]) -> NDArray[np.intp]:

@@ -205,3 +205,11 @@ def test_what_is_found_in_the_unsearched_region_is_dropped_as_a_whole() -> None:
     assert len(found["car"]) > 0
     assert len(kept["car"]) == 0
     np.testing.assert_array_equal(union(kept["person"], HEIGHT, WIDTH), union(found["person"], HEIGHT, WIDTH))
+
+
+def test_a_large_object_across_the_seam_counts_once_as_two_kinds() -> None:
+    """The bus spans the seam; the truck that the model also sees in its place lies nearer to the picture's centre."""
+    seam = Strip(HEIGHT, WIDTH, WIDTH // 10, WIDTH // 2)
+    looks = [(seam, Detections.of([[0.4, 0.05, 0.6, 0.9]], [0.9], [6], np.ones((1, 15, 15))))]
+    whole = Detections.of([[0.4, 0.05, 0.6, 0.5]], [0.6], [8], np.ones((1, 15, 15)))
+    assert joined(whole, looks, (HEIGHT, WIDTH), wraps=True).counts() == {"bus": 1}
