@@ -5,7 +5,7 @@ from __future__ import annotations
 import heapq
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -27,6 +27,8 @@ from anonymisation.masking.labels import CLASSES
 from anonymisation.masking.panoramas.search import detect, detect_doubtful
 from anonymisation.masking.panoramas.sphere import Sphere
 
+SphereOf = Callable[[tuple[int, int], Mapping[str, float | str] | None], Sphere | None]
+"""From the size (height, width) of an upright picture and GPano's properties to its sphere, None if it is flat."""
 _IDS: Final = {kind.label: kind.coco_id for kind in CLASSES}
 
 
@@ -87,7 +89,7 @@ def evaluate(
     accumulate: bool = False,
     worst: int = 0,
     curve_around: float | None = None,
-    sphere: Callable[[tuple[int, int]], Sphere | None] | None = None,
+    sphere: SphereOf | None = None,
     on_picture: Callable[[MeasuredPicture | Failure], None] | None = None,
 ) -> Evaluation:
     """Detect on every picture of `source`, as the chain does, and count.
@@ -101,7 +103,7 @@ def evaluate(
         worst: keep so many pictures with the most missed pixels, and so many with the most clean pixels hidden.
         curve_around: `score_threshold` in force; count also what other thresholds would hide. The detector must be a
             `DoubtfulDetector` that was loaded with its doubtful detections.
-        sphere: the sphere of an upright picture of a size (height, width), None if it is flat; None: all are flat.
+        sphere: the sphere of each picture; None: all are flat.
         on_picture: called with the outcome of every picture.
 
     Raises:
@@ -143,16 +145,16 @@ class _Measured:
         dilation: int,
         labels: frozenset[str],
         curve: CurveTally | None = None,
-        sphere: Callable[[tuple[int, int]], Sphere | None] | None = None,
+        sphere: SphereOf | None = None,
     ) -> None:
-        stored, orientation = read_stored(picture)
-        pixels, turn = oriented(picture, stored, orientation)
+        stored = read_stored(picture)
+        pixels, turn = oriented(picture, stored.pixels, stored.orientation)
         self.height, self.width = pixels.shape[:2]
         self.picture = picture
         self._labels = labels
         self.truth: Truth = picture.truth(self.height, self.width)
-        upright = to_upright(stored, orientation)
-        own = None if sphere is None else sphere((upright.shape[0], upright.shape[1]))
+        upright = to_upright(stored.pixels, stored.orientation)
+        own = None if sphere is None else sphere((upright.shape[0], upright.shape[1]), stored.gpano)
         started = time.perf_counter()
         found, doubtful = _detect(detector, upright, own, with_doubtful=curve is not None)
         self.seconds = time.perf_counter() - started

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,8 +16,18 @@ from anonymisation.imaging.exif.read import read_exif
 from anonymisation.imaging.jpeg.codec import decode_jpeg, to_upright
 
 
-def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:
-    """The pixels as stored, (H, W, 3) uint8 RGB, and the EXIF orientation.
+@dataclass(frozen=True, slots=True, eq=False)
+class StoredPicture:
+    """A picture as its file stores it: `pixels` (H, W, 3) uint8 RGB, the EXIF `orientation`, 1 to 8, and GPano's
+    properties by name (`gpano`; None: none)."""
+
+    pixels: NDArray[np.uint8]
+    orientation: int
+    gpano: Mapping[str, float | str] | None
+
+
+def read_stored(picture: AnnotatedPicture) -> StoredPicture:
+    """The picture as stored.
 
     Raises:
         ImageError: the file cannot be read or decoded.
@@ -25,7 +38,8 @@ def read_stored(picture: AnnotatedPicture) -> tuple[NDArray[np.uint8], int]:
         raise ImageError(f"cannot be read: {error.strerror}") from error
     # Without a limit: who evaluates has chosen the pictures.
     frame = decode_jpeg(data, source=picture.name, max_pixels=JPEG_SIDE**2)
-    return frame.pixels, read_exif(data, source=picture.name).orientation
+    exif = read_exif(data, source=picture.name)
+    return StoredPicture(frame.pixels, exif.orientation, None if exif.panorama is None else exif.panorama.values)
 
 
 def oriented(picture: AnnotatedPicture, stored: NDArray[np.uint8], orientation: int) -> tuple[NDArray[np.uint8], int]:

@@ -78,7 +78,8 @@ def _caption(example: Example) -> str:
 
 
 def _row(example: Example, *, misses: bool) -> Pixels:
-    pixels, _ = oriented(example.picture, *read_stored(example.picture))
+    stored = read_stored(example.picture)
+    pixels, _ = oriented(example.picture, stored.pixels, stored.orientation)
     truth = example.picture.truth(*pixels.shape[:2])
     hidden, sought = example.hidden.mask(), truth.must_hide()
     missed = np.asarray(sought & ~hidden, np.bool_)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tracemalloc
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,11 +12,13 @@ import pytest
 from numpy.typing import NDArray
 
 from anonymisation.core.errors import ImageError
+from anonymisation.core.settings import load_settings
 from anonymisation.evaluation.coco import open_coco
 from anonymisation.evaluation.folders import open_empty
 from anonymisation.evaluation.measure import Evaluation, evaluate
 from anonymisation.evaluation.tally import Tally
 from anonymisation.masking.detections import Detections
+from anonymisation.masking.panoramas.sphere import Sphere, sphere_of
 from tests.doubles import ScriptedDetector
 from tests.evaluation.conftest import (
     BICYCLE,
@@ -32,6 +35,9 @@ from tests.evaluation.conftest import (
     put_picture,
     together,
 )
+from tests.imaging.builders import jpeg
+from tests.imaging.test_panorama import GPANO, packet, with_xmp
+from tests.masking.panoramas.drawing import GreenDetector
 
 ALL = HEIGHT * WIDTH
 
@@ -251,3 +257,27 @@ def test_memory_does_not_grow_with_the_pictures(tmp_path: Path) -> None:
         tracemalloc.stop()
     assert len(kept) == count
     assert (kept[-1] - kept[3]) / (count - 4) < side * side / 10
+
+
+def test_a_panorama_is_searched_as_its_file_describes_it(tmp_path: Path) -> None:
+    """As in the chain: GPano makes a picture a panorama that its aspect does not, and says which part it shows."""
+    numbers = {
+        "ProjectionType": "equirectangular",
+        "FullPanoWidthPixels": "400",
+        "FullPanoHeightPixels": "200",
+        "CroppedAreaImageWidthPixels": "400",
+        "CroppedAreaImageHeightPixels": "100",
+        "CroppedAreaLeftPixels": "0",
+        "CroppedAreaTopPixels": "100",
+    }
+    (tmp_path / "1.jpg").write_bytes(with_xmp(jpeg(np.zeros((100, 400, 3), np.uint8)), packet(GPANO, numbers)))
+    asked: list[tuple[tuple[int, int], Sphere | None]] = []
+
+    def sphere(size: tuple[int, int], gpano: Mapping[str, float | str] | None) -> Sphere | None:
+        asked.append((size, sphere_of(size, gpano, load_settings().settings)))
+        return asked[-1][1]
+
+    detector = GreenDetector()
+    evaluate(detector, open_empty(tmp_path), dilation=0, sphere=sphere)
+    assert asked == [((100, 400), Sphere(top=0))]
+    assert len(detector.seen) > 3

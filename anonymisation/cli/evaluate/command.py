@@ -111,7 +111,7 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
                 accumulate=options.accumulate,
                 worst=0 if options.contact_sheet is None else options.worst,
                 curve_around=None if options.curve is None else settings.score_threshold,
-                sphere=partial(sphere_of, gpano=None, settings=settings),
+                sphere=partial(sphere_of, settings=settings),
                 on_picture=through,
             )
         except KeyboardInterrupt:
