@@ -192,16 +192,15 @@ class Detections:
         """Per object number, in ascending order, the smallest box (ymin, xmin, ymax, xmax) around its instances."""
         boxes = {}
         for number in np.unique(self.objects).tolist():
-            own = self.boxes[self.objects == number]
-            boxes[number] = np.concatenate([own[:, :2].min(axis=0), own[:, 2:].max(axis=0)])
+            boxes[number] = _around(self.boxes[self.objects == number])
         return boxes
 
     def object_parts(self) -> dict[int, list[NDArray[np.float32]]]:
-        """Per object number, in ascending order, the boxes around its instances that touch, the largest first.
-
-        No two of them touch. An object has one part, or two if the seam of a panorama cuts it.
+        """Per object number, in ascending order, the smallest box around its instances; two boxes, the larger first, if
+        the seam of a panorama cuts the object: some instances end at one edge of the picture, others at the opposite
+        one, with a gap between them.
         """
-        return {number: _touching(self.boxes[self.objects == number]) for number in np.unique(self.objects).tolist()}
+        return {number: _parts(self.boxes[self.objects == number]) for number in np.unique(self.objects).tolist()}
 
     def as_json(self) -> list[dict[str, Any]]:
         """One dict per distinct object: label, best score (4 digits), box around its instances (5 digits).
@@ -216,16 +215,20 @@ class Detections:
         return result
 
 
-def _touching(boxes: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """The hulls (ymin, xmin, ymax, xmax) of boxes (N, 4) that touch, the largest first; no two hulls touch."""
-    parts: list[NDArray[np.float32]] = []
-    for box in boxes:
-        while near := [part for part in parts if np.all(part[:2] <= box[2:]) and np.all(box[:2] <= part[2:])]:
-            parts = [part for part in parts if not any(part is other for other in near)]
-            both = np.stack([box, *near])
-            box = np.concatenate([both[:, :2].min(axis=0), both[:, 2:].max(axis=0)])
-        parts.append(box)
-    return sorted(parts, key=lambda part: -float(np.prod(part[2:] - part[:2])))
+def _parts(boxes: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The box around boxes (N, 4), or one on each side of the seam; see `object_parts`."""
+    for axis in (1, 0):  # the seam of a picture that is stored turned is at its top and bottom
+        low, high = boxes[:, axis], boxes[:, axis + 2]
+        first = (low + high) / 2 < 0.5
+        at_both = low.min() <= 0 and high.max() >= 1 and first.any() and not first.all()
+        if at_both and high[first].max() < low[~first].min():
+            sides = [_around(boxes[first]), _around(boxes[~first])]
+            return sorted(sides, key=lambda side: -float(np.prod(side[2:] - side[:2])))
+    return [_around(boxes)]
+
+
+def _around(boxes: NDArray[np.float32]) -> NDArray[np.float32]:
+    return np.concatenate([boxes[:, :2].min(axis=0), boxes[:, 2:].max(axis=0)])
 
 
 def _mirrored(boxes: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

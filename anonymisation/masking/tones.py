@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import chain
 from typing import Final, Self
 
 import cv2  # noqa: TID253 - one of the modules that use it
@@ -47,13 +48,14 @@ _RED_TO_CR: Final = 0.5 / (1 - 0.299)
 def regions(detections: Detections, height: int, width: int, dilation: int) -> list[PixelBox]:
     """Boxes of the hidden regions in a picture of `height` × `width` pixels, with masks dilated by `dilation` pixels.
 
-    All hidden pixels within a box are one region and share one tone; the boxes do not overlap.
+    All hidden pixels within a box are one region and share one tone; the boxes do not overlap. An object is one region,
+    or two if the seam of a panorama cuts it.
 
     Objects whose boxes touch or nearly touch form one region: boxes are compared after growing by half of their shorter
     side on each side. Otherwise a model that detects one object as many small ones would reveal many tones of it.
     """
     merged: list[tuple[PixelBox, PixelBox]] = []
-    for corners in (part for parts in detections.object_parts().values() for part in parts):
+    for corners in chain.from_iterable(detections.object_parts().values()):
         inner = pixel_box(corners, height, width)
         near = min(inner.height, inner.width) // 2
         box, reach = (inner.grown(margin, height, width) for margin in (dilation, dilation + near))

@@ -92,12 +92,28 @@ def test_as_json_merges_the_instances_of_an_object() -> None:
     ]
 
 
-@pytest.mark.parametrize("order", [*itertools.permutations(range(3))])
-def test_the_parts_of_an_object_do_not_touch(order: tuple[int, ...]) -> None:
-    """The third box touches none of the others, but the box around them: all are one region with one tone."""
-    boxes = np.array([[0, 0, 0.2, 0.6], [0.1, 0.5, 0.6, 0.6], [0.4, 0.1, 0.5, 0.2]])[[*order]]
-    (parts,) = Detections.of(boxes, [0.9] * 3, [3] * 3, objects=[0] * 3).object_parts().values()
-    np.testing.assert_allclose(parts, [[0, 0, 0.6, 0.6]], rtol=1e-6)
+@pytest.mark.parametrize(
+    "boxes",
+    [
+        [[0, 0, 0.2, 0.3], [0.1, 0.5, 0.6, 0.6], [0.4, 0.1, 0.5, 0.2]],  # apart
+        [[0.1, 0, 0.3, 0.3], [0.1, 0.8, 0.3, 0.99]],  # only one ends at an edge
+        [[0.1, 0, 0.3, 0.6], [0.1, 0.5, 0.3, 1]],  # around the whole turn
+    ],
+)
+def test_an_object_that_no_seam_cuts_has_one_part(boxes: list[list[float]]) -> None:
+    """So it is one region with one tone, in however many pieces it is detected."""
+    found = Detections.of(boxes, [0.9] * len(boxes), [3] * len(boxes), objects=[0] * len(boxes))
+    (parts,) = found.object_parts().values()
+    np.testing.assert_array_equal(parts, [found.object_boxes()[0]])
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_the_seam_cuts_an_object_in_two_however_the_picture_is_stored(orientation: int) -> None:
+    boxes = [[0.1, 0, 0.2, 0.1], [0.1, 0.7, 0.3, 0.8], [0.4, 0.9, 0.5, 1]]
+    found = Detections.of(boxes, [0.9] * 3, [3] * 3, objects=[0] * 3)
+    parts = Detections.of([[0.1, 0.7, 0.5, 1], [0.1, 0, 0.2, 0.1]], [0.9] * 2, [3] * 2)
+    (own,) = found.to_stored(orientation).object_parts().values()
+    np.testing.assert_allclose(own, parts.to_stored(orientation).boxes, rtol=1e-6)
 
 
 def test_an_object_at_the_seam_has_two_parts_the_larger_first() -> None:
