@@ -38,7 +38,7 @@ class Card:
     @property
     def half_wide(self) -> float:
         """Half of its width in metres."""
-        return self.tall * self.pixels.shape[1] / self.pixels.shape[0] / 2
+        return float(self.tall * self.pixels.shape[1] / self.pixels.shape[0] / 2)
 
 
 def empty_panorama(height: int, seed: int = 0) -> ByteImage:
@@ -64,8 +64,8 @@ def set_in(panorama: ByteImage, card: Card) -> NDArray[np.bool_]:
     down = (card.foot + card.tall - up * card.distance) / card.tall * tall + 0 * right
     shown = _scaled(card.pixels, float(np.diff(across, axis=1).mean()))
     scale = shown.shape[1] / wide
-    maps = ((values * scale - 0.5).astype(np.float32) for values in (across, down))
-    seen = np.asarray(cv2.remap(shown, *maps, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.float32)
+    x, y = ((values * scale - 0.5).astype(np.float32) for values in (across, down))
+    seen = np.asarray(cv2.remap(shown, x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT), np.float32)
     place = np.ix_(rows, np.mod(columns, width))
     opacity = seen[:, :, 3:]
     panorama[place] = (panorama[place] * (1 - opacity) + 255 * seen[:, :, :3] * opacity).round().clip(0, 255)

@@ -131,8 +131,8 @@ def _window(look: Look) -> Callable[[], NDArray[np.bool_]]:
 def _objects(finds: Sequence[Find]) -> NDArray[np.int32]:
     """The number of the object that each find shows; parts of a larger object have its number."""
     groups = _groups(finds)
-    members = [np.flatnonzero(groups == group) for group in range(groups.max() + 1)]
-    best = [max(rows.tolist(), key=lambda row: finds[row].score) for rows in members]
+    members = [np.flatnonzero(groups == group).tolist() for group in range(groups.max() + 1)]
+    best = [max(rows, key=lambda row: finds[row].score) for rows in members]
     hulls = np.array([_hull([finds[row].extent for row in rows]) for rows in members])
     kinds = np.array([finds[row].kind for row in best], np.int32)
     scores = np.array([finds[row].score for row in best], np.float32)

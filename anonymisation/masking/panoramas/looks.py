@@ -20,7 +20,7 @@ from anonymisation.masking.panoramas.sphere import Degrees, Sphere
 from anonymisation.masking.views import PADDING
 
 Pixels = NDArray[np.uint8]
-Shares = NDArray[np.float64]
+Shares = NDArray[np.floating]
 
 STRIP: Final = 45.0
 """Width of the strip around the seam in degrees: what is wider is found in cutouts."""
@@ -150,8 +150,10 @@ class Cutout:
         if self.sphere.wraps:
             np.clip(down, 0, height - 1, out=down)  # at a pole: the border would be the other pole
             return np.asarray(cv2.remap(panorama, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_WRAP), np.uint8)
-        border = {"borderMode": cv2.BORDER_CONSTANT, "borderValue": (PADDING,) * 3}
-        return np.asarray(cv2.remap(panorama, across, down, cv2.INTER_LINEAR, **border), np.uint8)
+        shown = cv2.remap(
+            panorama, across, down, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT, borderValue=(PADDING,) * 3
+        )
+        return np.asarray(shown, np.uint8)
 
     def places(self, x: Shares, y: Shares) -> tuple[Shares, Shares]:
         """See `Look.places`."""

@@ -21,7 +21,7 @@ from anonymisation.masking.panoramas.looks import Extent, Look
 
 Box = NDArray[np.float32]
 Mask = NDArray[np.float32]
-Places = NDArray[np.float64]
+Places = NDArray[np.floating]
 
 LEAST_SAMPLES: Final = 100
 """Samples along a mapped mask: three times a usual mask's, since bending makes boxes up to three times as long."""
@@ -166,7 +166,7 @@ def _half_step(places: Places, shown: NDArray[np.bool_]) -> int:
     whole = shown[1:, 1:] & shown[1:, :-1] & shown[:-1, 1:] & shown[:-1, :-1]
     down, across = np.abs(np.diff(places, axis=0)), np.abs(np.diff(places, axis=1))
     steps = np.maximum(down[:, 1:], down[:, :-1]) + np.maximum(across[1:], across[:-1])
-    return math.ceil(steps.max(where=whole, initial=0.0) / 2)
+    return math.ceil(float(steps.max(where=whole, initial=0.0)) / 2)
 
 
 def _dense(first: int, pixels: int, samples: int) -> Places:

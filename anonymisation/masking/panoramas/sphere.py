@@ -25,6 +25,15 @@ _WHOLE: Final = 360.0
 # numbers of GPano are whole pixels, and stitchers lose a column.
 _MEETS: Final = 0.5
 _ROUNDING: Final = 1e-6
+# GPano's properties of the whole panorama and of the part in the picture, in pixels; the values if absent.
+_CROP: Final[Mapping[str, int | None]] = {
+    "FullPanoWidth": None,
+    "FullPanoHeight": None,
+    "CroppedAreaImageWidth": None,
+    "CroppedAreaImageHeight": None,
+    "CroppedAreaLeft": 0,
+    "CroppedAreaTop": 0,
+}
 
 Degrees = NDArray[np.floating]
 
@@ -66,13 +75,11 @@ class Sphere:
         """
         if values.get("ProjectionType", "equirectangular") != "equirectangular":
             return None
-        names = ("FullPano{}Pixels", "CroppedAreaImage{}Pixels")
-        sizes = [[values.get(name.format(side)) for side in ("Width", "Height")] for name in names]
-        corner = [values.get(f"CroppedArea{side}Pixels", 0) for side in ("Left", "Top")]
-        numbers = [number for pair in (*sizes, corner) for number in pair]
-        if not all(isinstance(number, (int, float)) for number in numbers):
+        given = [values.get(f"{name}Pixels", default) for name, default in _CROP.items()]
+        numbers = [float(number) for number in given if isinstance(number, (int, float))]
+        if len(numbers) < len(_CROP):
             return cls.around(height, width)
-        full_width, full_height, own_width, own_height, across, down = (float(number or 0) for number in numbers)
+        full_width, full_height, own_width, own_height, across, down = numbers
         if min(full_width, full_height) <= 0:
             return cls.around(height, width)
         left, top = (across / full_width % 1 - 0.5) * _WHOLE, 90 - down / full_height * 180

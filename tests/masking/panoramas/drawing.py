@@ -18,7 +18,7 @@ def sphere_picture(height: int, width: int) -> NDArray[np.uint8]:
     latitude = np.deg2rad(90 - (np.arange(height) + 0.5) / height * 180)[:, None]
     axes = (np.cos(latitude) * np.cos(longitude), np.cos(latitude) * np.sin(longitude), np.sin(latitude))
     values = np.stack(np.broadcast_arrays(*axes), axis=-1)
-    return np.rint((values + 1) * 127).astype(np.uint8)
+    return np.asarray(np.rint((values + 1) * 127), np.uint8)
 
 
 def disc(height: int, width: int, longitude: float, latitude: float, radius: float) -> NDArray[np.bool_]:

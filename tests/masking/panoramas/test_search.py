@@ -129,13 +129,14 @@ def test_no_pixel_that_a_mask_marks_in_a_look_stays_visible(
     kind: str, size: tuple[int, int], boxes: list[list[float]]
 ) -> None:
     height, width = 200, 400
-    look: Look = {
+    looks: dict[str, Look] = {
         "strip": Strip.around_seam(height, width),
         "level": Cutout(Sphere(), 0.0, 0.0, 152),
         "at the seam": Cutout(Sphere(), 180.0, 0.0, 152),
         "at the pole": Cutout(Sphere(), 300.0, -45.0, 300),
         "up": Cutout(Sphere(), 240.0, 45.0, 152),
-    }[kind]
+    }
+    look = looks[kind]
     random = np.random.default_rng(3)
     for box in boxes:
         for mask in (random.random(size), random.random(size) > 0.9, np.ones(size)):
