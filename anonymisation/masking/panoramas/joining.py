@@ -60,21 +60,18 @@ class Find:
         return self.covered()
 
 
-def joined(
-    whole: Detections, looks: Sequence[tuple[Look, Detections]], size: tuple[int, int], *, wraps: bool
-) -> Detections:
+def joined(whole: Detections, looks: Sequence[tuple[Look, Detections]], size: tuple[int, int]) -> Detections:
     """All instances in the panorama, with one number per object.
 
     Args:
         whole: detections in the whole picture.
         looks: each look with the detections in it.
         size: height and width of the panorama, in pixels.
-        wraps: whether the right edge of the picture meets the left one.
     """
     filled = [(look, found) for look, found in looks if len(found)]
     if not filled:
         return whole
-    parts, finds = [finer(whole)], [*_finds_in_whole(whole, wraps)]
+    parts, finds = [finer(whole)], [*_finds_in_whole(whole)]
     numbers = [_numbered(whole.objects, 0)]
     samples = finer_size(whole.masks.shape[1:]) if len(whole) else (LEAST_SAMPLES, LEAST_SAMPLES)
     for source, (look, found) in enumerate(filled, start=1):
@@ -93,11 +90,11 @@ def _numbered(objects: NDArray[np.int32], first: int) -> NDArray[np.intp]:
     return np.asarray(np.unique(objects, return_inverse=True)[1], np.intp) + first
 
 
-def _finds_in_whole(found: Detections, wraps: bool) -> Iterator[Find]:
+def _finds_in_whole(found: Detections) -> Iterator[Find]:
     best = found.best_instances()
     for number, box in found.object_boxes().items():
         top, left, bottom, right = (float(side) for side in box)
-        cut = wraps and (left <= _SEAM_MARGIN or right >= 1 - _SEAM_MARGIN)
+        cut = left <= _SEAM_MARGIN or right >= 1 - _SEAM_MARGIN
         extent, kind, score = Extent(top, left, bottom, right), found.classes[best[number]], found.scores[best[number]]
         yield Find(0, extent, int(kind), float(score), cut, _footprint(found, number), _everything)
 

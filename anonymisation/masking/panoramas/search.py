@@ -29,7 +29,7 @@ def detect(detector: Detector, pixels: Pixels, sphere: Sphere | None) -> Detecti
     if sphere is None:
         return whole
     found = [(look, detector.detect(shown)) for look, shown in _looks(pixels, sphere)]
-    return joined(whole, found, (pixels.shape[0], pixels.shape[1]), wraps=sphere.wraps)
+    return joined(whole, found, (pixels.shape[0], pixels.shape[1]))
 
 
 def detect_doubtful(detector: DoubtfulDetector, pixels: Pixels, sphere: Sphere | None) -> tuple[Detections, Detections]:
@@ -39,9 +39,7 @@ def detect_doubtful(detector: DoubtfulDetector, pixels: Pixels, sphere: Sphere |
         return whole
     found = [(look, detector.detect_doubtful(shown)) for look, shown in _looks(pixels, sphere)]
     size = pixels.shape[0], pixels.shape[1]
-    sure, doubtful = (
-        joined(whole[part], [(look, pair[part]) for look, pair in found], size, wraps=sphere.wraps) for part in (0, 1)
-    )
+    sure, doubtful = (joined(whole[part], [(look, pair[part]) for look, pair in found], size) for part in (0, 1))
     return sure, doubtful
 
 

@@ -161,15 +161,17 @@ def test_what_both_ends_of_almost_a_whole_turn_show_is_hidden_at_both() -> None:
     hidden = union(part, height, width)
     assert not np.any(truth & ~hidden)
     assert np.count_nonzero(hidden) <= 1.3 * np.count_nonzero(truth)
+    ends = Detections.of([[0.43, 0.0, 0.57, 0.04], [0.43, 0.96, 0.57, 1.0]], [0.9] * 2, [3] * 2, np.ones((2, 15, 15)))
+    assert joined(ends, [(look, found)], (height, width)).counts() == {"car": 1}
 
 
 def test_what_a_look_marks_beyond_the_picture_is_not_an_object() -> None:
     sphere = Sphere(left=-60, right=60, top=30, bottom=-30)
     look = Cutout(sphere, 0.0, 0.0, 200)
     above = Detections.of([[0.0, 0.4, 0.1, 0.6]], [0.9], [1], np.ones((1, 15, 15)))
-    assert len(joined(Detections.empty(), [(look, above)], (200, 400), wraps=False)) == 0
+    assert len(joined(Detections.empty(), [(look, above)], (200, 400))) == 0
     both = Detections.of([[0.0, 0.4, 0.1, 0.6], [0.4, 0.4, 0.6, 0.6]], [0.9] * 2, [1] * 2, np.ones((2, 15, 15)))
-    assert joined(Detections.empty(), [(look, both)], (200, 400), wraps=False).counts() == {"person": 1}
+    assert joined(Detections.empty(), [(look, both)], (200, 400)).counts() == {"person": 1}
 
 
 def test_looks_may_have_masks_of_different_sizes() -> None:
@@ -179,7 +181,7 @@ def test_looks_may_have_masks_of_different_sizes() -> None:
     ]
     whole = Detections.of([[0.4, 0.2, 0.6, 0.3]], [0.9], [1], np.ones((1, 15, 9)))
     for first in (Detections.empty(), whole):
-        assert joined(first, looks, (HEIGHT, WIDTH), wraps=True).counts() == {"person": 3 + len(first)}
+        assert joined(first, looks, (HEIGHT, WIDTH)).counts() == {"person": 3 + len(first)}
 
 
 def test_two_cut_halves_of_a_long_vehicle_are_one_object() -> None:
@@ -190,7 +192,7 @@ def test_two_cut_halves_of_a_long_vehicle_are_one_object() -> None:
         (view, Detections.of([[0.4, left, 0.6, right]], [0.9], [8], np.ones((1, 15, 15))))
         for view, (left, right) in zip(views, bands, strict=True)
     ]
-    found = joined(Detections.empty(), looks, (HEIGHT, WIDTH), wraps=True)
+    found = joined(Detections.empty(), looks, (HEIGHT, WIDTH))
     assert len(found) == 3
     assert found.counts() == {"truck": 1}
 
@@ -213,4 +215,4 @@ def test_a_large_object_across_the_seam_counts_once_as_two_kinds() -> None:
     seam = Strip(HEIGHT, WIDTH, WIDTH // 10, WIDTH // 2)
     looks = [(seam, Detections.of([[0.4, 0.05, 0.6, 0.9]], [0.9], [6], np.ones((1, 15, 15))))]
     whole = Detections.of([[0.4, 0.05, 0.6, 0.5]], [0.6], [8], np.ones((1, 15, 15)))
-    assert joined(whole, looks, (HEIGHT, WIDTH), wraps=True).counts() == {"bus": 1}
+    assert joined(whole, looks, (HEIGHT, WIDTH)).counts() == {"bus": 1}

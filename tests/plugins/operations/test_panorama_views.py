@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +22,7 @@ def panorama(page: Page) -> str:
     """The address of a panorama with an object at the seam, in a folder of its own."""
     pixels, _ = with_discs(512, 1024, (180.0, -3.0, 12.0))
     page.site.put("round.jpg", jpeg(pixels), f"{FOLDER}_360")
-    settings = {"mask_color": [0, 0, 255], "blur": None, "remote_mask": True, "remote_json": True}
+    settings: dict[str, Any] = {"mask_color": [0, 0, 255], "blur": None, "remote_mask": True, "remote_json": True}
     report = mask_folder(page.site.workspace(**settings), f"{FOLDER}_360", GreenDetector)
     assert report.masked == 1
     return page.picture("round.jpg", f"{FOLDER}_360")
