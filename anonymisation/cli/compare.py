@@ -15,6 +15,7 @@ from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.overrides import parsed
 from anonymisation.cli.session import Session, open_session
 from anonymisation.core.settings import Settings, load_settings
+from anonymisation.core.text import counted
 from anonymisation.review.comparison.shadow import Contender, compare
 from anonymisation.review.comparison.store import read_sayings, read_study
 from anonymisation.review.comparison.study import Study, in_words, result_of
@@ -119,14 +120,17 @@ def _print(session: Session, study: Study) -> None:
     for name, side, hidden in (("A", study.a, "hidden_a"), ("B", study.b, "hidden_b")):
         changed = ", ".join(f"{key}={value}" for key, value in side.settings.items()) or "settings in force"
         share = sum(getattr(one, hidden) / (one.height * one.width) for one in study.pictures) / len(study.pictures)
-        alone = sum(region.difference.side == name.lower() for region in study.regions)
-        out.print(f"{name}: {side.model}, {changed}: hides {100 * share:.2g} % of the pixels, {alone} regions alone")
+        alone = counted(sum(region.difference.side == name.lower() for region in study.regions), "region")
+        out.print(f"{name}: {side.model}, {changed}: hides {100 * share:.2g} % of the pixels, {alone} alone")
     if study.failures:
-        session.err.print(f"{len(study.failures)} pictures could not be compared, such as {study.failures[0]}")
+        failed = counted(len(study.failures), "picture")
+        session.err.print(f"{failed} could not be compared, such as {study.failures[0]}", style="yellow")
     result = result_of(study, sayings)
-    out.print(f"{result.judged} of {len(study.regions)} regions on {len(study.pictures)} pictures are judged")
+    regions, pictures = counted(len(study.regions), "region"), counted(len(study.pictures), "picture")
+    out.print(f"{result.judged} of {regions} on {pictures} judged" if study.regions else f"No difference on {pictures}")
     if result.judged == len(study.regions):
         for sentence in in_words(study, result):
             out.print(sentence)
     else:
-        out.print(f"Judge them on the operations page (Comparisons), then see --result {study.id}")
+        out.print("Judge them on the operations page (Certificates, Comparisons). Then this prints the result:")
+        out.print(f"  anonymise compare {session.places} --result {study.id}")

@@ -10,6 +10,7 @@ import click
 from anonymisation.cli.folders import all_folders
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.session import open_session
+from anonymisation.core.text import counted
 from anonymisation.files.atomic import write_atomically
 from anonymisation.files.reported import reported
 from anonymisation.review.certificate.store import now
@@ -47,7 +48,7 @@ def export_command(options: ChainOptions, file: Path) -> None:
     path = file.expanduser().absolute()
     with reported(path, "written"):
         write_atomically(path, json.dumps(values, indent=1).encode("ascii"))
-    pictures, regions = len(values["images"]), len(values["annotations"])
-    session.out.print(f"{pictures} judged pictures with {regions} regions: {path}")
+    pictures, regions = counted(len(values["images"]), "judged picture"), counted(len(values["annotations"]), "region")
+    session.out.print(f"{pictures} with {regions}: {path}")
     if left_out := values["info"]["left_out"]:
         session.err.print(f"left out, since something in them is hidden by mistake: {len(left_out)}", style="yellow")

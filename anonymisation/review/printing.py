@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from anonymisation import __version__
 from anonymisation.core.text import one_line
+
+PROGRAM: Final = f"image-anonymisation {__version__}"
+"""The program's name and version, as printed pages have it."""
 
 
 def printed(package: str, template: str, **values: Any) -> str:

@@ -13,7 +13,6 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from anonymisation import __version__
 from anonymisation.core.settings import Settings
 from anonymisation.files.append_log import read_lines
 from anonymisation.review.audit import AUDIT_FILE
@@ -22,7 +21,7 @@ from anonymisation.review.certificate.population import read_population
 from anonymisation.review.certificate.store import known_ids, read_certificate, read_sample
 from anonymisation.review.certificate.verify import changed_folders
 from anonymisation.review.model import NOTHING
-from anonymisation.review.printing import printed
+from anonymisation.review.printing import PROGRAM, printed
 from anonymisation.review.store import known_folders, read_reviews
 from anonymisation.workspace.folder_state import MASKED, read_pictures
 
@@ -66,7 +65,7 @@ class Certified:
 
 @dataclass(slots=True)
 class ProtectionReport:
-    """All figures of a period. `maskings` counts pictures by (model, settings, software)."""
+    """All figures of a period. `maskings` counts pictures by (model, settings, version tag)."""
 
     period: Period
     masked: int = 0
@@ -86,7 +85,7 @@ class ProtectionReport:
         return {
             "first_day": str(self.period.first),
             "last_day": str(self.period.last),
-            "software": __version__,
+            "software": PROGRAM,
             "masked": self.masked,
             "folders": self.folders,
             "released": self.released,
@@ -95,8 +94,8 @@ class ProtectionReport:
             "regions_added": self.boxes,
             "regions_withdrawn": self.withdrawn,
             "maskings": [
-                {"model": model, "settings": digest, "software": software, "pictures": count}
-                for (model, digest, software), count in sorted(self.maskings.items())
+                {"model": model, "settings": digest, "version_tag": tag, "pictures": count}
+                for (model, digest, tag), count in sorted(self.maskings.items())
             ],
             "looks_at_originals": [
                 {"by": by, "action": did, "count": count} for (by, did), count in sorted(self.looks.items())
@@ -128,7 +127,7 @@ def collect(state_root: Path, period: Period) -> ProtectionReport:
 
 def render(report: ProtectionReport, settings: Settings, at: str) -> str:
     """The report as a page for print: HTML without scripts, in which every value is escaped."""
-    values = {"report": report, "settings": settings, "at": at, "software": __version__}
+    values = {"report": report, "settings": settings, "at": at, "software": PROGRAM}
     return printed("anonymisation.review", "protection_report.html.j2", **values)
 
 

@@ -34,7 +34,7 @@ class Row:
 
     `key` replaces its name in addresses. `doubt` is higher the less certain its masks are. `lowest` is the lowest score
     of its objects (1 without objects), `covered` the share of the picture in their boxes. `digest` is the digest of the
-    settings, `software` the version of this software. Only failed pictures have a `source`, since they have no
+    settings, `software` the version tag of its record. Only failed pictures have a `source`, since they have no
     checksum.
     """
 

@@ -28,7 +28,7 @@ class Candidate:
 
 
 class Masking(msgspec.Struct, frozen=True, order=True):
-    """With what pictures were masked: the model, the digest of the settings, and the version of the software."""
+    """With what pictures were masked: the model, the digest of the settings, and the version tag of their records."""
 
     model: str
     settings: str
