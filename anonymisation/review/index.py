@@ -17,7 +17,6 @@ from typing import Final, TypeVar
 from anonymisation.files.digests import name_digest
 from anonymisation.files.reported import reported
 from anonymisation.masking.labels import CLASSES
-from anonymisation.review.certificate.population import FolderCount, count_folder
 from anonymisation.review.model import NOTHING, Review
 from anonymisation.review.rows import Row, read_rows
 from anonymisation.review.store import read_reviews, reviews_file, stamp_of_reviews
@@ -159,7 +158,6 @@ class IndexCache:
         self._entries: dict[str, _Entry] = {}
         self._tops: dict[str, tuple[tuple[tuple[str, int, int], ...], list[Row]]] = {}
         self._reviews: dict[str, tuple[FileStamp | None, Mapping[str, Review]]] = {}
-        self._counts: dict[str, tuple[tuple[tuple[str, int, int], ...], FolderCount]] = {}
         self._lock = threading.Lock()
         self._reading: dict[str, threading.Lock] = {}
 
@@ -186,17 +184,6 @@ class IndexCache:
         stamp = self._entries[folder].stamp if folder in self._entries else ()
         self._remember(self._tops, folder, (stamp, rows))
         return rows
-
-    def count(self, folder: str) -> FolderCount:
-        """What a certificate needs to know of a folder; an unchanged folder is not read again."""
-        known = self._counts.get(folder)
-        if known is not None and known[0] == _stamp(state_folder(self._state_root, folder)):
-            return known[1]
-        index = self.index(folder)
-        counted = count_folder(folder, index.rows)
-        stamp = self._entries[folder].stamp if folder in self._entries else ()
-        self._remember(self._counts, folder, (stamp, counted))
-        return counted
 
     def reviews(self, folder: str) -> tuple[FileStamp | None, Mapping[str, Review]]:
         """The current reviews of a folder and the stamp of their file; the stamp is None without a file."""

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from anonymisation.core.settings import Settings
 from anonymisation.files.append_log import read_lines
 from anonymisation.review.audit import AUDIT_FILE
 from anonymisation.review.certificate.document import in_words
-from anonymisation.review.certificate.population import read_population
+from anonymisation.review.certificate.population import masked_digest
 from anonymisation.review.certificate.store import known_ids, read_certificate, read_sample
 from anonymisation.review.certificate.verify import changed_folders
 from anonymisation.review.model import NOTHING
@@ -159,10 +160,10 @@ def _lines(path: Path, period: Period) -> Iterator[dict[str, Any]]:
 
 
 def _certificates(state_root: Path, period: Period) -> Iterable[Certified]:
+    digest = cache(partial(masked_digest, state_root))  # a folder may belong to several samples
     for identity in known_ids(state_root):
         values, sample = read_certificate(state_root, identity), read_sample(state_root, identity)
         if values is None or sample is None or not period.holds(values["issued"]["at"]):
             continue
-        now = read_population(state_root, (count.folder for count in sample.folders)).folders
-        void = "; ".join(changed_folders(sample, now))
+        void = "; ".join(changed_folders(sample, {count.folder: digest(count.folder) for count in sample.folders}))
         yield Certified(identity, sample.title, values["issued"]["at"], tuple(in_words(values)), void)

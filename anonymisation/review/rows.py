@@ -60,7 +60,7 @@ class Row:
     def version(self) -> str:
         """The identity of the masked picture that a reviewer sees: the original's bytes, status, model and settings."""
         original = self.sha256 or (f"{self.source.size} {self.source.mtime_ns}" if self.source else "")
-        return name_digest(f"{original} {self.failed} {self.model} {self.digest}")
+        return _version(original, self.model, self.digest, failed=self.failed)
 
     @property
     def objects(self) -> tuple[Seen, ...]:
@@ -131,6 +131,20 @@ def read_rows(place: Path) -> Iterator[Row]:
     lines = journal_lines(place, lambda own: read_as(own / PICTURES, _Picture, warn=False))
     for name, picture in {picture.name: picture for picture in lines}.items():
         yield _row(picture, found.get(name, _NOTHING_FOUND))
+
+
+def read_versions(place: Path) -> dict[str, str]:
+    """The `version` of every masked picture that the state in `place` knows, by name. Takes no lock."""
+    lines = journal_lines(place, lambda own: read_as(own / PICTURES, _Picture, warn=False))
+    return {
+        name: _version(picture.sha256, picture.model, picture.digest, failed=False)
+        for name, picture in {picture.name: picture for picture in lines}.items()
+        if picture.status != FAILED
+    }
+
+
+def _version(original: str, model: str, digest: str, *, failed: bool) -> str:
+    return name_digest(f"{original} {failed} {model} {digest}")
 
 
 class KnownRows:

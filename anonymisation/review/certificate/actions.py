@@ -81,7 +81,7 @@ def issue_certificate(workspace: Workspace, sample: Sample, *, by: str) -> Path:
     """
     state_root = workspace.shares.state
     population = read_population(state_root, (count.folder for count in sample.folders))
-    changed = changed_folders(sample, population.folders)
+    changed = changed_folders(sample, population.digests)
     if changed:
         raise CertificateError(f"{changed[0]}; draw a new sample")
     classes = workspace.settings.hidden_classes

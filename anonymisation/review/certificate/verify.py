@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ from anonymisation.core.errors import AnonymisationError
 from anonymisation.files.plain import sha256_of_plain
 from anonymisation.review.certificate.document import FORMAT, KIND, Issue, certificate_of, digest_of
 from anonymisation.review.certificate.judgements import Judgement, judged
-from anonymisation.review.certificate.population import FolderCount, Population, read_population
+from anonymisation.review.certificate.population import Population, read_population
 from anonymisation.review.certificate.sample import Drawn, Sample, order_of
 from anonymisation.review.model import NOTHING, Review
 from anonymisation.review.store import read_reviews
@@ -73,7 +73,7 @@ def verify_pictures(values: dict[str, Any], workspace: Workspace) -> Verdict:
     """
     sample = _parts(values)[0]
     population = read_population(workspace.shares.state, (count.folder for count in sample.folders))
-    problems, notes = changed_folders(sample, population.folders), list[str]()
+    problems, notes = changed_folders(sample, population.digests), list[str]()
     if sample.is_drawn_from(population):
         problems += _not_as_drawn(sample, population)
     elif not problems:
@@ -95,9 +95,8 @@ def verify_pictures(values: dict[str, Any], workspace: Workspace) -> Verdict:
     return Verdict(tuple(problems), tuple(notes))
 
 
-def changed_folders(sample: Sample, counts: Iterable[FolderCount]) -> list[str]:
-    """Which folders are not as they were when the sample was drawn, in words; `counts` is what is known of them now."""
-    current = {count.folder: count.digest for count in counts}
+def changed_folders(sample: Sample, current: Mapping[str, str]) -> list[str]:
+    """Which folders are not as they were when the sample was drawn, in words; `current` has their digests now."""
     changed = [count.folder for count in sample.folders if current[count.folder] != count.digest]
     return [f"pictures of {_some(changed)} were masked again, added or removed since the draw"] if changed else []
 
