@@ -45,10 +45,10 @@ def main() -> None:
         folders = _write_state(root, options.pictures, options.folders)
         client = _client()
         nights = _write_nights(folders, options.nights, options.pictures // options.folders)
-        identity = _certify(folders, nights)
+        judging = _certify(folders, nights)
         print(f"{options.pictures} pictures in {options.folders} folders, {options.nights} nights; milliseconds")
         print(f"{'':22} {'first':>8} {'again':>8} {'changed':>8}")
-        for name, address in _pages(folders, nights, identity).items():
+        for name, address in _pages(folders, nights, judging).items():
             print(f"{name:22} " + " ".join(f"{value:8.0f}" for value in _times(client, address, root, folders)))
             sys.stdout.flush()
 
@@ -122,7 +122,7 @@ def _write_nights(folders: list[str], nights: int, pictures: int) -> dict[str, l
 
 
 def _certify(folders: list[str], nights: dict[str, list[str]]) -> str:
-    """Certificates of every second night and of all folders; returns the ID of the last, still to be judged.
+    """Certificates of every second night and of all folders; returns the place of a picture of the last to judge.
 
     Empty where this version has no certificates.
     """
@@ -139,7 +139,8 @@ def _certify(folders: list[str], nights: dict[str, list[str]]) -> str:
         sample = draw_sample(workspace, nights[run_id], plan, title=run_id, by="admin", run=run_id)
         _judge(workspace.shares.state, sample)
         issue_certificate(workspace, sample, by="admin")
-    return str(draw_sample(workspace, folders, plan, title="All", by="admin").id)
+    sample = draw_sample(workspace, folders, plan, title="All", by="admin")
+    return f"/certificates/{sample.id}/pictures/{next(one.number for one in sample.pictures if one.sha256)}"
 
 
 def _judge(state_root: Path, sample: Any) -> None:
@@ -149,7 +150,7 @@ def _judge(state_root: Path, sample: Any) -> None:
         add_judgement(state_root, sample, one.number, "admin", missed=False, mistake=False)
 
 
-def _pages(folders: list[str], nights: dict[str, list[str]], identity: str) -> dict[str, str]:
+def _pages(folders: list[str], nights: dict[str, list[str]], judging: str) -> dict[str, str]:
     from anonymisation.files.digests import name_digest
     from anonymisation_airflow.operations.web.site import current_site, folder_key
 
@@ -166,12 +167,11 @@ def _pages(folders: list[str], nights: dict[str, list[str]], identity: str) -> d
         "queue of a night": f"/review?run={next(iter(nights))}",
         "queue of a folder": f"/review?folder={key}",
     }
-    if not identity:
+    if not judging:
         return pages
-    place = f"/certificates/{identity}"
-    judging = {"judging": f"{place}/pictures/1", "picture to judge": f"{place}/pictures/1/image"}
-    certificates = {"certificates": "/certificates", "a certificate": place, **judging}
-    return {**pages, **certificates, "fixed regions": "/regions", "comparisons": "/comparisons"}
+    pages |= {"certificates": "/certificates", "a certificate": judging.partition("/pictures")[0]}
+    pages |= {"judging": judging, "picture to judge": f"{judging}/image"}
+    return {**pages, "fixed regions": "/regions", "comparisons": "/comparisons"}
 
 
 def _times(client: Any, address: str, root: Path, folders: list[str]) -> tuple[float, ...]:

@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 from rich.table import Table
 
-from anonymisation.cli.folders import all_folders
+from anonymisation.cli.folders import selected_folders
 from anonymisation.cli.options import ChainOptions, chain_options, config_option
 from anonymisation.cli.session import Session, open_session, output_console
 from anonymisation.cli.tables import print_table
@@ -35,7 +35,7 @@ from anonymisation.review.certificate.verify import verify_document, verify_pict
 from anonymisation.workspace.workspace import open_workspace
 
 _DEFAULT: Final = Plan()
-_ON_PAGE: Final = "judge it on the operations page (Certificates)"
+_PAGE: Final = "the operations page (Certificates)"
 _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 _by_option = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who does it.")
 _id_argument = click.argument("identity", metavar="ID")
@@ -104,10 +104,7 @@ def draw_command(
     session = open_session(options)
     session.workspace.require_shares(first_look=True)
     plan = Plan(bound / 100, confidence / 100, tolerated, second / 100, seeded)
-    folders = all_folders(session.workspace, session.selection, released_too=True)
-    for problem in folders.problems:
-        session.err.print(str(problem), style="yellow")
-    names = [found.folder for found in folders.found]
+    names = selected_folders(session)
     title = title or session.selected or "All folders"
     sample = draw_sample(session.workspace, names, plan, title=title, by=by)
     _print_sample(session, sample)
@@ -189,7 +186,7 @@ def show_command(options: ChainOptions, identity: str, by: str) -> None:
     session = open_session(options)
     sample = _sample(session, identity)
     if sample.seeded:
-        raise CertificateError(f"{sample.id} shows known faults, which file names would give away; {_ON_PAGE}")
+        raise CertificateError(f"{sample.id} shows known faults, which file names would give away; judge it on {_PAGE}")
     lines = read_judgements(session.workspace.shares.state, sample.id)
     left = progress(sample, lines)
     mine = [number for number in left.without_second if by not in lines.of(number)]
@@ -304,9 +301,9 @@ def _print_sample(session: Session, sample: Sample) -> None:
     if sample.earlier:
         session.err.print(f"Earlier looks at these pictures: {', '.join(sample.earlier)}", style="yellow")
     if sample.seeded:
-        out.print(f"{_ON_PAGE.capitalize()}: the names of files would give the copies away.")
+        out.print(f"Judge it on {_PAGE}: the names of files would give the copies away.")
     else:
-        out.print(f"{_ON_PAGE.capitalize()}, or on the command line:")
+        out.print(f"Judge it on {_PAGE}, or on the command line:")
         _print_command(session, "show", sample.id)
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from anonymisation.cli.folders import all_folders
+from anonymisation.cli.folders import selected_folders
 from anonymisation.cli.model import ModelOnDemand
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.overrides import parsed
@@ -73,8 +73,8 @@ def compare_command(
     if not overrides and not models:
         raise click.UsageError("give a model with -m, or a setting with -s, to compare with what is in force")
     session.workspace.require_shares(first_look=True)
+    folders = selected_folders(session)
     sides = _sides(session, models, overrides)
-    folders = [found.folder for found in all_folders(session.workspace, session.selection, released_too=True).found]
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
     bars = Progress(*columns, console=session.err, transient=True, redirect_stdout=False)
     bars.disable = not session.err.is_terminal

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from anonymisation.cli.folders import all_folders
+from anonymisation.cli.folders import selected_folders
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.session import open_session
 from anonymisation.core.text import counted
@@ -42,8 +42,7 @@ def export_command(options: ChainOptions, file: Path) -> None:
     """
     session = open_session(options)
     session.workspace.require_shares(first_look=True)
-    folders = all_folders(session.workspace, session.selection, released_too=True)
-    names = [found.folder for found in folders.found]
+    names = selected_folders(session)
     values = coco_annotations(session.workspace.shares.state, names, at=now())
     path = file.expanduser().absolute()
     with reported(path, "written"):

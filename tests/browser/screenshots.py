@@ -1,8 +1,8 @@
-"""Takes the pictures of the operations page for the documentation: `python -m tests.browser.screenshots [FOLDER]`.
+"""Pictures of the operations page for the documentation: `python -m tests.browser.screenshots [FOLDER [ROOT]]`.
 
 Sample captures (drawn roads) are masked by the built-in model; nights, certificates, a comparison and a fixed region
 are made of them. Then a browser looks at the pages. Written as WebP of at most MOST_BYTES each, into docs/screenshots
-unless another folder is named.
+unless another folder is named. With ROOT, the deployment is kept there, and used again where it is.
 """
 
 from __future__ import annotations
@@ -35,9 +35,8 @@ from anonymisation.workspace.folder_state import open_state, read_detections, re
 from anonymisation.workspace.workspace import Workspace, open_workspace
 from scripts.airflow_stack import AirflowStack
 from scripts.sample_captures import write_samples
-from tests.browser.conftest import BROWSERS, PATIENCE, Deployment, _environment, _serving, _sign_in
-from tests.conftest import REPOSITORY
 
+REPOSITORY: Final = Path(__file__).parents[2]
 MOST_BYTES: Final = 60_000
 LOOK: Final[dict[str, Any]] = {"viewport": {"width": 1400, "height": 900}, "reduced_motion": "reduce"}
 ROAD: Final = "TilSladding/2026/EV00018/S{section}/D1/F1_2026_10_{day:02d}"
@@ -46,7 +45,7 @@ NIGHTS: Final = {  # the day of October, and the number of pictures in each fold
     "scheduled__2026-10-06": (6, (900,)),
     "scheduled__2026-10-07": (7, (760, 520)),
 }
-CERTIFIED, IN_REVIEW, VOID = NIGHTS
+VOID, IN_REVIEW, CERTIFIED = NIGHTS
 
 
 def prepare(root: Path) -> None:
@@ -59,7 +58,7 @@ def prepare(root: Path) -> None:
     torn.write_bytes(torn.read_bytes()[:30_000])
     folders = sorted({str(path.parent.relative_to(root / "input")) for path in (root / "input").rglob("*.jpg")})
     model = ModelOnDemand(workspace.settings)
-    masked = {folder: run_folder(workspace, folder, model()).to_dict() for folder in folders}
+    masked = {folder: run_folder(workspace, folder, model).to_dict() for folder in folders}
     like = next(folder for folder in folders if "EV00006" in folder)
     reports: dict[str, list[dict[str, Any]]] = {}
     for run_id, (_, counts) in NIGHTS.items():
@@ -67,9 +66,9 @@ def prepare(root: Path) -> None:
         for name, count in zip(names, counts, strict=True):
             _clone(workspace, name, like, count)
         reports[run_id] = [_scaled(masked[like], name, count) for name, count in zip(names, counts, strict=True)]
-    reports[VOID] += list(masked.values())
+    reports[CERTIFIED] += [_loaded(report) for report in masked.values()]
     _fill_database(reports)
-    _certify(workspace)
+    _certify(workspace, reports)
     _compare(workspace, folders)
     draw_region(
         workspace.shares.state, [[0, 1], [0, 0.93], [0.5, 0.88], [1, 0.93], [1, 1]], folders="TilSladding/2026/*",
@@ -96,15 +95,20 @@ def _clone(workspace: Workspace, folder: str, like: str, count: int) -> None:
             own = pictures[number % len(pictures)]
             name = f"EV00006_S57D1_m{20 * number:05d}_f1.jpg"
             known.write(json.dumps({**msgspec.to_builtins(own), "name": name}) + "\n")
-            detections.write(json.dumps({**seen[own.name], "name": name}) + "\n")
+            found = [{**one, "score": max(one["score"], 0.95)} for one in seen[own.name]["detections"]]
+            detections.write(json.dumps({**seen[own.name], "name": name, "detections": found}) + "\n")
             (output / folder / name).hardlink_to(output / like / own.name)
 
 
 def _scaled(report: dict[str, Any], folder: str, count: int) -> dict[str, Any]:
     mask = {**report["mask"], "found": count, "masked": count, "seconds": 1.9 * count, "failures": []}
     archive = {**report["archive"], "archived": count, "size": 640_000 * count}
-    load = {**report["load"], "inserted": count}
-    return {**report, "folder": folder, "mask": mask, "archive": archive, "load": load}
+    return _loaded({**report, "folder": folder, "mask": mask, "archive": archive})
+
+
+def _loaded(report: dict[str, Any]) -> dict[str, Any]:
+    """As with a database."""
+    return {**report, "load": {**(report["load"] or {}), "inserted": report["mask"]["masked"]}}
 
 
 def _fill_database(reports: dict[str, list[dict[str, Any]]]) -> None:
@@ -133,10 +137,10 @@ def _fill_database(reports: dict[str, list[dict[str, Any]]]) -> None:
         add_task(run_id, "summary", -1, "failed" if failed else "success")
 
 
-def _certify(workspace: Workspace) -> None:
+def _certify(workspace: Workspace, reports: dict[str, list[dict[str, Any]]]) -> None:
     """One certificate that holds, one in review, and one whose night was masked again."""
     for run_id in (VOID, IN_REVIEW, CERTIFIED):
-        names, title = _roads(run_id), f"Night of {NIGHTS[run_id][0]} October"
+        names, title = [report["folder"] for report in reports[run_id]], f"Night of {NIGHTS[run_id][0]} October"
         sample = draw_sample(workspace, names, Plan(bound=0.02, tolerated=1), title=title, by="kari", run=run_id)
         _judge(workspace, sample, until=70 if run_id == IN_REVIEW else len(sample.pictures))
         if run_id != IN_REVIEW:
@@ -156,18 +160,18 @@ def _judge(workspace: Workspace, sample: Sample, until: int) -> None:
 
 
 def _compare(workspace: Workspace, folders: list[str]) -> None:
-    changed = {"score_threshold": 0.35}
+    changed = {"score_threshold": 0.1}
     other = load_settings(None, changed).settings
     sides = (
         Contender("A", workspace.settings, {}, ModelOnDemand(workspace.settings)()),
         Contender("B", other, changed, ModelOnDemand(other)()),
     )
-    study = compare(workspace, folders, sides, 20, title="Threshold 0.35", by="kari")
-    for region in study.regions[: max(1, len(study.regions) - 2)]:
-        add_saying(workspace.shares.state, study, region.number, "kari", is_object=region.number % 3 == 0)
+    study = compare(workspace, folders, sides, 20, title="A lower threshold", by="kari")
+    for region in study.regions:
+        add_saying(workspace.shares.state, study, region.number, "kari", is_object=False)
 
 
-def take(deployment: Deployment, window: Any, folder: Path) -> None:
+def take(deployment: Any, window: Any, folder: Path) -> None:
     """Look at every page, and keep what is seen."""
 
     def keep(name: str, height: int, address: str = "") -> None:
@@ -176,10 +180,10 @@ def take(deployment: Deployment, window: Any, folder: Path) -> None:
         window.set_viewport_size({"width": LOOK["viewport"]["width"], "height": height})
         _write(window.screenshot(), folder / f"{name}.webp")
 
-    keep("night", 900, f"runs/{VOID}")
-    keep("review", 880, "review")
-    keep("certificates", 1120, "certificates")
-    window.get_by_role("row").filter(has_text="5 October").get_by_role("link").click()
+    keep("night", 760, f"runs/{CERTIFIED}")
+    keep("review", 700, "review")
+    keep("certificates", 850, "certificates")
+    window.get_by_role("row").filter(has_text="7 October").get_by_role("link").click()
     printed = window.get_by_role("link", name="For print").get_attribute("href")
     window.goto(f"{deployment.page}/certificates", wait_until="networkidle")
     window.get_by_role("row").filter(has_text="6 October").get_by_role("link").click()
@@ -195,15 +199,18 @@ def take(deployment: Deployment, window: Any, folder: Path) -> None:
     window.goto(f"{deployment.page}/comparisons", wait_until="networkidle")
     window.get_by_role("row").nth(1).get_by_role("link").click()
     window.wait_for_load_state("networkidle")
-    keep("comparison", 760)
+    keep("comparison", 620)
     window.goto(f"{deployment.page}/folders?find=EV00006", wait_until="networkidle")
     window.get_by_role("link", name="F1_2026_10_05").click()
     window.locator(".gallery a").first.click()
     window.wait_for_load_state("networkidle")
-    for edge, value in {"left": 44, "top": 28, "right": 56, "bottom": 60}.items():
-        window.get_by_label(edge).fill(str(value))
-    window.get_by_label("Mask").check()
-    window.wait_for_load_state("networkidle")
+    _draw_box(window, left=70, top=38, right=80, bottom=52)
+    window.get_by_role("button", name="Mask this region").click()
+    window.get_by_text("The region is hidden now").wait_for()
+    window.goto(window.url.partition("?")[0], wait_until="networkidle")
+    _draw_box(window, left=44, top=28, right=56, bottom=60)
+    window.get_by_label("Mask", exact=True).check()
+    window.wait_for_timeout(3000)
     keep("picture", 900)
     window.get_by_role("link", name="Fixed region").click()
     window.wait_for_load_state("networkidle")
@@ -213,6 +220,11 @@ def take(deployment: Deployment, window: Any, folder: Path) -> None:
     window.get_by_label("Camera (EXIF Model)").fill("Ladybug5")
     window.get_by_label("Note").fill("reflection in the windscreen")
     keep("fixed_regions", 900)
+
+
+def _draw_box(window: Any, **edges: int) -> None:
+    for edge, value in edges.items():
+        window.get_by_label(edge).fill(str(value))
 
 
 def _write(png: bytes, path: Path) -> None:
@@ -229,31 +241,41 @@ def _write(png: bytes, path: Path) -> None:
 
 def main() -> None:
     """Prepare a deployment, serve it, and look at it."""
-    from playwright.sync_api import sync_playwright
-
     words = sys.argv[1:]
     if words[:1] == ["--prepare"]:
         prepare(Path(words[1]))
         return
     folder = Path(words[0]) if words else REPOSITORY / "docs" / "screenshots"
-    with tempfile.TemporaryDirectory(prefix="screenshots-") as place:
-        root = Path(place)
+    if len(words) > 1:
+        _look(Path(words[1]).absolute(), folder)
+    else:
+        with tempfile.TemporaryDirectory(prefix="screenshots-") as place:
+            _look(Path(place), folder)
+
+
+def _look(root: Path, folder: Path) -> None:
+    from playwright.sync_api import sync_playwright
+
+    from tests.browser import conftest  # late: in the process that prepares, it would move Airflow's home
+
+    stack = AirflowStack(root / "airflow", conftest._environment(root))
+    environment = stack._full_environment()
+    if not (root / "config.yml").exists():
+        root.mkdir(exist_ok=True)
         (root / "config.yml").write_text("remote_mask: True\n", encoding="utf-8")
-        stack = AirflowStack(root / "airflow", _environment(root))
-        environment = stack._full_environment()
         command = [sys.executable, "-m", "tests.browser.screenshots", "--prepare", str(root)]
         subprocess.run(command, env=environment, cwd=REPOSITORY, check=True)
-        found = next(filter(None, map(shutil.which, BROWSERS)))
-        with _serving(stack, environment), sync_playwright() as playwright:
-            arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
-            browser = playwright.chromium.launch(executable_path=found, args=arguments)
-            window = browser.new_context(**LOOK, locale="en-GB", color_scheme="light").new_page()
-            window.set_default_timeout(PATIENCE)
-            deployment = Deployment(stack, root)
-            _sign_in(window, deployment, "admin")
-            window.goto("about:blank")
-            take(deployment, window, folder)
-            browser.close()
+    found = next(filter(None, map(shutil.which, conftest.BROWSERS)))
+    with conftest._serving(stack, environment), sync_playwright() as playwright:
+        arguments = ["--no-sandbox"] if os.geteuid() == 0 else []
+        browser = playwright.chromium.launch(executable_path=found, args=arguments)
+        window = browser.new_context(**LOOK, locale="en-GB", color_scheme="light").new_page()
+        window.set_default_timeout(conftest.PATIENCE)
+        deployment = conftest.Deployment(stack, root)
+        conftest._sign_in(window, deployment, "admin")
+        window.goto("about:blank")
+        take(deployment, window, folder)
+        browser.close()
 
 
 if __name__ == "__main__":

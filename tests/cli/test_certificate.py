@@ -64,6 +64,12 @@ def listed_id(site: Site) -> str:
     return place.name
 
 
+def test_a_selection_without_folders_is_named(site: Site) -> None:
+    result = drawn(site, "--from", "2099-01-01", "--folder", "E6")
+    assert result.exit_code == 1
+    assert "no capture folder matches --folder E6, --from 2099-01-01" in result.stderr
+
+
 def test_what_a_judgement_says_is_repeated(site: Site) -> None:
     drawn(site)
     result = invoke("certificate", "judge", *flags(site), listed_id(site), "1", "--missed", "--by", "Kari N")
