@@ -105,8 +105,7 @@ def draw_command(
     session.workspace.require_shares(first_look=True)
     plan = Plan(bound / 100, confidence / 100, tolerated, second / 100, seeded)
     names = selected_folders(session)
-    title = title or session.selected or "All folders"
-    sample = draw_sample(session.workspace, names, plan, title=title, by=by)
+    sample = draw_sample(session.workspace, names, plan, title=title or _title_of(options), by=by)
     _print_sample(session, sample)
 
 
@@ -268,6 +267,15 @@ def verify_command(
     if verdict.is_valid:
         out.print("The certificate is valid.", style="green")
     click.get_current_context().exit(0 if verdict.is_valid else 1)
+
+
+def _title_of(options: ChainOptions) -> str:
+    """What the flags select, as the title of a certificate."""
+    first, last = options.date_from, options.date_to
+    period = f"{first} to {last}" if first and last else f"from {first}" if first else f"until {last}" if last else ""
+    words = [", ".join(options.folders), str(options.capture_date or ""), period]
+    title = ", ".join(filter(None, words))
+    return f"{title[:1].upper()}{title[1:]}" if title and not options.folders else title or "All folders"
 
 
 def _bounds(values: dict[str, Any] | None) -> tuple[str, str]:

@@ -48,6 +48,6 @@ def protection_report_command(options: ChainOptions, file: Path, since: datetime
     with reported(path, "written"):
         write_atomically(path, text.encode("utf-8", "backslashreplace"))
     session.out.print(
-        f"masked: {report.masked}, reviewed: {report.reviewed}, certificates: {len(report.certificates)}, "
-        f"looks at originals: {sum(report.looks.values())}\n{path}"
+        f"masked: {report.masked}, reviewed: {report.reviewed}, judged for certificates: {report.judged}, "
+        f"certificates: {len(report.certificates)}, looks at originals: {sum(report.looks.values())}\n{path}"
     )

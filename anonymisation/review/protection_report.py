@@ -19,7 +19,14 @@ from anonymisation.files.append_log import read_lines
 from anonymisation.review.audit import AUDIT_FILE
 from anonymisation.review.certificate.document import in_words
 from anonymisation.review.certificate.population import masked_digest
-from anonymisation.review.certificate.store import known_ids, read_certificate, read_sample
+from anonymisation.review.certificate.sample import Sample
+from anonymisation.review.certificate.store import (
+    known_ids,
+    read_certificate,
+    read_judgements,
+    read_sample,
+    read_samples,
+)
 from anonymisation.review.certificate.verify import changed_folders
 from anonymisation.review.model import NOTHING
 from anonymisation.review.printing import PROGRAM, printed
@@ -73,6 +80,7 @@ class ProtectionReport:
     folders: int = 0
     released: int = 0
     reviewed: int = 0
+    judged: int = 0
     boxes: int = 0
     withdrawn: int = 0
     failed: int = 0
@@ -92,6 +100,7 @@ class ProtectionReport:
             "released": self.released,
             "failed_now": self.failed,
             "reviewed": self.reviewed,
+            "judged_for_certificates": self.judged,
             "regions_added": self.boxes,
             "regions_withdrawn": self.withdrawn,
             "maskings": [
@@ -122,6 +131,7 @@ def collect(state_root: Path, period: Period) -> ProtectionReport:
         report.looks[str(line.get("by", "")), str(line.get("did", ""))] += 1
     for line in _lines(state_root / "audit" / "retention.jsonl", period):
         report.removed[str(line.get("kind", ""))] += 1
+    report.judged = sum(_judged(state_root, period, sample) for sample in read_samples(state_root))
     report.certificates = list(_certificates(state_root, period))
     return report
 
@@ -157,6 +167,12 @@ def _iso(mtime_ns: int) -> str:
 
 def _lines(path: Path, period: Period) -> Iterator[dict[str, Any]]:
     return (line for _, line in read_lines(path) if period.holds(str(line.get("at", ""))))
+
+
+def _judged(state_root: Path, period: Period, sample: Sample) -> int:
+    """How many pictures of a sample somebody judged in the period."""
+    lines = read_judgements(state_root, sample.id)
+    return sum(any(period.holds(said.at) for said in lines.of(one.number).values()) for one in sample.pictures)
 
 
 def _certificates(state_root: Path, period: Period) -> Iterable[Certified]:

@@ -174,15 +174,16 @@ def _compare(workspace: Workspace, folders: list[str]) -> None:
 def take(deployment: Any, window: Any, folder: Path) -> None:
     """Look at every page, and keep what is seen."""
 
-    def keep(name: str, height: int, address: str = "") -> None:
+    def keep(name: str, height: int, address: str = "", width: int = 1400) -> None:
         if address:
             window.goto(f"{deployment.page}/{address}", wait_until="networkidle")
-        window.set_viewport_size({"width": LOOK["viewport"]["width"], "height": height})
+        window.set_viewport_size({"width": width, "height": height})
         _write(window.screenshot(), folder / f"{name}.webp")
+        window.set_viewport_size(LOOK["viewport"])
 
     keep("night", 760, f"runs/{CERTIFIED}")
     keep("review", 700, "review")
-    keep("certificates", 850, "certificates")
+    keep("certificates", 870, "certificates")
     window.get_by_role("row").filter(has_text="7 October").get_by_role("link").click()
     printed = window.get_by_role("link", name="For print").get_attribute("href")
     window.goto(f"{deployment.page}/certificates", wait_until="networkidle")
@@ -195,11 +196,11 @@ def take(deployment: Any, window: Any, folder: Path) -> None:
             window.keyboard.press(key)
     keep("judging", 760)
     window.goto(f"{deployment.stack.url}{printed}", wait_until="networkidle")
-    keep("certificate_printed", 1250)
+    keep("certificate_printed", 1040, width=900)
     window.goto(f"{deployment.page}/comparisons", wait_until="networkidle")
     window.get_by_role("row").nth(1).get_by_role("link").click()
     window.wait_for_load_state("networkidle")
-    keep("comparison", 620)
+    keep("comparison", 580)
     window.goto(f"{deployment.page}/folders?find=EV00006", wait_until="networkidle")
     window.get_by_role("link", name="F1_2026_10_05").click()
     window.locator(".gallery a").first.click()
@@ -230,9 +231,9 @@ def _draw_box(window: Any, **edges: int) -> None:
 def _write(png: bytes, path: Path) -> None:
     """As sharp as MOST_BYTES allow."""
     picture = Image.open(io.BytesIO(png)).convert("RGB")
-    for quality in range(84, 20, -4):
+    for quality in (100, *range(84, 20, -4)):
         data = io.BytesIO()
-        picture.save(data, "webp", quality=quality, method=6)
+        picture.save(data, "webp", quality=quality, method=6, lossless=quality == 100)
         if data.tell() <= MOST_BYTES:
             break
     path.write_bytes(data.getvalue())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import shlex
+from datetime import date
 from pathlib import Path
+from typing import Any
 
 import pytest
 from click.testing import Result
 
+from anonymisation.cli.certificate import _title_of
+from anonymisation.cli.options import ChainOptions
 from tests.captures import Site
 from tests.cli.conftest import invoke
 
@@ -97,3 +101,17 @@ def test_known_faults_are_not_given_away_by_the_names_of_their_files(site: Site)
     assert result.exit_code == 1
     assert "seeded" not in result.output
     assert "operations page" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "title"),
+    [
+        ({}, "All folders"),
+        ({"date_from": date(2021, 5, 1), "date_to": date(2021, 5, 31)}, "2021-05-01 to 2021-05-31"),
+        ({"date_to": date(2021, 5, 31)}, "Until 2021-05-31"),
+        ({"folders": ("2021/E6*", "e8"), "date_from": date(2021, 5, 1)}, "2021/E6*, e8, from 2021-05-01"),
+        ({"capture_date": date(2021, 5, 1)}, "2021-05-01"),
+    ],
+)
+def test_a_certificate_without_a_title_is_named_by_what_was_selected(flags: dict[str, Any], title: str) -> None:
+    assert _title_of(ChainOptions(Path("in"), Path("out"), **flags)) == title

@@ -9,6 +9,7 @@ from typing import Any, Final
 import msgspec
 
 from anonymisation.core.errors import AnonymisationError
+from anonymisation.core.text import counted
 from anonymisation.files.plain import sha256_of_plain
 from anonymisation.review.certificate.document import FORMAT, KIND, Issue, certificate_of, digest_of
 from anonymisation.review.certificate.judgements import Judgement, judged
@@ -88,10 +89,15 @@ def verify_pictures(values: dict[str, Any], workspace: Workspace) -> Verdict:
         else:
             damaged.append(f"{one.folder}/{one.name}")
     if damaged:
-        problems.append(f"{len(damaged)} pictures of the sample are not the files that were judged: {_some(damaged)}")
+        judged_files = (
+            "picture of the sample is not the file that was",
+            "pictures of the sample are not the files that were",
+        )
+        problems.append(f"{counted(len(damaged), *judged_files)} judged: {_some(damaged)}")
     if corrected:
-        pictures = "1 picture was" if corrected == 1 else f"{corrected} pictures were"
-        notes.append(f"{pictures} corrected after the draw: more is hidden now")
+        notes.append(
+            f"{counted(corrected, 'picture was', 'pictures were')} corrected after the draw: more is hidden now"
+        )
     return Verdict(tuple(problems), tuple(notes))
 
 

@@ -269,3 +269,9 @@ def test_the_population_counts_what_failed(tmp_path: Path) -> None:
 def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected a number"):
         Plan(**wrong)
+
+
+def test_a_sample_that_holds_every_picture_has_no_further_stage(night: Workspace) -> None:
+    sample = drawn(night, replace(PLAN, bound=0.01))
+    with pytest.raises(CertificateError, match="all 13 masked pictures are in the sample already"):
+        draw_stage(night, sample, 5)
