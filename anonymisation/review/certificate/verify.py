@@ -89,15 +89,11 @@ def verify_pictures(values: dict[str, Any], workspace: Workspace) -> Verdict:
         else:
             damaged.append(f"{one.folder}/{one.name}")
     if damaged:
-        judged_files = (
-            "picture of the sample is not the file that was",
-            "pictures of the sample are not the files that were",
-        )
-        problems.append(f"{counted(len(damaged), *judged_files)} judged: {_some(damaged)}")
+        files = counted(len(damaged), "picture of the sample has", "pictures of the sample have")
+        problems.append(f"{files} another file than the one that was judged: {_some(damaged)}")
     if corrected:
-        notes.append(
-            f"{counted(corrected, 'picture was', 'pictures were')} corrected after the draw: more is hidden now"
-        )
+        pictures = counted(corrected, "picture was", "pictures were")
+        notes.append(f"{pictures} corrected after the draw: more is hidden now")
     return Verdict(tuple(problems), tuple(notes))
 
 
