@@ -2,7 +2,8 @@
 
 The real application and auth manager answer in this process, over a state of so many masked pictures (journals alone;
 the first and last pictures of a folder have files) and a database with so many nights. Every second night has a
-certificate, and one speaks of all folders. Three times are given for each page, in milliseconds, the median of several:
+certificate, and one speaks of all folders. Three times are given for each page, in milliseconds of CPU (the clock of a
+shared machine says little), the median of several:
 
     first     the first request after the start of the server: nothing is known yet
     again     the same request once more
@@ -46,7 +47,7 @@ def main() -> None:
         client = _client()
         nights = _write_nights(folders, options.nights, options.pictures // options.folders)
         judging = _certify(folders, nights)
-        print(f"{options.pictures} pictures in {options.folders} folders, {options.nights} nights; milliseconds")
+        print(f"{options.pictures} pictures in {options.folders} folders, {options.nights} nights; milliseconds of CPU")
         print(f"{'':22} {'first':>8} {'again':>8} {'changed':>8}")
         for name, address in _pages(folders, nights, judging).items():
             print(f"{name:22} " + " ".join(f"{value:8.0f}" for value in _times(client, address, root, folders)))
@@ -193,17 +194,17 @@ def _times(client: Any, address: str, root: Path, folders: list[str]) -> tuple[f
             line = stream.read().splitlines(keepends=True)[-1]
             stream.write(line)
 
-    first = [_took(get, forget) for _ in range(2)]
+    first = [_took(get, forget) for _ in range(3)]
     again = [_took(get) for _ in range(_TIMES)]
-    changed = [_took(get, grow) for _ in range(2)]
+    changed = [_took(get, grow) for _ in range(3)]
     return tuple(1e3 * statistics.median(times) for times in (first, again, changed))
 
 
 def _took(action: Callable[[], None], before: Callable[[], None] = lambda: None) -> float:
     before()
-    began = time.perf_counter()
+    began = time.process_time()
     action()
-    return time.perf_counter() - began
+    return time.process_time() - began
 
 
 if __name__ == "__main__":

@@ -109,7 +109,8 @@ def test_a_folder_that_cannot_be_created_is_named(site: Site, key: str, role: st
     """At the start, even where nothing fails, so that no copy of a failed picture is lost later."""
     (site.root / "taken").write_bytes(b"a file where a folder should be")
     place = f"{site.root}/taken{below}"
-    workspace = site.workspace(**{key: place})
+    overrides: dict[str, Any] = {key: place}
+    workspace = site.workspace(**overrides)
     with pytest.raises(ShareUnavailableError, match=f"{role} folder {place} cannot be created: Not a directory"):
         workspace.require_shares()
 
