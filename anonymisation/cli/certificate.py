@@ -10,7 +10,7 @@ from typing import Any, Final
 import click
 from rich.table import Table
 
-from anonymisation.cli.folders import selected_folders
+from anonymisation.cli.folders import require_results, selected_folders
 from anonymisation.cli.options import ChainOptions, chain_options, config_option
 from anonymisation.cli.session import Session, open_session, output_console
 from anonymisation.cli.tables import print_table
@@ -102,7 +102,7 @@ def draw_command(
       anonymise certificate draw -i in/ -o out/ --folder '2021/E6*' --bound 2
     """
     session = open_session(options)
-    session.workspace.require_shares(first_look=True)
+    require_results(session.workspace)
     plan = Plan(bound / 100, confidence / 100, tolerated, second / 100, seeded)
     names = selected_folders(session)
     sample = draw_sample(session.workspace, names, plan, title=title or _title_of(options), by=by)
@@ -134,6 +134,7 @@ def list_command(options: ChainOptions) -> None:
       anonymise certificate list -i in/ -o out/
     """
     session = open_session(options)
+    require_results(session.workspace)
     state_root = session.workspace.shares.state
     table = Table("ID", "Title", "Pictures", "Judged", "Missed", "By mistake")
     samples = list(read_samples(state_root))
@@ -256,7 +257,7 @@ def verify_command(
             config=config_file,
             overrides={} if state is None else {"state_dir": str(state)},
         )
-        workspace.require_shares(first_look=True)
+        require_results(workspace)
         verdict = verdict.with_more(verify_pictures(values, workspace))
     else:
         out.print("Verified in itself alone; give -i and -o to compare it with the pictures.")

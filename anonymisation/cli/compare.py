@@ -9,7 +9,7 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from anonymisation.cli.folders import selected_folders
+from anonymisation.cli.folders import require_results, selected_folders
 from anonymisation.cli.model import ModelOnDemand
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.overrides import parsed
@@ -72,7 +72,7 @@ def compare_command(
     overrides = parsed(changed)
     if not overrides and not models:
         raise click.UsageError("give a model with -m, or a setting with -s, to compare with what is in force")
-    session.workspace.require_shares(first_look=True)
+    require_results(session.workspace)
     folders = selected_folders(session)
     sides = _sides(session, models, overrides)
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())

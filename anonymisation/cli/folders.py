@@ -52,6 +52,22 @@ def all_folders(workspace: Workspace, selection: Selection, *, released_too: boo
     return Folders(tuple(ordered), tuple(problems), tuple(unread))
 
 
+def require_results(workspace: Workspace) -> None:
+    """Refuse an output folder of which nothing is known, for verbs that only look at what was masked before.
+
+    A mistyped name would be made as a new output folder otherwise. The wait for shares is `require_shares`' as always.
+
+    Raises:
+        click.BadParameter: there is neither the folder nor its state folder.
+        ShareUnavailableError: a share is away.
+    """
+    output, state = workspace.shares.output, workspace.shares.state
+    if not is_there(output) and not is_there(state):
+        message = f"{output} does not exist, and there is no state folder {state}: nothing was masked there"
+        raise click.BadParameter(message, param_hint="-o")
+    workspace.require_shares(first_look=True)
+
+
 def selected_folders(session: Session) -> list[str]:
     """The capture folders that the flags select, released ones included. What could not be read is named on stderr.
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from anonymisation.cli.folders import selected_folders
+from anonymisation.cli.folders import require_results, selected_folders
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.session import open_session
 from anonymisation.core.text import counted
@@ -41,7 +41,7 @@ def export_command(options: ChainOptions, file: Path) -> None:
       anonymise review export corrections.json -i in/ -o out/
     """
     session = open_session(options)
-    session.workspace.require_shares(first_look=True)
+    require_results(session.workspace)
     names = selected_folders(session)
     values = coco_annotations(session.workspace.shares.state, names, at=now())
     path = file.expanduser().absolute()

@@ -61,6 +61,12 @@ def test_each_command_leads_to_the_next_up_to_the_certificate(site: Site) -> Non
     assert "With 95 % confidence at most" in result.stdout
     identity = listed_id(site)
     assert "has been issued" in invoke("certificate", "show", *flags(site), identity).stdout
+    file = str(site.state / "certificates" / identity / "certificate.json")
+    assert "The certificate is valid." in invoke("certificate", "verify", file, *flags(site)).stdout
+    mistyped = site.root / "ouy"
+    result = invoke("certificate", "verify", file, "-i", str(site.input), "-o", str(mistyped))
+    assert result.exit_code == 2
+    assert not mistyped.exists()
 
 
 def listed_id(site: Site) -> str:
