@@ -197,11 +197,12 @@ class Detections:
         return boxes
 
     def object_parts(self) -> dict[int, list[NDArray[np.float32]]]:
-        """Per object number, in ascending order, the boxes around its instances that touch, the largest first.
-
-        An object has one part, or two if the seam of a panorama cuts it.
-        """
-        return {number: _touching(self.boxes[self.objects == number]) for number in np.unique(self.objects).tolist()}
+        """Per object number, in ascending order, the boxes around its parts, the largest first: one, or two if the seam
+        of a panorama cuts the object, so that instances end at both the left and the right edge of the picture."""
+        return {
+            number: [hull] if hull[1] > 0 or hull[3] < 1 else _parts_at_seam(self.boxes[self.objects == number], hull)
+            for number, hull in self.object_boxes().items()
+        }
 
     def as_json(self) -> list[dict[str, Any]]:
         """One dict per distinct object: label, best score (4 digits), box around its instances (5 digits).
@@ -216,18 +217,16 @@ class Detections:
         return result
 
 
-def _touching(boxes: NDArray[np.float32]) -> list[NDArray[np.float32]]:
-    """The hulls (ymin, xmin, ymax, xmax) of boxes (N, 4) that share a place, directly or through others; the largest
-    first."""
-    parts: list[NDArray[np.float32]] = []
-    for box in boxes:
-        apart = []
-        for part in parts:
-            if np.all(part[:2] <= box[2:]) and np.all(box[:2] <= part[2:]):
-                box = np.concatenate([np.minimum(part[:2], box[:2]), np.maximum(part[2:], box[2:])])
-            else:
-                apart.append(part)
-        parts = [*apart, box]
+def _parts_at_seam(boxes: NDArray[np.float32], hull: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The hulls (ymin, xmin, ymax, xmax) of the boxes (N, 4) on either side of the widest gap between them, the larger
+    first; only `hull`, which is around all of them, if there is no gap."""
+    order = boxes[np.argsort(boxes[:, 1], kind="stable")]
+    reached = np.maximum.accumulate(order[:, 3])
+    gaps = order[1:, 1] - reached[:-1]
+    if not len(gaps) or gaps.max() <= 0:
+        return [hull]
+    cut = int(np.argmax(gaps)) + 1
+    parts = [np.concatenate([part[:, :2].min(axis=0), part[:, 2:].max(axis=0)]) for part in (order[:cut], order[cut:])]
     return sorted(parts, key=lambda part: -float(np.prod(part[2:] - part[:2])))
 
 
