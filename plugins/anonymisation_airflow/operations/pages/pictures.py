@@ -63,9 +63,11 @@ def gallery(
     paging = Paging(number, PICTURES_A_PAGE, len(places))
     rows = [folder.index.rows[place] for place in places[paging.first : paging.last]]
     listed = [(row, reviews.get(row.name, NOTHING)) for row in rows]
+    standing = [(found, folder.index.rows[found.example]) for found in folder.index.standing()]
     return page(
-        request, folder.site, user, "gallery.html", folder=folder, wanted=wanted, paging=paging, pictures=listed
-    )
+        request, folder.site, user, "gallery.html",
+        folder=folder, wanted=wanted, paging=paging, pictures=listed, standing=standing,
+    )  # fmt: skip
 
 
 @router.get(PICTURE)
