@@ -1,4 +1,4 @@
-"""Does a neighbouring picture of the drive confirm a doubtful find? Measured against a lower `score_threshold`.
+"""Does a neighbouring picture of the drive confirm a doubtful find? Measured against lower `score_thresholds`.
 
     python -m training.sequence --images EVAL/camvid --annotations EVAL/camvid --kept FOLDER [--apart 10]
 
@@ -32,9 +32,10 @@ from anonymisation.masking.detections import Detections
 from anonymisation.masking.labels import label_of
 from anonymisation.masking.models.factory import load_detector
 
-LOWEST: Final = 0.02
+LOWEST: Final = 0.05
+"""The built-in model gives no score below."""
 IN_FORCE: Final = 0.15
-LEVELS: Final = np.arange(IN_FORCE, LOWEST - 1e-9, -0.0025)
+LEVELS: Final = np.arange(IN_FORCE, LOWEST - 1e-9, -0.01)
 """The thresholds of the curve, falling."""
 VANISHING: Final = (0.45, 0.5)
 """Where the road ends in the picture, as y and x: objects grow away from there as the car drives on."""
@@ -119,15 +120,12 @@ def neighbours(shots: Sequence[Shot], apart: int) -> Iterator[tuple[Shot, Shot |
         yield shot, before, after
 
 
-def hidden_pixels(shot: Shot, raised: NDArray[np.bool_] | None = None) -> Floats:
-    """(levels, 6): hidden and all pixels of persons, vehicles and clean ones, at each threshold; with `raised` objects
-    (1, 6) at the threshold in force, where these objects count as sure."""
-    found, levels = shot.found, LEVELS
-    if raised is not None:
-        scores = np.where(np.isin(found.objects, shot.numbers[raised]), np.float32(1), found.scores)
-        found = Detections(found.boxes, scores.astype(np.float32), found.classes, found.masks, found.objects)
-        levels = LEVELS[:1]
-    best = best_scores(found, shot.truth.height, shot.truth.width, 0)
+def hidden_pixels(shot: Shot, raised: NDArray[np.bool_]) -> Floats:
+    """(6,): hidden and all pixels of persons, vehicles and clean ones, where these objects (n,) count as sure."""
+    found = shot.found
+    scores = np.where(np.isin(found.objects, shot.numbers[raised]), np.float32(1), found.scores).astype(np.float32)
+    hidden = Detections(found.boxes, scores, found.classes, found.masks, found.objects)
+    hides = best_scores(hidden, shot.truth.height, shot.truth.width, 0) >= np.float32(IN_FORCE)
     parts, sought = [], shot.truth.nothing()
     for group in GROUPS:
         own = shot.truth.nothing()
@@ -137,23 +135,14 @@ def hidden_pixels(shot: Shot, raised: NDArray[np.bool_] | None = None) -> Floats
         parts.append(own)
         sought |= own
     parts.append(~(sought | shot.truth.unknown()))
-    counts = [[np.count_nonzero(best[part] >= np.float32(level)) for level in levels] for part in parts]
-    totals = [[np.count_nonzero(part)] * len(levels) for part in parts]
-    return np.array([column for pair in zip(counts, totals, strict=True) for column in pair], np.float64).T
+    return np.array([np.count_nonzero(which) for part in parts for which in (part & hides, part)], np.float64)
 
 
-def gain(curve: Floats, rule: Floats) -> Floats:
-    """Recall of persons, of vehicles, and both hidden by the rule (sums (6,)), less that of the curve (sums
+def gain(curve: Floats, rule: Floats, group: int) -> float:
+    """The recall of a group (0: persons, 1: vehicles) by the rule (sums (6,)), less that of the curve (sums
     (levels, 6)) where it hides as many clean pixels."""
-    with np.errstate(invalid="ignore"):
-        by_rule = _recalls(rule[None])[0]
-        by_curve = _recalls(curve)
-    return np.array([by_rule[k] - np.interp(rule[4], curve[:, 4], by_curve[:, k]) for k in range(3)])
-
-
-def _recalls(sums: Floats) -> Floats:
-    both = (sums[:, 0] + sums[:, 2]) / (sums[:, 1] + sums[:, 3])
-    return np.stack([sums[:, 0] / sums[:, 1], sums[:, 2] / sums[:, 3], both], axis=1)
+    by_curve = curve[:, 2 * group] / curve[:, 2 * group + 1]
+    return float(rule[2 * group] / rule[2 * group + 1] - np.interp(rule[4], curve[:, 4], by_curve))
 
 
 def draws(count: int) -> NDArray[np.int64]:
@@ -164,29 +153,36 @@ def draws(count: int) -> NDArray[np.int64]:
 
 
 def report(shots: Sequence[Shot], apart: int) -> None:
-    """Print the figures of every rule."""
-    curves = np.stack([hidden_pixels(shot) for shot in shots])
-    total = curves.sum(axis=0)
+    """Print the figures of every rule, for each group alone: `score_thresholds` may differ by class, too."""
     chosen = draws(len(shots))
-    for level in (0.15, 0.12, 0.1, 0.07, 0.05, 0.03, 0.02):
-        row = total[np.argmin(abs(LEVELS - level))]
-        print(f"threshold {level:.2f}: {' '.join(f'{value:.4f}' for value in _shares(row))}")
-    print("low sure far: confirmed true / false, person / vehicle / clean, gain of both over the curve [95 %]")
-    for rule in (Rule(*values) for values in product((0.02, 0.05, 0.1), (IN_FORCE, 0.3, 0.5), (0.5, 1.0, 2.0))):
-        kept = [confirmed(*around, rule) for around in neighbours(shots, apart)]
-        verdicts = [_verdicts(shot, which) for shot, which in zip(shots, kept, strict=True)]
-        true, false = (sum(pair[side] for pair in verdicts) for side in (0, 1))
-        ruled = np.stack([hidden_pixels(shot, which)[0] for shot, which in zip(shots, kept, strict=True)])
-        gains = gain(total, ruled.sum(axis=0))
-        spread = [gain(curves[rows].sum(axis=0), ruled[rows].sum(axis=0))[2] for rows in chosen]
-        low, high = np.nanpercentile(spread, [2.5, 97.5])
-        figures = " ".join(f"{value:.4f}" for value in _shares(ruled.sum(axis=0)))
-        print(f"{rule.low:.2f} {rule.sure:.2f} {rule.far:.1f}: {true:3} / {false:3}, {figures}, persons {gains[0]:+.4f}"
-              f" vehicles {gains[1]:+.4f} both {gains[2]:+.4f} [{low:+.4f}, {high:+.4f}]", flush=True)  # fmt: skip
+    for number, group in enumerate(GROUPS):
+        own = [shot.groups == group for shot in shots]
+        curve = np.stack([_lowered(shot, which) for shot, which in zip(shots, own, strict=True)])
+        for level, sums in zip(LEVELS, curve.sum(axis=0), strict=True):
+            print(f"{group}, threshold {level:.2f}: {_shares(sums, number)}")
+        print(f"{group}: low sure far: confirmed true / false, recall and clean hidden, gain over the curve [95 %]")
+        for rule in (Rule(*values) for values in product((LOWEST, 0.1), (IN_FORCE, 0.3, 0.5), (0.5, 1.0, 2.0))):
+            sure = [confirmed(*around, rule) for around in neighbours(shots, apart)]
+            kept = [which & ours for which, ours in zip(sure, own, strict=True)]
+            true, false = np.sum([_verdicts(*pair) for pair in zip(shots, kept, strict=True)], axis=0)
+            ruled = np.stack([hidden_pixels(*pair) for pair in zip(shots, kept, strict=True)])
+            total = gain(curve.sum(axis=0), ruled.sum(axis=0), number)
+            spread = [gain(curve[rows].sum(axis=0), ruled[rows].sum(axis=0), number) for rows in chosen]
+            low, high = np.nanpercentile(spread, [2.5, 97.5])
+            figures = _shares(ruled.sum(axis=0), number)
+            print(f"{rule.low:.2f} {rule.sure:.2f} {rule.far:.1f}: {true:3} / {false:3}, {figures},"
+                  f" {total:+.4f} [{low:+.4f}, {high:+.4f}]", flush=True)  # fmt: skip
 
 
-def _shares(sums: Floats) -> list[float]:
-    return [float(sums[k] / sums[k + 1]) if sums[k + 1] else float("nan") for k in (0, 2, 4)]
+def _lowered(shot: Shot, which: NDArray[np.bool_]) -> Floats:
+    """(levels, 6): the pixels with these objects (n,) from each threshold on."""
+    doubtful = which & (shot.scores < IN_FORCE)
+    return np.stack([hidden_pixels(shot, doubtful & (shot.scores >= level)) for level in LEVELS])
+
+
+def _shares(sums: Floats, group: int) -> str:
+    with np.errstate(invalid="ignore"):
+        return " ".join(f"{sums[k] / sums[k + 1]:.4f}" for k in (2 * group, 4))
 
 
 def _verdicts(shot: Shot, which: NDArray[np.bool_]) -> tuple[int, int]:
