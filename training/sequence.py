@@ -65,8 +65,8 @@ class Shot:
 
     @classmethod
     def of(cls, name: str, truth: Truth, found: Detections) -> Shot:
-        """The objects of a picture; its place in the drive is the last number in its name."""
-        drive, number = re.findall(r"(.*?)(\d+)\D*$", Path(name).stem)[0]
+        """The objects of a picture; its place in the drive is the last number in its name, but for a lane (`_f1`)."""
+        drive, number = re.findall(r"^(.*?)(\d+)(?:_f\d\w?)?\D*$", Path(name).stem)[0]
         best = found.best_instances()
         groups = [group_of(label_of(int(found.classes[row]))) for row in best.values()]
         boxes = np.array([*found.object_boxes().values()], np.float64).reshape(-1, 4)

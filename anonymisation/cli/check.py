@@ -12,7 +12,7 @@ from anonymisation.cli.steps import finish, run_step
 from anonymisation.core.text import one_line
 from anonymisation.reporting.step_reports import CheckReport
 from anonymisation.review.rows import read_rows
-from anonymisation.review.standing import Standing, standing_in
+from anonymisation.review.standing import standing_in
 from anonymisation.workspace.folder_state import state_folder
 
 
@@ -28,12 +28,13 @@ def check_command(options: ChainOptions) -> None:
       anonymise check -i pictures -o masked -a archive -k config.yml
     """
     session = open_session(options)
-    standing: list[tuple[str, Standing]] = []
+    standing: list[str] = []
 
     def check(folder: FoundFolder) -> CheckReport:
         report = check_folder(session.workspace, folder.folder)
         rows = [*read_rows(state_folder(session.workspace.shares.state, folder.folder))]
-        standing.extend((folder.folder, found) for found in standing_in(rows))
+        found = standing_in(rows)
+        standing.extend(f"  {folder.folder}: {one}, such as {rows[one.example].name}" for one in found)
         return report
 
     report = run_step(session, "check", check, released_too=True)
@@ -47,15 +48,14 @@ def check_command(options: ChainOptions) -> None:
     finish(session, report, "check", columns)
 
 
-def _print_standing(session: Session, standing: list[tuple[str, Standing]]) -> None:
+def _print_standing(session: Session, standing: list[str]) -> None:
     """Print what stands still. It is no problem by itself, so it changes neither verdict nor exit code."""
     if not standing:
         return
-    lines = [one_line(f"  {folder}: {found}") for folder, found in standing]
     heading = (
-        "At the same place through a whole drive. If it belongs to the camera car, or is dirt or a reflection, set"
-        " camera_regions; a vehicle that drives ahead for long looks the same:"
+        "At the same place in most pictures. If it is the camera car, dirt or a reflection, set camera_regions; look at"
+        " several pictures first, since a vehicle ahead at a constant distance looks the same:"
     )
-    text = "\n".join([heading, *lines])
+    text = "\n".join([heading, *map(one_line, standing)])
     session.out.print(text)
     session.log(text)

@@ -22,7 +22,7 @@ LEAST_PICTURES: Final = 20
 """Of a drive, 400 m at 20 m: in fewer pictures, other traffic stands still, too."""
 LEAST_SHARE: Final = 0.5
 SAME_IOU: Final = 0.8
-"""With the median box: finds of things fixed to the camera have .9 and more, those of a vehicle ahead mostly .5 to .8."""
+"""With the median box: finds of things fixed to the camera have .9 and more, of a vehicle ahead mostly .5 to .8."""
 _SAME_THING: Final = 0.5  # the usual threshold of a match (PASCAL VOC): nothing is reported twice
 _SOURCES: Final = 16  # pictures whose finds are tried; what stands in half of all is in none of them once in 65 000
 _TRIED: Final = 100  # finds of such a picture

@@ -137,7 +137,7 @@ def test_the_gallery_names_what_stands_still_and_leads_to_the_form_of_a_region(p
     (form,) = set(re.findall(r'href="([^"]+/regions[?]folder=[^"]+)"', answer.text.replace("&amp;", "&")))
     assert "Draw a region" in words(client.get(form).text)
     assert "draw a fixed region" not in page.as_user("viewer").get(page.folder("bonnet")).text
-    assert "at the same place" not in words(client.get(page.folder()).text).lower()
+    assert "at the same place" not in words(client.get(page.folder()).text).lower()  # four pictures
 
 
 def test_thumbnails_are_made_once_from_the_masked_picture(page: Page) -> None:
