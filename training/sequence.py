@@ -191,7 +191,7 @@ def _verdicts(shot: Shot, which: NDArray[np.bool_]) -> tuple[int, int]:
     for number in shot.numbers[which]:
         own = shot.found.rows(shot.found.objects == number)
         marked = best_scores(own, shot.truth.height, shot.truth.width, 0) >= 0
-        share = np.count_nonzero(marked & sought) / max(1, np.count_nonzero(marked))
+        share = int(np.count_nonzero(marked & sought)) / max(1, int(np.count_nonzero(marked)))
         true, false = true + (share >= 0.5), false + (share < 0.05)
     return true, false
 

@@ -12,7 +12,8 @@ from anonymisation.cli.steps import finish, run_step
 from anonymisation.core.text import one_line
 from anonymisation.reporting.step_reports import CheckReport
 from anonymisation.review.rows import read_rows
-from anonymisation.review.standing import standing_in
+from anonymisation.review.standing import standing_in, without_region
+from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation.workspace.folder_state import state_folder
 
 
@@ -31,9 +32,10 @@ def check_command(options: ChainOptions) -> None:
     standing: list[str] = []
 
     def check(folder: FoundFolder) -> CheckReport:
-        report = check_folder(session.workspace, folder.folder)
-        rows = [*read_rows(state_folder(session.workspace.shares.state, folder.folder))]
-        found = standing_in(rows)
+        report, state = check_folder(session.workspace, folder.folder), session.workspace.shares.state
+        rows = [*read_rows(state_folder(state, folder.folder))]
+        regions = CameraRegions.of(session.workspace.settings, state).for_folder(folder.folder)
+        found = without_region(standing_in(rows), regions)
         standing.extend(f"  {folder.folder}: {one}, such as {rows[one.example].name}" for one in found)
         return report
 

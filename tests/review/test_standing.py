@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
+from anonymisation.masking.fixed_regions import FixedRegions, polygons
 from anonymisation.review.rows import Seen
-from anonymisation.review.standing import LEAST_PICTURES, Standing, standing_finds
+from anonymisation.review.standing import LEAST_PICTURES, Standing, standing_finds, without_region
 
 Box = tuple[float, float, float, float]
 BONNET: Box = (0.82, 0.1, 1.0, 0.9)
@@ -70,6 +71,15 @@ def test_a_vehicle_ahead_whose_distance_changes_is_not_reported() -> None:
         half, bottom = 2.5 / distance, 0.45 + 2 / distance
         drive.append([Seen("truck", 0.9, (bottom - 2 * half, 0.5 - half, bottom, 0.5 + half))])
     assert standing_of(drive) == []
+
+
+def test_what_a_fixed_region_covers_is_known() -> None:
+    found = standing_of([[Seen("car", 0.9, BONNET), Seen("person", 0.9, (0.1, 0.7, 0.2, 0.8))]] * 30)
+    bottom = polygons([[[0, 1], [0, 0.8], [1, 0.8], [1, 1]]])
+    half = polygons([[[0.75, 0], [0.75, 1], [1, 1], [1, 0]]])
+    assert [one.label for one in without_region(found, FixedRegions())] == ["person", "car"]
+    assert [one.label for one in without_region(found, FixedRegions(hidden=bottom))] == ["person"]
+    assert [one.label for one in without_region(found, FixedRegions(unsearched=(*bottom, *half)))] == ["person"]
 
 
 def test_a_short_drive_is_none() -> None:

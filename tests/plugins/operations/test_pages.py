@@ -18,6 +18,7 @@ from anonymisation.imaging.jpeg.codec import decode_jpeg
 from anonymisation.reporting.progress import ProgressNote
 from anonymisation.reporting.step_reports import ImageOutcome, Status
 from anonymisation.review.store import read_reviews
+from anonymisation.workspace.camera_regions import draw_region
 from anonymisation.workspace.folder_state import open_state, read_detections, read_pictures
 from tests.captures import FOLDER, CountingDetector, capture
 from tests.plugins.operations.conftest import BOX, FOUND, PREFIX, SETTINGS, Page, words
@@ -138,6 +139,9 @@ def test_the_gallery_names_what_stands_still_and_leads_to_the_form_of_a_region(p
     assert "Draw a region" in words(client.get(form).text)
     assert "draw a fixed region" not in page.as_user("viewer").get(page.folder("bonnet")).text
     assert "at the same place" not in words(client.get(page.folder()).text).lower()  # four pictures
+    everywhere = ((0, 0), (0, 1), (1, 1), (1, 0))
+    draw_region(page.site.state, everywhere, folders="bonnet", camera="any", hide=False, by="operator", note="")
+    assert "at the same place" not in words(client.get(page.folder("bonnet")).text).lower()
 
 
 def test_thumbnails_are_made_once_from_the_masked_picture(page: Page) -> None:
