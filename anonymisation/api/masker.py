@@ -141,7 +141,7 @@ class Masker:
             prepared = PictureWorker(workspace, ".", model="", run=None).prepare(file, data)
             detector = self._model()
             worker = PictureWorker(workspace, ".", model=detector.identity, run=None)
-            return worker.make(prepared, detector.detect(prepared.upright()))
+            return worker.make(prepared, worker.detect(detector, prepared))
 
 
 def mask_picture(

@@ -22,6 +22,9 @@ from anonymisation.imaging.jpeg.codec import Frame, decode_jpeg, encode_jpeg, so
 from anonymisation.imaging.mask_file import encode_mask
 from anonymisation.imaging.panorama import Panorama
 from anonymisation.masking.detections import Detections
+from anonymisation.masking.detector import Detector
+from anonymisation.masking.panoramas.search import detect
+from anonymisation.masking.panoramas.sphere import sphere_of
 from anonymisation.masking.rendering import Appearance, redact
 from anonymisation.metadata.forms.known import form_of
 from anonymisation.metadata.record import (
@@ -195,6 +198,16 @@ class PictureWorker:
         """
         files = [(path, record_to_json(record)) for path in places]
         write_one_by_one(self._settings, files, self._workspace.make_folder)
+
+    def detect(self, detector: Detector, picture: PreparedPicture) -> Detections:
+        """The detections in the upright picture; a 360° picture is also searched in views, see `masking.panoramas`.
+
+        Raises:
+            ModelFailedError: see `Detector.detect`, whose other errors may be raised, too.
+        """
+        panorama = picture.exif.panorama
+        sphere = sphere_of(picture.upright_size, None if panorama is None else panorama.values, self._settings)
+        return detect(detector, picture.upright(), sphere)
 
     def make(self, picture: PreparedPicture, detections: Detections) -> MadePicture:
         """Redact the picture and encode every file that the settings ask for.

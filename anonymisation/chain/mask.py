@@ -263,7 +263,7 @@ class _MaskStep:
             return prepared  # type: ignore[return-value]  # no PreparedPicture, as just checked
         detector = self._detector
         try:
-            detections = detector.detect(picture.upright())
+            detections = self._worker.detect(detector, picture)
         except Exception as error:  # noqa: BLE001 - any error of the model is a failure of this picture
             return failed(error)
         return pool.submit(self._make, writer, picture, detections)

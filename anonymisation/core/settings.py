@@ -33,8 +33,9 @@ Colour = tuple[ColourChannel, ColourChannel, ColourChannel]
 PICTURE_KEYS: Final = (
     "draw_mask", "application_version", "exif_mappenavn", "exif_top_dir", "remote_json", "local_json", "remote_mask",
     "local_mask", "jpeg_quality", "model_type", "score_threshold", "score_thresholds", "tiles", "tile_pixels",
-    "tile_overlap", "hidden_classes", "camera_regions", "mask_dilation_pixels", "max_num_pixels", "max_picture_pixels",
-    "mask_color", "blur", "gray_blur", "normalized_gray_blur", "gpu_mixed_precision", "gpu_xla", *RECORD_PICTURE_KEYS,
+    "tile_overlap", "panorama_views", "hidden_classes", "camera_regions", "mask_dilation_pixels", "max_num_pixels",
+    "max_picture_pixels", "mask_color", "blur", "gray_blur", "normalized_gray_blur", "gpu_mixed_precision", "gpu_xla",
+    *RECORD_PICTURE_KEYS,
 )  # fmt: skip
 
 MAPPENAVN_FIELDS: Final = frozenset(
@@ -110,6 +111,7 @@ class Settings(RecordSettings):
     tiles: bool
     tile_pixels: Annotated[int, Field(ge=64, le=JPEG_SIDE)]
     tile_overlap: Annotated[float, Field(ge=0, le=0.9)]
+    panorama_views: bool
     mask_dilation_pixels: Annotated[int, Field(ge=0, le=1000)]
     max_num_pixels: Annotated[int, Field(ge=1, le=JPEG_SIDE**2)]
     max_picture_pixels: Annotated[int, Field(ge=1, le=JPEG_SIDE**2)]

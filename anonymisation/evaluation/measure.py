@@ -24,6 +24,8 @@ from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector, DoubtfulDetector
 from anonymisation.masking.geometry import union
 from anonymisation.masking.labels import CLASSES
+from anonymisation.masking.panoramas.search import detect, detect_doubtful
+from anonymisation.masking.panoramas.sphere import Sphere
 
 _IDS: Final = {kind.label: kind.coco_id for kind in CLASSES}
 
@@ -85,6 +87,7 @@ def evaluate(
     accumulate: bool = False,
     worst: int = 0,
     curve_around: float | None = None,
+    sphere: Callable[[tuple[int, int]], Sphere | None] | None = None,
     on_picture: Callable[[MeasuredPicture | Failure], None] | None = None,
 ) -> Evaluation:
     """Detect on every picture of `source`, as the chain does, and count.
@@ -98,6 +101,7 @@ def evaluate(
         worst: keep so many pictures with the most missed pixels, and so many with the most clean pixels hidden.
         curve_around: `score_threshold` in force; count also what other thresholds would hide. The detector must be a
             `DoubtfulDetector` that was loaded with its doubtful detections.
+        sphere: the sphere of an upright picture of a size (height, width), None if it is flat; None: all are flat.
         on_picture: called with the outcome of every picture.
 
     Raises:
@@ -110,7 +114,7 @@ def evaluate(
     for picture in source.pictures:
         outcome: MeasuredPicture | Failure
         try:
-            measured = _Measured(picture, detector, dilation, source.labels, curve)
+            measured = _Measured(picture, detector, dilation, source.labels, curve, sphere)
         except ImageError as error:
             outcome = Failure(picture.name, str(error))
             result.failures.append(outcome)
@@ -139,6 +143,7 @@ class _Measured:
         dilation: int,
         labels: frozenset[str],
         curve: CurveTally | None = None,
+        sphere: Callable[[tuple[int, int]], Sphere | None] | None = None,
     ) -> None:
         stored, orientation = read_stored(picture)
         pixels, turn = oriented(picture, stored, orientation)
@@ -147,8 +152,9 @@ class _Measured:
         self._labels = labels
         self.truth: Truth = picture.truth(self.height, self.width)
         upright = to_upright(stored, orientation)
+        own = None if sphere is None else sphere((upright.shape[0], upright.shape[1]))
         started = time.perf_counter()
-        found, doubtful = _detect(detector, upright, with_doubtful=curve is not None)
+        found, doubtful = _detect(detector, upright, own, with_doubtful=curve is not None)
         self.seconds = time.perf_counter() - started
         self.detections = found.to_stored(turn)
         self.hidden = self._union(self.detections, dilation)
@@ -191,14 +197,14 @@ class _Measured:
 
 
 def _detect(
-    detector: Detector, pixels: NDArray[np.uint8], *, with_doubtful: bool
+    detector: Detector, pixels: NDArray[np.uint8], sphere: Sphere | None, *, with_doubtful: bool
 ) -> tuple[Detections, Detections | None]:
     """The detections, and those of all scores if they are wanted."""
     if not with_doubtful:
-        return detector.detect(pixels), None
+        return detect(detector, pixels, sphere), None
     if not isinstance(detector, DoubtfulDetector):
         raise TypeError(f"expected a detector with doubtful detections, got {type(detector).__name__}")
-    return detector.detect_doubtful(pixels)
+    return detect_doubtful(detector, pixels, sphere)
 
 
 class _Worst:

@@ -196,13 +196,38 @@ class Detections:
             boxes[number] = np.concatenate([own[:, :2].min(axis=0), own[:, 2:].max(axis=0)])
         return boxes
 
+    def object_parts(self) -> dict[int, list[NDArray[np.float32]]]:
+        """Per object number, in ascending order, the boxes around its parts, the largest first: one, or two if the seam
+        of a panorama cuts the object, so that instances end at both the left and the right edge of the picture."""
+        return {
+            number: [hull] if hull[1] > 0 or hull[3] < 1 else _parts_at_seam(self.boxes[self.objects == number], hull)
+            for number, hull in self.object_boxes().items()
+        }
+
     def as_json(self) -> list[dict[str, Any]]:
-        """One dict per distinct object: label, best score (4 digits), box around its instances (5 digits)."""
-        boxes, result = self.object_boxes(), []
+        """One dict per distinct object: label, best score (4 digits), box around its instances (5 digits).
+
+        An object that the seam of a panorama cuts has the box of its larger part, and that of the other as `beyond`.
+        """
+        parts, result = self.object_parts(), []
         for number, row in self.best_instances().items():
             label, score = label_of(int(self.classes[row])), round(float(self.scores[row]), 4)
-            result.append({"label": label, "score": score, "box": [round(float(side), 5) for side in boxes[number]]})
+            box, *others = ([round(float(side), 5) for side in part] for part in parts[number])
+            result.append({"label": label, "score": score, "box": box} | ({"beyond": others[0]} if others else {}))
         return result
+
+
+def _parts_at_seam(boxes: NDArray[np.float32], hull: NDArray[np.float32]) -> list[NDArray[np.float32]]:
+    """The hulls (ymin, xmin, ymax, xmax) of the boxes (N, 4) on either side of the widest gap between them, the larger
+    first; only `hull`, which is around all of them, if there is no gap."""
+    order = boxes[np.argsort(boxes[:, 1], kind="stable")]
+    reached = np.maximum.accumulate(order[:, 3])
+    gaps = order[1:, 1] - reached[:-1]
+    if not len(gaps) or gaps.max() <= 0:
+        return [hull]
+    cut = int(np.argmax(gaps)) + 1
+    parts = [np.concatenate([part[:, :2].min(axis=0), part[:, 2:].max(axis=0)]) for part in (order[:cut], order[cut:])]
+    return sorted(parts, key=lambda part: -float(np.prod(part[2:] - part[:2])))
 
 
 def _mirrored(boxes: NDArray[np.float32], axis: int) -> NDArray[np.float32]:

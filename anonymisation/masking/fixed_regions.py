@@ -91,10 +91,10 @@ class FixedRegions:
         return bool(self.hidden or self.unsearched)
 
     def searched(self, found: Detections, height: int, width: int) -> Detections:
-        """The detections without those of an unsearched region.
+        """The detections without the objects of an unsearched region.
 
-        A detection goes only if at least 0.9 of its pixels lie in one of these regions: who stands before the bonnet,
-        and is seen partly above it, stays hidden.
+        An object goes only if of each of its instances at least 0.9 of the pixels lie in one of these regions: who
+        stands before the bonnet, and is seen partly above it, stays hidden.
 
         Args:
             found: detections in the upright picture.
@@ -103,7 +103,8 @@ class FixedRegions:
         """
         if not self.unsearched or not len(found):
             return found
-        keep = np.array([not self._is_unsearched(found, row, height, width) for row in range(len(found))])
+        stays = [row for row in range(len(found)) if not self._is_unsearched(found, row, height, width)]
+        keep = np.isin(found.objects, found.objects[stays])
         return found if keep.all() else found.rows(keep)
 
     def with_hidden(self, found: Detections) -> Detections:

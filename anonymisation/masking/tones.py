@@ -53,7 +53,7 @@ def regions(detections: Detections, height: int, width: int, dilation: int) -> l
     side on each side. Otherwise a model that detects one object as many small ones would reveal many tones of it.
     """
     merged: list[tuple[PixelBox, PixelBox]] = []
-    for corners in detections.object_boxes().values():
+    for corners in (part for parts in detections.object_parts().values() for part in parts):
         inner = pixel_box(corners, height, width)
         near = min(inner.height, inner.width) // 2
         box, reach = (inner.grown(margin, height, width) for margin in (dilation, dilation + near))

@@ -93,7 +93,8 @@ def _image(number: int, folder: str, row: Row) -> dict[str, Any]:
 
 def _annotations(image: Mapping[str, Any], row: Row, review: Review) -> Iterable[dict[str, Any]]:
     for seen in row.objects:
-        yield {**_box(image, seen.box), "category_id": _IDS[seen.label], "score": seen.score, "source": "detection"}
+        for box in seen.boxes:  # two where the seam of a panorama cuts the object
+            yield {**_box(image, box), "category_id": _IDS[seen.label], "score": seen.score, "source": "detection"}
     for added in review.active:
         yield {**_box(image, added.box.as_tuple()), "category_id": MARKED, "source": "reviewer", "by": added.by}
 

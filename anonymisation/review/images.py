@@ -7,6 +7,7 @@ provenance names the original that the state knows. If the last masking failed, 
 from __future__ import annotations
 
 import io
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 from typing import Final
@@ -23,6 +24,7 @@ from anonymisation.imaging.jpeg.codec import to_upright
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.imaging.thumbnail import thumbnail as reduced
 from anonymisation.masking.detections import Detections
+from anonymisation.masking.panoramas.sphere import Sphere, sphere_of
 from anonymisation.review.copies import copy_path, keep_copy, read_copy
 from anonymisation.review.model import Box
 from anonymisation.review.rows import Row
@@ -69,7 +71,7 @@ def masked_picture(workspace: Workspace, folder: str, row: Row) -> bytes:
     Raises:
         NotShownError: the file does not exist, or its provenance names another original.
     """
-    return _masked(_masked_path(workspace, folder, row), row)
+    return _masked(masked_file(workspace, folder, row), row)
 
 
 def thumbnail(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
@@ -78,7 +80,7 @@ def thumbnail(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
     Raises:
         NotShownError: see `masked_picture`.
     """
-    path = _masked_path(workspace, folder, row)
+    path = masked_file(workspace, folder, row)
     place = copy_path(workspace.shares.state, folder, row.key, size.value, FileStamp.of(path))
     kept = read_copy(place)
     if kept is not None:
@@ -94,7 +96,7 @@ def overlay(workspace: Workspace, folder: str, row: Row, size: Size) -> bytes:
     Raises:
         NotShownError: there is no mask file (see the setting `remote_mask`), or it cannot be read.
     """
-    masked = _masked_path(workspace, folder, row)
+    masked = masked_file(workspace, folder, row)
     path = inside(workspace.shares.output, Sidecar.mask_for((row.width, row.height)).of(masked))
     try:
         mask = decode_mask(read_plain(path), max_pixels=_limit(workspace, row))
@@ -156,13 +158,33 @@ def upright_masked(workspace: Workspace, folder: str, row: Row, size: Size) -> I
     return _reduced(masked_picture(workspace, folder, row), size, _limit(workspace, row))
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """The EXIF orientation (1 to 8) of a masked picture, and its sphere if it is a panorama."""
+
+    orientation: int
+    sphere: Sphere | None
+
+
+def shape_of(workspace: Workspace, folder: str, row: Row) -> Shape:
+    """What the masked picture says of its orientation and projection.
+
+    Raises:
+        NotShownError: see `masked_picture`.
+    """
+    exif = read_exif(masked_picture(workspace, folder, row), source=row.name)
+    size = (row.width, row.height) if exif.orientation >= 5 else (row.height, row.width)
+    gpano = None if exif.panorama is None else exif.panorama.values
+    return Shape(exif.orientation, sphere_of(size, gpano, workspace.settings))
+
+
 def orientation_of(workspace: Workspace, folder: str, row: Row) -> int:
     """The EXIF orientation, 1 to 8, of the masked picture.
 
     Raises:
         NotShownError: see `masked_picture`.
     """
-    return read_exif(masked_picture(workspace, folder, row), source=row.name).orientation
+    return shape_of(workspace, folder, row).orientation
 
 
 def upright(boxes: list[tuple[float, float, float, float]], orientation: int) -> list[tuple[float, ...]]:
@@ -177,7 +199,12 @@ def stored(box: Box, orientation: int) -> Box:
     return Box(*(min(1.0, max(0.0, float(side))) for side in turned))
 
 
-def _masked_path(workspace: Workspace, folder: str, row: Row) -> Path:
+def masked_file(workspace: Workspace, folder: str, row: Row) -> Path:
+    """The file of the masked picture.
+
+    Raises:
+        NotShownError: see `inside`.
+    """
     return inside(workspace.shares.output, workspace.picture(folder, row.name).masked)
 
 

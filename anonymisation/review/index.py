@@ -19,6 +19,7 @@ from anonymisation.files.reported import reported
 from anonymisation.masking.labels import CLASSES
 from anonymisation.review.model import NOTHING, Review
 from anonymisation.review.rows import Row, read_rows
+from anonymisation.review.standing import Standing, standing_in
 from anonymisation.review.store import read_reviews, reviews_file, stamp_of_reviews
 from anonymisation.workspace.folder_state import FileStamp, state_folder
 
@@ -85,6 +86,7 @@ class FolderIndex:
         self._places = {row.key: place for place, row in enumerate(self.rows)}
         self._selected: dict[tuple[Wanted, FileStamp | None], list[int]] = {}
         self._by_doubt: list[int] | None = None
+        self._standing: Sequence[Standing] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -112,6 +114,12 @@ class FolderIndex:
             order = sorted(range(len(self.rows)), key=lambda place: _rank(self.rows[place]))
             self._by_doubt = [place for place in order if self.rows[place].failed or self.rows[place].doubt > 0]
         return [self.rows[place] for place in self._by_doubt]
+
+    def standing(self) -> Sequence[Standing]:
+        """The finds at the same place in most pictures; computed once. `example` is an index in `rows`."""
+        if self._standing is None:
+            self._standing = standing_in(self.rows)
+        return self._standing
 
     def neighbours(self, key: str, places: Sequence[int]) -> tuple[Row | None, Row | None]:
         """The pictures before and after the picture `key`, among those at the indexes `places`."""

@@ -20,12 +20,21 @@ LOW_SCORE: Final = 0.5
 LARGE_SHARE: Final = 0.25  # of the picture
 
 
-class Seen(msgspec.Struct, frozen=True):
-    """One detected object; `box` is ymin, xmin, ymax, xmax as shares of the picture as its file stores it."""
+class Seen(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One detected object; `box` is ymin, xmin, ymax, xmax as shares of the picture as its file stores it.
+
+    `beyond` is the box of its other part, if the seam of a panorama cuts it.
+    """
 
     label: str
     score: float
     box: tuple[float, float, float, float]
+    beyond: tuple[float, float, float, float] | None = None
+
+    @property
+    def boxes(self) -> list[tuple[float, float, float, float]]:
+        """The boxes of all its parts, one or two."""
+        return [self.box] if self.beyond is None else [self.box, self.beyond]
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,7 +173,8 @@ class KnownRows:
 def _summed(objects: list[Seen], labels: dict[frozenset[str], frozenset[str]]) -> _Found:
     """The values that pages sort and filter by. `labels` shares equal sets, to save memory."""
     own = frozenset(seen.label for seen in objects)
-    covered = min(1.0, sum((seen.box[2] - seen.box[0]) * (seen.box[3] - seen.box[1]) for seen in objects))
+    boxes = [box for seen in objects for box in seen.boxes]
+    covered = min(1.0, sum((bottom - top) * (right - left) for top, left, bottom, right in boxes))
     # Where scores are probabilities, the sum is the expected number of wrong objects. Large masks add to the doubt.
     doubt = sum(1 - seen.score for seen in objects) + (covered if covered >= LARGE_SHARE else 0.0)
     lowest = min((seen.score for seen in objects), default=1.0)

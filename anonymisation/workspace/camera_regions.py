@@ -80,11 +80,18 @@ class CameraRegions:
 
     def for_picture(self, folder: str, camera: str | None) -> FixedRegions:
         """The regions of a picture whose EXIF names this camera (None: no name)."""
-        return _together(rule for rule in self._rules if rule.matches(folder) and rule.camera in {"", camera or ""})
+        return self._joined(rule for rule in self._rules if rule.matches(folder) and rule.camera in {"", camera or ""})
 
-    def in_folder(self, folder: str) -> FixedRegions:
-        """The regions of a folder, whatever the camera."""
-        return _together(rule for rule in self._rules if rule.matches(folder))
+    def for_folder(self, folder: str) -> FixedRegions:
+        """The regions of a folder's pictures, whatever the camera."""
+        return self._joined(rule for rule in self._rules if rule.matches(folder))
+
+    def _joined(self, rules: Iterable[Rule]) -> FixedRegions:
+        own = [rule.regions for rule in rules]
+        return FixedRegions(
+            hidden=tuple(polygon for regions in own for polygon in regions.hidden),
+            unsearched=tuple(polygon for regions in own for polygon in regions.unsearched),
+        )
 
     def picture_digest(self, settings: Settings, folder: str) -> str:
         """A digest of everything but the model that changes the masked pictures of a folder: settings, fixed regions.
@@ -154,14 +161,6 @@ def remove_region(state_root: Path, identity: str, by: str) -> None:
     if not any(region.id == identity and not region.removed_at for region in read_drawn(state_root)):
         raise LookupError(f"there is no region {identity} in force")
     _append(state_root, {"removed": identity, "by": by, "at": _now()})
-
-
-def _together(rules: Iterable[Rule]) -> FixedRegions:
-    own = [rule.regions for rule in rules]
-    return FixedRegions(
-        hidden=tuple(polygon for regions in own for polygon in regions.hidden),
-        unsearched=tuple(polygon for regions in own for polygon in regions.unsearched),
-    )
 
 
 def _rule(drawn: DrawnRegion) -> Rule:

@@ -72,6 +72,7 @@ ELSEWHERE: Final = {
     "score_thresholds": "masking/test_thresholds.py"
     "::test_a_model_of_ones_own_goes_through_the_thresholds_of_classes_and_sizes",
     "hidden_classes": "masking/test_thresholds.py::test_classes_that_are_not_hidden_are_neither_hidden_nor_counted",
+    "panorama_views": "chain/test_panoramas.py::test_a_panorama_that_is_searched_as_a_flat_picture",
     "max_num_pixels": f"{FACTORY}::test_a_model_of_ones_own_goes_through_threshold_tiles_and_limit",
     "gpu_memory_growth": f"{FACTORY}::test_memory_of_every_gpu_is_taken_as_configured",
     "gpu_mixed_precision": f"{FACTORY}::test_mixed_precision_and_xla_are_asked_for_as_configured",

@@ -20,6 +20,10 @@ from anonymisation.masking.detector import Detector
 from anonymisation.masking.geometry import union
 from anonymisation.masking.models.factory import load_detector
 from anonymisation.masking.models.weights import builtin_folder
+from anonymisation.masking.panoramas.search import detect
+from anonymisation.masking.panoramas.sphere import Sphere
+from scripts.samples.cutouts import load_cutouts
+from scripts.samples.panorama import CAMERA_METRES, Card, empty_panorama, set_in
 
 PHOTOGRAPHS = Path(skimage.__file__).parent / "data"
 CLASSES = {1, 2, 3, 4, 6, 8}
@@ -172,3 +176,20 @@ def test_one_car_alone_is_one_car(shared: Path, detector: Detector) -> None:
     """Its mirrors are detected too, one of them surely."""
     (picture,) = shared.glob("captures/TilSladding/50/2017/*/*/*/*_m01237.jpg")
     assert detector.detect(np.asarray(io.imread(picture))).counts() == {"car": 1}
+
+
+def test_people_at_the_seam_and_next_to_the_car_are_hidden_in_a_panorama(detector: Detector) -> None:
+    """People and a motorcycle of real photographs, drawn where a flat search of the panorama misses some of them."""
+    cutouts = load_cutouts()
+    panorama, drawn = empty_panorama(800), []
+    for name, azimuth, distance, foot in (
+        ("astronaut", 180.0, 3.0, -1.5),
+        ("photographer", -90.0, 0.8, -CAMERA_METRES),
+        ("motorcycle", 40.0, 1.0, -CAMERA_METRES),
+        ("astronaut", 100.0, 8.0, 6.0),
+    ):
+        one = cutouts[name]
+        drawn.append(set_in(panorama, Card(one.pixels, azimuth, distance, foot, one.metres_tall)))
+    flat, views = (union(detect(detector, panorama, sphere), *drawn[0].shape) for sphere in (None, Sphere()))
+    assert [round(float(views[own].mean()), 2) for own in drawn if views[own].mean() < 0.75] == []
+    assert any(flat[own].mean() < 0.5 for own in drawn)

@@ -22,6 +22,7 @@ USE_TENSORFLOW = ("anonymisation.masking.saved_model",)
 USE_OPENCV = (
     *(f"anonymisation.masking.{name}" for name in ("rendering", "geometry", "tiling", "merging", "saved_model")),
     "anonymisation.masking.views", "anonymisation.masking.second_look",
+    *(f"anonymisation.masking.panoramas.{name}" for name in ("looks", "mapping", "joining", "search")),
     *(f"anonymisation.masking.{name}" for name in ("backdrop", "marked", "shared_blocks", "tones")),
     "anonymisation.chain.image_worker", "anonymisation.chain.mask", "anonymisation.chain.run", "anonymisation.cli",
     "anonymisation.api", "anonymisation.review.apply", "anonymisation.review.comparison.shadow",

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import logging
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -88,6 +89,7 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
     from anonymisation.evaluation.curve import LOWEST
     from anonymisation.evaluation.measure import evaluate
     from anonymisation.evaluation.truth import Failure
+    from anonymisation.masking.panoramas.sphere import sphere_of
 
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
     bars = Progress(*columns, TimeRemainingColumn(elapsed_when_finished=True), console=err, transient=True,
@@ -109,6 +111,7 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
                 accumulate=options.accumulate,
                 worst=0 if options.contact_sheet is None else options.worst,
                 curve_around=None if options.curve is None else settings.score_threshold,
+                sphere=partial(sphere_of, gpano=None, settings=settings),
                 on_picture=through,
             )
         except KeyboardInterrupt:

@@ -105,7 +105,8 @@ def _suitable(state_root: Path, sample: Sample, population: Population) -> Itera
 
 def _is_clear(seen: Seen) -> bool:
     top, left, bottom, right = seen.box
-    return seen.score >= LOW_SCORE and (bottom - top) * (right - left) >= _SMALLEST_SHARE
+    # One that the seam of a panorama cuts would be uncovered in part only.
+    return seen.beyond is None and seen.score >= LOW_SCORE and (bottom - top) * (right - left) >= _SMALLEST_SHARE
 
 
 def _with_visible(

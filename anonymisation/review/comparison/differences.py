@@ -48,7 +48,7 @@ def _alone(side: Side, found: Detections, other: NDArray[np.bool_], dilation: in
     from anonymisation.masking.geometry import patches
 
     height, width = other.shape
-    best, boxes = found.best_instances(), found.object_boxes()
+    best, parts = found.best_instances(), found.object_parts()
     alone = []
     for number, row in best.items():
         own = np.zeros_like(other)
@@ -57,7 +57,7 @@ def _alone(side: Side, found: Detections, other: NDArray[np.bool_], dilation: in
                 own[patch.window] |= patch.marked
         pixels = int(np.count_nonzero(own & ~other))
         if pixels > (1 - COVERED) * np.count_nonzero(own):
-            top, left, bottom, right = (round(float(edge), 5) for edge in boxes[number])
+            top, left, bottom, right = (round(float(edge), 5) for edge in parts[number][0])
             label, score = label_of(int(found.classes[row])), round(float(found.scores[row]), 4)
             alone.append(Difference(side, label, score, (top, left, bottom, right), pixels))
     return alone

@@ -13,9 +13,10 @@ from anonymisation.core.errors import AnonymisationError, ImageError
 from anonymisation.core.settings import Settings
 from anonymisation.imaging.exif.read import read_exif
 from anonymisation.imaging.jpeg.codec import decode_jpeg, to_upright
-from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector
 from anonymisation.masking.geometry import union
+from anonymisation.masking.panoramas.search import detect
+from anonymisation.masking.panoramas.sphere import sphere_of
 from anonymisation.review.certificate.population import Candidate, read_population
 from anonymisation.review.certificate.sample import random_order
 from anonymisation.review.certificate.store import now
@@ -107,9 +108,12 @@ def _look(
     data = original_bytes(workspace, candidate.folder, row)
     source = f"{candidate.folder}/{candidate.name}"
     frame = decode_jpeg(data, source=source, max_pixels=workspace.settings.max_picture_pixels)
-    pixels = to_upright(frame.pixels, read_exif(data, source=source).orientation)
+    exif = read_exif(data, source=source)
+    pixels = to_upright(frame.pixels, exif.orientation)
+    gpano = None if exif.panorama is None else exif.panorama.values
     height, width = pixels.shape[:2]
-    found: list[Detections] = [side.detector.detect(pixels) for side in sides]
+    spheres = [sphere_of((height, width), gpano, side.settings) for side in sides]
+    found = [detect(side.detector, pixels, sphere) for side, sphere in zip(sides, spheres, strict=True)]
     margins = (sides[0].settings.mask_dilation_pixels, sides[1].settings.mask_dilation_pixels)
     hidden = [int(np.count_nonzero(union(own, height, width, m))) for own, m in zip(found, margins, strict=True)]
     compared = ComparedPicture(candidate.folder, candidate.name, candidate.version, height, width, *hidden)

@@ -10,16 +10,20 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from airflow.models.log import Log
 from airflow.utils.session import create_session
 from fastapi import APIRouter, BackgroundTasks, Depends, HTTPException, Query, Request
+from fastapi import Path as PathNumber
 from fastapi.responses import HTMLResponse, Response
 
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.core.text import one_line
 from anonymisation.review import images as review_pictures
+from anonymisation.review import panorama_views
 from anonymisation.review.audit import newest_looks, note_look
 from anonymisation.review.images import NotShownError, Size
 from anonymisation.review.index import Wanted
 from anonymisation.review.model import NOTHING, AddedBox, Review
+from anonymisation.review.standing import without_region
 from anonymisation.review.store import MAX_REASON
+from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation_airflow.deployment import DAG_ID
 from anonymisation_airflow.operations.pages.nights import PageNumber
 from anonymisation_airflow.operations.pages.paging import Paging
@@ -46,6 +50,8 @@ def wanted_pictures(show: str = "all", label: str = "", below: Annotated[float, 
         raise HTTPException(422, "There is no such kind of pictures") from None
 
 
+ViewNumber = Annotated[str, Query(pattern="^[0-9]{0,2}$")]
+"""The number of a view, or nothing: the form sends nothing for the whole picture."""
 WantedDep = Annotated[Wanted, Depends(wanted_pictures)]
 
 
@@ -59,32 +65,44 @@ def gallery(
     paging = Paging(number, PICTURES_A_PAGE, len(places))
     rows = [folder.index.rows[place] for place in places[paging.first : paging.last]]
     listed = [(row, reviews.get(row.name, NOTHING)) for row in rows]
+    regions = CameraRegions.of(folder.site.workspace.settings, folder.site.state_root).for_folder(folder.path)
+    still = without_region(folder.index.standing(), regions)
+    standing = [(found, folder.index.rows[found.example]) for found in still]
     return page(
-        request, folder.site, user, "gallery.html", folder=folder, wanted=wanted, paging=paging, pictures=listed
-    )
+        request, folder.site, user, "gallery.html",
+        folder=folder, wanted=wanted, paging=paging, pictures=listed, standing=standing,
+    )  # fmt: skip
 
 
 @router.get(PICTURE)
 def picture(
-    request: Request, picture: PictureDep, user: GetUserDep, wanted: WantedDep, queue: str = "", said: str = ""
+    request: Request,
+    picture: PictureDep,
+    user: GetUserDep,
+    wanted: WantedDep,
+    queue: str = "",
+    said: str = "",
+    view: ViewNumber = "",
 ) -> HTMLResponse:
-    """Show one masked picture with its detections, and the form to review it."""
+    """Show one masked picture with its detections, and the form to review it; with `view`, a view of a panorama."""
     stamp, reviews = picture.folder.site.cache.reviews(picture.folder.path)
     places = picture.folder.index.select(wanted, reviews, stamp)
     before, after = picture.folder.index.neighbours(picture.row.key, places)
-    orientation, problem = 1, ""
+    shape, problem = review_pictures.Shape(1, None), ""
     try:
-        orientation = review_pictures.orientation_of(picture.workspace, picture.folder.path, picture.row)
+        shape = review_pictures.shape_of(picture.workspace, picture.folder.path, picture.row)
     except NotShownError as error:
         problem = picture.row.reason or str(error)
     review = reviews.get(picture.row.name, NOTHING)
-    boxes = review_pictures.upright([seen.box for seen in picture.row.objects], orientation)
+    orientation, views = shape.orientation, panorama_views.names(shape.sphere)
+    if view and int(view) >= len(views):
+        raise HTTPException(404, "The picture has no such view")
     return page(
         request, picture.folder.site, user, "picture.html", picture=picture, row=picture.row, review=review,
         wanted=wanted, queue=queue,
-        before=before, after=after, problem=problem, said=said,
+        before=before, after=after, problem=problem, said=said, views=views, view=int(view) if view else None,
         size=(picture.row.height, picture.row.width) if orientation >= 5 else (picture.row.width, picture.row.height),
-        found=list(zip(picture.row.objects, boxes, strict=True)),
+        found=[(seen, review_pictures.upright(seen.boxes, orientation)) for seen in picture.row.objects],
         regions=regions_of(review, orientation), max_reason=MAX_REASON,
     )  # fmt: skip
 
@@ -123,6 +141,16 @@ def small(picture: PictureDep, later: BackgroundTasks) -> Response:
 def large(picture: PictureDep, later: BackgroundTasks) -> Response:
     """Send the masked picture at the size of a screen."""
     return _webp(picture, Size.LARGE, later)
+
+
+@router.get(f"{PICTURE}/views/{{number}}")
+def panorama_view(picture: PictureDep, number: Annotated[int, PathNumber(ge=0, le=99)]) -> Response:
+    """Send a view of a masked panorama."""
+    try:
+        data = panorama_views.view(picture.workspace, picture.folder.path, picture.row, number)
+    except (NotShownError, OSError):
+        raise HTTPException(404, "There is no such view") from None
+    return Response(data, media_type="image/webp", headers={"Cache-Control": KEPT})
 
 
 @router.get(f"{PICTURE}/masked")

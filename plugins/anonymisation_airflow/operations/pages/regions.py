@@ -29,7 +29,7 @@ def list_regions(
     shown = _picture(site, folder, picture)
     version, standing = "", FixedRegions()
     if shown is not None:
-        standing = CameraRegions.of(site.workspace.settings, site.state_root).in_folder(shown.folder.path)
+        standing = CameraRegions.of(site.workspace.settings, site.state_root).for_folder(shown.folder.path)
         reviews = site.cache.reviews(shown.folder.path)[1]
         version = edition(shown.row, reviews.get(shown.row.name, NOTHING))
     return page(

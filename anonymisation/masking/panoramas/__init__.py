@@ -1,0 +1,1 @@
+"""Detection in 360° pictures: across the seam, close to the car and near the poles."""
