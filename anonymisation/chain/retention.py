@@ -28,6 +28,7 @@ from msgspec.structs import replace
 
 from anonymisation.chain.verify import masked_picture_problem, quiet_copy_problem
 from anonymisation.core.errors import AnonymisationError, FolderLockedError
+from anonymisation.core.text import counted
 from anonymisation.files.append_log import AppendLog
 from anonymisation.files.plain import read_plain
 from anonymisation.files.reported import reported
@@ -55,7 +56,8 @@ class RetentionReport:
     kept: list[str] = field(default_factory=list)
 
     def __str__(self) -> str:
-        return f"{self.originals} archived originals and {self.failures} files of the error folder removed"
+        originals, failures = counted(self.originals, "archived original"), counted(self.failures, "file")
+        return f"{originals} and {failures} of the error folder removed"
 
 
 def enforce_retention(workspace: Workspace, *, now: float | None = None) -> RetentionReport:
@@ -111,7 +113,8 @@ def _retire_folder(workspace: Workspace, folder: str, oldest: float, log: Append
                 if archived is not None and _is_due(state.pictures[name]):
                     _retire(workspace.picture(folder, name), archived, state, log, report)
     except FolderLockedError:
-        report.kept.append(f"{folder}: {len(old)} originals stay until no run works on the folder")
+        stay = "1 original stays" if len(old) == 1 else f"{len(old)} originals stay"
+        report.kept.append(f"{folder}: {stay} until no run works on the folder")
     except AnonymisationError as error:
         report.kept.append(f"{folder}: {error}")
 

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 import getpass
 from pathlib import Path
-from shlex import quote
+from shlex import join
 from typing import Any, Final
 
 import click
 from rich.table import Table
 
-from anonymisation.cli.folders import all_folders
+from anonymisation.cli.folders import require_results, selected_folders
 from anonymisation.cli.options import ChainOptions, chain_options, config_option
 from anonymisation.cli.session import Session, open_session, output_console
 from anonymisation.cli.tables import print_table
-from anonymisation.core.text import one_line
+from anonymisation.core.text import counted, one_line
 from anonymisation.files.plain import read_plain
 from anonymisation.files.reported import reported
 from anonymisation.review.certificate.actions import CertificateError, draw_sample, draw_stage, issue_certificate
 from anonymisation.review.certificate.document import in_words
-from anonymisation.review.certificate.judgements import progress
+from anonymisation.review.certificate.judgements import next_number, progress
 from anonymisation.review.certificate.sample import Plan, Sample
 from anonymisation.review.certificate.seeded import shown_file
 from anonymisation.review.certificate.store import (
@@ -35,6 +35,7 @@ from anonymisation.review.certificate.verify import verify_document, verify_pict
 from anonymisation.workspace.workspace import open_workspace
 
 _DEFAULT: Final = Plan()
+_PAGE: Final = "the operations page (Certificates)"
 _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 _by_option = click.option("--by", default=getpass.getuser, show_default="your user name", help="Who does it.")
 _id_argument = click.argument("identity", metavar="ID")
@@ -101,14 +102,10 @@ def draw_command(
       anonymise certificate draw -i in/ -o out/ --folder '2021/E6*' --bound 2
     """
     session = open_session(options)
-    session.workspace.require_shares(first_look=True)
+    require_results(session.workspace)
     plan = Plan(bound / 100, confidence / 100, tolerated, second / 100, seeded)
-    folders = all_folders(session.workspace, session.selection, released_too=True)
-    for problem in folders.problems:
-        session.err.print(str(problem), style="yellow")
-    names = [found.folder for found in folders.found]
-    title = title or session.selected or "All folders"
-    sample = draw_sample(session.workspace, names, plan, title=title, by=by)
+    names = selected_folders(session)
+    sample = draw_sample(session.workspace, names, plan, title=title or _title_of(options), by=by)
     _print_sample(session, sample)
 
 
@@ -137,9 +134,15 @@ def list_command(options: ChainOptions) -> None:
       anonymise certificate list -i in/ -o out/
     """
     session = open_session(options)
+    require_results(session.workspace)
     state_root = session.workspace.shares.state
     table = Table("ID", "Title", "Pictures", "Judged", "Missed", "By mistake")
-    for sample in read_samples(state_root):
+    samples = list(read_samples(state_root))
+    if not samples:
+        session.out.print("No sample has been drawn yet. To draw one of all masked pictures:")
+        _print_command(session, "draw")
+        return
+    for sample in samples:
         left = progress(sample, read_judgements(state_root, sample.id))
         values = read_certificate(state_root, sample.id)
         judged = f"{left.shown - len(left.without_judgement)} of {left.shown}"
@@ -174,19 +177,26 @@ def issue_command(options: ChainOptions, identity: str, by: str) -> None:
 def show_command(options: ChainOptions, identity: str, by: str) -> None:
     """List the pictures of a sample that you still have to judge: number and file.
 
+    A sample with known faults is judged on the operations page alone: the names of their files would give them away.
+
     \b
     Example:
       anonymise certificate show -i in/ -o out/ 2021-05-02-1a2b3c4d
     """
     session = open_session(options)
     sample = _sample(session, identity)
+    if sample.seeded:
+        raise CertificateError(f"{sample.id} shows known faults, which file names would give away; judge it on {_PAGE}")
     lines = read_judgements(session.workspace.shares.state, sample.id)
     left = progress(sample, lines)
     mine = [number for number in left.without_second if by not in lines.of(number)]
-    table = Table("Number", "Picture")
-    for number in sorted((*left.without_judgement, *mine)):
-        table.add_row(str(number), one_line(str(shown_file(session.workspace, sample, number))))
-    print_table(session.out, table)
+    numbers = sorted((*left.without_judgement, *mine))
+    if numbers:
+        table = Table("Number", "Picture")
+        for number in numbers:
+            table.add_row(str(number), one_line(str(shown_file(session.workspace, sample, number))))
+        print_table(session.out, table)
+    _print_what_is_left(session, sample, by)
 
 
 @certificate_group.command("judge")
@@ -211,6 +221,9 @@ def judge_command(options: ChainOptions, identity: str, number: int, by: str, *,
         add_judgement(session.workspace.shares.state, sample, number, by, missed=missed, mistake=mistake)
     except ValueError as error:
         raise CertificateError(str(error)) from None
+    said = f"{'something' if missed else 'nothing'} missed, {'something' if mistake else 'nothing'} hidden by mistake"
+    session.out.print(f"Picture {number}: {said}. Recorded for {by}.")
+    _print_what_is_left(session, sample, by)
 
 
 @certificate_group.command("verify")
@@ -244,7 +257,7 @@ def verify_command(
             config=config_file,
             overrides={} if state is None else {"state_dir": str(state)},
         )
-        workspace.require_shares(first_look=True)
+        require_results(workspace)
         verdict = verdict.with_more(verify_pictures(values, workspace))
     else:
         out.print("Verified in itself alone; give -i and -o to compare it with the pictures.")
@@ -255,6 +268,15 @@ def verify_command(
     if verdict.is_valid:
         out.print("The certificate is valid.", style="green")
     click.get_current_context().exit(0 if verdict.is_valid else 1)
+
+
+def _title_of(options: ChainOptions) -> str:
+    """What the flags select, as the title of a certificate."""
+    first, last = options.date_from, options.date_to
+    period = f"{first} to {last}" if first and last else f"from {first}" if first else f"until {last}" if last else ""
+    words = [", ".join(options.folders), str(options.capture_date or ""), period]
+    title = ", ".join(filter(None, words))
+    return f"{title[:1].upper()}{title[1:]}" if title and not options.folders else title or "All folders"
 
 
 def _bounds(values: dict[str, Any] | None) -> tuple[str, str]:
@@ -277,20 +299,45 @@ def _sample(session: Session, identity: str) -> Sample:
 
 
 def _print_sample(session: Session, sample: Sample) -> None:
-    out, strata = session.out, len(sample.strata)
-    out.print(
-        f"{sample.id}: {len(sample.pictures)} of {sample.population} masked pictures drawn from "
-        f"{strata} {'stratum' if strata == 1 else 'strata'}"
-    )
+    out, drawn = session.out, f"{len(sample.pictures)} of {counted(sample.population, 'masked picture')}"
+    out.print(f"{sample.id}: {drawn} drawn from {counted(len(sample.strata), 'stratum', 'strata')}")
+    copies = "copy with a visible object", "copies with a visible object"
     if sample.seeded:
-        out.print(f"{len(sample.seeded)} copies with a visible object are among them; only this line says so.")
+        out.print(f"Shown among them: {counted(len(sample.seeded), *copies)}; only this line says so")
     if len(sample.seeded) < sample.plan.seeded:
-        missing = sample.plan.seeded - len(sample.seeded)
-        session.err.print(
-            f"{missing} copies with a visible object could not be made: no original at hand", style="yellow"
-        )
+        missing = counted(sample.plan.seeded - len(sample.seeded), *copies)
+        session.err.print(f"No original at hand for {missing}", style="yellow")
     if sample.earlier:
         session.err.print(f"Earlier looks at these pictures: {', '.join(sample.earlier)}", style="yellow")
-    out.print("Review it on the operations page (Certificates), or on the command line:")
-    folders = f"-i {quote(str(session.workspace.shares.input))} -o {quote(str(session.workspace.shares.output))}"
-    out.print(f"  anonymise certificate show {folders} {sample.id}", soft_wrap=True)
+    if sample.seeded:
+        out.print(f"Judge it on {_PAGE}: the names of files would give the copies away.")
+    else:
+        out.print(f"Judge it on {_PAGE}, or on the command line:")
+        _print_command(session, "show", sample.id)
+
+
+def _print_what_is_left(session: Session, sample: Sample, by: str) -> None:
+    """How far the review of a sample is, and the command that comes next."""
+    out, state_root = session.out, session.workspace.shares.state
+    lines = read_judgements(state_root, sample.id)
+    left = progress(sample, lines)
+    seconds = len(left.without_second)
+    also = f", {counted(seconds, 'judgement')} of a second reviewer missing" if seconds else ""
+    out.print(f"{left.shown - len(left.without_judgement)} of {counted(left.shown, 'picture')} judged{also}.")
+    if left.is_complete:
+        certificate = read_certificate(state_root, sample.id)
+        if certificate is not None and certificate.get("stages") == sample.stages:
+            out.print("Its certificate has been issued.")
+        else:
+            out.print("All are judged. To issue the certificate:")
+            _print_command(session, "issue", sample.id)
+    elif (number := next_number(left, lines, by)) is not None:
+        out.print(f"To judge picture {number}, where nothing is missed, and nothing hidden by mistake:")
+        whose = () if by == getpass.getuser() else ("--by", by)
+        _print_command(session, "judge", sample.id, str(number), *whose)
+    else:
+        out.print("Only pictures for a second reviewer are left. Another person has to judge them (--by).")
+
+
+def _print_command(session: Session, verb: str, *words: str) -> None:
+    session.out.print(f"  anonymise certificate {verb} {session.places} {join(words)}".rstrip())

@@ -9,12 +9,13 @@ from typing import Any
 import click
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from anonymisation.cli.folders import all_folders
+from anonymisation.cli.folders import require_results, selected_folders
 from anonymisation.cli.model import ModelOnDemand
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.overrides import parsed
 from anonymisation.cli.session import Session, open_session
 from anonymisation.core.settings import Settings, load_settings
+from anonymisation.core.text import counted
 from anonymisation.review.comparison.shadow import Contender, compare
 from anonymisation.review.comparison.store import read_sayings, read_study
 from anonymisation.review.comparison.study import Study, in_words, result_of
@@ -71,9 +72,9 @@ def compare_command(
     overrides = parsed(changed)
     if not overrides and not models:
         raise click.UsageError("give a model with -m, or a setting with -s, to compare with what is in force")
-    session.workspace.require_shares(first_look=True)
+    require_results(session.workspace)
+    folders = selected_folders(session)
     sides = _sides(session, models, overrides)
-    folders = [found.folder for found in all_folders(session.workspace, session.selection, released_too=True).found]
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
     bars = Progress(*columns, console=session.err, transient=True, redirect_stdout=False)
     bars.disable = not session.err.is_terminal
@@ -119,14 +120,17 @@ def _print(session: Session, study: Study) -> None:
     for name, side, hidden in (("A", study.a, "hidden_a"), ("B", study.b, "hidden_b")):
         changed = ", ".join(f"{key}={value}" for key, value in side.settings.items()) or "settings in force"
         share = sum(getattr(one, hidden) / (one.height * one.width) for one in study.pictures) / len(study.pictures)
-        alone = sum(region.difference.side == name.lower() for region in study.regions)
-        out.print(f"{name}: {side.model}, {changed}: hides {100 * share:.2g} % of the pixels, {alone} regions alone")
+        alone = counted(sum(region.difference.side == name.lower() for region in study.regions), "region")
+        out.print(f"{name}: {side.model}, {changed}: hides {100 * share:.2g} % of the pixels, {alone} alone")
     if study.failures:
-        session.err.print(f"{len(study.failures)} pictures could not be compared, such as {study.failures[0]}")
+        failed = counted(len(study.failures), "picture")
+        session.err.print(f"{failed} could not be compared, such as {study.failures[0]}", style="yellow")
     result = result_of(study, sayings)
-    out.print(f"{result.judged} of {len(study.regions)} regions on {len(study.pictures)} pictures are judged")
+    regions, pictures = counted(len(study.regions), "region"), counted(len(study.pictures), "picture")
+    out.print(f"{result.judged} of {regions} on {pictures} judged" if study.regions else f"No difference on {pictures}")
     if result.judged == len(study.regions):
         for sentence in in_words(study, result):
             out.print(sentence)
     else:
-        out.print(f"Judge them on the operations page (Comparisons), then see --result {study.id}")
+        out.print("Judge them on the operations page (Certificates, Comparisons). Then this prints the result:")
+        out.print(f"  anonymise compare {session.places} --result {study.id}")

@@ -7,8 +7,12 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import PurePosixPath
 
+import click
+
 from anonymisation.chain.discover import FoundFolder, Selection, walk
+from anonymisation.cli.session import Session
 from anonymisation.core.errors import ImageError
+from anonymisation.core.text import one_line
 from anonymisation.files.plain import is_there, read_plain
 from anonymisation.imaging.exif.read import read_exif
 from anonymisation.metadata.capture_date import capture_date as date_of_capture
@@ -46,6 +50,37 @@ def all_folders(workspace: Workspace, selection: Selection, *, released_too: boo
             found.setdefault(folder, FoundFolder(folder, pictures=0, pending=0))
     ordered = sorted(found.values(), key=lambda item: PurePosixPath(item.folder).parts)
     return Folders(tuple(ordered), tuple(problems), tuple(unread))
+
+
+def require_results(workspace: Workspace) -> None:
+    """Refuse an output folder of which nothing is known, for verbs that only look at what was masked before.
+
+    A mistyped name would be made as a new output folder otherwise. The wait for shares is `require_shares`' as always.
+
+    Raises:
+        click.BadParameter: there is neither the folder nor its state folder.
+        ShareUnavailableError: a share is away.
+    """
+    output, state = workspace.shares.output, workspace.shares.state
+    if not is_there(output) and not is_there(state):
+        message = f"{output} does not exist, and there is no state folder {state}: nothing was masked there"
+        raise click.BadParameter(message, param_hint="-o")
+    workspace.require_shares(first_look=True)
+
+
+def selected_folders(session: Session) -> list[str]:
+    """The capture folders that the flags select, released ones included. What could not be read is named on stderr.
+
+    Raises:
+        ShareUnavailableError: a share is away.
+        click.ClickException: the flags select no folder.
+    """
+    folders = all_folders(session.workspace, session.selection, released_too=True)
+    for problem in folders.problems:
+        session.err.print(one_line(str(problem)), style="yellow")
+    if not folders.found and session.selected:
+        raise click.ClickException(f"no capture folder matches {one_line(session.selected)}")
+    return [found.folder for found in folders.found]
 
 
 def _known_outputs(workspace: Workspace, selection: Selection) -> Iterator[str]:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from anonymisation.cli.folders import require_results
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.session import open_session
 from anonymisation.files.atomic import write_atomically
@@ -38,7 +39,7 @@ def protection_report_command(options: ChainOptions, file: Path, since: datetime
     except ValueError as error:
         raise click.BadParameter(str(error), param_hint="--until") from None
     session = open_session(options)
-    session.workspace.require_shares(first_look=True)
+    require_results(session.workspace)
     report = collect(session.workspace.shares.state, period)
     if file.suffix.lower() == ".json":
         text = json.dumps(report.as_json(), indent=1)
@@ -48,6 +49,6 @@ def protection_report_command(options: ChainOptions, file: Path, since: datetime
     with reported(path, "written"):
         write_atomically(path, text.encode("utf-8", "backslashreplace"))
     session.out.print(
-        f"masked: {report.masked}, reviewed: {report.reviewed}, certificates: {len(report.certificates)}, "
-        f"looks at originals: {sum(report.looks.values())}\n{path}"
+        f"masked: {report.masked}, reviewed: {report.reviewed}, judged for certificates: {report.judged}, "
+        f"certificates: {len(report.certificates)}, looks at originals: {sum(report.looks.values())}\n{path}"
     )

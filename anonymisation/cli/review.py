@@ -7,9 +7,10 @@ from pathlib import Path
 
 import click
 
-from anonymisation.cli.folders import all_folders
+from anonymisation.cli.folders import require_results, selected_folders
 from anonymisation.cli.options import ChainOptions, chain_options
 from anonymisation.cli.session import open_session
+from anonymisation.core.text import counted
 from anonymisation.files.atomic import write_atomically
 from anonymisation.files.reported import reported
 from anonymisation.review.certificate.store import now
@@ -40,14 +41,13 @@ def export_command(options: ChainOptions, file: Path) -> None:
       anonymise review export corrections.json -i in/ -o out/
     """
     session = open_session(options)
-    session.workspace.require_shares(first_look=True)
-    folders = all_folders(session.workspace, session.selection, released_too=True)
-    names = [found.folder for found in folders.found]
+    require_results(session.workspace)
+    names = selected_folders(session)
     values = coco_annotations(session.workspace.shares.state, names, at=now())
     path = file.expanduser().absolute()
     with reported(path, "written"):
         write_atomically(path, json.dumps(values, indent=1).encode("ascii"))
-    pictures, regions = len(values["images"]), len(values["annotations"])
-    session.out.print(f"{pictures} judged pictures with {regions} regions: {path}")
+    pictures, regions = counted(len(values["images"]), "judged picture"), counted(len(values["annotations"]), "region")
+    session.out.print(f"{pictures} with {regions}: {path}")
     if left_out := values["info"]["left_out"]:
         session.err.print(f"left out, since something in them is hidden by mistake: {len(left_out)}", style="yellow")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -54,6 +55,14 @@ class Session:
         asked = [f"--folder {pattern}" for pattern in options.folders]
         days = (("--date", options.capture_date), ("--from", options.date_from), ("--to", options.date_to))
         return ", ".join([*asked, *(f"{flag} {day}" for flag, day in days if day is not None)])
+
+    @property
+    def places(self) -> str:
+        """The flags of folders and configuration of this call, quoted, for the next command that a message names."""
+        shares, config, state = self.workspace.shares, self.options.config_file, self.options.state
+        flags = {"-i": shares.input, "-o": shares.output, "-a": shares.archive, "-k": config, "--state": state}
+        given = ((flag, str(path.absolute())) for flag, path in flags.items() if path is not None)
+        return shlex.join(word for pair in given for word in pair)
 
     def log(self, text: str) -> None:
         """Write text to the log file only; the terminal shows it already."""

@@ -58,6 +58,11 @@ def duration(seconds: float) -> str:
     return f"{minutes} min {rest:02d} s" if minutes else f"{rest} s"
 
 
+def counted(number: int, thing: str, things: str = "") -> str:
+    """A number with its noun: `1 picture`, `2 pictures`; `things` where the plural is not made with an s."""
+    return f"{number} {thing if number == 1 else things or f'{thing}s'}"
+
+
 def encodable(text: str) -> str:
     """`text` with lone surrogates (bytes of a file name that are not UTF-8) escaped, so that it can be encoded."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -17,9 +17,9 @@ from typing import Final, TypeVar
 from anonymisation.files.digests import name_digest
 from anonymisation.files.reported import reported
 from anonymisation.masking.labels import CLASSES
-from anonymisation.review.certificate.population import FolderCount, count_folder
 from anonymisation.review.model import NOTHING, Review
 from anonymisation.review.rows import Row, read_rows
+from anonymisation.review.standing import Standing, standing_in
 from anonymisation.review.store import read_reviews, reviews_file, stamp_of_reviews
 from anonymisation.workspace.folder_state import FileStamp, state_folder
 
@@ -86,6 +86,7 @@ class FolderIndex:
         self._places = {row.key: place for place, row in enumerate(self.rows)}
         self._selected: dict[tuple[Wanted, FileStamp | None], list[int]] = {}
         self._by_doubt: list[int] | None = None
+        self._standing: Sequence[Standing] | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -113,6 +114,12 @@ class FolderIndex:
             order = sorted(range(len(self.rows)), key=lambda place: _rank(self.rows[place]))
             self._by_doubt = [place for place in order if self.rows[place].failed or self.rows[place].doubt > 0]
         return [self.rows[place] for place in self._by_doubt]
+
+    def standing(self) -> Sequence[Standing]:
+        """The finds at the same place in most pictures; computed once. `example` is an index in `rows`."""
+        if self._standing is None:
+            self._standing = standing_in(self.rows)
+        return self._standing
 
     def neighbours(self, key: str, places: Sequence[int]) -> tuple[Row | None, Row | None]:
         """The pictures before and after the picture `key`, among those at the indexes `places`."""
@@ -159,7 +166,6 @@ class IndexCache:
         self._entries: dict[str, _Entry] = {}
         self._tops: dict[str, tuple[tuple[tuple[str, int, int], ...], list[Row]]] = {}
         self._reviews: dict[str, tuple[FileStamp | None, Mapping[str, Review]]] = {}
-        self._counts: dict[str, tuple[tuple[tuple[str, int, int], ...], FolderCount]] = {}
         self._lock = threading.Lock()
         self._reading: dict[str, threading.Lock] = {}
 
@@ -186,17 +192,6 @@ class IndexCache:
         stamp = self._entries[folder].stamp if folder in self._entries else ()
         self._remember(self._tops, folder, (stamp, rows))
         return rows
-
-    def count(self, folder: str) -> FolderCount:
-        """What a certificate needs to know of a folder; an unchanged folder is not read again."""
-        known = self._counts.get(folder)
-        if known is not None and known[0] == _stamp(state_folder(self._state_root, folder)):
-            return known[1]
-        index = self.index(folder)
-        counted = count_folder(folder, index.rows)
-        stamp = self._entries[folder].stamp if folder in self._entries else ()
-        self._remember(self._counts, folder, (stamp, counted))
-        return counted
 
     def reviews(self, folder: str) -> tuple[FileStamp | None, Mapping[str, Review]]:
         """The current reviews of a folder and the stamp of their file; the stamp is None without a file."""

@@ -10,19 +10,26 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
+from functools import cache, partial
 from pathlib import Path
 from typing import Any, Final
 
-from anonymisation import __version__
 from anonymisation.core.settings import Settings
 from anonymisation.files.append_log import read_lines
 from anonymisation.review.audit import AUDIT_FILE
 from anonymisation.review.certificate.document import in_words
-from anonymisation.review.certificate.population import read_population
-from anonymisation.review.certificate.store import known_ids, read_certificate, read_sample
+from anonymisation.review.certificate.population import masked_digest
+from anonymisation.review.certificate.sample import Sample
+from anonymisation.review.certificate.store import (
+    known_ids,
+    read_certificate,
+    read_judgements,
+    read_sample,
+    read_samples,
+)
 from anonymisation.review.certificate.verify import changed_folders
 from anonymisation.review.model import NOTHING
-from anonymisation.review.printing import printed
+from anonymisation.review.printing import PROGRAM, printed
 from anonymisation.review.store import known_folders, read_reviews
 from anonymisation.workspace.folder_state import MASKED, read_pictures
 
@@ -66,13 +73,14 @@ class Certified:
 
 @dataclass(slots=True)
 class ProtectionReport:
-    """All figures of a period. `maskings` counts pictures by (model, settings, software)."""
+    """All figures of a period. `maskings` counts pictures by (model, settings, version tag)."""
 
     period: Period
     masked: int = 0
     folders: int = 0
     released: int = 0
     reviewed: int = 0
+    judged: int = 0
     boxes: int = 0
     withdrawn: int = 0
     failed: int = 0
@@ -86,17 +94,18 @@ class ProtectionReport:
         return {
             "first_day": str(self.period.first),
             "last_day": str(self.period.last),
-            "software": __version__,
+            "software": PROGRAM,
             "masked": self.masked,
             "folders": self.folders,
             "released": self.released,
             "failed_now": self.failed,
             "reviewed": self.reviewed,
+            "judged_for_certificates": self.judged,
             "regions_added": self.boxes,
             "regions_withdrawn": self.withdrawn,
             "maskings": [
-                {"model": model, "settings": digest, "software": software, "pictures": count}
-                for (model, digest, software), count in sorted(self.maskings.items())
+                {"model": model, "settings": digest, "version_tag": tag, "pictures": count}
+                for (model, digest, tag), count in sorted(self.maskings.items())
             ],
             "looks_at_originals": [
                 {"by": by, "action": did, "count": count} for (by, did), count in sorted(self.looks.items())
@@ -122,13 +131,14 @@ def collect(state_root: Path, period: Period) -> ProtectionReport:
         report.looks[str(line.get("by", "")), str(line.get("did", ""))] += 1
     for line in _lines(state_root / "audit" / "retention.jsonl", period):
         report.removed[str(line.get("kind", ""))] += 1
+    report.judged = sum(_judged(state_root, period, sample) for sample in read_samples(state_root))
     report.certificates = list(_certificates(state_root, period))
     return report
 
 
 def render(report: ProtectionReport, settings: Settings, at: str) -> str:
     """The report as a page for print: HTML without scripts, in which every value is escaped."""
-    values = {"report": report, "settings": settings, "at": at, "software": __version__}
+    values = {"report": report, "settings": settings, "at": at, "software": PROGRAM}
     return printed("anonymisation.review", "protection_report.html.j2", **values)
 
 
@@ -159,11 +169,17 @@ def _lines(path: Path, period: Period) -> Iterator[dict[str, Any]]:
     return (line for _, line in read_lines(path) if period.holds(str(line.get("at", ""))))
 
 
+def _judged(state_root: Path, period: Period, sample: Sample) -> int:
+    """How many pictures of a sample somebody judged in the period."""
+    lines = read_judgements(state_root, sample.id)
+    return sum(any(period.holds(said.at) for said in lines.of(one.number).values()) for one in sample.pictures)
+
+
 def _certificates(state_root: Path, period: Period) -> Iterable[Certified]:
+    digest = cache(partial(masked_digest, state_root))  # a folder may belong to several samples
     for identity in known_ids(state_root):
         values, sample = read_certificate(state_root, identity), read_sample(state_root, identity)
         if values is None or sample is None or not period.holds(values["issued"]["at"]):
             continue
-        now = read_population(state_root, (count.folder for count in sample.folders)).folders
-        void = "; ".join(changed_folders(sample, now))
+        void = "; ".join(changed_folders(sample, {count.folder: digest(count.folder) for count in sample.folders}))
         yield Certified(identity, sample.title, values["issued"]["at"], tuple(in_words(values)), void)

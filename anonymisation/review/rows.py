@@ -43,7 +43,7 @@ class Row:
 
     `key` replaces its name in addresses. `doubt` is higher the less certain its masks are. `lowest` is the lowest score
     of its objects (1 without objects), `covered` the share of the picture in their boxes. `digest` is the digest of the
-    settings, `software` the version of this software. Only failed pictures have a `source`, since they have no
+    settings, `software` the version tag of its record. Only failed pictures have a `source`, since they have no
     checksum.
     """
 
@@ -69,7 +69,7 @@ class Row:
     def version(self) -> str:
         """The identity of the masked picture that a reviewer sees: the original's bytes, status, model and settings."""
         original = self.sha256 or (f"{self.source.size} {self.source.mtime_ns}" if self.source else "")
-        return name_digest(f"{original} {self.failed} {self.model} {self.digest}")
+        return _version(original, self.model, self.digest, failed=self.failed)
 
     @property
     def objects(self) -> tuple[Seen, ...]:
@@ -140,6 +140,20 @@ def read_rows(place: Path) -> Iterator[Row]:
     lines = journal_lines(place, lambda own: read_as(own / PICTURES, _Picture, warn=False))
     for name, picture in {picture.name: picture for picture in lines}.items():
         yield _row(picture, found.get(name, _NOTHING_FOUND))
+
+
+def read_versions(place: Path) -> dict[str, str]:
+    """The `version` of every masked picture that the state in `place` knows, by name. Takes no lock."""
+    lines = journal_lines(place, lambda own: read_as(own / PICTURES, _Picture, warn=False))
+    return {
+        name: _version(picture.sha256, picture.model, picture.digest, failed=False)
+        for name, picture in {picture.name: picture for picture in lines}.items()
+        if picture.status != FAILED
+    }
+
+
+def _version(original: str, model: str, digest: str, *, failed: bool) -> str:
+    return name_digest(f"{original} {failed} {model} {digest}")
 
 
 class KnownRows:

@@ -80,7 +80,14 @@ class CameraRegions:
 
     def for_picture(self, folder: str, camera: str | None) -> FixedRegions:
         """The regions of a picture whose EXIF names this camera (None: no name)."""
-        own = [rule.regions for rule in self._rules if rule.matches(folder) and rule.camera in {"", camera or ""}]
+        return self._joined(rule for rule in self._rules if rule.matches(folder) and rule.camera in {"", camera or ""})
+
+    def for_folder(self, folder: str) -> FixedRegions:
+        """The regions of a folder's pictures, whatever the camera."""
+        return self._joined(rule for rule in self._rules if rule.matches(folder))
+
+    def _joined(self, rules: Iterable[Rule]) -> FixedRegions:
+        own = [rule.regions for rule in rules]
         return FixedRegions(
             hidden=tuple(polygon for regions in own for polygon in regions.hidden),
             unsearched=tuple(polygon for regions in own for polygon in regions.unsearched),

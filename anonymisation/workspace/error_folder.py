@@ -1,17 +1,19 @@
 """The error folder: a copy of every picture that failed, with the reason next to it, for a person to look at.
 
-The copies are not masked, so `error_output_mode` limits who can read them.
+The copies are not masked, so `error_output_mode` limits who can read them. The folder is created for its first file:
+where it is, something failed.
 """
 
 from __future__ import annotations
 
 import logging
 from functools import partial
+from pathlib import Path
 
 from anonymisation.files.atomic import copy_atomically, write_atomically
 from anonymisation.files.folders import make_folders
 from anonymisation.files.plain import MAX_BYTES, sha256_of_plain
-from anonymisation.workspace.paths import ImagePaths
+from anonymisation.workspace.paths import ImagePaths, Shares
 
 
 def keep_failure(paths: ImagePaths, reason: str, record: bytes | None = None) -> None:
@@ -22,9 +24,8 @@ def keep_failure(paths: ImagePaths, reason: str, record: bytes | None = None) ->
     the note, as its copy could fill the disk.
     """
     note = f"{paths.original}\n\n{reason}\n".encode("utf-8", "backslashreplace")
-    folder_mode = paths.shares.error_mode
-    file_mode = folder_mode & 0o666
-    make = partial(make_folders, mode=folder_mode, below=paths.shares.errors)
+    file_mode = paths.shares.error_mode & 0o666
+    make = partial(_make_folder, paths.shares)
 
     def write_note() -> None:
         write_atomically(paths.failure_note, note, mode=file_mode, make=make)
@@ -55,3 +56,9 @@ def forget_failure(paths: ImagePaths, sha256: str) -> None:
     except OSError as error:
         log = logging.getLogger(__name__)
         log.warning("%s: its copy in the error folder cannot be removed: %s", paths.relative, error)
+
+
+def _make_folder(shares: Shares, path: Path) -> None:
+    """Create a folder in the error folder, and the error folder itself on first use."""
+    make_folders(shares.errors.parent)  # not ours alone, so without the mode
+    make_folders(path, shares.error_mode)

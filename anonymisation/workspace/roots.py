@@ -37,7 +37,7 @@ from anonymisation.files.digests import name_digest
 from anonymisation.files.folders import flush_folder, make_folders
 from anonymisation.files.names import rename_new
 from anonymisation.files.permissions import new_file_exactly
-from anonymisation.files.plain import read_plain
+from anonymisation.files.plain import is_there, read_plain
 from anonymisation.files.reported import reason_of
 from anonymisation.workspace.folder_state import PictureState
 from anonymisation.workspace.locks import PICTURES
@@ -53,7 +53,9 @@ _NOT_WRITABLE: Final = frozenset((errno.EROFS, errno.EACCES, errno.EPERM, errno.
 
 
 def require_roots(settings: Settings, shares: Shares) -> None:
-    """Wait for the output and the archive folder, create and mark them on first use; create the others if missing.
+    """Wait for output and archive folder, create and mark them on first use; create the state folder if missing.
+
+    The error folder is created for the first file in it (`error_folder`); here it must only be possible.
 
     Raises:
         ShareUnavailableError: a folder that was used before is away, or one cannot be created.
@@ -62,8 +64,10 @@ def require_roots(settings: Settings, shares: Shares) -> None:
     for role, path in marked:
         _require(settings, shares.state, role, path)
     for role, path in shares.roles():
-        if role in ("error", "state"):
-            _reported(settings, role, path, partial(_make, path, shares.error_mode if role == "error" else None))
+        if role == "state":
+            _reported(settings, role, path, partial(make_folders, path))
+        elif role == "error":
+            _reported(settings, role, path, partial(_require_possible, path))
     for role, path in marked:
         _reported(settings, "state", shares.state, partial(_remember, shares.state, role, path))
 
@@ -140,9 +144,15 @@ def _problem(state: Path, role: str, path: Path) -> str | None:
     return None
 
 
-def _make(path: Path, mode: int | None) -> None:
-    make_folders(path.parent)  # not ours alone, so without the mode
-    make_folders(path, mode)
+def _require_possible(path: Path) -> None:
+    """Raise the error that creating the folder would end with: a file is in its way, or its parent is not writable."""
+    if path.is_dir():
+        return
+    nearest = next(parent for parent in (path, *path.parents) if is_there(parent))
+    if not nearest.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(nearest))
+    if not os.access(nearest, os.W_OK | os.X_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(nearest))
 
 
 def _how_to_confirm(path: Path) -> str:

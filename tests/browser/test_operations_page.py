@@ -246,6 +246,12 @@ def test_nothing_is_shown_without_signing_in(airflow: Deployment) -> None:
     assert FOLDER not in window.content()
 
 
+def _regions(picture: str) -> str:
+    """The page of fixed regions, with the form that draws one on this picture."""
+    folder, _, name = picture.partition("?")[0].rpartition("/folders/")[2].partition("/pictures/")
+    return f"/regions?folder={folder}&picture={name}"
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_is_accessible(airflow: Deployment, theme: str) -> None:
     """By axe-core, all its rules for WCAG 2.1 A and AA, contrast among them."""
@@ -261,7 +267,8 @@ def test_every_page_is_accessible(airflow: Deployment, theme: str) -> None:
     first.get_by_role("button").click()
     window.wait_for_url(re.compile("said=withdrawn"))
     gallery = picture.partition("/pictures/")[0]
-    pages = ["/", f"/runs/{RUN_ID}", "/folders", "/review", "/audit"]
+    pages = ["/", f"/runs/{RUN_ID}", "/folders", "/review", "/certificates", "/comparisons", "/audit"]
+    pages.append(_regions(picture))
     for address in (*(airflow.page + path for path in pages), gallery, picture, f"{picture.partition('?')[0]}/compare"):
         window.goto(address)
         found = axe.run(window, options={"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]})

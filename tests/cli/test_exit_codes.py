@@ -18,7 +18,7 @@ from click.testing import Result
 from anonymisation.cli import check as check_module
 from anonymisation.workspace.folder_state import open_state
 from tests.captures import FOLDER, capture, names_below
-from tests.cli.conftest import Program, as_in_a_terminal
+from tests.cli.conftest import Program, as_in_a_terminal, invoke
 from tests.conftest import REPOSITORY
 
 SECRET = "hemmelig-7"
@@ -97,6 +97,22 @@ def test_other_verbs_do_not_wait_for_a_mistyped_folder_either(
         result = run_verb(*call)
         assert result.exit_code == 3, call
         assert "waiting up to" not in result.stderr, call
+
+
+@pytest.mark.parametrize(
+    "verb",
+    [
+        "certificate draw", "certificate list", "compare -s blur=3",
+        "review export result.json", "protection-report result.html --since 2021-05-01 --until 2021-05-31",
+    ],
+)  # fmt: skip
+def test_a_mistyped_output_folder_is_not_made_by_verbs_that_only_look(program: Program, verb: str) -> None:
+    before = names_below(program.site.root)
+    result = invoke(*verb.split(), *program.flags())
+    assert result.exit_code == 2, result.output
+    assert "nothing was masked there" in " ".join(result.stderr.split())
+    assert names_below(program.site.root) == before
+    assert not program.site.output.exists()
 
 
 def test_an_input_folder_whose_parent_is_away_is_waited_for(program: Program, run_verb: Callable[..., Result]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from anonymisation.cli import folders as folders_module
+from anonymisation.review.standing import LEAST_PICTURES
 from anonymisation.workspace.listing import Listing, listings
 from tests.captures import FOLDER, FULL, capture, names_below
 from tests.cli.conftest import Program
@@ -63,6 +64,17 @@ def test_check_names_what_is_missing(program: Program) -> None:
     result = program("check")
     assert result.exit_code == 1
     assert f"  {FOLDER}/p001.jpg: output: is missing" in result.stdout
+
+
+def test_check_names_what_stands_at_the_same_place_and_succeeds(program: Program) -> None:
+    program.site.fill(LEAST_PICTURES)
+    program.site.fill(LEAST_PICTURES - 1, OTHER)
+    assert program("mask").exit_code == 0
+    result = program("check")
+    assert result.exit_code == 0
+    assert f"  {FOLDER}: a car at the same place in {LEAST_PICTURES} of {LEAST_PICTURES} pictures (" in result.stdout
+    assert f"  {OTHER}: a car" not in result.stdout
+    assert "Everything is done." in result.stdout
 
 
 def test_a_picture_that_is_not_masked_is_a_gap(program: Program) -> None:

@@ -46,8 +46,8 @@ def worked(tmp_path: Path) -> Workspace:
 def test_everything_of_the_period_is_counted(worked: Workspace) -> None:
     values = collect(worked.shares.state, NOW).as_json()
     wanted = {
-        "masked": 3, "folders": 1, "released": 3, "failed_now": 1, "reviewed": 1, "regions_added": 1,
-        "regions_withdrawn": 1,
+        "masked": 3, "folders": 1, "released": 3, "failed_now": 1, "reviewed": 1, "judged_for_certificates": 3,
+        "regions_added": 1, "regions_withdrawn": 1,
     }  # fmt: skip
     look = {"by": "<b>kari</b>", "action": "looked at the original", "count": 1}
     assert values["looks_at_originals"] == [look]
@@ -60,12 +60,8 @@ def test_everything_of_the_period_is_counted(worked: Workspace) -> None:
 
 def test_another_period_has_nothing_of_it(worked: Workspace) -> None:
     values = collect(worked.shares.state, BEFORE).as_json()
-    assert (values["masked"], values["reviewed"], values["certificates"], values["looks_at_originals"]) == (
-        0,
-        0,
-        [],
-        [],
-    )
+    keys = ("masked", "reviewed", "judged_for_certificates", "certificates", "looks_at_originals")
+    assert [values[key] for key in keys] == [0, 0, 0, [], []]
 
 
 def test_the_page_is_whole_and_escapes_what_people_wrote(worked: Workspace) -> None:

@@ -56,9 +56,18 @@ def test_copies_have_the_configured_permissions(
     assert {mode(site.errors / name) for name in names} == {of_files}
 
 
-def test_an_empty_error_folder_has_the_permissions_too(site: Site) -> None:
+def test_where_nothing_fails_there_is_no_error_folder(tmp_path: Path) -> None:
+    site = Site(tmp_path)
+    site.fill(2)
+    site.run(site.workspace(archive=True, delete_input=True))
+    site.workspace().require_shares()
+    assert not site.errors.exists()
+
+
+def test_a_missing_error_folder_is_made_with_the_permissions(site: Site) -> None:
     errors = site.root / "far" / "away" / "errors"
-    site.workspace(error_output_dir=str(errors)).require_shares()
+    mask_folder(site.workspace(error_output_dir=str(errors)), FOLDER, CountingDetector())
+    assert names_below(errors) == [f"{FOLDER}/torn.jpg", f"{FOLDER}/torn_error.txt"]
     assert mode(errors) == 0o700
     assert mode(errors.parent) == 0o777 & ~os_umask()  # the parent is not ours alone
 

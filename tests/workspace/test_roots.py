@@ -243,7 +243,7 @@ def test_workers_that_start_at_once_agree(site: Site) -> None:
             worker.join(60)
         assert [worker.exitcode for worker in workers] == [0] * 6
         site.workspace(archive=True).require_shares()
-        for path in (site.output, site.archive, site.state, site.errors):
+        for path in (site.output, site.archive, site.state):
             shutil.rmtree(path)
 
 

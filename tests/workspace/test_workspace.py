@@ -86,11 +86,11 @@ def test_the_version_tag_names_application_and_configuration(site: Site) -> None
     assert tag == f"P7.3_K{datetime.fromtimestamp(config.stat().st_mtime):%Y%m%d}"
 
 
-def test_all_base_folders_but_the_input_are_created(site: Site) -> None:
+def test_the_folders_of_results_are_created(site: Site) -> None:
     workspace = site.workspace(archive=True)
     assert not site.output.exists()
     workspace.require_shares()
-    assert all(place.is_dir() for place in (site.output, site.archive, site.errors, site.state))
+    assert all(place.is_dir() for place in (site.output, site.archive, site.state))
     site.input.rmdir()
     with pytest.raises(ShareUnavailableError, match="input folder"):
         workspace.require_shares()
@@ -103,10 +103,15 @@ def test_missing_parents_are_created_too(site: Site) -> None:
     assert workspace.shares.state.is_dir()
 
 
-def test_a_folder_that_cannot_be_created_is_named(site: Site) -> None:
+@pytest.mark.parametrize(("key", "role"), [("state_dir", "state"), ("error_output_dir", "error")])
+@pytest.mark.parametrize("below", ["", "/deeper/place"])
+def test_a_folder_that_cannot_be_created_is_named(site: Site, key: str, role: str, below: str) -> None:
+    """At the start, even where nothing fails, so that no copy of a failed picture is lost later."""
     (site.root / "taken").write_bytes(b"a file where a folder should be")
-    workspace = site.workspace(state_dir=str(site.root / "taken" / "state"))
-    with pytest.raises(ShareUnavailableError, match=f"state folder {site.root}/taken/state cannot be created"):
+    place = f"{site.root}/taken{below}"
+    overrides: dict[str, Any] = {key: place}
+    workspace = site.workspace(**overrides)
+    with pytest.raises(ShareUnavailableError, match=f"{role} folder {place} cannot be created: Not a directory"):
         workspace.require_shares()
 
 

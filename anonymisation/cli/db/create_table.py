@@ -59,7 +59,7 @@ def create_table_command(
     removed = f", in place of one with {_rows(rows)}" if rows is not None else ""
     session.out.print(f"table {target.layout.name} created in {target.place}{removed}")
     if target.dialect.spatial_metadata(target.layout, target.table):
-        session.out.print("Its geometry is not described yet: anonymise db insert-geom-metadata")
+        session.out.print("Its geometry is not described yet: `anonymise db insert-geom-metadata` with the same flags")
 
 
 @click.command("insert-geom-metadata", short_help="Describe the geometry columns to the database.")

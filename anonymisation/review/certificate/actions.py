@@ -8,7 +8,6 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from anonymisation import __version__
 from anonymisation.core.errors import AnonymisationError
 from anonymisation.files.plain import sha256_of_plain
 from anonymisation.review.certificate.document import Issue, NotCompleteError, certificate_of
@@ -25,6 +24,7 @@ from anonymisation.review.certificate.store import (
     read_samples,
 )
 from anonymisation.review.certificate.verify import changed_folders
+from anonymisation.review.printing import PROGRAM
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -81,12 +81,12 @@ def issue_certificate(workspace: Workspace, sample: Sample, *, by: str) -> Path:
     """
     state_root = workspace.shares.state
     population = read_population(state_root, (count.folder for count in sample.folders))
-    changed = changed_folders(sample, population.folders)
+    changed = changed_folders(sample, population.digests)
     if changed:
         raise CertificateError(f"{changed[0]}; draw a new sample")
     classes = workspace.settings.hidden_classes
     try:
-        values = certificate_of(sample, read_judgements(state_root, sample.id), Issue(by, now(), __version__, classes))
+        values = certificate_of(sample, read_judgements(state_root, sample.id), Issue(by, now(), PROGRAM, classes))
     except NotCompleteError as error:
         raise CertificateError(f"{sample.id}: {error}; judge them in the review of the operations page") from None
     page = keep_certificate(state_root, sample.id, msgspec.json.encode(values), printed_page(values))

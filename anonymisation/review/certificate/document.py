@@ -30,7 +30,7 @@ METHOD: Final = (
 
 
 class Issue(msgspec.Struct, frozen=True):
-    """Who issued the certificate, when (ISO 8601 in UTC), with which software, and which classes are hidden."""
+    """Who issued the certificate, when (ISO 8601 in UTC), with which program, and which classes are hidden."""
 
     by: str
     at: str

@@ -6,13 +6,13 @@ A picture that failed is no masked picture. It is counted, and no certificate sa
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import msgspec
 
-from anonymisation.review.rows import Row, read_rows
+from anonymisation.review.rows import Row, read_rows, read_versions
 from anonymisation.workspace.folder_state import state_folder
 
 
@@ -28,7 +28,7 @@ class Candidate:
 
 
 class Masking(msgspec.Struct, frozen=True, order=True):
-    """With what pictures were masked: the model, the digest of the settings, and the version of the software."""
+    """With what pictures were masked: the model, the digest of the settings, and the version tag of their records."""
 
     model: str
     settings: str
@@ -53,6 +53,11 @@ class Population:
     folders: tuple[FolderCount, ...]
     maskings: tuple[Masking, ...]
 
+    @property
+    def digests(self) -> Mapping[str, str]:
+        """The digest of each folder."""
+        return {count.folder: count.digest for count in self.folders}
+
 
 def read_population(state_root: Path, folders: Iterable[str]) -> Population:
     """Read the state of the folders. Takes no lock; 100 000 pictures take some seconds.
@@ -73,14 +78,25 @@ def read_population(state_root: Path, folders: Iterable[str]) -> Population:
 
 
 def count_folder(folder: str, rows: Sequence[Row]) -> FolderCount:
-    """What is known of a folder from all its rows, sorted by name.
+    """What is known of a folder from all its rows, sorted by name."""
+    masked = [row for row in rows if not row.failed]
+    with_finds = sum(bool(row.labels) for row in masked)
+    digest = _digest((row.name, row.version) for row in masked)
+    return FolderCount(folder, len(masked), with_finds, len(rows) - len(masked), digest)
 
-    The digest is that of names and versions. A region that a reviewer adds to a picture leaves it as it was masked.
+
+def masked_digest(state_root: Path, folder: str) -> str:
+    """The `digest` of `FolderCount` alone, in a fraction of the time, since detections are not read.
+
+    Raises:
+        ShareUnavailableError: the state of the folder cannot be read.
     """
-    digest, masked, with_finds = hashlib.sha256(), 0, 0
-    for row in rows:
-        if not row.failed:
-            masked += 1
-            with_finds += bool(row.labels)
-            digest.update(f"{row.name}\0{row.version}\n".encode("utf-8", "surrogateescape"))
-    return FolderCount(folder, masked, with_finds, len(rows) - masked, digest.hexdigest())
+    return _digest(sorted(read_versions(state_folder(state_root, folder)).items()))
+
+
+def _digest(versions: Iterable[tuple[str, str]]) -> str:
+    """The digest of names and versions. A region that a reviewer adds to a picture leaves it as it was masked."""
+    digest = hashlib.sha256()
+    for name, version in versions:
+        digest.update(f"{name}\0{version}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()

@@ -179,8 +179,10 @@ def draw_more(sample: Sample, population: Population, more: int) -> Sample:
     """
     if not sample.is_drawn_from(population):
         raise ValueError("pictures were masked again, added or removed since the draw; draw a new sample")
-    if more < 1 or len(sample.pictures) >= sample.population:
-        raise ValueError(f"{sample.population - len(sample.pictures)} pictures are left to draw, got {more}")
+    if len(sample.pictures) >= sample.population:
+        raise ValueError(f"all {sample.population} masked pictures are in the sample already")
+    if more < 1:
+        raise ValueError(f"expected to draw at least 1 picture more, got {more}")
     return _with_stage(sample, population, min(1.0, (len(sample.pictures) + more) / sample.population))
 
 

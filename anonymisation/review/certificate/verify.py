@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import msgspec
 
 from anonymisation.core.errors import AnonymisationError
+from anonymisation.core.text import counted
 from anonymisation.files.plain import sha256_of_plain
 from anonymisation.review.certificate.document import FORMAT, KIND, Issue, certificate_of, digest_of
 from anonymisation.review.certificate.judgements import Judgement, judged
-from anonymisation.review.certificate.population import FolderCount, Population, read_population
+from anonymisation.review.certificate.population import Population, read_population
 from anonymisation.review.certificate.sample import Drawn, Sample, order_of
 from anonymisation.review.model import NOTHING, Review
 from anonymisation.review.store import read_reviews
@@ -73,7 +74,7 @@ def verify_pictures(values: dict[str, Any], workspace: Workspace) -> Verdict:
     """
     sample = _parts(values)[0]
     population = read_population(workspace.shares.state, (count.folder for count in sample.folders))
-    problems, notes = changed_folders(sample, population.folders), list[str]()
+    problems, notes = changed_folders(sample, population.digests), list[str]()
     if sample.is_drawn_from(population):
         problems += _not_as_drawn(sample, population)
     elif not problems:
@@ -88,16 +89,16 @@ def verify_pictures(values: dict[str, Any], workspace: Workspace) -> Verdict:
         else:
             damaged.append(f"{one.folder}/{one.name}")
     if damaged:
-        problems.append(f"{len(damaged)} pictures of the sample are not the files that were judged: {_some(damaged)}")
+        files = counted(len(damaged), "picture of the sample has", "pictures of the sample have")
+        problems.append(f"{files} another file than the one that was judged: {_some(damaged)}")
     if corrected:
-        pictures = "1 picture was" if corrected == 1 else f"{corrected} pictures were"
+        pictures = counted(corrected, "picture was", "pictures were")
         notes.append(f"{pictures} corrected after the draw: more is hidden now")
     return Verdict(tuple(problems), tuple(notes))
 
 
-def changed_folders(sample: Sample, counts: Iterable[FolderCount]) -> list[str]:
-    """Which folders are not as they were when the sample was drawn, in words; `counts` is what is known of them now."""
-    current = {count.folder: count.digest for count in counts}
+def changed_folders(sample: Sample, current: Mapping[str, str]) -> list[str]:
+    """Which folders are not as they were when the sample was drawn, in words; `current` has their digests now."""
     changed = [count.folder for count in sample.folders if current[count.folder] != count.digest]
     return [f"pictures of {_some(changed)} were masked again, added or removed since the draw"] if changed else []
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import quote
 
+import msgspec
 import numpy as np
 import pytest
 from PIL import Image
@@ -17,7 +18,8 @@ from anonymisation.imaging.jpeg.codec import decode_jpeg
 from anonymisation.reporting.progress import ProgressNote
 from anonymisation.reporting.step_reports import ImageOutcome, Status
 from anonymisation.review.store import read_reviews
-from anonymisation.workspace.folder_state import open_state
+from anonymisation.workspace.camera_regions import draw_region
+from anonymisation.workspace.folder_state import open_state, read_detections, read_pictures
 from tests.captures import FOLDER, CountingDetector, capture
 from tests.plugins.operations.conftest import BOX, FOUND, PREFIX, SETTINGS, Page, words
 from tests.plugins.operations.rows import add_run, add_task, add_xcom
@@ -120,6 +122,26 @@ def test_the_gallery_filters_by_class_score_and_state(page: Page) -> None:
     assert shown(label="car", below="0.4") == []
     assert shown(label="bus") == []
     assert client.get(page.folder(), params={"label": "ghost"}).status_code == 422
+
+
+def test_the_gallery_names_what_stands_still_and_leads_to_the_form_of_a_region(page: Page) -> None:
+    known = read_pictures(page.site.state, FOLDER)["p000.jpg"]
+    seen = read_detections(page.site.state, FOLDER)["p000.jpg"]
+    bonnet = {"label": "car", "score": 0.4, "box": [0.8, 0.1, 1.0, 0.9]}
+    with open_state(page.site.state, "bonnet") as state:
+        for number in range(40):
+            own = msgspec.structs.replace(known, name=f"b{number}.jpg")
+            state.put_masked(own, {}, [*seen["detections"], bonnet] if number else seen["detections"])
+    client = page.as_user("operator")
+    answer = client.get(page.folder("bonnet"))
+    assert "A car at the same place in 39 of 40 pictures (10 to 90 % from the left" in words(answer.text)
+    (form,) = set(re.findall(r'href="([^"]+/regions[?]folder=[^"]+)"', answer.text.replace("&amp;", "&")))
+    assert "Draw a region" in words(client.get(form).text)
+    assert "draw a fixed region" not in page.as_user("viewer").get(page.folder("bonnet")).text
+    assert "at the same place" not in words(client.get(page.folder()).text).lower()  # four pictures
+    everywhere = ((0, 0), (0, 1), (1, 1), (1, 0))
+    draw_region(page.site.state, everywhere, folders="bonnet", camera="any", hide=False, by="operator", note="")
+    assert "at the same place" not in words(client.get(page.folder("bonnet")).text).lower()
 
 
 def test_thumbnails_are_made_once_from_the_masked_picture(page: Page) -> None:

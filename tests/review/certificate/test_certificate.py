@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -10,12 +11,14 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
+from anonymisation import __version__
 from anonymisation.masking.detections import Detections
 from anonymisation.review.apply import remask_folder
 from anonymisation.review.certificate.actions import CertificateError, draw_sample, draw_stage, issue_certificate
 from anonymisation.review.certificate.document import digest_of, in_words
 from anonymisation.review.certificate.judgements import next_number, progress
 from anonymisation.review.certificate.population import read_population
+from anonymisation.review.certificate.printed import printed_page
 from anonymisation.review.certificate.sample import Plan, Sample
 from anonymisation.review.certificate.seeded import seeded_file
 from anonymisation.review.certificate.store import (
@@ -82,6 +85,16 @@ def test_a_night_is_certified_and_verified(night: Workspace) -> None:
     assert verify_document(values).is_valid
     verdict = verify_pictures(values, night)
     assert verdict.is_valid, verdict.problems
+
+
+def test_program_and_version_tag_are_named_and_not_confused(night: Workspace) -> None:
+    sample = drawn(night)
+    judge_all(night, sample)
+    values = issued(night, sample)
+    assert values["issued"]["software"] == f"image-anonymisation {__version__}"
+    page = " ".join(re.sub(r"<[^>]+>", " ", printed_page(values)).split())
+    assert f"Issued with image-anonymisation {__version__}" in page
+    assert f"version tag of the records {night.version_tag}" in page
 
 
 def test_the_draw_is_stratified_and_can_be_repeated(night: Workspace) -> None:
@@ -256,3 +269,9 @@ def test_the_population_counts_what_failed(tmp_path: Path) -> None:
 def test_a_plan_that_cannot_be_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match=f"{next(iter(wrong))}: expected a number"):
         Plan(**wrong)
+
+
+def test_a_sample_that_holds_every_picture_has_no_further_stage(night: Workspace) -> None:
+    sample = drawn(night, replace(PLAN, bound=0.01))
+    with pytest.raises(CertificateError, match="all 13 masked pictures are in the sample already"):
+        draw_stage(night, sample, 5)

@@ -15,7 +15,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse, Response
 from anonymisation.files.plain import read_plain
 from anonymisation.review.certificate.actions import CertificateError, draw_sample, draw_stage, issue_certificate
 from anonymisation.review.certificate.document import in_words
-from anonymisation.review.certificate.overview import Entry, why_void
+from anonymisation.review.certificate.overview import Entry
 from anonymisation.review.certificate.sample import Plan
 from anonymisation.review.certificate.store import CERTIFICATE, PRINT, place_of
 from anonymisation.review.store import known_folders
@@ -59,7 +59,7 @@ def list_certificates(
         raise HTTPException(404, "There is no such run")
     entries = site.certificates.entries()
     paging = Paging(number, CERTIFICATES_A_PAGE, len(entries))
-    shown = [(entry, why_void(entry.sample, site.cache.count)) for entry in entries[paging.first : paging.last]]
+    shown = site.certificates.with_verdicts(entries[paging.first : paging.last])
     return page(
         request, site, user, "certificates.html", shown=shown, paging=paging, run=run, plan=Plan(), in_words=in_words
     )
@@ -96,10 +96,11 @@ def draw(
 def show(request: Request, site: SiteDep, user: GetUserDep, entry: EntryDep, said: str = "") -> HTMLResponse:
     """Show how far the review of a sample is, and what its certificate says."""
     statements = [] if entry.certificate is None else in_words(entry.certificate)
+    ((_, void),) = site.certificates.with_verdicts([entry])
     return page(
         request, site, user, "certificate.html",
         entry=entry, sample=entry.sample, statements=statements, said=said,
-        void=why_void(entry.sample, site.cache.count),
+        void=void,
     )  # fmt: skip
 
 

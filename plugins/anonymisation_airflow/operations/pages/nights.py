@@ -9,7 +9,7 @@ from airflow.api_fastapi.core_api.security import GetUserDep
 from fastapi import APIRouter, HTTPException, Query, Request
 from fastapi.responses import HTMLResponse, Response
 
-from anonymisation.review.certificate.overview import Entry, why_void
+from anonymisation.review.certificate.overview import Entry
 from anonymisation.review.store import known_folders
 from anonymisation_airflow.deployment import DAG_ID
 from anonymisation_airflow.operations.pages.paging import Paging
@@ -38,11 +38,9 @@ PageNumber = Annotated[int, Query(alias="page", ge=1, le=1_000_000)]
 def list_nights(request: Request, site: SiteDep, user: GetUserDep, number: PageNumber = 1) -> HTMLResponse:
     """List every run with its totals, the newest first."""
     paging = Paging(number, NIGHTS_A_PAGE, count_nights())
-    certificates = site.certificates.by_run()
-    listed = [
-        (night, totals_of(site, night), certified(site, certificates.get(night.run_id)))
-        for night in nights(paging.first, NIGHTS_A_PAGE)
-    ]
+    shown = list(nights(paging.first, NIGHTS_A_PAGE))
+    certificates = certified(site, *(night.run_id for night in shown))
+    listed = [(night, totals_of(site, night), certificates.get(night.run_id)) for night in shown]
     return page(request, site, user, "nights.html", nights=listed, paging=paging)
 
 
@@ -66,15 +64,17 @@ def show_night(
     paging = Paging(number, FOLDERS_A_PAGE, len(lines))
     return page(
         request, site, user, "night.html",
-        view=view, certified=certified(site, site.certificates.by_run().get(run_id)),
+        view=view, certified=certified(site, run_id).get(run_id),
         states_found=found.most_common(), show=show if show in found else "", paging=paging,
         shown=lines[paging.first : paging.last], reasons=reasons(view.lines), most_reasons=MAX_REASONS,
     )  # fmt: skip
 
 
-def certified(site: Site, entry: Entry | None) -> tuple[Entry, str] | None:
-    """Return the sample of a run, and why it says nothing any more (empty while it does); None without one."""
-    return None if entry is None else (entry, why_void(entry.sample, site.cache.count))
+def certified(site: Site, *runs: str) -> dict[str, tuple[Entry, str]]:
+    """Return the sample of each run that has one, and why it says nothing any more (empty while it does)."""
+    known = site.certificates.by_run()
+    entries = [known[run] for run in runs if run in known]
+    return {entry.sample.run: (entry, void) for entry, void in site.certificates.with_verdicts(entries)}
 
 
 @router.get("/folders")

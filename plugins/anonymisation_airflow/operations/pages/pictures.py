@@ -21,7 +21,9 @@ from anonymisation.review.audit import newest_looks, note_look
 from anonymisation.review.images import NotShownError, Size
 from anonymisation.review.index import Wanted
 from anonymisation.review.model import NOTHING, AddedBox, Review
+from anonymisation.review.standing import without_region
 from anonymisation.review.store import MAX_REASON
+from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation_airflow.deployment import DAG_ID
 from anonymisation_airflow.operations.pages.nights import PageNumber
 from anonymisation_airflow.operations.pages.paging import Paging
@@ -63,9 +65,13 @@ def gallery(
     paging = Paging(number, PICTURES_A_PAGE, len(places))
     rows = [folder.index.rows[place] for place in places[paging.first : paging.last]]
     listed = [(row, reviews.get(row.name, NOTHING)) for row in rows]
+    regions = CameraRegions.of(folder.site.workspace.settings, folder.site.state_root).for_folder(folder.path)
+    still = without_region(folder.index.standing(), regions)
+    standing = [(found, folder.index.rows[found.example]) for found in still]
     return page(
-        request, folder.site, user, "gallery.html", folder=folder, wanted=wanted, paging=paging, pictures=listed
-    )
+        request, folder.site, user, "gallery.html",
+        folder=folder, wanted=wanted, paging=paging, pictures=listed, standing=standing,
+    )  # fmt: skip
 
 
 @router.get(PICTURE)

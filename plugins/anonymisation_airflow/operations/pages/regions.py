@@ -9,10 +9,11 @@ from fastapi import APIRouter, Form, HTTPException, Request
 from fastapi.responses import HTMLResponse, RedirectResponse
 
 from anonymisation.files.digests import name_digest
+from anonymisation.masking.fixed_regions import FixedRegions
 from anonymisation.review.audit import note_look
 from anonymisation.review.index import edition
 from anonymisation.review.model import NOTHING
-from anonymisation.workspace.camera_regions import MAX_NOTE, draw_region, read_drawn, remove_region
+from anonymisation.workspace.camera_regions import MAX_NOTE, CameraRegions, draw_region, read_drawn, remove_region
 from anonymisation_airflow.operations.web.access import reviewing
 from anonymisation_airflow.operations.web.rendering import page
 from anonymisation_airflow.operations.web.site import OpenFolder, OpenPicture, Site, SiteDep, open_folder
@@ -26,14 +27,15 @@ def list_regions(
 ) -> HTMLResponse:
     """List the regions in force and the removed ones; with a picture, show the form that draws one on it."""
     shown = _picture(site, folder, picture)
-    version = ""
+    version, standing = "", FixedRegions()
     if shown is not None:
+        standing = CameraRegions.of(site.workspace.settings, site.state_root).for_folder(shown.folder.path)
         reviews = site.cache.reviews(shown.folder.path)[1]
         version = edition(shown.row, reviews.get(shown.row.name, NOTHING))
     return page(
         request, site, user, "regions.html",
         drawn=read_drawn(site.state_root), configured=site.workspace.settings.camera_regions,
-        picture=shown, version=version, said=said, max_note=MAX_NOTE,
+        picture=shown, version=version, standing=standing, said=said, max_note=MAX_NOTE,
     )  # fmt: skip
 
 
