@@ -202,7 +202,7 @@ def shots_of(source: Source, settings: Settings, kept: Path) -> list[Shot]:
     detector = None
     shots, last = [], None
     for picture in source.pictures:
-        pixels = read_stored(picture)[0]
+        pixels = read_stored(picture).pixels
         file = kept / f"{picture.name.replace('/', '_')}.npz"
         if not file.exists():
             detector = detector or load_detector(settings, doubtful_from=LOWEST)

@@ -123,7 +123,7 @@ BOXES = {
 
 
 @pytest.mark.parametrize("boxes", BOXES.values(), ids=BOXES.keys())
-@pytest.mark.parametrize("size", [(1, 1), (2, 2), (7, 7), (33, 28), (101, 101)], ids=str)
+@pytest.mark.parametrize("size", [(1, 1), (2, 2), (33, 28)], ids=str)
 @pytest.mark.parametrize("kind", ["strip", "level", "at the seam", "at the pole", "up"])
 def test_no_pixel_that_a_mask_marks_in_a_look_stays_visible(
     kind: str, size: tuple[int, int], boxes: list[list[float]]
