@@ -23,6 +23,19 @@ def encode(value: object) -> bytes:
         return json.dumps(value, default=str).encode("ascii")
 
 
+def encode_or_none(value: object) -> bytes | None:
+    """As `encode`; None for text with half a surrogate pair, whose JSON is not that of `to_text`."""
+    try:
+        return msgspec.json.encode(value)
+    except UnicodeEncodeError:
+        return None
+
+
+def spaced(encoded: bytes) -> bytes:
+    """The JSON of `encode_or_none` as `to_text` writes it, in UTF-8."""
+    return msgspec.json.format(encoded, indent=0)
+
+
 def to_text(value: object) -> str:
     """JSON on one line, spaced as by the standard library, Unicode unescaped; NaN becomes null.
 

@@ -365,13 +365,13 @@ def test_the_server_works_on_a_batch_while_the_next_one_is_made(cluster: Postgre
     """The batch is larger than what sockets hold, so that the server has it only if all of it is sent."""
     site = PostgresqlSite(cluster)
     target = site.target()
-    rows = make_batch(make_records(50, note="x" * 100_000), target.layout).rows
+    batch = make_batch(make_records(50, note="x" * 100_000), target.layout, target.writer)
     waits = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'INSERT%'"
     seen: list[int] = []
     with cluster.connect() as other:
         other.execute("BEGIN")
         other.execute(
-            "INSERT INTO pictures (id, tidspunkt, filnavn, jsondata) VALUES (%s, now(), 'x', '{}')", [rows[0]["ID"]]
+            "INSERT INTO pictures (id, tidspunkt, filnavn, jsondata) VALUES (%s, now(), 'x', '{}')", [batch.keys[0]]
         )
 
         def look() -> None:
@@ -381,6 +381,6 @@ def test_the_server_works_on_a_batch_while_the_next_one_is_made(cluster: Postgre
             other.execute("ROLLBACK")
 
         with transaction(target) as connection:
-            written = target.writer.write(connection, rows, look)
+            written = target.writer.write(connection, batch.rows, look)
     assert seen == [1]
     assert [outcome.refused for outcome in written] == [None] * 50

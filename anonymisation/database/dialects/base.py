@@ -106,10 +106,18 @@ def nothing() -> None:
 class RowWriter(Protocol):
     """Writes rows into one table."""
 
+    @property
+    def takes_utf8(self) -> bool:
+        """Whether a long text of a row may be bytes in UTF-8, which saves the way through `str`."""
+
+    def prepare(self, row: Row) -> Any:
+        """The row in the form in which `write` takes it. The loader calls it while the database works on others."""
+
     def write(
-        self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing
+        self, connection: Connection, rows: Sequence[Any], while_waiting: Callable[[], None] = nothing
     ) -> list[Written]:
-        """Insert `rows` in order, or update where the primary key exists; a refused row does not affect the others.
+        """Insert the prepared `rows` in order, or update where the primary key exists; a refused row does not affect
+        the others.
 
         While the database works, `write` may call `while_waiting` any number of times, if the driver allows it.
         """
@@ -177,9 +185,9 @@ def same_key(value: object) -> object:
 
     A column CHAR(n) pads text with blanks; a number returns as a double, a Decimal or an integer.
     """
-    if isinstance(value, (int, float, Decimal)):
-        return float(value)
-    return value.rstrip(" ") if isinstance(value, str) else value
+    if isinstance(value, str):
+        return value.rstrip(" ")
+    return float(value) if isinstance(value, (int, float, Decimal)) else value
 
 
 def require_stored(connection: Connection, table: Table, keys: Sequence[object]) -> None:

@@ -209,6 +209,8 @@ class OracleDialect:
 class OracleWriter:
     """See `anonymisation.database.dialects.base.RowWriter`."""
 
+    takes_utf8 = False
+
     def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
         self._dialect = dialect
         self._table = table
@@ -222,6 +224,9 @@ class OracleWriter:
         self._one_system = False  # a spatial index has refused a point of another system
         self._key_bind = next(name for name, column, _ in self._columns if column == layout.pk_column)
         self._sql = merge_sql(table)
+
+    def prepare(self, row: Row) -> Row:
+        return row
 
     def write(
         self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing

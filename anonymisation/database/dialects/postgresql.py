@@ -23,6 +23,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.schema import CreateTable, DropTable
 from sqlalchemy.types import TypeEngine
 
+from anonymisation.database.dialects import postgresql_values
 from anonymisation.database.dialects.base import (
     ANSWER_TIMEOUT_SECONDS,
     CONNECT_TIMEOUT_SECONDS,
@@ -187,6 +188,7 @@ class _TransactionSettings:
 
     def connected(self, connection: psycopg.Connection[Any], _: object) -> None:
         """Learn once what the server offers."""
+        postgresql_values.register(connection)
         if self._known:
             return
         # LZ4 (servers from 14 on) takes a fraction of the time of PostgreSQL's own compression.

@@ -22,13 +22,14 @@ import selectors
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
 
 import psycopg
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 from anonymisation.database.dialects.base import (
+    VALUE_ERRORS,
     Dialect,
     Fault,
     NotStoredError,
@@ -39,6 +40,7 @@ from anonymisation.database.dialects.base import (
     nothing,
     same_key,
 )
+from anonymisation.database.dialects.postgresql_values import batch_values
 from anonymisation.database.fast_json import encode
 from anonymisation.database.layouts.columns import Row
 from anonymisation.database.layouts.datatypes import Kind
@@ -85,12 +87,23 @@ class Merge:
     insert: str | None = None
 
 
+class _Prepared(NamedTuple):
+    """A row's key, its short columns as a JSON object and its long texts, both in UTF-8; or why it cannot be sent."""
+
+    key: Value
+    short: bytes
+    long: tuple[bytes | None, ...]
+    error: Exception | None = None
+
+
 class _RowsMissingError(Exception):
     """A merge did not return all rows; another one may find out whether they are stored."""
 
 
 class PostgresqlWriter:
     """See `anonymisation.database.dialects.base.RowWriter`; PostgreSQL reports whether it inserted or updated."""
+
+    takes_utf8 = True
 
     def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
         self._dialect = dialect
@@ -104,13 +117,21 @@ class PostgresqlWriter:
         self._merges = merges(layout, table)
         self._sql_there = _there_sql(table)
 
+    def prepare(self, row: Row) -> _Prepared:
+        key = row[self._key]
+        try:
+            short = encode(self._plain(row))
+            return _Prepared(key, short, tuple([_in_utf8(row[name]) for name in self._long]))
+        except VALUE_ERRORS as error:
+            return _Prepared(key, b"", (), error)
+
     def write(
-        self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing
+        self, connection: Connection, rows: Sequence[_Prepared], while_waiting: Callable[[], None] = nothing
     ) -> list[Written]:
         written: list[Written | None] = [None] * len(rows)
-        for wave in _waves([row[self._key] for row in rows]):
+        for wave in _waves([row.key for row in rows]):
             # Every loader locks rows in the same order, so that two loaders cannot deadlock.
-            wave.sort(key=lambda index: str(rows[index][self._key]))
+            wave.sort(key=lambda index: str(rows[index].key))
             outcomes = isolate(
                 self._dialect, [rows[index] for index in wave], lambda part: self._send(connection, part, while_waiting)
             )
@@ -118,11 +139,15 @@ class PostgresqlWriter:
                 written[index] = outcome
         return [outcome for outcome in written if outcome is not None]
 
-    def _send(self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None]) -> list[Written]:
-        long = [[row[name] for row in rows] for name in self._long]
-        short = encode([self._plain(row) for row in rows]).decode("utf-8")
-        keys = [row[self._key] for row in rows]
-        values = {"rows": short, **{f"long{index}": texts for index, texts in enumerate(long)}}
+    def _send(
+        self, connection: Connection, rows: Sequence[_Prepared], while_waiting: Callable[[], None]
+    ) -> list[Written]:
+        for row in rows:
+            if row.error is not None:
+                raise row.error
+        keys = [row.key for row in rows]
+        driver: Any = connection.connection.driver_connection
+        values = batch_values([row.short for row in rows], [row.long for row in rows], driver.info.encoding)
         answer = self._merge(connection, values, keys, while_waiting)
         return [self._outcome(answer.get(same_key(key))) for key in keys]
 
@@ -197,19 +222,19 @@ class PostgresqlWriter:
             ) from error
 
     def _plain(self, row: Row) -> dict[str, object]:
-        """The columns that are sent as JSON, with points as text.
+        """The columns that are sent as JSON, with points as text. What is not there is NULL.
 
         Raises:
             ValueError: a text is too long by blanks alone, which VARCHAR would cut off silently.
         """
-        plain: dict[str, object] = {name: row[name] for name in self._short}
+        plain: dict[str, object] = {name: value for name in self._short if (value := row[name]) is not None}
         for name, length in self._lengths:
-            text = plain[name]
+            text = plain.get(name)
             if isinstance(text, str) and len(text) > length and not text[length:].strip(" "):
                 column = self._dialect.identifier(name)
                 raise ValueError(f"{column}: value too long for type character varying({length})")
         for name in self._binaries:
-            if isinstance(data := plain[name], bytes):
+            if isinstance(data := row[name], bytes):
                 plain[name] = f"\\x{data.hex()}"
         for name in self._geometries:
             if isinstance(point := row[name], Point):
@@ -248,6 +273,10 @@ def _send_all(driver: Any) -> None:
             for _, events in selector.select():
                 if events & selectors.EVENT_READ:
                     driver.pgconn.consume_input()  # a server that waits to be read reads no more
+
+
+def _in_utf8(text: Value) -> Any:
+    return text.encode("utf-8") if isinstance(text, str) else text
 
 
 def _waves(keys: Sequence[Value]) -> Iterator[list[int]]:

@@ -186,6 +186,8 @@ class SqliteDialect:
 class SqliteWriter:
     """See `anonymisation.database.dialects.base.RowWriter`."""
 
+    takes_utf8 = False
+
     def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
         self._dialect = dialect
         self._layout = layout
@@ -194,6 +196,9 @@ class SqliteWriter:
         self._names = [column.name for column in layout.columns]
         self._key_place = self._names.index(layout.pk_column)
         self._sql = _upsert_sql(table)
+
+    def prepare(self, row: Row) -> Row:
+        return row
 
     def write(
         self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing

@@ -7,7 +7,8 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 from anonymisation.database.layouts.datatypes import Kind
 from anonymisation.database.layouts.formatters import Value, as_number, in_utc
@@ -16,29 +17,34 @@ from anonymisation.database.layouts.python_values import in_plain_types
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 Row = dict[str, Value]
+_NOTHING: Final[Mapping[str, Value]] = MappingProxyType({})
 
 
-def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
-    """The row of `layout` for `record`: column name → value, in the layout's order.
+def row_from_record(layout: TableLayout, record: Mapping[str, Any], given: Mapping[str, Value] = _NOTHING) -> Row:
+    """The row of `layout` for `record`: column name → value, in the layout's order. Columns in `given` are not made.
 
     A column becomes None (NULL) if its formatter fails or returns a value of the wrong type; one warning per row names
     these columns. Older records lack whole keys: a row whose columns are empty for this reason alone gets no warning of
     its own, but one for all rows that lack the same. The database itself checks lengths and NOT NULL.
     """
-    row: Row = {}
+    row: Row = layout.empty_row.copy()
     problems: dict[str, str] = {}
     absent: list[str] = []
-    for name, formatter, types, column in layout.plan:
+    quick = layout.quick.values(record)
+    if quick is not None:
+        row.update(zip(layout.quick.names, quick, strict=True))
+    row.update(given)
+    for name, formatter, types, column in layout.plan if quick is None else layout.others:
+        if name in given:
+            continue
         try:
             value = formatter(record)
             row[name] = value if type(value) in types else _fitted(column, value)
         except KeyError as error:
             problems[name] = f"the record has no {error}"
             absent.append(name)
-            row[name] = None
         except Exception as error:  # noqa: BLE001 - a user's formatter may raise anything; it costs one value
             problems[name] = str(error)
-            row[name] = None
     if len(absent) < len(problems):
         columns = "; ".join(f"{name} ({reason})" for name, reason in problems.items())
         label = record.get("bildeid") or record.get("exif_filnavn")
@@ -91,6 +97,8 @@ def _fitted(column: ColumnLayout, value: Value) -> Value:
     if value is None:
         return None
     spatial = column.spatial_metadata
+    if type(value) is Point and spatial is not None and spatial.fits(value):
+        return value
     value = in_plain_types(column.dtype.kind, value)
     if column.dtype.kind is Kind.NUMBER and isinstance(value, str):
         value = as_number(value)  # as Oracle does

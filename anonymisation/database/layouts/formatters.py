@@ -21,9 +21,9 @@ from anonymisation.database.layouts.geometry import Point, is_empty_point, parse
 Value = str | int | float | datetime | bytes | Point | None
 Formatter = Callable[[Mapping[str, Any]], Value]
 
-_INTEGER: Final = re.compile(r"[+-]?[0-9]+")
 # Each digit can match in one way only: otherwise a long text takes a time that grows with the square of its length.
-_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
+# No group matches if all are digits of an integer.
+_DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?")
 
 _EXIF_DATE: Final = re.compile(r"\A([0-9]{4}):([0-9]{2}):([0-9]{2})(?![0-9])")
 
@@ -34,25 +34,29 @@ def as_number(value: object) -> int | float | None:
     Raises:
         ValueError: the value is not a finite number.
     """
-    if value is None:
-        return None
-    if isinstance(value, str):
-        return _number_of(value)
+    if value is None or isinstance(value, str):
+        return number_in(value)
     if isinstance(value, bool) or not isinstance(value, (int, float)):
         raise ValueError(f"expected a number, got {value!r}")
     return _whole(value)
 
 
 @lru_cache(maxsize=512)  # most numbers repeat from record to record: county, road, quality
-def _number_of(text: str) -> int | float | None:
+def number_in(text: str | None) -> int | float | None:
+    """The number in a text; blank, NaN and no text are None. Whole values are int, exact, however many digits.
+
+    Raises:
+        ValueError: the text is not a finite number.
+    """
+    if text is None:
+        return None
     stripped = text.strip()
+    match = _DECIMAL.fullmatch(stripped)
+    if match is not None:
+        return int(stripped) if match.lastindex is None else _whole(float(stripped))
     if not stripped or stripped.lower() == "nan":
         return None
-    if _INTEGER.fullmatch(stripped):
-        return int(stripped)  # exact, however many digits
-    if not _DECIMAL.fullmatch(stripped):
-        raise ValueError(f"expected a number, got {stripped!r}")
-    return _whole(float(stripped))
+    raise ValueError(f"expected a number, got {stripped!r}")
 
 
 def _whole(number: float) -> int | float | None:
@@ -167,28 +171,36 @@ def as_point(value: object, dimension: int | None = None) -> Point | None:
     return point.flat() if dimension == 2 else point
 
 
-def _text(key: str) -> Formatter:
-    def formatter(record: Mapping[str, Any]) -> Value:
-        value = record[key]
+class TextOf:
+    """The formatter of a key that holds text."""
+
+    __slots__ = ("key",)
+
+    def __init__(self, key: str) -> None:
+        self.key = key
+
+    def __call__(self, record: Mapping[str, Any]) -> Value:
+        value = record[self.key]
         return value or None if type(value) is str else as_text(value)
 
-    return formatter
 
+class NumberOf:
+    """The formatter of a number: the first of `keys` that the record holds; older records have the later ones."""
 
-def _number(*keys: str) -> Formatter:
-    """The first of `keys` that the record holds; the later ones are names of older records."""
+    __slots__ = ("keys",)
 
-    def formatter(record: Mapping[str, Any]) -> Value:
+    def __init__(self, *keys: str) -> None:
+        self.keys = keys
+
+    def __call__(self, record: Mapping[str, Any]) -> Value:
         known = False
-        for key in keys:
+        for key in self.keys:
             if (value := record.get(key)) is not None:
                 return as_number(value)
             known = known or key in record
         if not known:
-            raise KeyError(keys[0])
+            raise KeyError(self.keys[0])
         return None
-
-    return formatter
 
 
 def _json(key: str) -> Formatter:
@@ -217,58 +229,58 @@ FORMATTERS: Final[Mapping[str, Formatter]] = MappingProxyType(
     {
         "ID": identifier_of,
         "Tidspunkt": lambda record: as_time(record["exif_tid"]),
-        "Retning": _number("exif_heading"),
+        "Retning": NumberOf("exif_heading"),
         "Posisjon": _point("exif_gpsposisjon", 3),
         "Posisjon_2d": _point("exif_gpsposisjon", 2),
         "Hoyde": _height("exif_gpsposisjon"),
         "SenterlinjePosisjon": _point("senterlinjeposisjon", 3),
         "SenterlinjePosisjon_2d": _point("senterlinjeposisjon", 2),
         "SenterlinjeHoyde": _height("senterlinjeposisjon"),
-        "FylkeNummer": _number("exif_fylke"),
-        "Vegkategori": _text("exif_vegkat"),
-        "Vegstatus": _text("exif_vegstat"),
-        "Vegnummer": _number("exif_vegnr"),
-        "StrekningReferanse": _text("exif_strekningreferanse"),
-        "HP": _number("exif_hp"),
-        "Strekning": _number("exif_strekning"),
-        "Delstrekning": _number("exif_delstrekning"),
-        "Ankerpunkt": _number("exif_ankerpunkt"),
-        "Kryssdel": _number("exif_kryssdel"),
-        "Sideanleggsdel": _number("exif_sideanleggsdel"),
-        "Meter": _number("exif_meter"),
-        "Mappenavn": _text("mappenavn"),
-        "Filnavn": _text("exif_filnavn"),
+        "FylkeNummer": NumberOf("exif_fylke"),
+        "Vegkategori": TextOf("exif_vegkat"),
+        "Vegstatus": TextOf("exif_vegstat"),
+        "Vegnummer": NumberOf("exif_vegnr"),
+        "StrekningReferanse": TextOf("exif_strekningreferanse"),
+        "HP": NumberOf("exif_hp"),
+        "Strekning": NumberOf("exif_strekning"),
+        "Delstrekning": NumberOf("exif_delstrekning"),
+        "Ankerpunkt": NumberOf("exif_ankerpunkt"),
+        "Kryssdel": NumberOf("exif_kryssdel"),
+        "Sideanleggsdel": NumberOf("exif_sideanleggsdel"),
+        "Meter": NumberOf("exif_meter"),
+        "Mappenavn": TextOf("mappenavn"),
+        "Filnavn": TextOf("exif_filnavn"),
         "JsonData": as_json,
-        "ReflinkID": _number("exif_reflinkid", "veglenkeid"),
-        "ReflinkPosisjon": _number("exif_reflinkposisjon", "veglenkepos"),
+        "ReflinkID": NumberOf("exif_reflinkid", "veglenkeid"),
+        "ReflinkPosisjon": NumberOf("exif_reflinkposisjon", "veglenkepos"),
         "DetekterteObjekter": _json("detekterte_objekter"),
         "Aar": _year,
-        "Feltkode": _text("exif_feltkode"),
-        "VegIdentitet": _text("exif_roadident"),
-        "Versjon": _text("versjon"),
-        "ExifKvalitet": _number("exif_kvalitet"),
+        "Feltkode": TextOf("exif_feltkode"),
+        "VegIdentitet": TextOf("exif_roadident"),
+        "Versjon": TextOf("versjon"),
+        "ExifKvalitet": NumberOf("exif_kvalitet"),
         # those of the 2022 form
-        "Dataeier": _text("exif_dataeier"),
-        "Kamera": _text("exif_camera"),
-        "Bildetype": _text("exif_imagetype"),
-        "Bildebredde": _text("exif_imagewidth"),
-        "Bildehoyde": _text("exif_imageheight"),
-        "Moh": _number("exif_moh"),
-        "Strekningsnavn": _text("exif_strekningsnavn"),
-        "Strekningsreferanse": _text("exif_strekningreferanse"),
-        "Vegtype": _text("exif_roadtype"),
-        "Hastighet": _number("exif_speed_ms", "exif_speed"),
-        "Baselineinfo": _text("exif_basislinje"),
-        "PreviewFilnavn": _text("exif_preview_filnavn"),
-        "XpTitle": _text("exif_xptitle"),
-        "Roll": _number("exif_roll"),
-        "Pitch": _number("exif_pitch"),
-        "Geoidalseparation": _number("exif_geoidalseparation"),
-        "Northrmserror": _number("exif_northrmserror"),
-        "Eastrmserror": _number("exif_eastrmserror"),
-        "Downrmserror": _number("exif_downrmserror"),
-        "Rollrmserror": _number("exif_rollrmserror"),
-        "Pitchrmserror": _number("exif_pitchrmserror"),
-        "Headingrmserror": _number("exif_headingrmserror"),
+        "Dataeier": TextOf("exif_dataeier"),
+        "Kamera": TextOf("exif_camera"),
+        "Bildetype": TextOf("exif_imagetype"),
+        "Bildebredde": TextOf("exif_imagewidth"),
+        "Bildehoyde": TextOf("exif_imageheight"),
+        "Moh": NumberOf("exif_moh"),
+        "Strekningsnavn": TextOf("exif_strekningsnavn"),
+        "Strekningsreferanse": TextOf("exif_strekningreferanse"),
+        "Vegtype": TextOf("exif_roadtype"),
+        "Hastighet": NumberOf("exif_speed_ms", "exif_speed"),
+        "Baselineinfo": TextOf("exif_basislinje"),
+        "PreviewFilnavn": TextOf("exif_preview_filnavn"),
+        "XpTitle": TextOf("exif_xptitle"),
+        "Roll": NumberOf("exif_roll"),
+        "Pitch": NumberOf("exif_pitch"),
+        "Geoidalseparation": NumberOf("exif_geoidalseparation"),
+        "Northrmserror": NumberOf("exif_northrmserror"),
+        "Eastrmserror": NumberOf("exif_eastrmserror"),
+        "Downrmserror": NumberOf("exif_downrmserror"),
+        "Rollrmserror": NumberOf("exif_rollrmserror"),
+        "Pitchrmserror": NumberOf("exif_pitchrmserror"),
+        "Headingrmserror": NumberOf("exif_headingrmserror"),
     }
 )

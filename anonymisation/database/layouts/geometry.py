@@ -57,8 +57,8 @@ class Point:
 
     def ewkt(self) -> str:
         """Extended well-known text as PostGIS reads it, e.g. `SRID=4326;POINT(9.5 59.25)`."""
-        kind = "POINT" if self.dimension == 2 else "POINT Z"
-        return f"SRID={self.srid};{kind}({' '.join(map(repr, self.coordinates))})"
+        kind = "POINT" if len(self.coordinates) == 2 else "POINT Z"
+        return f"SRID={self.srid};{kind}({' '.join([repr(part) for part in self.coordinates])})"
 
 
 def is_empty_point(text: str) -> bool:
@@ -84,5 +84,6 @@ def parse_point(text: str) -> Point:
     match = _POINT.fullmatch(text)
     if match is None:
         raise ValueError(f"expected srid=<number>;POINT Z( <x> <y> <z> ), got {text!r}")
-    x, y, z = (math.nan if part is None else float(part) for part in match.group("x", "y", "z"))
-    return Point(int(match["srid"]), (x, y) if math.isnan(z) else (x, y, z))
+    srid, x, y, z = match.groups()
+    plane = (float(x), float(y))
+    return Point(int(srid), plane if z is None or math.isnan(height := float(z)) else (*plane, height))

@@ -15,7 +15,9 @@ from anonymisation.core.settings import config_dir as shipped_config_dir
 from anonymisation.core.text import did_you_mean
 from anonymisation.core.yaml_files import MAX_BYTES, parse_mapping, read_bytes
 from anonymisation.database.layouts.datatypes import DataType, Kind, parse_dtype
-from anonymisation.database.layouts.formatters import FORMATTERS, Formatter
+from anonymisation.database.layouts.formatters import FORMATTERS, Formatter, Value, as_json
+from anonymisation.database.layouts.geometry import Point
+from anonymisation.database.layouts.quick_columns import QuickColumns
 
 MAX_IDENTIFIER: Final = 63  # PostgreSQL's limit, the smallest of the supported databases (Oracle 12.2: 128)
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -82,6 +84,10 @@ class SpatialMetadata(_Frozen):
     srid: Annotated[int, Field(gt=0)]
     dim_elements: Annotated[tuple[DimElement, ...], BeforeValidator(lambda v: tuple(v) if isinstance(v, list) else v)]
 
+    def fits(self, point: Point) -> bool:
+        """Whether the column takes the point as it is."""
+        return point.srid == self.srid and point.dimension == self.dimension
+
 
 class ColumnLayout(_Frozen):
     """One column; `extra` holds its constraints (PRIMARY KEY, NOT NULL, UNIQUE)."""
@@ -93,6 +99,9 @@ class ColumnLayout(_Frozen):
     spatial_metadata: SpatialMetadata | None = None
 
 
+Step = tuple[str, Formatter, frozenset[type], ColumnLayout]
+
+
 class TableLayout(_Frozen):
     """A table: its name, its columns in order, its primary key, and its formatters by name."""
 
@@ -102,12 +111,35 @@ class TableLayout(_Frozen):
     formatters: SkipValidation[Mapping[str, Formatter]] = Field(default=FORMATTERS, repr=False)
 
     @cached_property
-    def plan(self) -> tuple[tuple[str, Formatter, frozenset[type], ColumnLayout], ...]:
+    def plan(self) -> tuple[Step, ...]:
         """Per column: name, formatter, and the exact types of values that need no further check. Computed once.
 
         Values of a user's own formatter are always checked: it may return NaN, empty text or a time without a zone.
         """
         return tuple((column.name, *self._formatter(column), column) for column in self.columns)
+
+    @cached_property
+    def empty_row(self) -> dict[str, Value]:
+        """A row of NULLs, to copy: it has the names of the columns in order."""
+        return {column.name: None for column in self.columns}
+
+    @cached_property
+    def quick(self) -> QuickColumns:
+        """The columns that need no formatter of their own for most records. Computed once."""
+        return QuickColumns.of(step[:3] for step in self.plan)
+
+    @cached_property
+    def others(self) -> tuple[Step, ...]:
+        """The part of `plan` that is not `quick`. Computed once."""
+        return tuple(step for step in self.plan if step[0] not in self.quick.names)
+
+    @cached_property
+    def record_columns(self) -> tuple[str, ...]:
+        """The long texts that hold the whole record as JSON."""
+        return tuple(
+            name for name, formatter, types, column in self.plan
+            if formatter is as_json and types and column.dtype.kind is Kind.LONG_TEXT
+        )  # fmt: skip
 
     def _formatter(self, column: ColumnLayout) -> tuple[Formatter, frozenset[type]]:
         formatter = self.formatters[column.formatter]

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import islice
+from typing import Any
 
-from anonymisation.database.layouts.columns import Row, row_from_record
+from anonymisation.database.dialects.base import RowWriter
+from anonymisation.database.fast_json import encode_or_none, spaced
+from anonymisation.database.layouts.columns import row_from_record
+from anonymisation.database.layouts.formatters import Value
 from anonymisation.database.layouts.tables import TableLayout
 from anonymisation.database.loading.limits import SourceRecord
 from anonymisation.database.loading.spool_lines import to_line
@@ -14,32 +18,52 @@ from anonymisation.database.loading.spool_lines import to_line
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """Records and their rows, in the order of paths: of two with the same identifier the greater path comes last.
+    """Records, their primary keys and their rows as the writer takes them, in the order of paths: of two with the same
+    identifier the greater path comes last.
 
     `lines` are the spool's lines of records that are not in the spool yet.
     """
 
     records: Sequence[SourceRecord]
-    rows: Sequence[Row]
+    keys: Sequence[Value]
+    rows: Sequence[Any]
     lines: Sequence[bytes] = ()
 
     def first(self, number: int) -> Batch:
         """A batch of the first `number` records."""
-        return Batch(self.records[:number], self.rows[:number], self.lines[:number])
+        return Batch(self.records[:number], self.keys[:number], self.rows[:number], self.lines[:number])
 
     def halves(self) -> tuple[Batch, Batch]:
         """The batch in two, without lines, because they are in the spool."""
         middle = len(self.records) // 2
         return (
-            Batch(self.records[:middle], self.rows[:middle]),
-            Batch(self.records[middle:], self.rows[middle:]),
+            Batch(self.records[:middle], self.keys[:middle], self.rows[:middle]),
+            Batch(self.records[middle:], self.keys[middle:], self.rows[middle:]),
         )
 
 
-def make_batch(records: Iterable[SourceRecord], layout: TableLayout) -> Batch:
-    """The rows of `records`."""
+def make_batch(
+    records: Iterable[SourceRecord], layout: TableLayout, writer: RowWriter, *, spooled: bool = True
+) -> Batch:
+    """The rows of `records`, and the lines of the spool unless they are `spooled`."""
     ordered = sorted(records, key=lambda item: item.picture)
-    return Batch(ordered, [row_from_record(layout, item.record) for item in ordered])
+    keys, rows, lines = [], [], []
+    for item in ordered:
+        # One encoding for the line and for the columns that hold the whole record.
+        encoded = encode_or_none(item.record) if layout.record_columns or not spooled else None
+        row = row_from_record(layout, item.record, _whole_record(layout, writer, encoded))
+        keys.append(row[layout.pk_column])
+        rows.append(writer.prepare(row))
+        if not spooled:
+            lines.append(to_line(item, encoded))
+    return Batch(ordered, keys, rows, lines)
+
+
+def _whole_record(layout: TableLayout, writer: RowWriter, encoded: bytes | None) -> Mapping[str, Value]:
+    if encoded is None or not layout.record_columns:
+        return {}
+    text = spaced(encoded)
+    return dict.fromkeys(layout.record_columns, text if writer.takes_utf8 else text.decode("utf-8"))
 
 
 class Batches:
@@ -49,10 +73,11 @@ class Batches:
     raised in its turn, after all batches before it.
     """
 
-    def __init__(self, records: Iterable[SourceRecord], size: int, layout: TableLayout) -> None:
+    def __init__(self, records: Iterable[SourceRecord], size: int, layout: TableLayout, writer: RowWriter) -> None:
         self._records = iter(records)
         self._size = size
         self._layout = layout
+        self._writer = writer
         self._made: Batch | None = None
         self._failed: Exception | None = None
         self._read: list[SourceRecord] = []
@@ -73,8 +98,7 @@ class Batches:
         if self._made is not None or not self._read:
             return
         try:
-            made = make_batch(self._read, self._layout)
-            self._made = replace(made, lines=[to_line(item) for item in made.records])
+            self._made = make_batch(self._read, self._layout, self._writer, spooled=False)
         except Exception as error:  # noqa: BLE001 - not an error of the batch that is being sent now
             self._failed = error
 

@@ -71,7 +71,7 @@ def load_records(
         ShareUnavailableError: the state folder cannot be used.
     """
     # A whole batch may have to wait, so it is never larger than the number of rows that may wait.
-    batches = Batches(records, min(limits.batch_rows, max(limits.max_waiting, 1)), target.layout)
+    batches = Batches(records, min(limits.batch_rows, max(limits.max_waiting, 1)), target.layout, target.writer)
     loading = _Loading(target, state, limits, while_waiting=batches.make_next)
     while batch := batches.take():
         loading.load(batch)
@@ -189,7 +189,8 @@ class _Loading:
             if self._away:
                 return
             records, damage = self._spool.read(segment)
-            if records and not self._send(segment, make_batch(records, self._target.layout), self._old):
+            layout, writer = self._target.layout, self._target.writer
+            if records and not self._send(segment, make_batch(records, layout, writer), self._old):
                 return
             if damage is None:
                 self._spool.remove(segment)
@@ -269,8 +270,7 @@ def _write(
     batch: Batch, target: DatabaseTarget, registry: IdentifierRegistry, tally: _Tally, while_waiting: Callable[[], None]
 ) -> None:
     """Upsert a batch in one transaction, then register the pictures of its rows; the caller holds the spool's lock."""
-    ordered, rows = batch.records, batch.rows
-    keys = [row[target.layout.pk_column] for row in rows]
+    ordered, rows, keys = batch.records, batch.rows, batch.keys
     registered = registry.pictures(key for key in keys if isinstance(key, str))
     contested = {
         key for key, item in zip(keys, ordered, strict=True)
@@ -299,6 +299,8 @@ def _collisions(loaded: Iterable[tuple[str, str]], standing: dict[str, str]) -> 
     for name, picture in loaded:
         pictures.setdefault(name, {standing.get(name, picture)}).add(picture)
     for name, rivals in pictures.items():
+        if len(rivals) == 1:
+            continue
         stands = max(rivals)
         for picture in sorted(rivals - {stands}):
             yield Collision(name, stands, picture)

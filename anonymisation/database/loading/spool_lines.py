@@ -6,7 +6,7 @@ import re
 import zlib
 from typing import Final
 
-from anonymisation.database.fast_json import encode
+from anonymisation.database.fast_json import encode, encode_or_none
 from anonymisation.database.loading.limits import SourceRecord
 from anonymisation.files.append_log import parse_line
 
@@ -15,10 +15,14 @@ _CHECKSUM: Final = re.compile(rb',"crc32":"(?P<sum>[0-9a-f]{8})"\}\Z')
 _KEYS: Final = frozenset(("picture", "record"))
 
 
-def to_line(item: SourceRecord) -> bytes:
-    """A record as a line of a segment."""
-    content = encode({"picture": item.picture, "record": item.record})
-    return b'%s,"crc32":"%08x"}\n' % (content[:-1], zlib.crc32(content))
+def to_line(item: SourceRecord, encoded: bytes | None = None) -> bytes:
+    """A record as a line of a segment. `encoded` is the record as JSON, if the caller has it."""
+    picture = None if encoded is None else encode_or_none(item.picture)
+    if picture is None:
+        content = encode({"picture": item.picture, "record": item.record})[:-1]
+    else:
+        content = b'{"picture":%s,"record":%s' % (picture, encoded)
+    return b'%s,"crc32":"%08x"}\n' % (content, zlib.crc32(b"}", zlib.crc32(content)))
 
 
 def from_line(line: bytes) -> SourceRecord | None:

@@ -7,9 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from anonymisation.database.layouts.tables import load_layout
-from anonymisation.database.loading.batches import Batches
+from anonymisation.database.fast_json import to_text
+from anonymisation.database.layouts.columns import row_from_record
+from anonymisation.database.loading.batches import Batches, make_batch
 from anonymisation.database.loading.loader import DatabaseTarget, LoadLimits, SourceRecord, load_records
+from anonymisation.database.loading.spool_lines import to_line
 from tests.database.sites import Site
 
 Make = Callable[..., list[SourceRecord]]
@@ -17,14 +19,16 @@ Make = Callable[..., list[SourceRecord]]
 
 def names(batches: Batches) -> Iterator[list[str]]:
     while batch := batches.take():
-        assert len(batch.records) == len(batch.rows) == len(batch.lines)
+        assert len(batch.records) == len(batch.keys) == len(batch.rows) == len(batch.lines)
         yield [item.picture for item in batch.records]
 
 
 @pytest.mark.parametrize("ahead", [False, True])
-def test_every_record_comes_once_whether_made_ahead_or_not(ahead: bool, make_records: Make) -> None:
+def test_every_record_comes_once_whether_made_ahead_or_not(
+    ahead: bool, target: DatabaseTarget, make_records: Make
+) -> None:
     records = make_records(7)
-    batches = Batches(records, 3, load_layout("PICTURES"))
+    batches = Batches(records, 3, target.layout, target.writer)
     told = []
     for batch in names(batches):
         told.append(batch)
@@ -32,6 +36,18 @@ def test_every_record_comes_once_whether_made_ahead_or_not(ahead: bool, make_rec
             batches.make_next()
     assert [len(batch) for batch in told] == [3, 3, 1]
     assert [name for batch in told for name in batch] == [item.picture for item in records]
+
+
+@pytest.mark.parametrize("text", ["Ærlig", "Æ \udce5"])
+def test_rows_and_lines_are_those_of_each_record_alone(text: str, target: DatabaseTarget, make_records: Make) -> None:
+    """The whole record is encoded once for the line and the row, unless half a surrogate pair forbids it."""
+    records = make_records(3, exif_roadident=text, note={"a": [1.5, None], "b": float("nan")})
+    batch = make_batch(records, target.layout, target.writer, spooled=False)
+    assert target.layout.record_columns == ("JsonData",)
+    assert list(batch.lines) == [to_line(item) for item in records]
+    assert list(batch.rows) == [row_from_record(target.layout, item.record) for item in records]
+    assert [row["JsonData"] for row in batch.rows] == [to_text(item.record) for item in records]
+    assert list(batch.keys) == [item.record["bildeid"] for item in records]
 
 
 def test_what_was_read_before_reading_failed_goes_in(site: Site, state: Path, make_records: Make) -> None:
