@@ -119,7 +119,7 @@ def load(url: str, state: Path, count: int, batch: int) -> dict[str, float]:
     report = load_records(records(count, early), target, state, LoadLimits(batch_rows=batch))
     seconds = time.perf_counter() - began
     if report.inserted + report.updated != count:
-        raise SystemExit(f"{url}: {report}")
+        raise RuntimeError(f"{url}: {report}")  # SystemExit would end the pool's worker, and its caller would wait
     return {
         "inserted": report.inserted,
         "updated": report.updated,

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from anonymisation.core.errors import WorkFailedError
-from anonymisation.database.layouts.columns import Row
+from anonymisation.database.layouts.columns import Columns
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
 CONNECT_TIMEOUT_SECONDS: Final = 10
@@ -110,8 +110,8 @@ class RowWriter(Protocol):
     def takes_utf8(self) -> bool:
         """Whether a long text of a row may be bytes in UTF-8, which saves the way through `str`."""
 
-    def prepare(self, row: Row) -> Any:
-        """The row in the form in which `write` takes it. The loader calls it while the database works on others."""
+    def prepare(self, columns: Columns) -> Sequence[Any]:
+        """The rows in the form in which `write` takes them. The loader calls it while the database works on others."""
 
     def write(
         self, connection: Connection, rows: Sequence[Any], while_waiting: Callable[[], None] = nothing

@@ -55,7 +55,7 @@ from anonymisation.database.dialects.oracle_faults import (
     in_one_line,
     wrapped,
 )
-from anonymisation.database.layouts.columns import Row
+from anonymisation.database.layouts.columns import Columns, Row, rows_of
 from anonymisation.database.layouts.datatypes import DataType, Kind
 from anonymisation.database.layouts.formatters import Value
 from anonymisation.database.layouts.geometry import Point
@@ -225,8 +225,8 @@ class OracleWriter:
         self._key_bind = next(name for name, column, _ in self._columns if column == layout.pk_column)
         self._sql = merge_sql(table)
 
-    def prepare(self, row: Row) -> Row:
-        return row
+    def prepare(self, columns: Columns) -> Sequence[Row]:
+        return rows_of(columns)
 
     def write(
         self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing

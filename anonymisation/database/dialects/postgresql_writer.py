@@ -22,14 +22,13 @@ import selectors
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import psycopg
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
 from anonymisation.database.dialects.base import (
-    VALUE_ERRORS,
     Dialect,
     Fault,
     NotStoredError,
@@ -40,25 +39,19 @@ from anonymisation.database.dialects.base import (
     nothing,
     same_key,
 )
-from anonymisation.database.dialects.postgresql_values import batch_values
-from anonymisation.database.fast_json import encode
-from anonymisation.database.layouts.columns import Row
-from anonymisation.database.layouts.datatypes import Kind
+from anonymisation.database.dialects.postgresql_values import (
+    Prepared,
+    RowEncoder,
+    array_literal,
+    batch_values,
+    source_sql,
+)
+from anonymisation.database.layouts.columns import Columns
 from anonymisation.database.layouts.formatters import Value
-from anonymisation.database.layouts.geometry import Point
 from anonymisation.database.layouts.tables import TableLayout
 
 DRIVER: Final = "postgresql+psycopg"
 UNSENT_SETTINGS: Final = "unsent_settings"  # in a connection's `info`: the statement with which its transaction begins
-
-_JSON_TYPES: Final = {
-    Kind.TEXT: "text",
-    Kind.NUMBER: "numeric",
-    Kind.TIME: "timestamp with time zone",
-    Kind.BINARY: "bytea",
-    # PostGIS makes the geometry from text when the column gets it, in whatever schema PostGIS is.
-    Kind.GEOMETRY: "text",
-}
 
 # What a table answers to the first way of merging if it takes the second alone.
 _NO_UPSERT: Final = frozenset(
@@ -87,15 +80,6 @@ class Merge:
     insert: str | None = None
 
 
-class _Prepared(NamedTuple):
-    """A row's key, its short columns as a JSON object and its long texts, both in UTF-8; or why it cannot be sent."""
-
-    key: Value
-    short: bytes
-    long: tuple[bytes | None, ...]
-    error: Exception | None = None
-
-
 class _RowsMissingError(Exception):
     """A merge did not return all rows; another one may find out whether they are stored."""
 
@@ -107,26 +91,16 @@ class PostgresqlWriter:
 
     def __init__(self, dialect: Dialect, layout: TableLayout, table: Table) -> None:
         self._dialect = dialect
-        self._key = layout.pk_column
-        self._long = [column.name for column in layout.columns if column.dtype.kind is Kind.LONG_TEXT]
-        self._short = [column.name for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
-        self._geometries = [column.name for column in layout.columns if column.dtype.kind is Kind.GEOMETRY]
-        self._binaries = [column.name for column in layout.columns if column.dtype.kind is Kind.BINARY]
-        self._lengths = [(c.name, c.dtype.length) for c in layout.columns if c.dtype.length is not None]
+        self._encoder = RowEncoder(layout, dialect)
         self._name = str(table.name)
         self._merges = merges(layout, table)
         self._sql_there = _there_sql(table)
 
-    def prepare(self, row: Row) -> _Prepared:
-        key = row[self._key]
-        try:
-            short = encode(self._plain(row))
-            return _Prepared(key, short, tuple([_in_utf8(row[name]) for name in self._long]))
-        except VALUE_ERRORS as error:
-            return _Prepared(key, b"", (), error)
+    def prepare(self, columns: Columns) -> list[Prepared]:
+        return self._encoder.rows(columns)
 
     def write(
-        self, connection: Connection, rows: Sequence[_Prepared], while_waiting: Callable[[], None] = nothing
+        self, connection: Connection, rows: Sequence[Prepared], while_waiting: Callable[[], None] = nothing
     ) -> list[Written]:
         written: list[Written | None] = [None] * len(rows)
         for wave in _waves([row.key for row in rows]):
@@ -140,7 +114,7 @@ class PostgresqlWriter:
         return [outcome for outcome in written if outcome is not None]
 
     def _send(
-        self, connection: Connection, rows: Sequence[_Prepared], while_waiting: Callable[[], None]
+        self, connection: Connection, rows: Sequence[Prepared], while_waiting: Callable[[], None]
     ) -> list[Written]:
         for row in rows:
             if row.error is not None:
@@ -188,6 +162,7 @@ class PostgresqlWriter:
             _RowsMissingError: rows were skipped, or stored elsewhere; the next way of merging finds out.
         """
         wanted = set(map(same_key, keys))
+        asked = (array_literal(keys),)
         driver: Any = connection.connection.driver_connection
         try:
             with _undone_alone(connection, driver):
@@ -195,14 +170,14 @@ class PostgresqlWriter:
                 before: Any = ()
                 if merge.lock is not None:
                     driver.execute(merge.lock, prepare=False)
-                    before = driver.execute(self._sql_there, (keys,), prepare=False)
+                    before = driver.execute(self._sql_there, asked, prepare=False)
                 if merge.insert is not None:
                     before = before.fetchall()
                 cursor = driver.execute(merge.sql, values, prepare=False)
                 if merge.insert is not None:
                     known = [key for (key,) in before]
                     driver.execute(merge.insert, {**values, "before": known}, prepare=False)
-                there = driver.execute(self._sql_there, (keys,), prepare=False)
+                there = driver.execute(self._sql_there, asked, prepare=False)
                 _send_all(driver)
                 while_waiting()  # the server's answer is not read yet
                 old, new = ({same_key(key) for (key,) in rows} for rows in (before, there.fetchall()))
@@ -220,26 +195,6 @@ class PostgresqlWriter:
             raise DBAPIError(
                 "INSERT", None, error, hide_parameters=True, connection_invalidated=driver.closed
             ) from error
-
-    def _plain(self, row: Row) -> dict[str, object]:
-        """The columns that are sent as JSON, with points as text. What is not there is NULL.
-
-        Raises:
-            ValueError: a text is too long by blanks alone, which VARCHAR would cut off silently.
-        """
-        plain: dict[str, object] = {name: value for name in self._short if (value := row[name]) is not None}
-        for name, length in self._lengths:
-            text = plain.get(name)
-            if isinstance(text, str) and len(text) > length and not text[length:].strip(" "):
-                column = self._dialect.identifier(name)
-                raise ValueError(f"{column}: value too long for type character varying({length})")
-        for name in self._binaries:
-            if isinstance(data := row[name], bytes):
-                plain[name] = f"\\x{data.hex()}"
-        for name in self._geometries:
-            if isinstance(point := row[name], Point):
-                plain[name] = point.ewkt()
-        return plain
 
 
 @contextmanager
@@ -275,10 +230,6 @@ def _send_all(driver: Any) -> None:
                     driver.pgconn.consume_input()  # a server that waits to be read reads no more
 
 
-def _in_utf8(text: Value) -> Any:
-    return text.encode("utf-8") if isinstance(text, str) else text
-
-
 def _waves(keys: Sequence[Value]) -> Iterator[list[int]]:
     """Positions of `keys` in groups without duplicates, in order: no statement updates a row twice."""
     waves: list[list[int]] = []
@@ -302,7 +253,7 @@ def merges(layout: TableLayout, table: Table) -> list[Merge]:
     names = [preparer.quote(column.name) for column in table.columns]
     changed = [name for name in names if name != key] or [key]
     listed = ", ".join(names)
-    source = _source_sql(layout, names)
+    source = source_sql(layout, names)
     lock = f"SELECT pg_advisory_xact_lock({_LOCK_CLASS}, {_literal(whole)}::regclass::oid::int)"
     return [
         Merge(
@@ -329,18 +280,6 @@ def merges(layout: TableLayout, table: Table) -> list[Merge]:
             f"WHERE r.{key} <> ALL(%(before)s::text[])",
         ),
     ]
-
-
-def _source_sql(layout: TableLayout, names: Sequence[str]) -> str:
-    """The rows that are sent, as a table with the columns `names`."""
-    quoted = {column.name: name for column, name in zip(layout.columns, names, strict=True)}
-    short = [column for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
-    long = [column for column in layout.columns if column.dtype.kind is Kind.LONG_TEXT]
-    # Text of any length, so that too long text is refused and not cut.
-    taken = ", ".join(f'"{column.name}" {_JSON_TYPES[column.dtype.kind]}' for column in short)
-    texts = [f"unnest(%(long{index})b::text[])" for index in range(len(long))]
-    sources = ", ".join([f"json_to_recordset(%(rows)s::json) AS ({taken})", *texts])
-    return f"ROWS FROM ({sources}) AS r({', '.join(quoted[column.name] for column in (*short, *long))})"
 
 
 def _there_sql(table: Table) -> str:

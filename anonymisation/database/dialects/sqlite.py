@@ -50,7 +50,7 @@ from anonymisation.database.dialects.base import (
     require_stored,
 )
 from anonymisation.database.dialects.geopackage_contents import note_change
-from anonymisation.database.layouts.columns import Row
+from anonymisation.database.layouts.columns import Columns, Row, rows_of
 from anonymisation.database.layouts.datatypes import Kind
 from anonymisation.database.layouts.formatters import Value
 from anonymisation.database.layouts.geometry import Point
@@ -197,8 +197,8 @@ class SqliteWriter:
         self._key_place = self._names.index(layout.pk_column)
         self._sql = _upsert_sql(table)
 
-    def prepare(self, row: Row) -> Row:
-        return row
+    def prepare(self, columns: Columns) -> Sequence[Row]:
+        return rows_of(columns)
 
     def write(
         self, connection: Connection, rows: Sequence[Row], while_waiting: Callable[[], None] = nothing

@@ -4,54 +4,83 @@ from __future__ import annotations
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from datetime import datetime
 from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
 from anonymisation.database.layouts.datatypes import Kind
-from anonymisation.database.layouts.formatters import Value, as_number, in_utc
+from anonymisation.database.layouts.formatters import NumberOf, TextOf, Value, as_number, in_utc
 from anonymisation.database.layouts.geometry import Point, same_coordinates
 from anonymisation.database.layouts.python_values import in_plain_types
-from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
+from anonymisation.database.layouts.tables import ColumnLayout, Step, TableLayout
 
 Row = dict[str, Value]
-_NOTHING: Final[Mapping[str, Value]] = MappingProxyType({})
+Columns = dict[str, list[Value]]
+_NOTHING: Final[Mapping[str, list[Value]]] = MappingProxyType({})
 
 
-def row_from_record(layout: TableLayout, record: Mapping[str, Any], given: Mapping[str, Value] = _NOTHING) -> Row:
-    """The row of `layout` for `record`: column name → value, in the layout's order. Columns in `given` are not made.
+def row_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Row:
+    """The row of `layout` for `record`: column name → value, in the layout's order; see `columns_from_records`."""
+    return {name: values[0] for name, values in columns_from_records(layout, [record]).items()}
 
-    A column becomes None (NULL) if its formatter fails or returns a value of the wrong type; one warning per row names
-    these columns. Older records lack whole keys: a row whose columns are empty for this reason alone gets no warning of
-    its own, but one for all rows that lack the same. The database itself checks lengths and NOT NULL.
+
+def rows_of(columns: Columns) -> list[Row]:
+    """The rows that `columns` consist of."""
+    return [dict(zip(columns, values, strict=True)) for values in zip(*columns.values(), strict=True)]
+
+
+def columns_from_records(
+    layout: TableLayout, records: Sequence[Mapping[str, Any]], given: Mapping[str, list[Value]] = _NOTHING
+) -> Columns:
+    """The rows of `layout` for `records`: column name → the value of each record, in the layout's order.
+
+    Columns in `given` are taken from there. Values are made column by column, which takes a third of the time of row by
+    row. A value becomes None (NULL) if its formatter fails or returns a value of the wrong type; one warning per row
+    names these columns. Older records lack whole keys: a row whose columns are empty for this reason alone gets no
+    warning of its own, but one for all rows that lack the same. The database itself checks lengths and NOT NULL.
     """
-    row: Row = layout.empty_row.copy()
-    problems: dict[str, str] = {}
-    absent: list[str] = []
-    quick = layout.quick.values(record)
-    if quick is not None:
-        row.update(zip(layout.quick.names, quick, strict=True))
-    row.update(given)
-    for name, formatter, types, column in layout.plan if quick is None else layout.others:
-        if name in given:
-            continue
+    failures: dict[int, dict[str, Exception]] = {}
+    columns = {step[0]: given.get(step[0]) or _column(step, records, failures) for step in layout.plan}
+    for number in sorted(failures):
+        _warn(layout.name, records[number], failures[number])
+    return columns
+
+
+def _column(step: Step, records: Sequence[Mapping[str, Any]], failures: dict[int, dict[str, Exception]]) -> list[Value]:
+    """One column. Adds to `failures`, for each record without a value, why it has none."""
+    name, formatter, types, column = step
+    if types:  # not a user's own formatter, which may return anything, and is called once for each record
+        with suppress(Exception):
+            made = formatter.column(records) if isinstance(formatter, (TextOf, NumberOf)) else map(formatter, records)
+            values = list(made)
+            if types.issuperset(map(type, values)):
+                return values
+            return [value if type(value) in types else _fitted(column, value) for value in values]
+    values = []
+    for number, record in enumerate(records):
         try:
             value = formatter(record)
-            row[name] = value if type(value) in types else _fitted(column, value)
-        except KeyError as error:
-            problems[name] = f"the record has no {error}"
-            absent.append(name)
+            values.append(value if type(value) in types else _fitted(column, value))
         except Exception as error:  # noqa: BLE001 - a user's formatter may raise anything; it costs one value
-            problems[name] = str(error)
-    if len(absent) < len(problems):
-        columns = "; ".join(f"{name} ({reason})" for name, reason in problems.items())
-        label = record.get("bildeid") or record.get("exif_filnavn")
-        logging.getLogger(__name__).warning("%s: left empty in table %s: %s", label, layout.name, columns)
-    elif absent:
-        _warn_of_older_records(layout.name, tuple(absent))
-    return row
+            failures.setdefault(number, {})[name] = error
+            values.append(None)
+    return values
+
+
+def _warn(table: str, record: Mapping[str, Any], failures: Mapping[str, Exception]) -> None:
+    if all(isinstance(error, KeyError) for error in failures.values()):
+        _warn_of_older_records(table, tuple(failures))
+        return
+    columns = "; ".join(f"{name} ({_reason(error)})" for name, error in failures.items())
+    label = record.get("bildeid") or record.get("exif_filnavn")
+    logging.getLogger(__name__).warning("%s: left empty in table %s: %s", label, table, columns)
+
+
+def _reason(error: Exception) -> str:
+    return f"the record has no {error}" if isinstance(error, KeyError) else str(error)
 
 
 def key_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Value:

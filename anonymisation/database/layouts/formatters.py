@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import lru_cache
-from types import MappingProxyType
+from types import MappingProxyType, NoneType
 from typing import Any, Final
 
 from anonymisation.core.picture_ids import picture_id, picture_id_2022
@@ -25,6 +25,7 @@ Formatter = Callable[[Mapping[str, Any]], Value]
 # No group matches if all are digits of an integer.
 _DECIMAL: Final = re.compile(r"[+-]?(?:[0-9]+(\.[0-9]*)?|(\.[0-9]+))([eE][+-]?[0-9]+)?")
 
+_TEXTS: Final = frozenset((str, NoneType))
 _EXIF_DATE: Final = re.compile(r"\A([0-9]{4}):([0-9]{2}):([0-9]{2})(?![0-9])")
 
 
@@ -183,6 +184,13 @@ class TextOf:
         value = record[self.key]
         return value or None if type(value) is str else as_text(value)
 
+    def column(self, records: Sequence[Mapping[str, Any]]) -> list[Value]:
+        """The value of each record; raises as for the first that has none."""
+        values = [record[self.key] for record in records]
+        if _TEXTS.issuperset(map(type, values)):
+            return [value or None for value in values]
+        return [self(record) for record in records]
+
 
 class NumberOf:
     """The formatter of a number: the first of `keys` that the record holds; older records have the later ones."""
@@ -201,6 +209,15 @@ class NumberOf:
         if not known:
             raise KeyError(self.keys[0])
         return None
+
+    def column(self, records: Sequence[Mapping[str, Any]]) -> list[Value]:
+        """As `TextOf.column`."""
+        if len(self.keys) == 1:
+            [key] = self.keys
+            values = [record[key] for record in records]
+            if _TEXTS.issuperset(map(type, values)):
+                return [None if value is None else number_in(value) for value in values]
+        return [self(record) for record in records]
 
 
 def _json(key: str) -> Formatter:

@@ -15,9 +15,8 @@ from anonymisation.core.settings import config_dir as shipped_config_dir
 from anonymisation.core.text import did_you_mean
 from anonymisation.core.yaml_files import MAX_BYTES, parse_mapping, read_bytes
 from anonymisation.database.layouts.datatypes import DataType, Kind, parse_dtype
-from anonymisation.database.layouts.formatters import FORMATTERS, Formatter, Value, as_json
+from anonymisation.database.layouts.formatters import FORMATTERS, Formatter, as_json
 from anonymisation.database.layouts.geometry import Point
-from anonymisation.database.layouts.quick_columns import QuickColumns
 
 MAX_IDENTIFIER: Final = 63  # PostgreSQL's limit, the smallest of the supported databases (Oracle 12.2: 128)
 _IDENTIFIER: Final = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
@@ -117,21 +116,6 @@ class TableLayout(_Frozen):
         Values of a user's own formatter are always checked: it may return NaN, empty text or a time without a zone.
         """
         return tuple((column.name, *self._formatter(column), column) for column in self.columns)
-
-    @cached_property
-    def empty_row(self) -> dict[str, Value]:
-        """A row of NULLs, to copy: it has the names of the columns in order."""
-        return {column.name: None for column in self.columns}
-
-    @cached_property
-    def quick(self) -> QuickColumns:
-        """The columns that need no formatter of their own for most records. Computed once."""
-        return QuickColumns.of(step[:3] for step in self.plan)
-
-    @cached_property
-    def others(self) -> tuple[Step, ...]:
-        """The part of `plan` that is not `quick`. Computed once."""
-        return tuple(step for step in self.plan if step[0] not in self.quick.names)
 
     @cached_property
     def record_columns(self) -> tuple[str, ...]:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from anonymisation.database.dialects.base import RowWriter
 from anonymisation.database.fast_json import encode_or_none, spaced
-from anonymisation.database.layouts.columns import row_from_record
+from anonymisation.database.layouts.columns import columns_from_records
 from anonymisation.database.layouts.formatters import Value
 from anonymisation.database.layouts.tables import TableLayout
 from anonymisation.database.loading.limits import SourceRecord
@@ -46,24 +47,23 @@ def make_batch(
     records: Iterable[SourceRecord], layout: TableLayout, writer: RowWriter, *, spooled: bool = True
 ) -> Batch:
     """The rows of `records`, and the lines of the spool unless they are `spooled`."""
-    ordered = sorted(records, key=lambda item: item.picture)
-    keys, rows, lines = [], [], []
-    for item in ordered:
-        # One encoding for the line and for the columns that hold the whole record.
-        encoded = encode_or_none(item.record) if layout.record_columns or not spooled else None
-        row = row_from_record(layout, item.record, _whole_record(layout, writer, encoded))
-        keys.append(row[layout.pk_column])
-        rows.append(writer.prepare(row))
-        if not spooled:
-            lines.append(to_line(item, encoded))
-    return Batch(ordered, keys, rows, lines)
+    ordered = sorted(records, key=attrgetter("picture"))
+    contents = [item.record for item in ordered]
+    # One encoding for the line and for the columns that hold the whole record.
+    encoded = [encode_or_none(record) for record in contents] if layout.record_columns or not spooled else []
+    columns = columns_from_records(layout, contents, _whole_records(layout, writer, encoded))
+    lines = [] if spooled else [to_line(item, content) for item, content in zip(ordered, encoded, strict=True)]
+    return Batch(ordered, columns[layout.pk_column], writer.prepare(columns), lines)
 
 
-def _whole_record(layout: TableLayout, writer: RowWriter, encoded: bytes | None) -> Mapping[str, Value]:
-    if encoded is None or not layout.record_columns:
+def _whole_records(layout: TableLayout, writer: RowWriter, encoded: list[bytes | None]) -> dict[str, list[Value]]:
+    """The columns that hold whole records; none if one of these is no Unicode."""
+    contents = [content for content in encoded if content is not None]
+    if not layout.record_columns or len(contents) < len(encoded):
         return {}
-    text = spaced(encoded)
-    return dict.fromkeys(layout.record_columns, text if writer.takes_utf8 else text.decode("utf-8"))
+    spaces = map(spaced, contents)
+    texts: list[Value] = [*spaces] if writer.takes_utf8 else [text.decode("utf-8") for text in spaces]
+    return dict.fromkeys(layout.record_columns, texts)
 
 
 class Batches:
