@@ -70,7 +70,7 @@ class _TextArrayDumper(Dumper):
         return obj.data
 
 
-class Prepared(msgspec.Struct, frozen=True, gc=False):
+class Prepared(msgspec.Struct, frozen=True):
     """A row's key, its short columns as a JSON object and its long texts, both in UTF-8; or why it cannot be sent."""
 
     key: Value
@@ -130,7 +130,7 @@ def _caught(make: Callable[[Any], bytes | None], value: Any, number: int, failed
     try:
         return make(value)
     except VALUE_ERRORS as error:
-        failed.setdefault(number, error)
+        failed.setdefault(number, error.with_traceback(None))  # whose frames hold the whole batch
         return None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from anonymisation.database.loading.loader import (
     send_spooled,
 )
 from anonymisation.database.loading.picture_registry import IdentifierRegistry
+from anonymisation.files.append_log import to_line
 
 Make = Callable[..., list[SourceRecord]]
 
@@ -53,6 +55,24 @@ def test_registries_see_each_others_claims_through_torn_lines_and_compaction(sta
     assert one.pictures(["2021-05-01_a"]) == {}
     one.claim({"2021-05-01_a": "z.jpg"})
     assert two.pictures(["2021-05-01_a"]) == {"2021-05-01_a": "z.jpg"}
+
+
+def test_what_a_loader_has_written_itself_it_need_not_read_and_others_do(state: Path) -> None:
+    one, two = (IdentifierRegistry(state, "key") for _ in range(2))
+    names = {f"2021-05-01_{letter}": f"{letter}\\\udce5.jpg" for letter in 'aÆ"'}
+    for number, (name, picture) in enumerate(names.items()):
+        one.claim({name: picture})
+        assert one.pictures(names) == two.pictures(names) == dict(list(names.items())[: number + 1])
+    two.claim({"2021-05-01_a": "two.jpg"})
+    one.claim({"2021-05-01_b": "b.jpg"})
+    assert one.pictures(["2021-05-01_a", "2021-05-01_b"]) == {"2021-05-01_a": "two.jpg", "2021-05-01_b": "b.jpg"}
+    [path] = registry_files(state)
+    lines = [json.loads(line) for line in path.read_text("ascii").splitlines()]
+    assert path.read_bytes() == b"".join(map(to_line, lines))
+    for number in range(1500):
+        one.claim({"2021-05-01_a": f"{number}.jpg"})
+    assert len(path.read_bytes().splitlines()) < 1100
+    assert one.pictures(names) == two.pictures(names) == names | {"2021-05-01_a": "1499.jpg"}
 
 
 def test_a_lost_registry_is_filled_again_by_loading(
