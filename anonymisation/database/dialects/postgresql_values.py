@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
 import psycopg
@@ -24,6 +24,8 @@ from anonymisation.database.layouts.datatypes import Kind
 from anonymisation.database.layouts.formatters import Value
 from anonymisation.database.layouts.geometry import Point
 from anonymisation.database.layouts.tables import TableLayout
+
+_Made = TypeVar("_Made")
 
 _UTF8: Final = "utf-8"
 _JSON_TYPES: Final = {
@@ -88,6 +90,7 @@ class RowEncoder:
         self._short = [column for column in layout.columns if column.dtype.kind is not Kind.LONG_TEXT]
         self._dialect = dialect
         fields = [(_json_name(index), Any, None) for index in range(len(self._short))]
+        self._encode = msgspec.json.Encoder().encode
         self._object = msgspec.defstruct("ShortColumns", fields, omit_defaults=True, gc=False)
 
     def rows(self, columns: Columns) -> list[Prepared]:
@@ -95,11 +98,8 @@ class RowEncoder:
         failed: dict[int, Exception] = {}
         self._refuse_blanks(columns, failed)
         plain = [_plain(columns[column.name], column.dtype.kind) for column in self._short]
-        short = [_caught(_json, row, number, failed) for number, row in enumerate(map(self._object, *plain))]
-        long = [
-            [_caught(_in_utf8, text, number, failed) for number, text in enumerate(columns[name])]
-            for name in self._long
-        ]
+        short = _each(self._encode, _json, list(map(self._object, *plain)), failed)
+        long = [_each(_in_utf8, _in_utf8, columns[name], failed) for name in self._long]
         keys = columns[self._key]
         errors = map(failed.get, range(len(keys)))
         return list(map(Prepared, keys, short, zip(*long, strict=True) if long else repeat(()), errors))
@@ -108,9 +108,10 @@ class RowEncoder:
         """Refuse a text that is too long by blanks alone, which VARCHAR would cut off silently."""
         for column in self._short:
             length = column.dtype.length
-            if length is None:
+            texts = columns[column.name]
+            if length is None or max(map(len, filter(None, texts)), default=0) <= length:
                 continue
-            for number, text in enumerate(columns[column.name]):
+            for number, text in enumerate(texts):
                 if isinstance(text, str) and len(text) > length and not text[length:].strip(" "):
                     name = self._dialect.identifier(column.name)
                     error = ValueError(f"{name}: value too long for type character varying({length})")
@@ -126,12 +127,21 @@ def _plain(values: list[Value], kind: Kind) -> list[Any]:
     return values
 
 
-def _caught(make: Callable[[Any], bytes | None], value: Any, number: int, failed: dict[int, Exception]) -> bytes | None:
+def _each(
+    make: Callable[[Any], _Made], carefully: Callable[[Any], _Made], values: list[Any], failed: dict[int, Exception]
+) -> list[_Made | None]:
+    """What `make` makes of each value. If it fails for one, each is made `carefully`, or its error goes to `failed`."""
     try:
-        return make(value)
-    except VALUE_ERRORS as error:
-        failed.setdefault(number, error.with_traceback(None))  # whose frames hold the whole batch
-        return None
+        return [make(value) for value in values]
+    except VALUE_ERRORS:
+        made: list[_Made | None] = []
+        for number, value in enumerate(values):
+            try:
+                made.append(carefully(value))
+            except VALUE_ERRORS as error:
+                failed.setdefault(number, error.with_traceback(None))  # whose frames hold the whole batch
+                made.append(None)
+        return made
 
 
 def _json(row: msgspec.Struct) -> bytes:
