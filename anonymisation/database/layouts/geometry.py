@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import re
-from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Final
+
+import msgspec
 
 from anonymisation.database.layouts.reference_systems import plane_of, states_heights
 
@@ -22,8 +23,7 @@ _USUAL: Final = re.compile(r"srid=([0-9]{1,9});POINT Z\( (-?[0-9]+\.[0-9]+) (-?[
 _EMPTY: Final = re.compile(r"(?:srid\s*=\s*[0-9]{1,9}\s*;\s*)?point(?:\s*z)?\s+empty", re.IGNORECASE | re.ASCII)
 
 
-@dataclass(frozen=True, slots=True)
-class Point:
+class Point(msgspec.Struct, frozen=True, gc=False, eq=False):
     """A point in the coordinate reference system EPSG:`srid`.
 
     `coordinates` is (x, y) or (x, y, z), that is (longitude, latitude[, altitude]) in degrees and metres for 4326, and
@@ -31,11 +31,13 @@ class Point:
 
     `own_srid` is the reference system that the record states, if `srid` is that of the column and has the same
     coordinates. Databases whose columns have one system store `srid`; Oracle stores the point's own.
+
+    A msgspec struct, since a row takes two and a dataclass takes three times as long.
     """
 
     srid: int
     coordinates: tuple[float, ...]
-    own_srid: int | None = field(default=None, compare=False)
+    own_srid: int | None = None
 
     def __post_init__(self) -> None:
         if self.srid > 0 and 2 <= len(self.coordinates) <= 3 and math.isfinite(sum(self.coordinates)):
@@ -44,6 +46,14 @@ class Point:
             raise ValueError(f"expected a positive SRID, got {self.srid}")
         if len(self.coordinates) not in (2, 3) or not all(map(math.isfinite, self.coordinates)):
             raise ValueError(f"expected 2 or 3 finite coordinates, got {self.coordinates}")
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Point):
+            return NotImplemented
+        return self.srid == other.srid and self.coordinates == other.coordinates  # whatever the record states
+
+    def __hash__(self) -> int:
+        return hash((self.srid, self.coordinates))
 
     @property
     def dimension(self) -> int:

@@ -48,22 +48,20 @@ def make_batch(
 ) -> Batch:
     """The rows of `records`, and the lines of the spool unless they are `spooled`."""
     ordered = sorted(records, key=attrgetter("picture"))
-    contents = [item.record for item in ordered]
-    # One encoding for the line and for the columns that hold the whole record.
-    encoded = [encode_or_none(record) for record in contents] if layout.record_columns or not spooled else []
-    columns = columns_from_records(layout, contents, _whole_records(layout, writer, encoded))
-    lines = [] if spooled else [to_line(item, content) for item, content in zip(ordered, encoded, strict=True)]
+    texts: list[Value] = []
+    lines: list[bytes] = []
+    for item in ordered:
+        # One encoding for the line and for the columns that hold the whole record, while the caches have it.
+        encoded = encode_or_none(item.record)
+        if encoded is not None and layout.record_columns:
+            text = spaced(encoded)
+            texts.append(text if writer.takes_utf8 else text.decode("utf-8"))
+        if not spooled:
+            lines.append(to_line(item, encoded))
+    # A record that is no Unicode has no text here, and the formatters make those of all.
+    given = dict.fromkeys(layout.record_columns, texts) if len(texts) == len(ordered) else {}
+    columns = columns_from_records(layout, [item.record for item in ordered], given)
     return Batch(ordered, columns[layout.pk_column], writer.prepare(columns), lines)
-
-
-def _whole_records(layout: TableLayout, writer: RowWriter, encoded: list[bytes | None]) -> dict[str, list[Value]]:
-    """The columns that hold whole records; none if one of these is no Unicode."""
-    contents = [content for content in encoded if content is not None]
-    if not layout.record_columns or len(contents) < len(encoded):
-        return {}
-    spaces = map(spaced, contents)
-    texts: list[Value] = [*spaces] if writer.takes_utf8 else [text.decode("utf-8") for text in spaces]
-    return dict.fromkeys(layout.record_columns, texts)
 
 
 class Batches:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+import msgspec
+
 from anonymisation.core.errors import LoadFailedError
 from anonymisation.core.settings import Settings
 
 
-@dataclass(frozen=True, slots=True)
-class SourceRecord:
+class SourceRecord(msgspec.Struct, frozen=True):
     """One picture's record; `picture` is its path below the input folder, with `/`."""
 
     picture: str
