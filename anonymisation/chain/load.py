@@ -135,8 +135,8 @@ def _lost_to_lesser(
 
 
 def _sources(workspace: Workspace, folder: str, state: FolderState, names: Iterable[str]) -> Iterator[SourceRecord]:
-    for name in names:
-        record = state.record(name)
+    known = list(names)
+    for name, record in zip(known, state.records(known), strict=True):
         if record is not None:
             yield SourceRecord(workspace.picture(folder, name).relative, with_points(record))
 

@@ -23,11 +23,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from sys import intern
 from threading import Lock
-from typing import Annotated, Any, Final, Self, TypeVar
+from typing import IO, Annotated, Any, Final, Self, TypeVar
 
 import msgspec
 from msgspec.structs import force_setattr
@@ -250,14 +250,24 @@ class FolderState:
 
     def record(self, name: str) -> dict[str, Any] | None:
         """The record of a picture, or None if it is not known."""
-        place = self._places().get(name)
-        if place is None:
-            return None
-        path, offset = place
-        with reported(path, "read"), open_plain(path) as stream:
-            stream.seek(offset)
-            values = parse_line(stream.readline())
-        return None if values is None else _record_in(values)
+        return next(self.records([name]))
+
+    def records(self, names: Iterable[str]) -> Iterator[dict[str, Any] | None]:
+        """The record of each picture, as `record`, with its journal opened once for all."""
+        with ExitStack() as streams:
+            opened: dict[Path, IO[bytes]] = {}
+            for name in names:
+                place = self._places().get(name)
+                if place is None:
+                    yield None
+                    continue
+                path, offset = place
+                with reported(path, "read"):
+                    if path not in opened:
+                        opened[path] = streams.enter_context(open_plain(path))
+                    opened[path].seek(offset)
+                    values = parse_line(opened[path].readline())
+                yield None if values is None else _record_in(values)
 
     def has_record(self, name: str) -> bool:
         """Whether the record of a picture is known."""

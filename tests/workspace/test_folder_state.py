@@ -20,6 +20,7 @@ from anonymisation.workspace.folder_state import (
     read_pictures,
     state_folder,
 )
+from anonymisation.workspace.shards import Shard
 from tests.file_names import file_names
 
 FOLDER = "Østfold/a b"
@@ -142,6 +143,27 @@ def test_lines_without_a_name_are_kept_for_the_version_that_wrote_them(tmp_path:
     with open_state(tmp_path, FOLDER) as state:
         state.put(picture("a.jpg", width=1))
     assert [line.get("number") for line in lines(tmp_path, "pictures.jsonl")] == [0, 1, None]
+
+
+def test_records_of_many_pictures_are_those_of_each_alone(tmp_path: Path) -> None:
+    """Also while the folder's journal and that of a shard hold some each, and others are written meanwhile."""
+    shard = Shard(1, 2)
+    names = [name for name in (f"{number}.jpg" for number in range(99)) if shard.holds(name)]
+    with open_state(tmp_path, FOLDER) as state:
+        for name in names[::3]:
+            state.put_masked(picture(name), {"text": name * 999}, [])
+    with open_state(tmp_path, FOLDER, shard) as state:
+        for name in names[1::3]:
+            state.put_masked(picture(name), {"text": name}, [])
+        found = state.records(names)
+        for number, name in enumerate(names[:20]):
+            assert next(found) == state.record(name) == expected(number, name)
+            state.put_masked(picture("later.jpg"), {"number": number}, [])
+        assert list(found) == [expected(number, name) for number, name in enumerate(names[20:], 20)]
+
+
+def expected(number: int, name: str) -> dict[str, object] | None:
+    return [{"text": name * 999}, {"text": name}, None][number % 3]
 
 
 def test_a_record_that_is_none_counts_as_lost(tmp_path: Path) -> None:

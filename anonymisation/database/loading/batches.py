@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import attrgetter
-from typing import Any
+from typing import Any, Final
 
 from anonymisation.database.dialects.base import RowWriter
 from anonymisation.database.fast_json import encode_or_none, spaced
@@ -15,6 +16,8 @@ from anonymisation.database.layouts.formatters import Value
 from anonymisation.database.layouts.tables import TableLayout
 from anonymisation.database.loading.limits import SourceRecord
 from anonymisation.database.loading.spool_lines import to_line
+
+_QUICK_SECONDS: Final = 0.1  # for a batch, on which the database works as long
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +68,10 @@ def make_batch(
 
 
 class Batches:
-    """New records in batches. Each is read without a lock, and made into rows while the database works on another.
+    """New records in batches, made into rows while the database works on another.
+
+    Records are read without a lock, since others wait for it. But if reading the last ones took no time to speak of,
+    the next ones are read while the database works as well.
 
     No thread is used: two threads would lose more time waiting for the interpreter lock than they save. An error is
     raised in its turn, after all batches before it.
@@ -79,30 +85,41 @@ class Batches:
         self._made: Batch | None = None
         self._failed: Exception | None = None
         self._read: list[SourceRecord] = []
+        self._quick = False
         self._read_next()
 
     def take(self) -> Batch | None:
         """The next batch; None at the end."""
-        self.make_next()
-        made, self._made, self._read = self._made, None, []
-        if made is not None and self._failed is None:
-            self._read_next()
-        elif made is None and self._failed is not None:
+        self._make()
+        made, self._made = self._made, None
+        if made is None and self._failed is not None:
             raise self._failed
+        if made is not None and not self._read:
+            self._read_next()
         return made
 
     def make_next(self) -> None:
-        """Make the next batch, unless it is made already."""
+        """Make the next batch, unless it is made already, and read the one after it if that is quick."""
+        self._make()
+        if self._made is not None and not self._read and self._quick:
+            self._read_next()
+
+    def _make(self) -> None:
         if self._made is not None or not self._read:
             return
+        read, self._read = self._read, []
         try:
-            self._made = make_batch(self._read, self._layout, self._writer, spooled=False)
+            self._made = make_batch(read, self._layout, self._writer, spooled=False)
         except Exception as error:  # noqa: BLE001 - not an error of the batch that is being sent now
             self._failed = error
 
     def _read_next(self) -> None:
+        if self._failed is not None:
+            return
+        started = time.monotonic()
         try:
             for item in islice(self._records, self._size):
                 self._read.append(item)
         except Exception as error:  # noqa: BLE001 - as above
             self._failed = error
+        self._quick = time.monotonic() - started < _QUICK_SECONDS

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
+import anonymisation.database.loading.batches
 from anonymisation.database.fast_json import to_text
 from anonymisation.database.layouts.columns import row_from_record
 from anonymisation.database.loading.batches import Batches, make_batch
@@ -36,6 +38,46 @@ def test_every_record_comes_once_whether_made_ahead_or_not(
             batches.make_next()
     assert [len(batch) for batch in told] == [3, 3, 1]
     assert [name for batch in told for name in batch] == [item.picture for item in records]
+
+
+@pytest.mark.parametrize(("quick", "read"), [(math.inf, [3, 9, 10, 10]), (0.0, [3, 6, 9, 10])])
+def test_records_are_read_while_the_database_works_only_if_that_is_quick(
+    quick: float, read: list[int], target: DatabaseTarget, make_records: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(anonymisation.database.loading.batches, "_QUICK_SECONDS", quick)
+    taken: list[SourceRecord] = []
+
+    def reading() -> Iterator[SourceRecord]:
+        for item in make_records(10):
+            taken.append(item)
+            yield item
+
+    batches = Batches(reading(), 3, target.layout, target.writer)
+    counts = [len(taken)]
+    sizes = []
+    while batch := batches.take():
+        sizes.append(len(batch.records))
+        batches.make_next()
+        counts.append(len(taken))
+    assert sizes == [3, 3, 3, 1]
+    assert counts == [*read, 10]
+
+
+def test_what_reading_while_the_database_works_raises_comes_after_all_records_before_it(
+    target: DatabaseTarget, make_records: Make
+) -> None:
+    def failing() -> Iterator[SourceRecord]:
+        yield from make_records(8)
+        raise OSError("the share is gone")
+
+    batches = Batches(failing(), 3, target.layout, target.writer)
+    for size in (3, 3, 2):
+        batch = batches.take()
+        assert batch is not None
+        assert len(batch.records) == size
+        batches.make_next()
+    with pytest.raises(OSError, match="the share is gone"):
+        batches.take()
 
 
 @pytest.mark.parametrize("text", ["Ærlig", "Æ \udce5"])
