@@ -72,13 +72,16 @@ class _TextArrayDumper(Dumper):
         return obj.data
 
 
-class Prepared(msgspec.Struct, frozen=True):
-    """A row's key, its short columns as a JSON object and its long texts, both in UTF-8; or why it cannot be sent."""
+class Prepared(msgspec.Struct, frozen=True, gc=False):
+    """A row's key, its short columns as a JSON object and its long texts, both in UTF-8; or why it cannot be sent.
+
+    A msgspec struct, since the collector of cycles need not look at it.
+    """
 
     key: Value
     short: bytes
     long: tuple[Any, ...]
-    error: Exception | None = None
+    refused: str | None = None
 
 
 class RowEncoder:
@@ -95,16 +98,16 @@ class RowEncoder:
 
     def rows(self, columns: Columns) -> list[Prepared]:
         """The rows of `columns`."""
-        failed: dict[int, Exception] = {}
+        failed: dict[int, str] = {}
         self._refuse_blanks(columns, failed)
         plain = [_plain(columns[column.name], column.dtype.kind) for column in self._short]
         short = _each(self._encode, _json, list(map(self._object, *plain)), failed)
         long = [_each(_in_utf8, _in_utf8, columns[name], failed) for name in self._long]
         keys = columns[self._key]
-        errors = map(failed.get, range(len(keys)))
-        return list(map(Prepared, keys, short, zip(*long, strict=True) if long else repeat(()), errors))
+        reasons = map(failed.get, range(len(keys)))
+        return list(map(Prepared, keys, short, zip(*long, strict=True) if long else repeat(()), reasons))
 
-    def _refuse_blanks(self, columns: Columns, failed: dict[int, Exception]) -> None:
+    def _refuse_blanks(self, columns: Columns, failed: dict[int, str]) -> None:
         """Refuse a text that is too long by blanks alone, which VARCHAR would cut off silently."""
         for column in self._short:
             length = column.dtype.length
@@ -114,8 +117,7 @@ class RowEncoder:
             for number, text in enumerate(texts):
                 if isinstance(text, str) and len(text) > length and not text[length:].strip(" "):
                     name = self._dialect.identifier(column.name)
-                    error = ValueError(f"{name}: value too long for type character varying({length})")
-                    failed.setdefault(number, error)
+                    failed[number] = f"{name}: value too long for type character varying({length})"
 
 
 def _plain(values: list[Value], kind: Kind) -> list[Any]:
@@ -128,9 +130,9 @@ def _plain(values: list[Value], kind: Kind) -> list[Any]:
 
 
 def _each(
-    make: Callable[[Any], _Made], carefully: Callable[[Any], _Made], values: list[Any], failed: dict[int, Exception]
+    make: Callable[[Any], _Made], carefully: Callable[[Any], _Made], values: list[Any], failed: dict[int, str]
 ) -> list[_Made | None]:
-    """What `make` makes of each value. If it fails for one, each is made `carefully`, or its error goes to `failed`."""
+    """What `make` makes of each value. If it fails for one, each is made `carefully`; reasons go to `failed`."""
     try:
         return [make(value) for value in values]
     except VALUE_ERRORS:
@@ -139,7 +141,7 @@ def _each(
             try:
                 made.append(carefully(value))
             except VALUE_ERRORS as error:
-                failed.setdefault(number, error.with_traceback(None))  # whose frames hold the whole batch
+                failed.setdefault(number, str(error))
                 made.append(None)
         return made
 

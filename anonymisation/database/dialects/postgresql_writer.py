@@ -117,8 +117,8 @@ class PostgresqlWriter:
         self, connection: Connection, rows: Sequence[Prepared], while_waiting: Callable[[], None]
     ) -> list[Written]:
         for row in rows:
-            if row.error is not None:
-                raise row.error
+            if row.refused is not None:
+                raise ValueError(row.refused)
         keys = [row.key for row in rows]
         driver: Any = connection.connection.driver_connection
         values = batch_values([row.short for row in rows], [row.long for row in rows], driver.info.encoding)

@@ -11,8 +11,11 @@ from anonymisation.core.errors import LoadFailedError
 from anonymisation.core.settings import Settings
 
 
-class SourceRecord(msgspec.Struct, frozen=True):
-    """One picture's record; `picture` is its path below the input folder, with `/`."""
+class SourceRecord(msgspec.Struct, frozen=True, gc=False):
+    """One picture's record; `picture` is its path below the input folder, with `/`.
+
+    A msgspec struct, since the collector of cycles need not look at it: a record is JSON, which has no cycles.
+    """
 
     picture: str
     record: dict[str, Any]

@@ -8,7 +8,7 @@ disk.
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -294,13 +294,13 @@ def _write(
     tally.collisions |= dict.fromkeys(_collisions(loaded, standing))
 
 
-def _collisions(loaded: Iterable[tuple[str, str]], standing: dict[str, str]) -> Iterator[Collision]:
+def _collisions(loaded: Sequence[tuple[str, str]], standing: dict[str, str]) -> Iterator[Collision]:
+    if not standing and len(dict(loaded)) == len(loaded):
+        return
     pictures: dict[str, set[str]] = {}
     for name, picture in loaded:
         pictures.setdefault(name, {standing.get(name, picture)}).add(picture)
     for name, rivals in pictures.items():
-        if len(rivals) == 1:
-            continue
         stands = max(rivals)
         for picture in sorted(rivals - {stands}):
             yield Collision(name, stands, picture)

@@ -171,7 +171,9 @@ def _line(identifier: str, picture: str) -> bytes:
 
 def _by_day(identifiers: Iterable[str]) -> dict[str, list[str]]:
     days: dict[str, list[str]] = {}
+    names: dict[str, str] = {}
     for identifier in identifiers:
-        day = identifier[:10]
-        days.setdefault(day if _DAY.fullmatch(day) else "other", []).append(identifier)
+        start = identifier[:10]
+        name = names.get(start) or names.setdefault(start, start if _DAY.fullmatch(start) else "other")
+        days.setdefault(name, []).append(identifier)
     return days
