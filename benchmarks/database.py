@@ -13,29 +13,9 @@ spool until they are committed, and merges.
 What is printed, and written as JSON with --json: seconds, rows a second, the loader's own CPU seconds, and the process'
 resident memory after the first tenth and at its peak, which differ by little when memory is flat.
 
-NOTES. CPU time of a row, in µs, of 10 000 rows in batches of 500, on 2 cores with little other work (spread of turns):
-
-    what is done with finished rows           this process    server (insert, update)
-    one plain COPY                                40 to 60    111 to 115
-    batches as JSON and arrays, as it is          24 to 33     90 to 97, 101 to 102
-    batches as arrays of text alone               36 to 44     82 to 99, 93 to 108
-    COPY into a temporary table, then a merge     40 to 48     85 to 99, 105 to 109
-
-So the way of sending is not what costs; a temporary table would need a right that many logins lack. A load also makes
-the row from the record (70 to 90 µs, a quarter of it JsonData), the spool's line (11 to 15) and the registry's
-(2 to 11), which a COPY of finished rows does not: 160 to 200 µs in all, while the server works 90 to 105. Both work at
-once: a batch is sent whole before the next one is made (before, the driver's library held most of it back, and the
-times added up: 1.9 to 2.2 times COPY). On a busy machine each round trip costs as much as dozens of rows. So a batch
-takes two, and one for the check that the connection lives.
-
-Least CPU time of a row, in µs, measured by part on a busy machine: JsonData 16 (of which 6 are JSON without spaces),
-a position 10, Meter 4, Tidspunkt 3; the answer of the server 0.3 (2.0 when read row by row), the registry's line 2.4
-(3.5 when each line makes an encoder). Python's collector of cycles showed too little to tell from noise (one turn).
-None of these brings a load to 1.6 times COPY by itself; making rows in a second process has not been tried.
-
-On the same 2 cores with ten other programs at work, a load took 1.5 to 2.8 times COPY (the fastest of each), since
-every microsecond of either process then adds up; measure on idle cores. Memory stays within 4 MiB of that after a tenth
-of the rows. Partitioned tables and views cost the same as plain tables.
+What a row costs by part, and what bounds it: NOTES.md, "Rows into PostgreSQL". Measure on idle cores: on a busy machine
+every microsecond of either process adds up, and each round trip costs as much as dozens of rows. Partitioned tables and
+views cost the same as plain tables.
 
 SQLite: 100 000 records on 2 idle cores took 25.6 s (insert) and 21.4 s (update), with 92 MiB at most. The R-tree of the
 GeoPackage takes a fifth to a quarter of the time. Batches of 100 reach four fifths of the speed, of 1 000 the same.

@@ -162,7 +162,7 @@ def test_records_of_many_pictures_are_those_of_each_alone(tmp_path: Path) -> Non
         assert list(found) == [expected(number, name) for number, name in enumerate(names[20:], 20)]
 
 
-def expected(number: int, name: str) -> dict[str, object] | None:
+def expected(number: int, name: str) -> dict[str, str] | None:
     return [{"text": name * 999}, {"text": name}, None][number % 3]
 
 

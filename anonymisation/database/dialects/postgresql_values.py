@@ -10,7 +10,7 @@ import struct
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import repeat
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 import msgspec
 import psycopg
@@ -24,8 +24,6 @@ from anonymisation.database.layouts.datatypes import Kind
 from anonymisation.database.layouts.formatters import Value
 from anonymisation.database.layouts.geometry import Point
 from anonymisation.database.layouts.tables import TableLayout
-
-_Made = TypeVar("_Made")
 
 _UTF8: Final = "utf-8"
 _JSON_TYPES: Final = {
@@ -79,7 +77,7 @@ class Prepared(msgspec.Struct, frozen=True, gc=False):
     """
 
     key: Value
-    short: bytes
+    short: Any  # bytes, or None if the row cannot be sent
     long: tuple[Any, ...]
     refused: str | None = None
 
@@ -111,7 +109,7 @@ class RowEncoder:
         """Refuse a text that is too long by blanks alone, which VARCHAR would cut off silently."""
         for column in self._short:
             length = column.dtype.length
-            texts = columns[column.name]
+            texts: list[Any] = columns[column.name]
             if length is None or max(map(len, filter(None, texts)), default=0) <= length:
                 continue
             for number, text in enumerate(texts):
@@ -130,13 +128,16 @@ def _plain(values: list[Value], kind: Kind) -> list[Any]:
 
 
 def _each(
-    make: Callable[[Any], _Made], carefully: Callable[[Any], _Made], values: list[Any], failed: dict[int, str]
-) -> list[_Made | None]:
+    make: Callable[[Any], bytes | None],
+    carefully: Callable[[Any], bytes | None],
+    values: list[Any],
+    failed: dict[int, str],
+) -> list[bytes | None]:
     """What `make` makes of each value. If it fails for one, each is made `carefully`; reasons go to `failed`."""
     try:
         return [make(value) for value in values]
     except VALUE_ERRORS:
-        made: list[_Made | None] = []
+        made: list[bytes | None] = []
         for number, value in enumerate(values):
             try:
                 made.append(carefully(value))

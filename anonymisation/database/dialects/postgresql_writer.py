@@ -1,7 +1,7 @@
 """Batches of rows for a table of PostgreSQL, or for whatever stands under its name: a view, a partitioned table.
 
 One statement takes a whole batch. `json_to_recordset` makes rows from JSON; long texts are separate binary arrays, so
-that they need no escaping. COPY into a temporary table was measured (benchmarks/database.py): the server works as long,
+that they need no escaping. COPY into a temporary table was measured (benchmarks/NOTES.md): the server works as long,
 the loader longer, and the login needs the right to make temporary tables. Nothing stays in the session, since a pooler
 (PgBouncer in transaction mode) gives the session to others after each transaction.
 
