@@ -7,8 +7,9 @@ while loading, in the same process, so that nothing of them is kept; that takes 
 
 PostgreSQL also gets the same rows by one plain COPY, made beforehand and committed once, into an empty table like the
 other. COPY, insert and update take turns (--rounds), so that other work on the machine touches all of them.
-`times_copy` is the fastest of a load divided by the fastest COPY; a load makes its rows from records, keeps them in the
-spool until they are committed, and merges.
+`times_copy` is the median of the loads divided by that of the COPYs, without the time for making the records, which is
+measured alone (`records_seconds`): it is the benchmark's, and COPY has its rows beforehand. A load makes its rows from
+records, keeps them in the spool until they are committed, and merges.
 
 What is printed, and written as JSON with --json: seconds, rows a second, the loader's own CPU seconds, and the process'
 resident memory after the first tenth and at its peak, which differ by little when memory is flat.
@@ -28,6 +29,7 @@ import json
 import multiprocessing
 import os
 import resource
+import statistics
 import sys
 import tempfile
 import time
@@ -95,6 +97,10 @@ def load(url: str, state: Path, count: int, batch: int) -> dict[str, float]:
     """One load of `count` records, in this process."""
     target = open_target(url, load_layout("VEGBILDER"))
     early: list[float] = []
+    began = time.perf_counter()
+    for _ in records(count, []):
+        pass
+    making = time.perf_counter() - began
     began, cpu = time.perf_counter(), time.process_time()
     report = load_records(records(count, early), target, state, LoadLimits(batch_rows=batch))
     seconds = time.perf_counter() - began
@@ -104,6 +110,7 @@ def load(url: str, state: Path, count: int, batch: int) -> dict[str, float]:
         "inserted": report.inserted,
         "updated": report.updated,
         "seconds": round(seconds, 2),
+        "records_seconds": round(making, 2),
         "rows_per_second": round(count / seconds),
         "loader_cpu_seconds": round(time.process_time() - cpu, 2),
         "memory_after_a_tenth_mib": round(early[0], 1) if early else 0.0,
@@ -149,9 +156,14 @@ def measure(kind: str, url: str, count: int, batch: int, rounds: int) -> list[di
                     result = pool.apply(step, (url, Path(folder), count, batch))
                 results.append({"database": kind, "load": what, "records": count, "batch_rows": batch, **result})
                 print(json.dumps(results[-1]), flush=True)
-    fastest = {what: min(result["seconds"] for result in results if result["load"] == what) for what in steps}
-    if "copy" in fastest:
-        times = {what: round(seconds / fastest["copy"], 2) for what, seconds in fastest.items() if what != "copy"}
+    usual = {
+        what: statistics.median(
+            one["seconds"] - one.get("records_seconds", 0) for one in results if one["load"] == what
+        )
+        for what in steps
+    }
+    if "copy" in usual:
+        times = {what: round(seconds / usual["copy"], 2) for what, seconds in usual.items() if what != "copy"}
         results.append({"database": kind, "records": count, "times_copy": times})
         print(json.dumps(results[-1]), flush=True)
     return results
