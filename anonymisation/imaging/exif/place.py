@@ -146,7 +146,9 @@ def _signed(parts: tuple[float, ...], axis: _Axis, negative_side: bool) -> float
         raise ValueError(f"a negative number contradicts {axis.name}Ref")
     if any(abs(part) > 60 for part in parts[1:]):
         raise ValueError("minutes or seconds are above 60")
-    value = sum(abs(part) / 60.0**power for power, part in enumerate(parts))
+    value = 0.0
+    for power, part in enumerate(parts):  # not by sum(): from Python 3.12 on, its last digit is another
+        value += abs(part) / 60.0**power
     if value > axis.limit:
         raise ValueError(f"{value:g} degrees are more than {axis.limit:g}")
     published = round(value * 3600, _SECOND_PLACES) / 3600
