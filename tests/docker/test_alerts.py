@@ -27,7 +27,7 @@ def fired(tmp_path: Path, given: list[dict[str, str]], minute: int, alert: str, 
     """What `promtool test rules` says of one alert at that minute; empty if it is as expected."""
     promtool = shutil.which("promtool")
     if promtool is None:
-        pytest.skip("needs promtool (Debian: prometheus)")
+        pytest.skip("needs promtool: run scripts/install_test_services.sh as root (Debian: prometheus)")
     rules = yaml.safe_load(RULES.read_text())["groups"][0]["rules"]
     (rule,) = [rule for rule in rules if rule["alert"] == alert]
     case: dict[str, Any] = {"eval_time": f"{minute}m", "alertname": alert}
