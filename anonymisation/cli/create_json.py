@@ -62,8 +62,8 @@ def create_json_command(
     require_folder(loaded.settings, base, "input", first_look=True)
     tally = _Tally()
     target = (output_folder or base).expanduser().absolute()
-    _make_target(target)
     writer = _Writer(base, target, loaded, overwrite)
+    _make_target(target)
     for found in _pictures(base):
         if isinstance(found, UnreadFiles):
             tally.unread.append(found)
