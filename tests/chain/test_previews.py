@@ -96,6 +96,40 @@ def test_a_region_that_people_mark_is_hidden_in_every_preview(site: Site) -> Non
     assert (site.archive / FOLDER / PREVIEW).read_bytes() == (site.output / FOLDER / PREVIEW).read_bytes()
 
 
+def test_a_published_preview_never_shows_what_is_hidden_by_now(site: Site) -> None:
+    """Also where the settings want no previews any more."""
+    masked(site, blur=1, mask_color=None)
+    older = pixels(site.output / FOLDER / PREVIEW)
+    workspace = masked(site, remote_preview=False, force_remask=True)
+    newer = pixels(site.output / FOLDER / PREVIEW)
+    whole = pixels(site.output / FOLDER / "p000.jpg")
+    assert np.abs(newer - older).max() > 30
+    assert np.abs(newer - whole[18:78, 32:112]).mean() < 4
+    add_box(site.state, FOLDER, "p000.jpg", Box(0.2, 0.25, 0.35, 0.5), "kari")
+    assert remask_folder(workspace, FOLDER) == ["p000.jpg"]
+    assert np.abs(pixels(site.output / FOLDER / PREVIEW)[8:12, 12:36] - np.array(FILL)).max() < 30
+    (site.output / FOLDER / PREVIEW).unlink()
+    masked(site, remote_preview=False, force_remask=True)
+    assert not (site.output / FOLDER / PREVIEW).exists()
+
+
+def test_two_pictures_of_one_stem_do_not_share_a_preview(site: Site) -> None:
+    site.put("p000.jpeg", capture(7))
+    workspace = site.workspace(**SETTINGS)
+    report = run_folder(workspace, FOLDER, CountingDetector())
+    [failure] = report.failures
+    assert f"already uses p000.json, p000.webp and {PREVIEW}" in failure.reason
+
+
+def test_the_own_previews_in_the_input_are_not_counted(site: Site) -> None:
+    workspace = masked(site, local_preview=True)
+    site.put("p001_preview.jpg", capture(4))
+    (unread,) = discover(workspace).unread.listed
+    assert (unread.number, unread.names) == (1, ("p001_preview.jpg",))
+    (unread,) = discover(site.workspace(**SETTINGS)).unread.listed
+    assert unread.number == 2
+
+
 def test_previews_of_pictures_that_are_masked_already(site: Site) -> None:
     masked(site, remote_preview=False)
     workspace = site.workspace(archive=True, **SETTINGS, local_preview=True)
