@@ -142,9 +142,14 @@ def derived_problem(path: Path, known: PictureState, own: str | None = None) -> 
 
 
 def preview_problem(path: Path, known: PictureState) -> str | None:
-    """A preview must decode and be no larger than the picture, whatever its orientation."""
+    """A preview must be the file that was made last: another may show what is hidden on the masked picture.
+
+    Where that is not known, it must decode and be no larger than the picture, whatever its orientation.
+    """
     try:
         data = read_plain(path)
+        if is_short_digest(known.preview_digest, data):
+            return None
         size = jpeg_size(data, max_pixels=known.width * known.height)
         sound_size(data, max_pixels=known.width * known.height)
     except OSError as error:
@@ -153,7 +158,7 @@ def preview_problem(path: Path, known: PictureState) -> str | None:
         return f"does not decode: {error}"
     if max(size) > max(known.width, known.height):
         return f"is {size[0]}x{size[1]}, larger than its picture"
-    return None
+    return "is not the preview of the masked picture; make it with create-previews" if known.preview_digest else None
 
 
 def original_problem(path: Path, known: PictureState) -> str | None:

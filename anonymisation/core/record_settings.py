@@ -116,6 +116,10 @@ def combination_problems(values: Mapping[str, Any], sources: Mapping[str, str]) 
     if values.get("force_fylke") is True and values.get("fylkesnummer") is None:
         message = "needs fylkesnummer, the county that every record is to have"
         problems.append(ConfigProblem(sources["force_fylke"], "force_fylke", message))
+    if values.get("draw_mask") is False:
+        message = "needs draw_mask: True, since a preview is cut out of the masked picture"
+        wanted = [key for key in PREVIEW_SWITCHES if values.get(key)]
+        problems += [ConfigProblem(sources[key], key, message) for key in wanted]
     template = values.get("exif_mappenavn")
     form, reader = values.get("record_form"), values.get("record_reader")
     if (form, reader) == (2022, "default") and isinstance(template, str) and "{hp}" in template:

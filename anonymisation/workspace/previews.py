@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from anonymisation.core.settings import Settings
 from anonymisation.files.access import with_access
+from anonymisation.files.digests import short_digest
 from anonymisation.files.plain import is_there
 from anonymisation.imaging.preview import preview_of
 from anonymisation.workspace.paths import MAX_NAME_BYTES, ImagePaths, name_bytes, preview_path
@@ -37,6 +39,11 @@ def preview_files(workspace: Workspace, paths: ImagePaths, masked: bytes) -> lis
         source=paths.relative,
     )
     return [(place, data) for place in places]
+
+
+def preview_digest(files: Sequence[tuple[Path, bytes]]) -> str:
+    """The digest of what `preview_files` made, as the state of the picture keeps it; empty without previews."""
+    return short_digest(files[0][1]) if files else ""
 
 
 def _is_there(settings: Settings, preview: Path) -> bool:

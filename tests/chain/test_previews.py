@@ -113,6 +113,22 @@ def test_a_published_preview_never_shows_what_is_hidden_by_now(site: Site) -> No
     assert not (site.output / FOLDER / PREVIEW).exists()
 
 
+@pytest.mark.parametrize("place", ["output", "archive"])
+def test_an_original_in_the_place_of_a_preview_is_found(site: Site, place: str) -> None:
+    workspace = masked(site, archive_preview=True)
+    add_box(site.state, FOLDER, "p000.jpg", Box(0.2, 0.25, 0.35, 0.5), "kari")
+    assert remask_folder(workspace, FOLDER) == ["p000.jpg"]
+    assert check_folder(workspace, FOLDER).missing == 0
+    (getattr(site, place) / FOLDER / PREVIEW).write_bytes(capture(0))
+    report = check_folder(workspace, FOLDER)
+    assert "is not the preview of the masked picture" in str(report.gaps)
+    assert create_previews(workspace, FOLDER).failures == []
+    assert check_folder(workspace, FOLDER).missing == 0
+    changed = site.workspace(archive=True, **{**SETTINGS, "archive_preview": True, "preview_dim": [40, 40]})
+    assert create_previews(changed, FOLDER).made == 1
+    assert check_folder(workspace, FOLDER).missing == 0
+
+
 def test_two_pictures_of_one_stem_do_not_share_a_preview(site: Site) -> None:
     site.put("p000.jpeg", capture(7))
     workspace = site.workspace(**SETTINGS)

@@ -91,6 +91,8 @@ def test_what_has_no_equivalent_is_refused_with_what_to_do(tmp_path: Path) -> No
     [
         ({"force_fylke": True}, "force_fylke", "needs fylkesnummer"),
         ({"archive_preview": True}, "archive_preview", "needs remote_preview"),
+        ({"remote_preview": True, "draw_mask": False}, "remote_preview", "needs draw_mask"),
+        ({"separate_preview_directory": "/p", "draw_mask": False}, "separate_preview_directory", "needs draw_mask"),
         ({"archive_json": True, "remote_json": False}, "archive_json", "needs remote_json"),
         ({"exif_mappenavn": "{hp}"}, "exif_mappenavn", "{hp}"),
         ({"fylkesnummer": -1}, "fylkesnummer", "0 to 9999"),
