@@ -27,6 +27,7 @@ from anonymisation.metadata.record import record_from_json
 from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState
 from anonymisation.workspace.paths import ImagePaths, Sidecar, is_preview_name
 
+_REMEDY: Final = "make it with create-previews"
 _DIFFERS: Final = "differs from the original that was masked"
 
 
@@ -153,12 +154,12 @@ def preview_problem(path: Path, known: PictureState) -> str | None:
         size = jpeg_size(data, max_pixels=known.width * known.height)
         sound_size(data, max_pixels=known.width * known.height)
     except OSError as error:
-        return _unreadable(error)
+        return f"{_unreadable(error)}; {_REMEDY}"
     except ImageError as error:
-        return f"does not decode: {error}"
+        return f"does not decode: {error}; {_REMEDY}"
     if max(size) > max(known.width, known.height):
-        return f"is {size[0]}x{size[1]}, larger than its picture"
-    return "is not the preview of the masked picture; make it with create-previews" if known.preview_digest else None
+        return f"is {size[0]}x{size[1]}, larger than its picture; {_REMEDY}"
+    return f"is not the preview of the masked picture; {_REMEDY}" if known.preview_digest else None
 
 
 def original_problem(path: Path, known: PictureState) -> str | None:
