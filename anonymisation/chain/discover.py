@@ -214,11 +214,12 @@ def walk(workspace: Workspace, selection: Selection = EVERYTHING, *, look_only: 
 
 def _unread(workspace: Workspace, folder: str, listing: Listing, selection: Selection) -> UnreadFiles | None:
     pictures = [picture.name for picture in listing.pictures]
-    found = UnreadFiles.of(folder, listing.other_names, pictures)
-    if found is not None and any(name.endswith(tuple(Sidecar)) for name in listing.other_names):
+    local = workspace.settings.local_preview
+    found = UnreadFiles.of(folder, listing.other_names, pictures, local_previews=local)
+    if found is not None and (local or any(name.endswith(tuple(Sidecar)) for name in listing.other_names)):
         with suppress(ShareUnavailableError):  # the steps report it
-            pictures += read_pictures(workspace.shares.state, folder)  # of released ones, too, masks may have stayed
-        found = UnreadFiles.of(folder, listing.other_names, pictures)
+            pictures += read_pictures(workspace.shares.state, folder)  # of released ones, too, files may have stayed
+        found = UnreadFiles.of(folder, listing.other_names, pictures, local_previews=local)
     if found is None or not selection.by_date:
         return found
     if listing.pictures:

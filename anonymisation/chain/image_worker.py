@@ -41,7 +41,7 @@ from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState
 from anonymisation.workspace.listing import PictureFile
 from anonymisation.workspace.paths import MAX_NAME_BYTES, ImagePaths, name_bytes
-from anonymisation.workspace.previews import preview_files
+from anonymisation.workspace.previews import preview_digest, preview_files
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -248,18 +248,24 @@ class PictureWorker:
             source=paths.relative,
         )
         files = [(path, record_to_json(record)) for path in paths.records(self._settings)]
-        mask = b""
+        mask, previews = b"", []
         height, width = redaction.mask.shape
         if mask_places := paths.masks(self._settings, (width, height)):
             _require_short(mask_places)
             mask = encode_mask(redaction.mask)
             files += [(path, mask) for path in mask_places]
         if self._settings.draw_mask:
-            files += preview_files(self._workspace, paths, masked.data)
+            previews = preview_files(self._workspace, paths, masked.data)
+            files += previews
             files.append((paths.masked, masked.data))
         boxes = tuple(added.number for added in review.active) if self._settings.draw_mask else tuple(review.hidden)
         digest = short_digest(mask) if mask else ""
-        state = replace(self._state(picture), encoded_anew=masked.reencoded, mask_digest=digest)
+        state = replace(
+            self._state(picture),
+            encoded_anew=masked.reencoded,
+            mask_digest=digest,
+            preview_digest=preview_digest(previews),
+        )
         return MadePicture(state, tuple(files), record, stored.as_json(), objects, boxes)
 
     def finished(self, made: MadePicture) -> FinishedPicture:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor, Future
 from dataclasses import replace
 from functools import cached_property
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any, Final
 
 import msgspec
@@ -33,7 +33,7 @@ from anonymisation.workspace.error_folder import forget_failure, keep_failure
 from anonymisation.workspace.folder_state import FAILED, MASKED, FolderState, PictureState, open_state
 from anonymisation.workspace.in_flight import InFlight, pictures_in_flight
 from anonymisation.workspace.listing import PictureFile, list_pictures, require_delivered
-from anonymisation.workspace.paths import MAX_NAME_BYTES, Sidecar, name_bytes
+from anonymisation.workspace.paths import MAX_NAME_BYTES, Sidecar, name_bytes, preview_path
 from anonymisation.workspace.set_aside import put_back_all
 from anonymisation.workspace.shards import WHOLE, Shard
 from anonymisation.workspace.timing import Timing, keep_timing
@@ -333,10 +333,9 @@ class _MaskStep:
         other = self._colliding[file.name]
         if known is not None and is_known_collision(file, known):
             return self._failed_outcome(file, known)
-        stem = PurePosixPath(file.name).stem
-        raise StemCollisionError(
-            f"{other} already uses {stem}{Sidecar.RECORD} and {stem}{Sidecar.MASK}; rename one of the two"
-        )
+        own = Path(file.name)
+        names = f"{Sidecar.RECORD.of(own)}, {Sidecar.MASK.of(own)} and {preview_path(own)}"
+        raise StemCollisionError(f"{other} already uses {names}; rename one of the two")
 
 
 def _when_made(made: Future[_Made]) -> Future[_Written]:

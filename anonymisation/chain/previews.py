@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from anonymisation.chain.archive import refresh_copy
 from anonymisation.core.errors import ConfigProblem, ConfigurationError, ImageError
 from anonymisation.core.record_settings import PREVIEW_SWITCHES
@@ -12,9 +14,9 @@ from anonymisation.files.access import with_access
 from anonymisation.files.plain import read_plain
 from anonymisation.files.writer import write_one_by_one
 from anonymisation.imaging.exif.provenance import read_provenance
-from anonymisation.workspace.folder_state import MASKED, PictureState, open_state
+from anonymisation.workspace.folder_state import MASKED, FolderState, PictureState, open_state
 from anonymisation.workspace.paths import ImagePaths, preview_path
-from anonymisation.workspace.previews import preview_files
+from anonymisation.workspace.previews import preview_digest, preview_files
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -55,7 +57,7 @@ def create_previews(workspace: Workspace, folder: str) -> PreviewReport:
                 continue
             paths = workspace.picture(folder, name)
             try:
-                if _create(workspace, paths, known):
+                if _create(workspace, paths, known, state):
                     report.made += 1
                 else:
                     report.already += 1
@@ -64,7 +66,7 @@ def create_previews(workspace: Workspace, folder: str) -> PreviewReport:
     return report
 
 
-def _create(workspace: Workspace, paths: ImagePaths, known: PictureState) -> bool:
+def _create(workspace: Workspace, paths: ImagePaths, known: PictureState, state: FolderState) -> bool:
     """Write what is missing or different; returns whether there was anything.
 
     Raises:
@@ -75,12 +77,15 @@ def _create(workspace: Workspace, paths: ImagePaths, known: PictureState) -> boo
     provenance = read_provenance(masked)
     if provenance is None or provenance.source_sha256 != known.sha256:
         raise ImageError("the file in the output folder is not the masked picture of this original; mask it again")
+    files = preview_files(workspace, paths, masked)
     wanted = [
         (place, data)
-        for place, data in preview_files(workspace, paths, masked)
+        for place, data in files
         if (place.parent != paths.original.parent or paths.original.exists()) and not _is_there(place, data)
     ]
     write_one_by_one(workspace.settings, wanted, workspace.make_folder)
+    if (digest := preview_digest(files)) != known.preview_digest:
+        state.put(replace(known, preview_digest=digest))
     if workspace.settings.archive_preview and paths.archived is not None and known.archived:
         refresh_copy(workspace, preview_path(paths.masked), preview_path(paths.archived))
     return bool(wanted)

@@ -9,8 +9,8 @@ from typing import Any, Final
 from anonymisation.core.errors import ImageError
 from anonymisation.core.settings import Settings
 from anonymisation.database.layouts.columns import empty_columns
-from anonymisation.database.layouts.user_formatters import checked_layout
 from anonymisation.metadata.forms.form_2022 import FORM_2022
+from anonymisation.workspace.required_layout import required_layout
 
 _OWNER: Final = "Dataeier"
 
@@ -29,7 +29,7 @@ class RequiredColumns:
     """The columns of the layout that `table_name` names, and the key that `table_primary_key` names."""
 
     def __init__(self, settings: Settings) -> None:
-        self._layout = checked_layout(settings)
+        self._layout = required_layout(settings)
         self._name = settings.table_name
         self._key = settings.table_primary_key
         self._warn_of_missing_owner(settings)

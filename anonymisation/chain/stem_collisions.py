@@ -1,4 +1,4 @@
-"""Stem collisions: pictures with the same stem, whose derived files (.json, .webp) would overwrite each other."""
+"""Stem collisions: pictures with the same stem, whose derived files (.json, .webp, preview) would have one name."""
 
 from __future__ import annotations
 
@@ -19,7 +19,14 @@ def colliding_names(names: Iterable[str], known: Mapping[str, PictureState], set
 
     The derived files belong to the picture that is masked already, otherwise to the first in `names`.
     """
-    if not any((settings.local_json, settings.remote_json, settings.local_mask, settings.remote_mask)):
+    files = (
+        settings.local_json,
+        settings.remote_json,
+        settings.local_mask,
+        settings.remote_mask,
+        settings.has_previews,
+    )
+    if not any(files):
         return {}
     owners = {stem_of(name): name for name, picture in known.items() if picture.status == MASKED}
     return {name: owner for name in names if (owner := owners.setdefault(stem_of(name), name)) != name}

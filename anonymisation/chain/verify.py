@@ -27,6 +27,7 @@ from anonymisation.metadata.record import record_from_json
 from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState
 from anonymisation.workspace.paths import ImagePaths, Sidecar, is_preview_name
 
+_REMEDY: Final = "make it with create-previews"
 _DIFFERS: Final = "differs from the original that was masked"
 
 
@@ -142,18 +143,23 @@ def derived_problem(path: Path, known: PictureState, own: str | None = None) -> 
 
 
 def preview_problem(path: Path, known: PictureState) -> str | None:
-    """A preview must decode and be no larger than the picture, whatever its orientation."""
+    """A preview must be the file that was made last: another may show what is hidden on the masked picture.
+
+    Where that is not known, it must decode and be no larger than the picture, whatever its orientation.
+    """
     try:
         data = read_plain(path)
+        if is_short_digest(known.preview_digest, data):
+            return None
         size = jpeg_size(data, max_pixels=known.width * known.height)
         sound_size(data, max_pixels=known.width * known.height)
     except OSError as error:
-        return _unreadable(error)
+        return f"{_unreadable(error)}; {_REMEDY}"
     except ImageError as error:
-        return f"does not decode: {error}"
+        return f"does not decode: {error}; {_REMEDY}"
     if max(size) > max(known.width, known.height):
-        return f"is {size[0]}x{size[1]}, larger than its picture"
-    return None
+        return f"is {size[0]}x{size[1]}, larger than its picture; {_REMEDY}"
+    return f"is not the preview of the masked picture; {_REMEDY}" if known.preview_digest else None
 
 
 def original_problem(path: Path, known: PictureState) -> str | None:

@@ -89,7 +89,12 @@ def check_folders_command(
             print_table(out, _folder_table(folder, files, bases))
     print_table(out, _totals_table(totals))
     unread = (
-        UnreadFiles.of(folder, found.get("input", ()), filter(is_picture_name, chain.from_iterable(found.values())))
+        UnreadFiles.of(
+            folder,
+            found.get("input", ()),
+            filter(is_picture_name, chain.from_iterable(found.values())),
+            local_previews=settings.local_preview,
+        )
         for folder, found in sorted(names.items())
     )
     print_unread(out, NotRead.of(item for item in unread if item is not None))

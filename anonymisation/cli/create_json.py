@@ -62,9 +62,9 @@ def create_json_command(
     require_folder(loaded.settings, base, "input", first_look=True)
     tally = _Tally()
     target = (output_folder or base).expanduser().absolute()
-    _make_target(target)
     writer = _Writer(base, target, loaded, overwrite)
-    for found in _pictures(base):
+    _make_target(target)
+    for found in _pictures(base, loaded.settings):
         if isinstance(found, UnreadFiles):
             tally.unread.append(found)
             continue
@@ -90,16 +90,18 @@ def _make_target(target: Path) -> None:
         raise ShareUnavailableError(message) from error
 
 
-def _pictures(base: Path) -> Iterator[str | Problem | UnreadFiles]:
+def _pictures(base: Path, settings: Settings) -> Iterator[str | Problem | UnreadFiles]:
     """Each picture's path below `base`, the problem of each place that is not entered, and files that are not read."""
     for folder, listing in listings(base):
         if isinstance(listing, Problem):
             yield listing
             continue
         yield from listing.problems
-        if (unread := UnreadFiles.of(folder, listing.other_names, [p.name for p in listing.pictures])) is not None:
+        names = [picture.name for picture in listing.pictures]
+        unread = UnreadFiles.of(folder, listing.other_names, names, local_previews=settings.local_preview)
+        if unread is not None:
             yield unread
-        yield from (join(folder, picture.name) for picture in listing.pictures)
+        yield from (join(folder, name) for name in names)
 
 
 class _Writer:

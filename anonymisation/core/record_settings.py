@@ -44,7 +44,7 @@ class RecordSettings(BaseModel):
     record_form: Literal[2020, 2022]
     record_reader: Literal["default", "deprecated"]
     data_eier: Annotated[str, Field(min_length=1, max_length=64)] | None
-    fylkesnummer: Annotated[int, Field(ge=0, le=_MAX_NUMBER)] | None
+    fylkesnummer: Annotated[int, Field(ge=0, le=_MAX_NUMBER)] | Annotated[str, Field(pattern=r"^[0-9]{1,4}$")] | None
     force_fylke: bool
     image_type: Annotated[str, Field(pattern=r"^[^\x00-\x1f/\\]+$", max_length=64)]
     remove_imagetype_filepath: bool
@@ -62,8 +62,8 @@ class RecordSettings(BaseModel):
     @field_validator("image_type", mode="before")
     @classmethod
     def _number_as_text(cls, value: object) -> object:
-        """Return text: without quotes, YAML reads 360 as a number."""
-        return str(value) if type(value) is int else value
+        """Return text: without quotes, YAML reads 360 as a number. None is a slip: null in Python's words."""
+        return str(value) if type(value) is int else None if value == "None" else value
 
     @field_validator("preview_dim", "preview_center", mode="before")
     @classmethod
@@ -94,6 +94,7 @@ def translated(
     found = dict(values)
     if "record_form" not in found and any(key in found for key in _IMPLYING):
         found["record_form"] = 2022
+    _leave_out_unused_places(found)
     problems = _without_cutouts(found, source)
     table = found.get("table_name")
     if found.get("record_form") == 2022 and isinstance(table, str):
@@ -115,12 +116,24 @@ def combination_problems(values: Mapping[str, Any], sources: Mapping[str, str]) 
     if values.get("force_fylke") is True and values.get("fylkesnummer") is None:
         message = "needs fylkesnummer, the county that every record is to have"
         problems.append(ConfigProblem(sources["force_fylke"], "force_fylke", message))
+    if values.get("draw_mask") is False:
+        message = "needs draw_mask: True, since a preview is cut out of the masked picture"
+        wanted = [key for key in PREVIEW_SWITCHES if values.get(key)]
+        problems += [ConfigProblem(sources[key], key, message) for key in wanted]
     template = values.get("exif_mappenavn")
     form, reader = values.get("record_form"), values.get("record_reader")
     if (form, reader) == (2022, "default") and isinstance(template, str) and "{hp}" in template:
         message = "{hp} is no field of the 2022 form, which reads no main parcel; remove it from the template"
         problems.append(ConfigProblem(sources["exif_mappenavn"], "exif_mappenavn", message))
     return problems
+
+
+def _leave_out_unused_places(found: dict[str, Any]) -> None:
+    """That version needs size and place of previews only where it makes some."""
+    if not any(found.get(key) for key in PREVIEW_SWITCHES):
+        for key in ("preview_dim", "preview_center"):
+            if found.get(key, ...) is None:
+                del found[key]
 
 
 def _without_cutouts(found: dict[str, Any], source: str) -> list[ConfigProblem]:
@@ -132,7 +145,7 @@ def _without_cutouts(found: dict[str, Any], source: str) -> list[ConfigProblem]:
     elif cutouts is not None and cutouts is not False:
         problems.append(ConfigProblem(source, "use_cutouts", f"must be True or False, got {cutouts!r}"))
     for key, shipped in _WINDOWS.items():
-        if key in found and found.pop(key) != shipped:
+        if key in found and found.pop(key) != shipped and cutouts is not False:
             message = (
                 f"only {shipped} is taken: our windows are the squares of tile_pixels, which overlap by tile_overlap "
                 "and leave no strip out; remove this key, and set those where you want other windows"

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 from string import Formatter
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from pydantic import AliasChoices, ConfigDict, Field, ValidationError, field_validator
 
@@ -163,12 +163,6 @@ class Settings(RecordSettings):
     def _least_scores(cls, value: object) -> object:
         return score_thresholds.checked(value)
 
-    @field_validator("blur", mode="before")
-    @classmethod
-    def _none(cls, value: object) -> object:
-        """Take Python's None for YAML's null: the original's documentation writes `blur = None`."""
-        return None if value == "None" else value
-
     @field_validator("mask_color", "email_to_addresses", "camera_regions", "hidden_classes", mode="before")
     @classmethod
     def _sequence(cls, value: object) -> object:
@@ -223,6 +217,10 @@ class Settings(RecordSettings):
         values = self.model_dump(mode="json", include=set(PICTURE_KEYS))
         return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:16]
 
+
+_NULLABLE: Final = frozenset(
+    key for key, setting in Settings.model_fields.items() if type(None) in get_args(setting.annotation)
+)
 
 # (key, key it needs, why): refused where the first is on and the second is not.
 _DEPENDENCIES: Final = (
@@ -285,14 +283,19 @@ def merge_values(path: Path | None = None, overrides: Mapping[str, Any] | None =
     layers: list[tuple[str, Mapping[str, Any]]] = []
     problems: list[ConfigProblem] = []
     if path is not None:
-        layers, problems = translated(_with_whole_paths(read_mapping(path), path), str(path))
-    layers.append(("command line", overrides or {}))
+        layers, problems = translated(_with_nulls(_with_whole_paths(read_mapping(path), path)), str(path))
+    layers.append(("command line", _with_nulls(overrides or {})))
     for source, layer in layers:
         for key, value in layer.items():
             name = ALIASES.get(key, key)
             values[name] = value
             sources[name] = source
     return MergedValues(values, sources, path or default, tuple(problems))
+
+
+def _with_nulls(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Take Python's None for YAML's null: the original's documentation and configuration files write so."""
+    return {key: None if value == "None" and key in _NULLABLE else value for key, value in values.items()}
 
 
 def _with_whole_paths(values: Mapping[str, Any], path: Path) -> dict[str, Any]:

@@ -24,6 +24,10 @@ _EXPECTED: Final[Mapping[str, str]] = {
     "preview_dim": "expected [width, height] in pixels, two whole numbers from 2 to 65535, such as [2520, 1400]",
     "preview_center": "expected [height, width] as shares from 0 to 1, such as [0.45, 0.5]",
     "fylkesnummer": "expected null or a whole number from 0 to 9999",
+    "data_eier": "expected null or a name in quotes of 1 to 64 characters",
+    "image_type": 'expected text of 1 to 64 characters without / and \\, such as Planar or "360"',
+    "table_name": "expected null or the name of a table layout, such as VEGBILDER, without .yml",
+    "table_primary_key": "expected null or a key of the records, such as bildeid",
     "email_to_addresses": "expected a list of addresses, such as [someone@example.org]",
 }
 
@@ -34,7 +38,8 @@ _short.maxlevel, _short.maxlist, _short.maxstring, _short.maxother, _short.maxlo
 
 
 def _in_words(message: str) -> str:
-    return message.removeprefix("Value error, ").replace("Input should be", "must be")
+    words = message.removeprefix("Value error, ").replace("Input should be", "must be")
+    return words.replace("a valid boolean", "True or False, without quotes")
 
 
 def _as_written(key: str, value: object) -> str:

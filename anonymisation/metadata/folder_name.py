@@ -62,7 +62,8 @@ def format_folder_name_2022(
     top_dir: str,
     cut_image_type: bool,
 ) -> str:
-    """Fill in `template` as the 2022 form does: month and day are plain numbers, an unknown value reads `None`.
+    """Fill in `template` as the 2022 form does: month and day are plain numbers, the county has two digits as ever, an
+    unknown value reads `None`.
 
     Outside of `top_dir`, `relative_input_dir` is empty. `cut_image_type` drops a folder `planar` (in any case) behind
     that of the year of exposure.
@@ -72,7 +73,7 @@ def format_folder_name_2022(
         aar=year,
         maaned=taken.moment.month,
         dag=taken.moment.day,
-        fylke=record.get("exif_fylke"),
+        fylke=str(record.get("exif_fylke")).zfill(2),
         relative_input_dir=_relative_input_dir(path, top_dir, None) if "{relative_input_dir" in template else "",
         **{field: record.get(key) for field, key in _FROM_RECORD.items()},
     )

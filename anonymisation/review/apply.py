@@ -33,7 +33,7 @@ from anonymisation.review.model import AddedBox, Review
 from anonymisation.review.store import ReviewedBoxes, known_folders, mark_hidden, with_boxes
 from anonymisation.workspace.folder_state import FileStamp, FolderState, PictureState, open_state
 from anonymisation.workspace.paths import ImagePaths, Sidecar, preview_path
-from anonymisation.workspace.previews import preview_files
+from anonymisation.workspace.previews import preview_digest, preview_files
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -120,15 +120,15 @@ def _hide_boxes(
         return 0
     # Another file than the last one written may be older than the boxes that count as hidden.
     boxes = review.waiting if masked == known.output else review.active
-    mask = _hide(workspace, paths, known, boxes)
+    mask, preview = _hide(workspace, paths, known, boxes)
     if known.output is not None:
-        state.put(replace(known, output=FileStamp.of(paths.masked), mask_digest=""))
+        state.put(replace(known, output=FileStamp.of(paths.masked), mask_digest="", preview_digest=preview))
     _add_to_masks(workspace, paths, mask)
     return len(boxes)
 
 
-def _make_previews_again(workspace: Workspace, paths: ImagePaths, masked: bytes) -> None:
-    """Replace every preview that is there: it shows what is hidden now.
+def _make_previews_again(workspace: Workspace, paths: ImagePaths, masked: bytes) -> str:
+    """Replace every preview that is there, so that it shows what is hidden now. Returns their `preview_digest`.
 
     Raises:
         UnreadableImageError: the masked picture cannot be decoded.
@@ -137,9 +137,11 @@ def _make_previews_again(workspace: Workspace, paths: ImagePaths, masked: bytes)
     files = preview_files(workspace, paths, masked)
     if files and paths.archived is not None and workspace.settings.archive_preview:
         files.append((preview_path(paths.archived), files[0][1]))
+    digest = preview_digest(files)
     for place, data in files:
         if with_access(workspace.settings, f"looking at {place}", partial(_stamp_of, place)) is not None:
             _write(workspace, place, data)
+    return digest
 
 
 def _stamp_of(path: Path) -> FileStamp | None:
@@ -151,8 +153,9 @@ def _stamp_of(path: Path) -> FileStamp | None:
 
 def _hide(
     workspace: Workspace, paths: ImagePaths, known: PictureState, boxes: tuple[AddedBox, ...]
-) -> NDArray[np.bool_]:
-    """Hide the boxes on the masked picture, and return the pixels (H, W) that they cover.
+) -> tuple[NDArray[np.bool_], str]:
+    """Hide the boxes on the masked picture and its previews; return the pixels (H, W) that they cover, and the
+    `preview_digest`.
 
     Raises:
         UnreadableImageError: the masked picture is damaged, or was made from another original.
@@ -184,8 +187,7 @@ def _hide(
         source=paths.relative,
     )
     _write(workspace, paths.masked, masked.data)
-    _make_previews_again(workspace, paths, masked.data)
-    return redaction.mask
+    return redaction.mask, _make_previews_again(workspace, paths, masked.data)
 
 
 def _add_to_masks(workspace: Workspace, paths: ImagePaths, added: NDArray[np.bool_]) -> None:

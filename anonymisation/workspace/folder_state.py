@@ -79,7 +79,8 @@ class PictureState(msgspec.Struct, frozen=True, gc=False):
     blocks without redaction were not kept, although the settings ask for it. `mask_digest` is that of the mask file, as
     it was written; empty: none was, or it is not known. `sound_digest` is that of the masked picture when the check
     found it sound; empty: it has not been checked. `retired` is when the archived original was removed, as its time was
-    over (ISO 8601 in UTC); empty: it was not.
+    over (ISO 8601 in UTC); empty: it was not. `preview_digest` is that of its previews, as they were last made; empty:
+    there are none, or it is not known.
 
     A msgspec struct, since msgspec reads a million of them from the journals in a few seconds.
     """
@@ -103,6 +104,7 @@ class PictureState(msgspec.Struct, frozen=True, gc=False):
     mask_digest: str = ""
     sound_digest: str = ""
     retired: str = ""
+    preview_digest: str = ""
 
     def __post_init__(self) -> None:
         if self.status not in _STATUSES:

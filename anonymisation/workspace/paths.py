@@ -200,7 +200,7 @@ class ImagePaths:
         """The paths where the settings want the preview of the masked picture, without the archive copy."""
         places = [(self.original, settings.local_preview), (self.masked, settings.remote_preview)]
         if self.shares.previews is not None:
-            places.append((self.shares.previews / _below(self.folder, settings.exif_top_dir) / self.name, True))
+            places.append((self.shares.previews / self._below(settings.exif_top_dir) / self.name, True))
         return [preview_path(path) for path, wanted in places if wanted]
 
     def archive_copies(self, settings: Settings, size: PixelSize = USUAL_SIZE) -> list[tuple[Path, Path]]:
@@ -226,15 +226,16 @@ class ImagePaths:
         local = preview_path(self.original)
         return [*files, *(path for path in self.previews(settings) if path != local)]
 
+    def _below(self, top: str) -> PurePosixPath:
+        """The part of the folder's whole path below the first folder `top`, as in `mappenavn`; without such a folder,
+        the path below the input folder.
+        """
+        parts = self.original.parent.parts
+        return PurePosixPath(*parts[parts.index(top) + 1 :]) if top in parts else self.folder
+
     def _sidecars(self, sidecar: Sidecar, *, local: bool, remote: bool) -> list[Path]:
         places = [(self.original, local), (self.masked, remote)]
         return [sidecar.of(path) for path, wanted in places if wanted]
-
-
-def _below(folder: PurePosixPath, top: str) -> PurePosixPath:
-    """The part of a capture folder's path below the folder `top`; the whole path where it has no such part."""
-    parts = folder.parts
-    return PurePosixPath(*parts[parts.index(top) + 1 :]) if top in parts else folder
 
 
 def _absolute(path: Path) -> Path:

@@ -2,23 +2,33 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
+from anonymisation.core.settings import Settings
+from anonymisation.files.access import with_access
+from anonymisation.files.digests import short_digest
+from anonymisation.files.plain import is_there
 from anonymisation.imaging.preview import preview_of
-from anonymisation.workspace.paths import ImagePaths
+from anonymisation.workspace.paths import MAX_NAME_BYTES, ImagePaths, name_bytes, preview_path
 from anonymisation.workspace.workspace import Workspace
 
 
 def preview_files(workspace: Workspace, paths: ImagePaths, masked: bytes) -> list[tuple[Path, bytes]]:
     """Each path where the settings want the preview, with its bytes, without the archive copy; empty without previews.
 
-    A preview is made from the bytes of the masked picture, so every road to it gives the same file.
+    A preview is made from the bytes of the masked picture, so every road to it gives the same file. One of earlier
+    settings that is in the output folder is made as well: what is hidden since then must not be published on it.
 
     Raises:
         UnreadableImageError: the masked picture cannot be decoded.
+        ShareUnavailableError: the output folder is not available.
     """
     settings = workspace.settings
     places = paths.previews(settings)
+    published = preview_path(paths.masked)
+    if published not in places and _is_there(settings, published):
+        places.append(published)
     if not places:
         return []
     data = preview_of(
@@ -29,3 +39,14 @@ def preview_files(workspace: Workspace, paths: ImagePaths, masked: bytes) -> lis
         source=paths.relative,
     )
     return [(place, data) for place in places]
+
+
+def preview_digest(files: Sequence[tuple[Path, bytes]]) -> str:
+    """The digest of what `preview_files` made, as the state of the picture keeps it; empty without previews."""
+    return short_digest(files[0][1]) if files else ""
+
+
+def _is_there(settings: Settings, preview: Path) -> bool:
+    if name_bytes(preview.name) > MAX_NAME_BYTES:
+        return False
+    return with_access(settings, f"looking at {preview}", lambda: is_there(preview))

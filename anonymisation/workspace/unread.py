@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any, Final, Self
 
 from anonymisation.core.text import encodable
-from anonymisation.workspace.paths import PICTURE_SUFFIXES, Sidecar, is_preview_name
+from anonymisation.workspace.paths import PICTURE_SUFFIXES, Sidecar, is_preview_name, preview_path
 
 
 def _suffixes(text: str) -> frozenset[str]:
@@ -65,11 +65,18 @@ class UnreadFiles:
         return f"{self.folder}: {files(self.number)}: {', '.join(self.names)}{rest}"
 
     @classmethod
-    def of(cls, folder: str, names: Iterable[str], pictures: Iterable[str]) -> UnreadFiles | None:
-        """Those of a folder's files that are not read, and are no masks of its `pictures`; None if there are none."""
+    def of(
+        cls, folder: str, names: Iterable[str], pictures: Iterable[str], *, local_previews: bool = False
+    ) -> UnreadFiles | None:
+        """Those of a folder's files that are not read, and are no masks of its `pictures`; None if there are none.
+
+        With `local_previews`, their previews are no such files either: the mask step writes them there.
+        """
         suspects = [name for name in names if is_unread_name(name)]
-        masks = {kind.of(Path(picture)).name for picture in pictures for kind in Sidecar} if suspects else set()
-        found = sorted(set(suspects) - masks)
+        known = [Path(picture) for picture in pictures] if suspects else []
+        own = {kind.of(picture).name for picture in known for kind in Sidecar}
+        own.update(preview_path(picture).name for picture in known if local_previews)
+        found = sorted(set(suspects) - own)
         return cls(folder, len(found), tuple(encodable(name) for name in found[:MAX_NAMED])) if found else None
 
 

@@ -27,6 +27,7 @@ from anonymisation.masking.models.factory import model_identity
 from anonymisation.masking.models.weights import unknown_model
 from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation.workspace.paths import ImagePaths, Shares
+from anonymisation.workspace.required_layout import USED_KEYS, layout_in
 from anonymisation.workspace.roots import make_folder, require_roots
 from anonymisation.workspace.shards import Shard
 
@@ -167,6 +168,7 @@ def open_workspace(
         database = _checked(database, layers, refused, problems)
     else:
         problems += _unknown_names(layers, refused)
+    _check_required(layers, refused, problems)
     if loaded is None or problems:
         raise ConfigurationError(problems)
     settings = loaded.settings
@@ -185,7 +187,9 @@ def load_configuration(config: Path | None = None) -> LoadedSettings:
     layers = merge_values(config)
     problems: list[ConfigProblem] = []
     loaded = _attempt(problems, lambda: check_values(layers))
-    problems += _unknown_names(layers, {problem.key for problem in problems})
+    refused = {problem.key for problem in problems}
+    problems += _unknown_names(layers, refused)
+    _check_required(layers, refused, problems)
     if loaded is None or problems:
         raise ConfigurationError(problems)
     return loaded
@@ -201,6 +205,14 @@ def _unknown_names(layers: MergedValues, refused: Set[str]) -> list[ConfigProble
     if "database" not in refused and database and not is_url(database):
         _attempt(problems, lambda: ConnectionStore().read(database))
     return problems
+
+
+def _check_required(layers: MergedValues, refused: Set[str], problems: list[ConfigProblem]) -> None:
+    """Add what is wrong with the layout that records must fill, unless it is known from the table of the rows."""
+    if not refused & USED_KEYS:
+        found: list[ConfigProblem] = []
+        _attempt(found, lambda: layout_in(layers.values))
+        problems += [problem for problem in found if problem not in problems]
 
 
 def _model_problems(layers: MergedValues, refused: Set[str]) -> list[ConfigProblem]:
@@ -231,9 +243,6 @@ def _checked(asked: _Database, layers: MergedValues, refused: Set[str], problems
     layout = None
     if not refused & {"db_table", "db_tables_dir", "db_formatters_module"}:
         layout = _attempt(problems, lambda: layout_of(table, values["db_tables_dir"], values["db_formatters_module"]))
-        checked = values["table_name"]
-        if isinstance(checked, str) and checked != table and "table_name" not in refused:
-            _attempt(problems, lambda: layout_of(checked, values["db_tables_dir"], values["db_formatters_module"]))
     if found is None:
         return asked
     client = "" if "oracle_client_lib_dir" in refused else values["oracle_client_lib_dir"]

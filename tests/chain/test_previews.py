@@ -68,6 +68,9 @@ def test_previews_go_where_the_settings_want_them(site: Site, tmp_path: Path) ->
     assert check_folder(workspace, FOLDER).missing == 0
     (site.output / FOLDER / PREVIEW).write_bytes(b"torn")
     assert check_folder(workspace, FOLDER).missing == 1
+    (site.output / FOLDER / PREVIEW).unlink()
+    [gap] = check_folder(workspace, FOLDER).gaps
+    assert gap.problem == "is missing; make it with create-previews"
 
 
 def test_previews_in_the_input_are_skipped_counted_and_named(site: Site) -> None:
@@ -94,6 +97,56 @@ def test_a_region_that_people_mark_is_hidden_in_every_preview(site: Site) -> Non
     assert np.abs(after[8:12, 12:36] - np.array(FILL)).max() < 30
     assert np.abs(after - before).max() > 50
     assert (site.archive / FOLDER / PREVIEW).read_bytes() == (site.output / FOLDER / PREVIEW).read_bytes()
+
+
+def test_a_published_preview_never_shows_what_is_hidden_by_now(site: Site) -> None:
+    """Also where the settings want no previews any more."""
+    masked(site, blur=1, mask_color=None)
+    older = pixels(site.output / FOLDER / PREVIEW)
+    workspace = masked(site, remote_preview=False, force_remask=True)
+    newer = pixels(site.output / FOLDER / PREVIEW)
+    whole = pixels(site.output / FOLDER / "p000.jpg")
+    assert np.abs(newer - older).max() > 30
+    assert np.abs(newer - whole[18:78, 32:112]).mean() < 4
+    add_box(site.state, FOLDER, "p000.jpg", Box(0.2, 0.25, 0.35, 0.5), "kari")
+    assert remask_folder(workspace, FOLDER) == ["p000.jpg"]
+    assert np.abs(pixels(site.output / FOLDER / PREVIEW)[8:12, 12:36] - np.array(FILL)).max() < 30
+    (site.output / FOLDER / PREVIEW).unlink()
+    masked(site, remote_preview=False, force_remask=True)
+    assert not (site.output / FOLDER / PREVIEW).exists()
+
+
+@pytest.mark.parametrize("place", ["output", "archive"])
+def test_an_original_in_the_place_of_a_preview_is_found(site: Site, place: str) -> None:
+    workspace = masked(site, archive_preview=True)
+    add_box(site.state, FOLDER, "p000.jpg", Box(0.2, 0.25, 0.35, 0.5), "kari")
+    assert remask_folder(workspace, FOLDER) == ["p000.jpg"]
+    assert check_folder(workspace, FOLDER).missing == 0
+    (getattr(site, place) / FOLDER / PREVIEW).write_bytes(capture(0))
+    report = check_folder(workspace, FOLDER)
+    assert "is not the preview of the masked picture" in str(report.gaps)
+    assert create_previews(workspace, FOLDER).failures == []
+    assert check_folder(workspace, FOLDER).missing == 0
+    changed = site.workspace(archive=True, **{**SETTINGS, "archive_preview": True, "preview_dim": [40, 40]})
+    assert create_previews(changed, FOLDER).made == 1
+    assert check_folder(workspace, FOLDER).missing == 0
+
+
+def test_two_pictures_of_one_stem_do_not_share_a_preview(site: Site) -> None:
+    site.put("p000.jpeg", capture(7))
+    workspace = site.workspace(**SETTINGS)
+    report = run_folder(workspace, FOLDER, CountingDetector())
+    [failure] = report.failures
+    assert f"already uses p000.json, p000.webp and {PREVIEW}" in failure.reason
+
+
+def test_the_own_previews_in_the_input_are_not_counted(site: Site) -> None:
+    workspace = masked(site, local_preview=True)
+    site.put("p001_preview.jpg", capture(4))
+    (unread,) = discover(workspace).unread.listed
+    assert (unread.number, unread.names) == (1, ("p001_preview.jpg",))
+    (unread,) = discover(site.workspace(**SETTINGS)).unread.listed
+    assert unread.number == 2
 
 
 def test_previews_of_pictures_that_are_masked_already(site: Site) -> None:

@@ -91,18 +91,26 @@ def test_what_has_no_equivalent_is_refused_with_what_to_do(tmp_path: Path) -> No
     [
         ({"force_fylke": True}, "force_fylke", "needs fylkesnummer"),
         ({"archive_preview": True}, "archive_preview", "needs remote_preview"),
+        ({"remote_preview": True, "draw_mask": False}, "remote_preview", "needs draw_mask"),
+        ({"separate_preview_directory": "/p", "draw_mask": False}, "separate_preview_directory", "needs draw_mask"),
         ({"archive_json": True, "remote_json": False}, "archive_json", "needs remote_json"),
         ({"exif_mappenavn": "{hp}"}, "exif_mappenavn", "{hp}"),
         ({"fylkesnummer": -1}, "fylkesnummer", "0 to 9999"),
         ({"fylkesnummer": "Oslo"}, "fylkesnummer", "0 to 9999"),
-        ({"image_type": ""}, "image_type", "pattern"),
-        ({"image_type": "a/b"}, "image_type", "pattern"),
+        ({"fylkesnummer": "34 "}, "fylkesnummer", "0 to 9999"),
+        ({"image_type": ""}, "image_type", "such as Planar"),
+        ({"image_type": "a/b"}, "image_type", "without /"),
+        ({"image_type": "None"}, "image_type", "such as Planar"),
+        ({"data_eier": ""}, "data_eier", "expected null or a name"),
+        ({"remote_preview": "True"}, "remote_preview", "True or False, without quotes"),
+        ({"preview_dim": None, "remote_preview": True}, "preview_dim", "[2520, 1400]"),
+        ({"preview_center": None, "separate_preview_directory": "/p"}, "preview_center", "[0.45, 0.5]"),
         ({"preview_dim": [0, 100]}, "preview_dim", "[2520, 1400]"),
         ({"preview_dim": [100]}, "preview_dim", "[2520, 1400]"),
         ({"preview_center": [0.5, 1.5]}, "preview_center", "[0.45, 0.5]"),
         ({"separate_preview_directory": "previews"}, "separate_preview_directory", "whole path"),
         ({"separate_preview_directory": r"C:\previews"}, "separate_preview_directory", "whole path"),
-        ({"table_name": "no table"}, "table_name", "pattern"),
+        ({"table_name": "no table"}, "table_name", "such as VEGBILDER"),
     ],
 )
 def test_a_wrong_value_is_named_with_what_is_right(
@@ -111,6 +119,26 @@ def test_a_wrong_value_is_named_with_what_is_right(
     found = problems(tmp_path, **SHIPPED | values)
     assert set(found) == {key}
     assert message in found[key]
+
+
+def test_a_county_in_quotes_is_recorded_as_written(tmp_path: Path) -> None:
+    for given, county in ((34, "34"), ("34", "34"), ("03", "03"), ("0301", "0301"), ("None", None)):
+        found = load(tmp_path, **SHIPPED | {"fylkesnummer": given})
+        assert RecordContext.from_settings(found, input_root=tmp_path, version="X").county == county
+    assert load(tmp_path, **SHIPPED | {"fylkesnummer": "08", "force_fylke": True}).force_fylke
+    assert set(problems(tmp_path, **SHIPPED | {"fylkesnummer": "None", "force_fylke": True})) == {"force_fylke"}
+
+
+def test_none_for_the_table_is_null(tmp_path: Path) -> None:
+    found = load(tmp_path, **SHIPPED | {"table_name": "None", "table_primary_key": "None", "data_eier": "None"})
+    assert (found.record_form, found.table_name, found.db_table) == (2022, None, "PICTURES")
+    assert (found.table_primary_key, found.data_eier) == (None, None)
+
+
+def test_what_that_version_does_not_use_may_have_any_value(tmp_path: Path) -> None:
+    unused = {"preview_dim": None, "preview_center": None, "cutout_step_factor": [700, 700], "use_cutouts": False}
+    found = load(tmp_path, **SHIPPED | unused | {"cutout_dim_downscale": [2, 2]})
+    assert (found.preview_dim, found.preview_center) == ((2520, 1400), (0.45, 0.5))
 
 
 def test_the_deprecated_reader_knows_the_main_parcel(tmp_path: Path) -> None:

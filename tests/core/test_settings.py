@@ -70,8 +70,16 @@ def test_a_custom_file_holds_only_what_it_changes(tmp_path: Path) -> None:
 
 def test_pythons_none_is_taken_as_the_documentation_of_the_original_writes_it(tmp_path: Path) -> None:
     path = tmp_path / "seed.yml"
-    path.write_text("blur: None\n")
-    assert load_settings(path).settings.blur is None
+    nullable = (
+        "blur", "mask_color", "data_eier", "fylkesnummer", "table_name", "table_primary_key",
+        "separate_preview_directory",
+    )  # fmt: skip
+    path.write_text("".join(f"{key}: None\n" for key in nullable))
+    found = load_settings(path).settings
+    assert [getattr(found, key) for key in nullable] == [None] * len(nullable)
+    assert load_settings(None, {"data_eier": "None"}).settings.data_eier is None
+    path.write_text("model_dir: None\n")
+    assert load_settings(path).settings.model_dir == "None"
 
 
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
@@ -184,8 +192,9 @@ def test_formats_of_time_as_people_write_them_are_taken() -> None:
     [
         ("mask_color", [1, 2], "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50], "
          "got [1, 2]"),
-        ("mask_color", "None", "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50], "
-         "got 'None'"),
+        ("mask_color", "none", "expected null or a list of three whole numbers from 0 to 255, such as [50, 50, 50], "
+         "got 'none'"),
+        ("delete_input", "True", "must be True or False, without quotes, got 'True'"),
         ("email_to_addresses", "a@b", "expected a list of addresses, such as [someone@example.org], got 'a@b'"),
         ("jpeg_quality", "best", "expected keep or a whole number from 1 to 100, got 'best'"),
         ("blur", "none", "expected null or a number from 1 to 100, got 'none'"),

@@ -106,6 +106,27 @@ def test_paths_of_a_picture(tmp_path: Path) -> None:
     assert ImagePaths(shares(tmp_path), PurePosixPath("."), "c.jpg").relative == "c.jpg"
 
 
+@pytest.mark.parametrize(
+    ("base", "folder", "place"),
+    [
+        ("in", "TilSladding/2022/F1", "2022/F1"),
+        ("in", "06/TilSladding/2022/F1", "2022/F1"),
+        ("TilSladding", "2022/F1", "2022/F1"),
+        ("TilSladding/2022", "F1", "2022/F1"),  # as mappenavn has it
+        ("in", "tilsladding/F1", "tilsladding/F1"),
+        ("TilSladding", ".", "."),
+    ],
+)
+def test_previews_apart_lie_under_the_path_below_the_top_folder(
+    tmp_path: Path, base: str, folder: str, place: str
+) -> None:
+    settings = Site(tmp_path).workspace(exif_top_dir="TilSladding").settings
+    apart = {**VALUES, "separate_preview_directory": str(tmp_path / "apart")}
+    found = Shares.resolve(tmp_path / base, tmp_path / "out", None, apart)
+    paths = ImagePaths(found, PurePosixPath(folder), "a.JPEG")
+    assert paths.previews(settings) == [tmp_path / "apart" / place / "a_preview.jpg"]
+
+
 def test_derived_files_are_where_the_settings_say(tmp_path: Path) -> None:
     site = Site(tmp_path)
     paths = ImagePaths(shares(tmp_path), PurePosixPath("a"), "c.jpg")

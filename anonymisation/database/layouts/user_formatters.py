@@ -32,16 +32,6 @@ def effective_layout(settings: Settings, config_dir: Path | None = None) -> Tabl
     return with_older_values(layout, {"Dataeier": settings.data_eier, "Bildetype": settings.image_type})
 
 
-def checked_layout(settings: Settings, config_dir: Path | None = None) -> TableLayout | None:
-    """The layout whose NOT NULL columns every record must fill (`table_name`); None where none is named.
-
-    Raises: as `effective_layout`.
-    """
-    if settings.table_name is None:
-        return None
-    return layout_of(settings.table_name, settings.db_tables_dir, settings.db_formatters_module, config_dir)
-
-
 def with_older_values(layout: TableLayout, values: Mapping[str, str | None]) -> TableLayout:
     """The layout with `values` (formatter → value) for records of the 2020 form, which lack the keys of these
     formatters. Formatters of the user's own stay as they are.

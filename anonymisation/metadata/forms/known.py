@@ -23,6 +23,11 @@ def form_for(context: RecordContext) -> RecordForm[Any]:
     return _FORMS[context.form, context.reader]
 
 
+def keys_of(form: int) -> tuple[str, ...]:
+    """The keys of the records of a form, 2020 or 2022, in order."""
+    return _FORMS[form, "default"].keys
+
+
 def form_of(keys: Iterable[str]) -> RecordForm[Any] | None:
     """The form of a record with exactly `keys`, in any order; None for another file."""
     found = set(keys)

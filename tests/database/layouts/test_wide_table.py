@@ -17,7 +17,7 @@ from anonymisation.core.settings import Settings, load_settings
 from anonymisation.database.layouts.columns import empty_columns, row_from_record
 from anonymisation.database.layouts.formatters import FORMATTERS, identifier_of
 from anonymisation.database.layouts.tables import load_layout
-from anonymisation.database.layouts.user_formatters import checked_layout, effective_layout
+from anonymisation.database.layouts.user_formatters import effective_layout
 from anonymisation.database.loading.loader import LoadLimits, SourceRecord, load_records
 from anonymisation.database.schema import ddl
 from anonymisation.metadata.foreign import flipped, read_foreign_record, with_points
@@ -176,13 +176,6 @@ def test_the_verdict_names_every_required_column_without_a_value(
 def test_the_verdict_needs_the_key_that_is_named(make_2022: Callable[..., dict[str, Any]]) -> None:
     for key, problems in ((None, []), ("exif_camera", ["its key exif_camera is empty"]), ("bildeid", [])):
         assert empty_columns(WIDE, make_2022(), settings(table_primary_key=key).table_primary_key) == problems
-
-
-def test_the_checked_layout_is_named_apart_from_the_table() -> None:
-    assert checked_layout(settings()) is None
-    layout = checked_layout(settings(table_name="VEGBILDER_2022"))
-    assert layout is not None
-    assert len(layout.columns) == len(WIDE.columns)
 
 
 def test_an_id_is_made_as_the_2022_form_makes_it(make_2022: Callable[..., dict[str, Any]]) -> None:

@@ -315,6 +315,7 @@ def test_mappenavn_has_plain_numbers_and_none(make: Make) -> None:
     assert make(link=additional(info=INFO), template=template).record["mappenavn"] == (
         "2021|6|2|34|E|1257.46|5K|S10/D1|2021/Planar/FV00013/S1/D1/F1_2021_06_02"
     )
+    assert make(county="6", template="{fylke}").record["mappenavn"] == "06"  # as in the form of 2020
     assert make(picture="elsewhere/a.jpg", county=None, template=template).record["mappenavn"] == (
         "2021|6|2|None|None|None|None|None|"
     )
