@@ -44,10 +44,6 @@ class Stratum:
         if not 0 <= self.faulty <= self.drawn <= self.population:
             raise ValueError(f"expected 0 <= faulty <= drawn <= population, got {self}")
 
-    def upper_share(self, confidence: float) -> float:
-        """The upper bound of Clopper and Pearson on the share of faulty pictures in this stratum alone."""
-        return clopper_pearson_upper(self.faulty, self.drawn, confidence)
-
 
 @dataclass(frozen=True, slots=True)
 class Seeded:

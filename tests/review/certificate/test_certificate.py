@@ -15,6 +15,7 @@ from anonymisation import __version__
 from anonymisation.masking.detections import Detections
 from anonymisation.review.apply import remask_folder
 from anonymisation.review.certificate.actions import CertificateError, draw_sample, draw_stage, issue_certificate
+from anonymisation.review.certificate.bounds import Stratum, upper_bound
 from anonymisation.review.certificate.document import digest_of, in_words
 from anonymisation.review.certificate.judgements import next_number, progress
 from anonymisation.review.certificate.population import read_population
@@ -129,6 +130,35 @@ def test_a_new_sample_of_the_same_pictures_counts_the_earlier_look(night: Worksp
     assert drawn(night).earlier == (f"{sample.id} stage 1",)
 
 
+def test_samples_that_are_drawn_before_either_is_judged_are_two_looks(night: Workspace) -> None:
+    samples = [drawn(night) for _ in range(3)]
+    for sample in samples:
+        judge_all(night, sample)
+    looks = [issued(night, sample)["looks"] for sample in reversed(samples)]
+    assert sorted(looks) == [1, 2, 3]
+
+
+def test_a_further_stage_counts_what_was_judged_in_between(night: Workspace) -> None:
+    first = drawn(night)
+    judge_all(night, first)
+    second = drawn(night)
+    judge_all(night, second)
+    larger = draw_stage(night, first, 2)
+    judge_all(night, larger)
+    assert sorted(issued(night, sample)["looks"] for sample in (larger, second)) == [2, 3]
+
+
+def test_the_bounds_of_a_stratum_pay_for_looks_and_for_what_reviewers_overlook(night: Workspace) -> None:
+    first = drawn(night)
+    judge_all(night, first)
+    again = drawn(night)
+    judge_all(night, again)
+    for look, sample in enumerate((first, again), start=1):
+        one = issued(night, sample)["strata"][0]
+        paid = upper_bound([Stratum(one["population"], one["drawn"], 0)], 0.9, stage=look).share
+        assert one["missed_at_most"] == pytest.approx(paid, abs=1e-6)
+
+
 def test_nothing_is_issued_before_every_picture_is_judged(night: Workspace) -> None:
     sample = drawn(night)
     with pytest.raises(CertificateError, match=f"{len(sample.pictures)} pictures are not judged yet"):
@@ -154,6 +184,10 @@ def test_judgements_of_an_issued_certificate_do_not_change(night: Workspace) -> 
     issued(night, sample)
     with pytest.raises(ValueError, match="has been issued"):
         add_judgement(night.shares.state, sample, 1, "kari", missed=True, mistake=False)
+    larger = draw_stage(night, sample, 2)
+    with pytest.raises(ValueError, match="has been issued"):
+        add_judgement(night.shares.state, larger, 1, "kari", missed=True, mistake=False)
+    add_judgement(night.shares.state, larger, larger.numbers[-1], "kari", missed=True, mistake=False)
 
 
 def test_a_picture_that_is_masked_again_ends_the_certificate(night: Workspace) -> None:
@@ -229,9 +263,14 @@ def test_known_faults_are_shown_measured_and_removed(night: Workspace) -> None:
     copies = [seeded_file(night.shares.state, sample.id, fault.number) for fault in sample.seeded]
     assert all(copy.stat().st_mode & 0o077 == 0 for copy in copies)
     assert sorted(sample.numbers) == list(range(1, len(sample.pictures) + 9))
-    judge_all(night, sample, missed=sample.seeded[0].number)
+    recognised, overlooked = sample.seeded[:2]
+    for fault, place in ((recognised, recognised.box), (overlooked, (0.0, 0.0, 0.01, 0.01))):
+        add_judgement(night.shares.state, sample, fault.number, "kari", missed=True, mistake=False, place=place)
+    judge_all(night, sample)
     values = issued(night, sample)
-    assert values["seeded"] == {"shown": 8, "recognised": 1}
+    assert values["seeded"] == {"shown": 8, "recognised": 1}  # what is missed elsewhere in a copy is no known fault
+    assert values["reviewers"][0]["known_faults"] == 8
+    assert verify_document(values).is_valid
     assert values["pictures"]["missed"] == 0  # known faults belong to no stratum
     assert values["statements"]["missed"]["sensitivity"] < 0.5
     assert not any(copy.exists() for copy in copies)
