@@ -102,7 +102,7 @@ def share_of_stage(stage: int) -> float:
     """The part of the error probability that the look at stage `stage` (from 1) may spend: 0.8, 0.1, 0.05, …"""
     if stage < 1:
         raise ValueError(f"expected a stage from 1 on, got {stage}")
-    return FIRST_STAGE if stage == 1 else (1 - FIRST_STAGE) / 2 ** (stage - 1)
+    return FIRST_STAGE if stage == 1 else (1 - FIRST_STAGE) * 0.5 ** (stage - 1)
 
 
 def upper_bound(strata: Sequence[Stratum], confidence: float, *, stage: int = 1, seeded: Seeded | None = None) -> Bound:
