@@ -18,6 +18,7 @@ from anonymisation.core.text import counted, one_line
 from anonymisation.files.plain import read_plain
 from anonymisation.files.reported import reported
 from anonymisation.review.certificate.actions import CertificateError, draw_sample, draw_stage, issue_certificate
+from anonymisation.review.certificate.bounds import at_most
 from anonymisation.review.certificate.document import in_words
 from anonymisation.review.certificate.judgements import next_number, progress
 from anonymisation.review.certificate.sample import Plan, Sample
@@ -289,7 +290,7 @@ def _bounds(values: dict[str, Any] | None) -> tuple[str, str]:
     if values is None:
         return "not issued", ""
     missed, mistake = (values["statements"][fault]["share"] for fault in ("missed", "mistake"))
-    return f"at most {100 * missed:.2g} %", f"at most {100 * mistake:.2g} %"
+    return f"at most {at_most(missed)} %", f"at most {at_most(mistake)} %"
 
 
 def _sample(session: Session, identity: str) -> Sample:

@@ -123,7 +123,8 @@ def test_what_does_not_follow_from_the_sample_is_not_stated(site: Site, tmp_path
         add_judgement(site.state, sample, number, "kari", missed=False, mistake=False)
     issue_certificate(site.workspace(), sample, by="kari")
     values = read_certificate(site.state, identity)
-    for statements in (None, {"missed": {}}):
+    wrong: tuple[Any, ...] = (None, {"missed": {}})
+    for statements in wrong:
         file.write_text(json.dumps({**(values or {}), "statements": statements}))
         result = invoke("certificate", "verify", str(file))
         assert result.exit_code == 1, result.output

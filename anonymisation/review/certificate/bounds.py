@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Final
 
 from scipy.special import betaincinv
@@ -146,6 +147,21 @@ def _faulty_in(strata: Sequence[Stratum], error: float, sensitivity: float) -> i
     bound = math.floor(mean / (least_share * sensitivity) + 1e-9)
     # Where reviewers recognise everything, a drawn picture without a fault is known to have none.
     return min(bound, population - drawn + faulty if sensitivity == 1.0 else population)
+
+
+def at_most(share: float, digits: int = 2) -> str:
+    """An upper bound in percent, without the sign, rounded up to so many significant digits: it still holds."""
+    return _percent(share, digits, ROUND_CEILING)
+
+
+def at_least(share: float, digits: int = 3) -> str:
+    """A lower bound in percent, without the sign, rounded down to so many significant digits."""
+    return _percent(share, digits, ROUND_FLOOR)
+
+
+def _percent(share: float, digits: int, rounding: str) -> str:
+    exact = Decimal(str(round(100 * share, 6)))  # what the sixth digit rounds away is an error of the arithmetic
+    return f"{Context(prec=digits, rounding=rounding).create_decimal(exact).normalize():f}"
 
 
 def sample_size(

@@ -14,7 +14,7 @@ from typing import Any, Final
 
 import msgspec
 
-from anonymisation.review.certificate.bounds import Bound, Seeded, Stratum, upper_bound
+from anonymisation.review.certificate.bounds import Bound, Seeded, Stratum, at_most, upper_bound
 from anonymisation.review.certificate.judgements import Judged, Judgement, agreement, progress
 from anonymisation.review.certificate.sample import Sample, SeededFault
 
@@ -105,9 +105,9 @@ def in_words(values: dict[str, Any]) -> list[str]:
 
 
 def _sentence(statement: dict[str, Any], end: str) -> str:
-    confidence, share = 100 * statement["confidence"], 100 * statement["share"]
+    confidence, share = 100 * statement["confidence"], at_most(statement["share"])
     counts = f"{statement['pictures']} of {statement['population']}"
-    return f"With {confidence:.4g} % confidence at most {share:.2g} % of the pictures ({counts}) {end}."
+    return f"With {confidence:.4g} % confidence at most {share} % of the pictures ({counts}) {end}."
 
 
 def _statement(bound: Bound) -> dict[str, Any]:

@@ -16,7 +16,7 @@ import msgspec
 import numpy as np
 from scipy.stats import binomtest
 
-from anonymisation.review.certificate.bounds import Stratum, upper_bound
+from anonymisation.review.certificate.bounds import Stratum, at_most, upper_bound
 from anonymisation.review.comparison.differences import Difference, Side
 
 FORMAT: Final = 1
@@ -147,7 +147,7 @@ def in_words(study: Study, result: Result) -> list[str]:
     for side, other, own in ((study.a, study.b, result.a), (study.b, study.a, result.b)):
         sentences.append(
             f"{side.name} misses something that {other.name} hides in {own.missed} of {pictures} pictures: with "
-            f"{confidence} in at most {100 * own.missed_at_most:.2g} % of all."
+            f"{confidence} in at most {at_most(own.missed_at_most)} % of all."
         )
         sentences.append(
             f"{side.name} alone hides {own.false_regions} regions falsely, {100 * own.false_share:.2g} % of the pixels."

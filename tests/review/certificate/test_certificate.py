@@ -63,7 +63,7 @@ def judge_all(workspace: Workspace, sample: Sample, by: str = "kari", **found: i
         if number is None:
             return
         said = {fault: found.get(fault) == number for fault in ("missed", "mistake")}
-        add_judgement(state, sample, number, by, **said)
+        add_judgement(state, sample, number, by, missed=said["missed"], mistake=said["mistake"])
 
 
 def issued(workspace: Workspace, sample: Sample) -> dict[str, Any]:
