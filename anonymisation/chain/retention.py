@@ -9,7 +9,8 @@ Two kinds of files show people without a mask:
 The age is the time since the file got its name there (ctime). A file that is copied or restored later only looks
 younger, so nothing is removed too early.
 
-    <state>/audit/retention.jsonl     one line per removed file, on disk before the file is removed
+    <state>/audit/retention.jsonl     one line per removed file, on disk before the file is removed; a further line of
+                                      the kind "not removed" if it could not be removed
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -44,6 +45,7 @@ from anonymisation.workspace.folder_state import (
 from anonymisation.workspace.paths import ImagePaths
 from anonymisation.workspace.workspace import Workspace
 
+NOT_REMOVED: Final = "not removed"  # takes back the line before it, whose kind is in `of`
 _DAY: Final = 86_400.0
 
 
@@ -103,10 +105,10 @@ def retention_log(state_root: Path) -> Path:
 def _retire_folder(workspace: Workspace, folder: str, oldest: float, log: AppendLog, report: RetentionReport) -> None:
     """Remove the old originals of one folder. Its state is locked only if there are any."""
     known = read_pictures(workspace.shares.state, folder)
-    old = [name for name, picture in known.items() if _is_due(picture) and _is_old(workspace, folder, name, oldest)]
-    if not old:
-        return
     try:
+        old = _old_originals(workspace, folder, filter(_is_due, known.values()), oldest)
+        if not old:
+            return
         with open_state(workspace.shares.state, folder) as state:
             for name in sorted(old):
                 archived = workspace.picture(folder, name).archived
@@ -120,18 +122,42 @@ def _retire_folder(workspace: Workspace, folder: str, oldest: float, log: Append
 
 
 def _is_due(picture: PictureState) -> bool:
-    return picture.status == MASKED and picture.released and not picture.retired
+    """Whether its original may go when it is old; one that was removed before may have come back from a back-up."""
+    return picture.status == MASKED and picture.released
 
 
-def _is_old(workspace: Workspace, folder: str, name: str, oldest: float) -> bool:
-    path = workspace.picture(folder, name).archived
-    if path is None:
+def _old_originals(workspace: Workspace, folder: str, known: Iterable[PictureState], oldest: float) -> list[str]:
+    """The names of the pictures whose archived original is there and older than `oldest`.
+
+    Raises:
+        ShareUnavailableError: the archive cannot be read.
+    """
+    there: dict[Path, set[str]] = {}  # most originals went long ago, and asking for each would take long
+    old = []
+    for picture in known:
+        path = workspace.picture(folder, picture.name).archived
+        if path is None:
+            continue
+        with reported(path, "looked at"):
+            if path.parent not in there:
+                there[path.parent] = _names_in(path.parent)
+            if path.name in there[path.parent] and _is_older(path, oldest):
+                old.append(picture.name)
+    return old
+
+
+def _names_in(place: Path) -> set[str]:
+    try:
+        return set(os.listdir(place))  # noqa: PTH208 - names alone
+    except (FileNotFoundError, NotADirectoryError):
+        return set()
+
+
+def _is_older(path: Path, oldest: float) -> bool:
+    try:
+        return path.lstat().st_ctime < oldest
+    except FileNotFoundError:
         return False
-    with reported(path, "looked at"):
-        try:
-            return path.lstat().st_ctime < oldest
-        except FileNotFoundError:
-            return False
 
 
 def _retire(paths: ImagePaths, archived: Path, state: FolderState, log: AppendLog, report: RetentionReport) -> None:
@@ -147,20 +173,33 @@ def _retire(paths: ImagePaths, archived: Path, state: FolderState, log: AppendLo
     if problem is not None:
         report.kept.append(f"{paths.relative}: stays in the archive, since {problem}")
         return
-    _log(log, "original", archived, known.sha256)
     state.put(replace(known, retired=_now()))
-    with reported(archived, "removed"):
-        archived.unlink()
-    report.originals += 1
+    if _removed(log, "original", archived, known.sha256, report):
+        report.originals += 1
+    else:
+        state.put(known)
+
+
+def _removed(log: AppendLog, kind: str, path: Path, sha256: str, report: RetentionReport) -> bool:
+    """Log the file and remove it; returns whether it is gone. What cannot be removed is tried again the next time.
+
+    Raises:
+        ShareUnavailableError: the log cannot be written; then the file stays.
+    """
+    _log(log, kind, path, sha256)
+    try:
+        path.unlink(missing_ok=True)
+    except OSError as error:
+        _log(log, NOT_REMOVED, path, sha256, of=kind)
+        report.kept.append(f"{path} cannot be removed: {error.strerror}")
+        return False
+    return True
 
 
 def _empty_error_folder(errors: Path, oldest: float, log: AppendLog, report: RetentionReport) -> None:
     with reported(errors, "read"):
         for path in list(_old_files(errors, oldest)):
-            _log(log, "failed picture", path, "")
-            with reported(path, "removed"):
-                path.unlink(missing_ok=True)
-            report.failures += 1
+            report.failures += _removed(log, "failed picture", path, "", report)
         for place, _, _ in os.walk(errors, topdown=False):
             if place != str(errors) and not os.listdir(place):  # noqa: PTH208 - names alone
                 Path(place).rmdir()
@@ -175,8 +214,8 @@ def _old_files(errors: Path, oldest: float) -> Iterator[Path]:
                 yield path
 
 
-def _log(log: AppendLog, kind: str, path: Path, sha256: str) -> None:
-    log.append({"at": _now(), "kind": kind, "file": str(path), "sha256": sha256})
+def _log(log: AppendLog, kind: str, path: Path, sha256: str, **more: str) -> None:
+    log.append({"at": _now(), "kind": kind, "file": str(path), "sha256": sha256, **more})
     log.close()  # on disk before the file is removed; the next line opens it again
 
 

@@ -18,6 +18,7 @@ from anonymisation.core.text import counted, one_line
 from anonymisation.files.plain import read_plain
 from anonymisation.files.reported import reported
 from anonymisation.review.certificate.actions import CertificateError, draw_sample, draw_stage, issue_certificate
+from anonymisation.review.certificate.bounds import at_most
 from anonymisation.review.certificate.document import in_words
 from anonymisation.review.certificate.judgements import next_number, progress
 from anonymisation.review.certificate.sample import Plan, Sample
@@ -185,8 +186,7 @@ def show_command(options: ChainOptions, identity: str, by: str) -> None:
     """
     session = open_session(options)
     sample = _sample(session, identity)
-    if sample.seeded:
-        raise CertificateError(f"{sample.id} shows known faults, which file names would give away; judge it on {_PAGE}")
+    _require_without_known_faults(sample)
     lines = read_judgements(session.workspace.shares.state, sample.id)
     left = progress(sample, lines)
     mine = [number for number in left.without_second if by not in lines.of(number)]
@@ -217,6 +217,7 @@ def judge_command(options: ChainOptions, identity: str, number: int, by: str, *,
     """
     session = open_session(options)
     sample = _sample(session, identity)
+    _require_without_known_faults(sample)
     try:
         add_judgement(session.workspace.shares.state, sample, number, by, missed=missed, mistake=mistake)
     except ValueError as error:
@@ -250,6 +251,7 @@ def verify_command(
     with reported(file, "read"):
         values = parse_certificate(read_plain(file), file)
     verdict, out = verify_document(values), output_console()
+    sentences = in_words(values) if verdict.is_valid else []  # nobody is to read what does not follow from the sample
     if input_folder is not None and output_folder is not None:
         workspace = open_workspace(
             input_dir=input_folder,
@@ -261,13 +263,18 @@ def verify_command(
         verdict = verdict.with_more(verify_pictures(values, workspace))
     else:
         out.print("Verified in itself alone; give -i and -o to compare it with the pictures.")
-    for sentence in (*in_words(values), *(f"Note: {note}" for note in verdict.notes)):
+    for sentence in (*sentences, *(f"Note: {note}" for note in verdict.notes)):
         out.print(sentence)
     for problem in verdict.problems:
         out.print(f"NOT VALID: {problem}", style="red")
     if verdict.is_valid:
         out.print("The certificate is valid.", style="green")
     click.get_current_context().exit(0 if verdict.is_valid else 1)
+
+
+def _require_without_known_faults(sample: Sample) -> None:
+    if sample.seeded:
+        raise CertificateError(f"{sample.id} shows known faults, which file names would give away; judge it on {_PAGE}")
 
 
 def _title_of(options: ChainOptions) -> str:
@@ -283,7 +290,7 @@ def _bounds(values: dict[str, Any] | None) -> tuple[str, str]:
     if values is None:
         return "not issued", ""
     missed, mistake = (values["statements"][fault]["share"] for fault in ("missed", "mistake"))
-    return f"at most {100 * missed:.2g} %", f"at most {100 * mistake:.2g} %"
+    return f"at most {at_most(missed)} %", f"at most {at_most(mistake)} %"
 
 
 def _sample(session: Session, identity: str) -> Sample:

@@ -27,7 +27,10 @@ _INSIDE: Final = 0.9  # a detection is of an unsearched region if at least this 
 
 @dataclass(frozen=True, slots=True)
 class Polygon:
-    """A closed polygon of 3 to MOST_POINTS corners; it may be concave, and must not cross itself to mean anything.
+    """A closed polygon of 3 to MOST_POINTS corners; it may be concave.
+
+    Where it crosses itself, as a star drawn in one go does, `boxes` covers all that it goes round, and `holds` leaves
+    out what it goes round twice: in doubt more is hidden, and more is searched.
 
     Raises:
         ValueError: too few or too many corners, a corner outside the picture, or no area.
@@ -58,16 +61,21 @@ class Polygon:
         ]
 
     def _spans(self, low: float, high: float) -> list[tuple[float, float]]:
-        """The parts of the rows from `low` to `high` that the polygon covers. No corner lies between the two."""
+        """The parts of the rows from `low` to `high` that the polygon goes round. No corner lies between the two."""
         middle = (low + high) / 2
         crossings = []
         for (x, y), (next_x, next_y) in zip(self.points, (*self.points[1:], self.points[0]), strict=True):
             if min(y, next_y) <= middle < max(y, next_y):
                 at = [x + (next_x - x) * (row - y) / (next_y - y) for row in (low, middle, high)]
-                crossings.append((at[1], min(at), max(at)))
-        crossings.sort()
-        pairs = zip(crossings[::2], crossings[1::2], strict=True)
-        return [(max(0.0, left[1]), min(1.0, right[2])) for left, right in pairs]
+                crossings.append((at[1], min(at), max(at), 1 if next_y > y else -1))
+        spans, open_edges, winding = list[tuple[float, float]](), list[tuple[float, float]](), 0
+        for _, left, right, turn in sorted(crossings):
+            open_edges.append((left, right))
+            winding += turn
+            if not winding:  # edges that cross each other within these rows are all covered
+                spans.append((max(0.0, min(left for left, _ in open_edges)), min(1.0, max(r for _, r in open_edges))))
+                open_edges = []
+        return spans
 
     def holds(self, x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether points lie inside, by the even-odd rule; x and y of any one shape."""

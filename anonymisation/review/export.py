@@ -4,7 +4,8 @@ Only pictures that a person has judged are exported, each in the version that th
 
 - *ok*, or judged for a certificate without a fault: all detections, since the person found nothing missed or wrong
 - boxes drawn: the detections and the boxes; a box has no class of its own and gets the category `marked`
-- hidden by mistake: the picture is listed under `info.left_out`, since nobody said which detection is wrong
+- hidden by mistake, or missed without a box that says where: the picture is listed under `info.left_out`, since nobody
+  said which detection is wrong, or what is to be added
 
 Coordinates are pixels of the picture as its file stores it, whatever its EXIF orientation. Pictures are given by
 reference: `file_name` is the path of the original below the input folder, `sha256` that of its bytes.
@@ -35,7 +36,7 @@ def coco_annotations(state_root: Path, folders: Iterable[str], *, at: str) -> di
     Raises:
         ShareUnavailableError: the state of a folder, or a certificate, cannot be read.
     """
-    sound, mistaken = _judged_for_certificates(state_root)
+    sound, mistaken, missed = _judged_for_certificates(state_root)
     images: list[dict[str, Any]] = []
     annotations: list[dict[str, Any]] = []
     left_out: list[str] = []
@@ -43,9 +44,10 @@ def coco_annotations(state_root: Path, folders: Iterable[str], *, at: str) -> di
         reviews = read_reviews(state_root, folder)
         for row in sorted(read_rows(state_folder(state_root, folder)), key=lambda row: row.name):
             review, version = reviews.get(row.name, NOTHING), (folder, row.name, row.version)
-            if row.failed or not (review.is_judged(row.version) or version in sound or version in mistaken):
+            judged = review.is_judged(row.version) or version in sound or version in mistaken or version in missed
+            if row.failed or not judged:
                 continue
-            if version in mistaken:
+            if version in mistaken or (version in missed and not review.active):
                 left_out.append(f"{folder}/{row.name}")
                 continue
             image = _image(len(images) + 1, folder, row)
@@ -66,18 +68,20 @@ def coco_annotations(state_root: Path, folders: Iterable[str], *, at: str) -> di
     }
 
 
-def _judged_for_certificates(state_root: Path) -> tuple[set[Version], set[Version]]:
-    """The pictures that reviewers of a sample found sound, and those with something hidden by mistake."""
-    sound, mistaken = set[Version](), set[Version]()
+def _judged_for_certificates(state_root: Path) -> tuple[set[Version], set[Version], set[Version]]:
+    """The pictures that reviewers of a sample found sound, those with something hidden by mistake, and with missed."""
+    sound, mistaken, missed = set[Version](), set[Version](), set[Version]()
     for sample in read_samples(state_root):
         lines = read_judgements(state_root, sample.id)
         for one in sample.pictures:
             version = (one.folder, one.name, one.version)
             if lines.mistake(one.number):
                 mistaken.add(version)
-            elif lines.of(one.number) and not lines.missed(one.number):
+            elif lines.missed(one.number):
+                missed.add(version)
+            elif lines.of(one.number):
                 sound.add(version)
-    return sound, mistaken
+    return sound, mistaken, missed
 
 
 def _image(number: int, folder: str, row: Row) -> dict[str, Any]:

@@ -130,7 +130,11 @@ def collect(state_root: Path, period: Period) -> ProtectionReport:
     for line in _lines(state_root / AUDIT_FILE, period):
         report.looks[str(line.get("by", "")), str(line.get("did", ""))] += 1
     for line in _lines(state_root / "audit" / "retention.jsonl", period):
-        report.removed[str(line.get("kind", ""))] += 1
+        if "of" in line:  # the file could not be removed
+            report.removed[str(line["of"])] -= 1
+        else:
+            report.removed[str(line.get("kind", ""))] += 1
+    report.removed = +report.removed  # without zeros
     report.judged = sum(_judged(state_root, period, sample) for sample in read_samples(state_root))
     report.certificates = list(_certificates(state_root, period))
     return report

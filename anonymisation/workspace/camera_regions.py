@@ -53,8 +53,12 @@ class Rule(msgspec.Struct, frozen=True):
     regions: FixedRegions
 
     def matches(self, folder: str) -> bool:
-        """Whether the rule holds in the folder; a pattern without wildcards holds below its folder, too."""
-        return fnmatch.fnmatchcase(folder, self.folders) or folder.startswith(f"{self.folders.rstrip('/')}/")
+        """Whether the rule holds in the folder; a pattern without wildcards holds below its folder, too.
+
+        The name of a folder is a pattern of that folder even if it holds what means something in patterns: [ and ].
+        """
+        own = self.folders.rstrip("/")
+        return folder == own or folder.startswith(f"{own}/") or fnmatch.fnmatchcase(folder, own)
 
 
 class CameraRegions:

@@ -13,8 +13,9 @@ from anonymisation.core.errors import ConfigurationError, ShareUnavailableError
 from anonymisation.imaging.jpeg.codec import decode_jpeg
 from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.masking.detections import Detections
+from anonymisation.masking.fixed_regions import FixedRegions
 from anonymisation.metadata.record import record_from_json
-from anonymisation.workspace.camera_regions import FILE_NAME, draw_region, read_drawn, remove_region
+from anonymisation.workspace.camera_regions import FILE_NAME, Rule, draw_region, read_drawn, remove_region
 from anonymisation.workspace.folder_state import read_pictures
 from tests.captures import CAR_BOX, FILL, FOLDER, HEIGHT, WIDTH, CountingDetector, Site, capture
 
@@ -129,3 +130,17 @@ def test_nothing_is_published_while_the_drawn_regions_cannot_be_read(site: Site)
 def test_what_is_no_region_is_refused_at_the_start(site: Site, wrong: object) -> None:
     with pytest.raises(ConfigurationError, match="camera_regions: expected a list of mappings"):
         site.workspace(camera_regions=wrong)
+
+
+@pytest.mark.parametrize(
+    ("pattern", "folder", "holds"),
+    [
+        ("2021/E6 [old]", "2021/E6 [old]", True),
+        ("2021/E6 [old]/", "2021/E6 [old]/F1", True),
+        ("2021/E6/", "2021/E6", True),
+        ("2021/E6", "2021/E60", False),
+        ("2021/*", "2021/a/b", True),
+    ],
+)
+def test_the_name_of_a_folder_is_a_pattern_of_it(pattern: str, folder: str, holds: bool) -> None:
+    assert Rule(pattern, "", FixedRegions()).matches(folder) == holds

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import time
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ import pytest
 from anonymisation.chain.check import check_folder
 from anonymisation.chain.retention import enforce_retention, retention_log
 from anonymisation.chain.run import run_folder
+from anonymisation.review.protection_report import Period, collect
 from anonymisation.workspace.folder_state import open_state, read_pictures
 from anonymisation.workspace.workspace import Workspace
 from tests.captures import FOLDER, CountingDetector, Site, capture
@@ -132,3 +135,51 @@ def test_a_link_in_the_error_folder_leads_nowhere_else(site: Site, tmp_path: Pat
     (site.errors / "way").symlink_to(treasure.parent)
     enforce_retention(workspace, now=time.time() + 11 * 86_400)
     assert treasure.read_text() == "keep"
+
+
+def stuck(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """A share on which files of this name cannot be removed."""
+    unlink = Path.unlink
+
+    def refuse(path: Path, missing_ok: bool = False) -> None:
+        if path.name == name:
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        unlink(path, missing_ok)
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+
+
+def test_an_original_that_cannot_be_removed_is_tried_again(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    workspace = night(site)
+    with monkeypatch.context() as patch:
+        stuck(patch, "p000.jpg")
+        report = enforce_retention(workspace, now=time.time() + LATER)
+    assert (report.originals, archived(site)) == (2, ["p000.jpg"])
+    assert "p000.jpg cannot be removed: Permission denied" in report.kept[0]
+    assert read_pictures(site.state, FOLDER)["p000.jpg"].retired == ""
+    today = datetime.now(UTC).date()
+    period = Period(today - timedelta(days=1), today + timedelta(days=1))
+    assert collect(site.state, period).removed == {"original": 2}
+    assert enforce_retention(workspace, now=time.time() + LATER).originals == 1
+    assert archived(site) == []
+    assert collect(site.state, period).removed == {"original": 3}
+
+
+def test_a_failed_picture_that_cannot_be_removed_stops_no_other(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    site.put("a_torn.jpg", capture(7)[:900])
+    site.put("b_torn.jpg", capture(8)[:900])
+    workspace = night(site, archive_retention_days=0, error_retention_days=10)
+    stuck(monkeypatch, "a_torn.jpg")
+    report = enforce_retention(workspace, now=time.time() + 11 * 86_400)
+    assert (report.failures, len(report.kept)) == (3, 1)
+
+
+def test_an_original_restored_from_a_back_up_goes_when_it_is_old_again(site: Site) -> None:
+    workspace = night(site)
+    path = next(site.archive.rglob("p001.jpg"))
+    kept = path.read_bytes()
+    enforce_retention(workspace, now=time.time() + LATER)
+    path.write_bytes(kept)
+    assert enforce_retention(workspace).originals == 0
+    assert enforce_retention(workspace, now=time.time() + LATER).originals == 1
+    assert archived(site) == []

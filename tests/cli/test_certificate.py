@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shlex
 from datetime import date
 from pathlib import Path
@@ -12,6 +13,8 @@ from click.testing import Result
 
 from anonymisation.cli.certificate import _title_of
 from anonymisation.cli.options import ChainOptions
+from anonymisation.review.certificate.actions import issue_certificate
+from anonymisation.review.certificate.store import add_judgement, known_ids, read_certificate, read_sample
 from tests.captures import Site
 from tests.cli.conftest import invoke
 
@@ -107,6 +110,26 @@ def test_known_faults_are_not_given_away_by_the_names_of_their_files(site: Site)
     assert result.exit_code == 1
     assert "seeded" not in result.output
     assert "operations page" in result.stderr
+    assert invoke("certificate", "judge", *flags(site), listed_id(site), "1").exit_code == 1
+
+
+def test_what_does_not_follow_from_the_sample_is_not_stated(site: Site, tmp_path: Path) -> None:
+    file = tmp_path / "certificate.json"
+    assert drawn(site).exit_code == 0
+    (identity,) = known_ids(site.state)
+    sample = read_sample(site.state, identity)
+    assert sample is not None
+    for number in sample.numbers:
+        add_judgement(site.state, sample, number, "kari", missed=False, mistake=False)
+    issue_certificate(site.workspace(), sample, by="kari")
+    values = read_certificate(site.state, identity)
+    wrong: tuple[Any, ...] = (None, {"missed": {}})
+    for statements in wrong:
+        file.write_text(json.dumps({**(values or {}), "statements": statements}))
+        result = invoke("certificate", "verify", str(file))
+        assert result.exit_code == 1, result.output
+        assert "NOT VALID" in result.output
+        assert "confidence at most" not in result.output
 
 
 @pytest.mark.parametrize(

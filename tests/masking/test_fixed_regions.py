@@ -33,6 +33,16 @@ def test_a_concave_polygon_leaves_its_notch_visible() -> None:
     assert not hidden(CONCAVE)[round(0.8 * HEIGHT), WIDTH // 2]
 
 
+STAR = Polygon(tuple((0.5 + 0.45 * np.sin(0.8 * np.pi * n), 0.5 - 0.45 * np.cos(0.8 * np.pi * n)) for n in range(5)))
+
+
+def test_the_middle_of_a_star_is_hidden_and_searched() -> None:
+    assert hidden(STAR)[HEIGHT // 2, WIDTH // 2]
+    assert not hidden(STAR)[round(0.15 * HEIGHT), round(0.25 * WIDTH)]
+    middle = Detections.of([(0.45, 0.45, 0.55, 0.55)], [0.9], [1])
+    assert len(FixedRegions(unsearched=(STAR,)).searched(middle, HEIGHT, WIDTH)) == 1
+
+
 points = st.tuples(st.floats(0, 1), st.floats(0, 1))
 
 

@@ -74,7 +74,7 @@ def test_what_reviewers_of_a_sample_say_counts(night: Workspace) -> None:
     for number in names:
         add_judgement(night.shares.state, sample, number, "kari", missed=number == 1, mistake=number == 2)
     values = exported(night)
-    assert values["info"]["left_out"] == [f"{FOLDER}/{names[2]}"]
+    assert values["info"]["left_out"] == sorted(f"{FOLDER}/{names[n]}" for n in (1, 2))
     assert {image["file_name"] for image in values["images"]} == {f"{FOLDER}/{names[n]}" for n in names if n > 2}
 
 
@@ -83,3 +83,15 @@ def test_a_picture_that_was_masked_again_is_not_judged_any_more(night: Workspace
     site = Site(night.shares.input.parent)
     site.run(site.workspace(force_remask=True, mask_dilation_pixels=9))
     assert exported(night)["images"] == []
+
+
+def test_what_one_sample_calls_missed_another_does_not_make_sound(night: Workspace) -> None:
+    for missed in (True, False):
+        sample = draw_sample(night, [FOLDER], Plan(bound=0.1, second_share=0.0), title="", by="kari")
+        for one in sample.pictures:
+            said = missed and one.name == "p001.jpg"
+            add_judgement(night.shares.state, sample, one.number, "kari", missed=said, mistake=False)
+    mark_ok(night.shares.state, FOLDER, "p001.jpg", version(night, "p001.jpg"), "kari")
+    assert exported(night)["info"]["left_out"] == [f"{FOLDER}/p001.jpg"]
+    add_box(night.shares.state, FOLDER, "p001.jpg", Box(0.1, 0.2, 0.3, 0.4), "ola", version(night, "p001.jpg"))
+    assert exported(night)["info"]["left_out"] == []

@@ -17,6 +17,7 @@ from anonymisation.review.certificate.sample import Drawn, Plan, Sample, draw, d
 from anonymisation.review.certificate.seeded import remove_seeded, seed
 from anonymisation.review.certificate.shown import remove_seen
 from anonymisation.review.certificate.store import (
+    first_judged,
     keep_certificate,
     keep_sample,
     now,
@@ -44,7 +45,7 @@ def draw_sample(
     state_root = workspace.shares.state
     population = read_population(state_root, folders)
     try:
-        earlier = _earlier(state_root, population)
+        earlier = _earlier_looks(state_root, population)
         sample = draw(population, plan, title=title, by=by, at=now(), earlier=earlier, run=run)
     except ValueError as error:
         raise CertificateError(str(error)) from None
@@ -85,6 +86,10 @@ def issue_certificate(workspace: Workspace, sample: Sample, *, by: str) -> Path:
     if changed:
         raise CertificateError(f"{changed[0]}; draw a new sample")
     classes = workspace.settings.hidden_classes
+    looks = tuple(_earlier_looks(state_root, population, sample))
+    if looks != sample.earlier:  # another sample of these pictures was judged between the draw and the first judgement
+        sample = replace(sample, earlier=looks)
+        keep_sample(state_root, sample)
     try:
         values = certificate_of(sample, read_judgements(state_root, sample.id), Issue(by, now(), PROGRAM, classes))
     except NotCompleteError as error:
@@ -95,20 +100,24 @@ def issue_certificate(workspace: Workspace, sample: Sample, *, by: str) -> Path:
     return page
 
 
-def _earlier(state_root: Path, population: Population) -> list[str]:
-    """The stages of older samples with a picture of this population in it that was not masked again since.
+def _earlier_looks(state_root: Path, population: Population, sample: Sample | None = None) -> list[str]:
+    """The stages of other samples of these unchanged pictures that were judged before the last stage of `sample`.
 
-    Each is one look at these pictures. Without them, a person could draw samples until one of them is good.
+    Each is one look. Without them, a person could draw samples until one of them is good. What counts is when the first
+    picture of a stage was judged, since nobody knows anything about the result before: so no two stages are the same
+    look, also if their samples were drawn at the same time. None: every stage that somebody has judged counts.
     """
     digests = {(count.folder, count.digest) for count in population.folders if count.masked}
-    looks: list[str] = []
-    for older in read_samples(state_root):
-        if (
-            digests & {(count.folder, count.digest) for count in older.folders}
-            and read_judgements(state_root, older.id).by_number
-        ):
-            looks += [f"{older.id} stage {stage}" for stage in range(1, older.stages + 1)]
-    return looks
+    own = None if sample is None else first_judged(state_root, sample).get(sample.stages)
+    looks = []
+    for other in read_samples(state_root):
+        shared = digests & {(count.folder, count.digest) for count in other.folders}
+        if not shared or (sample is not None and other.id == sample.id):
+            continue
+        for stage, at in first_judged(state_root, other).items():
+            if sample is None or own is None or (at, other.id) < (own, sample.id):
+                looks.append((at, f"{other.id} stage {stage}"))
+    return [name for _, name in sorted(looks)]
 
 
 def _with_checksums(workspace: Workspace, sample: Sample) -> Sample:

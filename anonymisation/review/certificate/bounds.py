@@ -20,6 +20,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from decimal import ROUND_CEILING, ROUND_FLOOR, Context, Decimal
 from typing import Final
 
 from scipy.special import betaincinv
@@ -43,10 +44,6 @@ class Stratum:
     def __post_init__(self) -> None:
         if not 0 <= self.faulty <= self.drawn <= self.population:
             raise ValueError(f"expected 0 <= faulty <= drawn <= population, got {self}")
-
-    def upper_share(self, confidence: float) -> float:
-        """The upper bound of Clopper and Pearson on the share of faulty pictures in this stratum alone."""
-        return clopper_pearson_upper(self.faulty, self.drawn, confidence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +103,7 @@ def share_of_stage(stage: int) -> float:
     """The part of the error probability that the look at stage `stage` (from 1) may spend: 0.8, 0.1, 0.05, …"""
     if stage < 1:
         raise ValueError(f"expected a stage from 1 on, got {stage}")
-    return FIRST_STAGE if stage == 1 else (1 - FIRST_STAGE) / 2 ** (stage - 1)
+    return FIRST_STAGE if stage == 1 else (1 - FIRST_STAGE) * 0.5 ** (stage - 1)
 
 
 def upper_bound(strata: Sequence[Stratum], confidence: float, *, stage: int = 1, seeded: Seeded | None = None) -> Bound:
@@ -150,6 +147,21 @@ def _faulty_in(strata: Sequence[Stratum], error: float, sensitivity: float) -> i
     bound = math.floor(mean / (least_share * sensitivity) + 1e-9)
     # Where reviewers recognise everything, a drawn picture without a fault is known to have none.
     return min(bound, population - drawn + faulty if sensitivity == 1.0 else population)
+
+
+def at_most(share: float, digits: int = 2) -> str:
+    """An upper bound in percent, without the sign, rounded up to so many significant digits: it still holds."""
+    return _percent(share, digits, ROUND_CEILING)
+
+
+def at_least(share: float, digits: int = 3) -> str:
+    """A lower bound in percent, without the sign, rounded down to so many significant digits."""
+    return _percent(share, digits, ROUND_FLOOR)
+
+
+def _percent(share: float, digits: int, rounding: str) -> str:
+    exact = Decimal(str(round(100 * share, 6)))  # what the sixth digit rounds away is an error of the arithmetic
+    return f"{Context(prec=digits, rounding=rounding).create_decimal(exact).normalize():f}"
 
 
 def sample_size(

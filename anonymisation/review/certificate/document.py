@@ -14,9 +14,9 @@ from typing import Any, Final
 
 import msgspec
 
-from anonymisation.review.certificate.bounds import Bound, Seeded, Stratum, upper_bound
+from anonymisation.review.certificate.bounds import Bound, Seeded, Stratum, at_most, upper_bound
 from anonymisation.review.certificate.judgements import Judged, Judgement, agreement, progress
-from anonymisation.review.certificate.sample import Sample
+from anonymisation.review.certificate.sample import Sample, SeededFault
 
 KIND: Final = "certificate of masked pictures"
 FORMAT: Final = 1
@@ -78,7 +78,7 @@ def certificate_of(sample: Sample, lines: Judged, issue: Issue) -> dict[str, Any
             "missed": sum(stratum.faulty for stratum in strata["missed"]),
             "mistake": sum(stratum.faulty for stratum in strata["mistake"]),
         },
-        "strata": _strata_in_words(sample, strata["missed"], strata["mistake"]),
+        "strata": _strata_in_words(sample, strata["missed"], strata["mistake"], seeded),
         "reviewers": _reviewers(sample, lines),
         "agreement": _agreement(sample, lines),
         "seeded": None if seeded is None else {"shown": seeded.shown, "recognised": seeded.recognised},
@@ -105,9 +105,9 @@ def in_words(values: dict[str, Any]) -> list[str]:
 
 
 def _sentence(statement: dict[str, Any], end: str) -> str:
-    confidence, share = 100 * statement["confidence"], 100 * statement["share"]
+    confidence, share = 100 * statement["confidence"], at_most(statement["share"])
     counts = f"{statement['pictures']} of {statement['population']}"
-    return f"With {confidence:.4g} % confidence at most {share:.2g} % of the pictures ({counts}) {end}."
+    return f"With {confidence:.4g} % confidence at most {share} % of the pictures ({counts}) {end}."
 
 
 def _statement(bound: Bound) -> dict[str, Any]:
@@ -126,9 +126,14 @@ def _strata(sample: Sample, lines: Judged, fault: str) -> list[Stratum]:
     return [Stratum(plan.population, plan.drawn, faulty[at]) for at, plan in enumerate(sample.strata)]
 
 
-def _strata_in_words(sample: Sample, missed: Sequence[Stratum], mistake: Sequence[Stratum]) -> list[dict[str, Any]]:
-    """Each stratum with its own bounds, which hold for each alone, not for all of them together."""
-    confidence = sample.plan.confidence
+def _strata_in_words(
+    sample: Sample, missed: Sequence[Stratum], mistake: Sequence[Stratum], seeded: Seeded | None
+) -> list[dict[str, Any]]:
+    """Each stratum with its own bounds, which hold for each alone, not for all of them together.
+
+    They pay for the looks, and for what reviewers overlook, as the bounds for all pictures do.
+    """
+    confidence, looks = sample.plan.confidence, sample.looks
     return [
         {
             "folders": list(plan.folders),
@@ -136,9 +141,9 @@ def _strata_in_words(sample: Sample, missed: Sequence[Stratum], mistake: Sequenc
             "population": plan.population,
             "drawn": plan.drawn,
             "missed": one.faulty,
-            "missed_at_most": round(one.upper_share(confidence), 6),
+            "missed_at_most": round(upper_bound([one], confidence, stage=looks, seeded=seeded).share, 6),
             "mistake": other.faulty,
-            "mistake_at_most": round(other.upper_share(confidence), 6),
+            "mistake_at_most": round(upper_bound([other], confidence, stage=looks).share, 6),
         }
         for plan, one, other in zip(sample.strata, missed, mistake, strict=True)
     ]
@@ -148,15 +153,25 @@ def _seeded(sample: Sample, lines: Judged) -> Seeded | None:
     """The known faults, and how many of them their first reviewer recognised; None where none was shown."""
     if not sample.seeded:
         return None
-    firsts = [lines.first(fault.number) for fault in sample.seeded]
-    return Seeded(len(firsts), sum(first is not None and first.missed for first in firsts))
+    recognised = sum(map(_recognised, sample.seeded, (lines.first(fault.number) for fault in sample.seeded)))
+    return Seeded(len(sample.seeded), recognised)
+
+
+def _recognised(fault: SeededFault, first: Judgement | None) -> bool:
+    return first is not None and first.recognises(fault.box)
 
 
 def _reviewers(sample: Sample, lines: Judged) -> list[dict[str, Any]]:
+    """Each reviewer, and how many known faults each was the first to judge: a reviewer without any was not measured."""
     shown = sample.numbers
     counts = Counter(by for number in shown for by in lines.of(number))
-    firsts = Counter(first.by for number in shown if (first := lines.first(number)) is not None)
-    return [{"name": by, "judged": counts[by], "as_second": counts[by] - firsts[by]} for by in sorted(counts)]
+    firsts = {number: first for number in shown if (first := lines.first(number)) is not None}
+    first_by = Counter(first.by for first in firsts.values())
+    known = Counter(firsts[fault.number].by for fault in sample.seeded if fault.number in firsts)
+    return [
+        {"name": by, "judged": counts[by], "as_second": counts[by] - first_by[by], "known_faults": known[by]}
+        for by in sorted(counts)
+    ]
 
 
 def _agreement(sample: Sample, lines: Judged) -> dict[str, Any]:

@@ -13,10 +13,11 @@ import msgspec
 from anonymisation.review.certificate.sample import Sample
 
 
-class Judgement(msgspec.Struct, frozen=True):
+class Judgement(msgspec.Struct, frozen=True, omit_defaults=True):
     """One reviewer's judgement of the picture shown at `number`.
 
-    `missed`: a person or vehicle is not hidden. `mistake`: something else is hidden. `at` is ISO 8601 in UTC.
+    `missed`: a person or vehicle is not hidden. `mistake`: something else is hidden. `at` is ISO 8601 in UTC. `place`
+    is where: top, left, bottom, right as shares of the upright picture; None if the reviewer marked no place.
     """
 
     number: int
@@ -24,6 +25,14 @@ class Judgement(msgspec.Struct, frozen=True):
     at: str
     missed: bool
     mistake: bool
+    place: tuple[float, float, float, float] | None = None
+
+    def recognises(self, box: tuple[float, float, float, float]) -> bool:
+        """Whether the marked place touches the box. A picture with a known fault may have another one, too."""
+        if not self.missed or self.place is None:
+            return False
+        top, left, bottom, right = self.place
+        return top < box[2] and box[0] < bottom and left < box[3] and box[1] < right
 
 
 @dataclass(frozen=True, slots=True)

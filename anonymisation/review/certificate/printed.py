@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Final
 
+from anonymisation.review.certificate.bounds import at_least, at_most
 from anonymisation.review.certificate.document import in_words
 from anonymisation.review.printing import printed
 
@@ -18,4 +19,6 @@ def printed_page(values: dict[str, Any]) -> str:
         certificate=values,
         statements=in_words(values),
         most=MOST_FOLDERS,
+        at_most=at_most,
+        at_least=at_least,
     )

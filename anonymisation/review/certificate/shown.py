@@ -1,7 +1,7 @@
 """What a reviewer sees of a sample: the picture at a number, as it was drawn, whether it belongs to the sample or not.
 
-A picture that a second reviewer judges, too, is kept as it was before what the first one marked is hidden. Otherwise
-the second would judge another picture.
+A picture on which a reviewer marks something is kept as it was before that is hidden. Otherwise a second reviewer would
+judge another picture, and so would the first one who comes back to it.
 
     <state>/certificates/<id>/seen/<number>.webp       removed at the issue
 """
@@ -67,21 +67,21 @@ def require_as_drawn(one: Drawn, row: Row | None) -> Row:
 
 
 def keep_as_seen(workspace: Workspace, sample: Sample, one: Drawn, row: Row) -> None:
-    """Keep the picture for its second reviewer, before more of it is hidden.
+    """Keep the picture for whoever judges it again, before more of it is hidden.
 
     Raises:
         NotShownError, MaskedAgainError: as `shown_picture`.
         ShareUnavailableError: the copy cannot be written.
     """
     path = _kept(workspace, sample, one)
-    if one.second and not path.exists():
+    if not path.exists():
         data = shown_picture(workspace, sample, one, row)
         with reported(path, "written"):
             write_atomically(path, data, mode=0o600)
 
 
 def remove_seen(state_root: Path, identity: str) -> None:
-    """Remove what was kept for second reviewers."""
+    """Remove what was kept of pictures that were marked."""
     place = place_of(state_root, identity) / FOLDER_NAME
     with reported(place, "removed"), suppress(FileNotFoundError):
         shutil.rmtree(place)

@@ -27,6 +27,8 @@ JUDGEMENTS: Final = "judgements.jsonl"
 CERTIFICATE: Final = "certificate.json"
 PRINT: Final = "certificate.html"
 _LOCK_SECONDS: Final = 10.0
+Place = tuple[float, float, float, float]
+"""top, left, bottom, right."""
 
 
 def certificates_folder(state_root: Path) -> Path:
@@ -92,21 +94,48 @@ def read_judgements(state_root: Path, identity: str) -> Judged:
     return judged(read_as(place_of(state_root, identity) / JUDGEMENTS, Judgement))
 
 
-def add_judgement(state_root: Path, sample: Sample, number: int, by: str, *, missed: bool, mistake: bool) -> Judgement:
-    """Store what `by` says about the picture shown at `number`; it is on disk when this returns.
+def first_judged(state_root: Path, sample: Sample) -> dict[int, str]:
+    """When the first judgement of each stage was made (ISO 8601 in UTC), whatever was said later of its pictures.
 
     Raises:
-        ValueError: the sample has no such picture, or its certificate has been issued.
+        ShareUnavailableError: the log is there and cannot be read.
+    """
+    stages = {**{one.number: one.stage for one in sample.pictures}, **{fault.number: 1 for fault in sample.seeded}}
+    first: dict[int, str] = {}
+    for line in read_as(place_of(state_root, sample.id) / JUDGEMENTS, Judgement):
+        if line.number in stages:
+            stage = stages[line.number]
+            first[stage] = min(line.at, first.get(stage, line.at))
+    return first
+
+
+def add_judgement(
+    state_root: Path, sample: Sample, number: int, by: str, *, missed: bool, mistake: bool, place: Place | None = None
+) -> Judgement:
+    """Store what `by` says about the picture shown at `number`; it is on disk when this returns.
+
+    Args:
+        state_root: the state folder.
+        sample: the sample that shows the picture.
+        number: at which the sample shows it.
+        by: the reviewer.
+        missed: whether a person or vehicle is not hidden.
+        mistake: whether something else is hidden.
+        place: where something is missed: top, left, bottom, right as shares of the upright picture.
+
+    Raises:
+        ValueError: the sample has no such picture, or its certificate has been issued with this picture.
         FolderLockedError: other writers hold the log's lock for too long.
         ShareUnavailableError: the log cannot be written.
     """
     if number not in sample.numbers:
         raise ValueError(f"the sample {sample.id} shows no picture {number}")
-    judgement = Judgement(number, by, now(), missed, mistake)
-    with _locked(state_root, sample.id) as place:
-        if (place / CERTIFICATE).exists() and _issued_stage(place) >= sample.stages:
+    stage = next((one.stage for one in sample.pictures if one.number == number), 1)
+    judgement = Judgement(number, by, now(), missed, mistake, place)
+    with _locked(state_root, sample.id) as home:
+        if (home / CERTIFICATE).exists() and _issued_stage(home) >= stage:
             raise ValueError(f"the certificate {sample.id} has been issued; its judgements do not change")
-        with closing(AppendLog(place / JUDGEMENTS, mode=0o600)) as log:
+        with closing(AppendLog(home / JUDGEMENTS, mode=0o600)) as log:
             log.append(msgspec.to_builtins(judgement))
     return judgement
 

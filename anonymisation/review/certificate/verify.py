@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -11,15 +11,20 @@ import msgspec
 from anonymisation.core.errors import AnonymisationError
 from anonymisation.core.text import counted
 from anonymisation.files.plain import sha256_of_plain
-from anonymisation.review.certificate.document import FORMAT, KIND, Issue, certificate_of, digest_of
+from anonymisation.review.certificate.document import FORMAT, KIND, Issue, NotCompleteError, certificate_of, digest_of
 from anonymisation.review.certificate.judgements import Judgement, judged
 from anonymisation.review.certificate.population import Population, read_population
 from anonymisation.review.certificate.sample import Drawn, Sample, order_of
+from anonymisation.review.certificate.store import read_certificate
+from anonymisation.review.images import NotShownError, Size, upright_masked
 from anonymisation.review.model import NOTHING, Review
+from anonymisation.review.rows import KnownRows
 from anonymisation.review.store import read_reviews
 from anonymisation.workspace.workspace import Workspace
 
 _MOST_NAMED: Final = 5
+# What numbers and names of a forged certificate may raise.
+_NO_SAMPLE: Final = (ArithmeticError, LookupError, TypeError, ValueError)
 
 
 class NoCertificateError(AnonymisationError):
@@ -57,8 +62,10 @@ def verify_document(values: dict[str, Any]) -> Verdict:
         problems.append("its digest does not match its content: it was changed after it was issued")
     try:
         again = certificate_of(sample, judged(lines), issue)
-    except ValueError as error:
+    except NotCompleteError as error:
         return Verdict((*problems, f"it should not have been issued: {error}"))
+    except _NO_SAMPLE as error:
+        return Verdict((*problems, f"its sample cannot be: {error}"))
     changed = sorted(key for key in again if key != "digest" and values.get(key) != again[key])
     if changed:
         problems.append(f"its sample and judgements give other values of {', '.join(changed)}")
@@ -79,15 +86,20 @@ def verify_pictures(values: dict[str, Any], workspace: Workspace) -> Verdict:
         problems += _not_as_drawn(sample, population)
     elif not problems:
         notes.append("the draw cannot be repeated, since the state no longer knows what the model found")
+    other, missing = _differs_from_kept(values, sample, workspace)
+    problems, notes = [*problems, *other], [*notes, *missing]
     reviews = {count.folder: read_reviews(workspace.shares.state, count.folder) for count in sample.folders}
-    damaged, corrected = list[str](), 0
+    known = {(one.folder, one.name) for one in population.candidates}
+    rows, damaged, corrected = KnownRows(workspace.shares.state), list[str](), 0
     for one in sample.pictures:
-        if _file_digest(workspace, one) == one.sha256:
-            continue
-        if _was_corrected(reviews[one.folder].get(one.name, NOTHING), sample.at):
-            corrected += 1
-        else:
+        if (one.folder, one.name) not in known:  # no file that a forged name leads to is opened
             damaged.append(f"{one.folder}/{one.name}")
+        elif _file_digest(workspace, one) != one.sha256:
+            review = reviews[one.folder].get(one.name, NOTHING)
+            if _was_corrected(review, sample.at) and _is_masked(workspace, one, rows):
+                corrected += 1
+            else:
+                damaged.append(f"{one.folder}/{one.name}")
     if damaged:
         files = counted(len(damaged), "picture of the sample has", "pictures of the sample have")
         problems.append(f"{files} another file than the one that was judged: {_some(damaged)}")
@@ -128,6 +140,30 @@ def _not_as_drawn(sample: Sample, population: Population) -> list[str]:
         first = {(one.folder, one.name) for one in members[: stratum.drawn]}
         wrong += first != drawn.get(at, set())
     return [f"{wrong} of {len(sample.strata)} strata hold other pictures than the seed draws"] if wrong else []
+
+
+def _differs_from_kept(
+    values: dict[str, Any], sample: Sample, workspace: Workspace
+) -> tuple[Sequence[str], Sequence[str]]:
+    """Problems and notes from the certificate that the state keeps under this ID."""
+    try:
+        kept = read_certificate(workspace.shares.state, sample.id)
+    except ValueError:
+        return ["its ID is none"], []
+    if kept is None or kept.get("stages", 0) < sample.stages:
+        return [], ["the state folder does not hold this certificate, so nobody can say here that it was issued"]
+    if kept["stages"] > sample.stages:
+        return [], ["a certificate of more pictures was issued from this sample later"]
+    return ([] if kept == values else ["it is not the certificate that was issued under this ID"]), []
+
+
+def _is_masked(workspace: Workspace, one: Drawn, rows: KnownRows) -> bool:
+    """Whether the file of a corrected picture decodes and was made from its original by this software."""
+    row = rows.of(one.folder, one.name)
+    try:
+        return row is not None and bool(upright_masked(workspace, one.folder, row, Size.SMALL))
+    except (NotShownError, OSError):
+        return False
 
 
 def _file_digest(workspace: Workspace, one: Drawn) -> str:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from anonymisation.masking.detections import Detections
+from anonymisation.masking.fixed_regions import FixedRegions
 from anonymisation.masking.labels import label_of
 
 Side = Literal["a", "b"]
@@ -28,7 +29,13 @@ class Difference(msgspec.Struct, frozen=True):
     pixels: int
 
 
-def differences(a: Detections, b: Detections, size: tuple[int, int], dilation: tuple[int, int]) -> list[Difference]:
+def differences(
+    a: Detections,
+    b: Detections,
+    size: tuple[int, int],
+    dilation: tuple[int, int],
+    fixed: tuple[FixedRegions, FixedRegions] = (FixedRegions(), FixedRegions()),
+) -> list[Difference]:
     """The objects that one side hides and the other does not, those of `a` first.
 
     Args:
@@ -36,10 +43,13 @@ def differences(a: Detections, b: Detections, size: tuple[int, int], dilation: t
         b: what the other side found in it.
         size: height and width of the picture in pixels.
         dilation: in pixels, of `a` and of `b`.
+        fixed: the regions of `a` and of `b`; what lies in one that is always hidden is hidden. No such region is itself
+            a difference, since no model found it.
     """
     from anonymisation.masking.geometry import union  # imports OpenCV, which pages that show the result do not need
 
-    hidden_a, hidden_b = (union(found, *size, margin) for found, margin in zip((a, b), dilation, strict=True))
+    sides = zip((a, b), dilation, fixed, strict=True)
+    hidden_a, hidden_b = (union(regions.with_hidden(found), *size, margin) for found, margin, regions in sides)
     return [*_alone("a", a, hidden_b, dilation[0]), *_alone("b", b, hidden_a, dilation[1])]
 
 

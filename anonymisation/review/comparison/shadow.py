@@ -25,6 +25,7 @@ from anonymisation.review.comparison.store import keep_study
 from anonymisation.review.comparison.study import ComparedPicture, Region, SideInfo, Study
 from anonymisation.review.images import NotShownError, original_bytes
 from anonymisation.review.rows import KnownRows, Row
+from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -65,6 +66,7 @@ def compare(
     """
     population, seed, at = read_population(workspace.shares.state, folders), secrets.token_hex(32), now()
     rows = KnownRows(workspace.shares.state)
+    rules = tuple(CameraRegions.of(side.settings, workspace.shares.state) for side in sides)
     order = sorted(population.candidates, key=lambda one: random_order(seed, "compared", one.folder, one.name))
     pictures: list[ComparedPicture] = []
     regions: list[Region] = []
@@ -73,7 +75,7 @@ def compare(
         if len(pictures) >= count:
             break
         try:
-            compared, found = _look(workspace, candidate, rows.of(candidate.folder, candidate.name), sides)
+            compared, found = _look(workspace, candidate, rows.of(candidate.folder, candidate.name), sides, rules)
         except (ImageError, NotShownError) as error:
             failures.append(f"{candidate.folder}/{candidate.name}: {error}")
             continue
@@ -101,7 +103,11 @@ def compare(
 
 
 def _look(
-    workspace: Workspace, candidate: Candidate, row: Row | None, sides: tuple[Contender, Contender]
+    workspace: Workspace,
+    candidate: Candidate,
+    row: Row | None,
+    sides: tuple[Contender, Contender],
+    rules: Iterable[CameraRegions],
 ) -> tuple[ComparedPicture, list[Difference]]:
     if row is None:
         raise NotShownError("there is no such picture any more")
@@ -113,8 +119,15 @@ def _look(
     gpano = None if exif.panorama is None else exif.panorama.values
     height, width = pixels.shape[:2]
     spheres = [sphere_of((height, width), gpano, side.settings) for side in sides]
-    found = [detect(side.detector, pixels, sphere) for side, sphere in zip(sides, spheres, strict=True)]
+    a, b = (one.for_picture(candidate.folder, exif.camera.model) for one in rules)
+    found = [
+        fixed.searched(detect(side.detector, pixels, sphere), height, width)
+        for side, sphere, fixed in zip(sides, spheres, (a, b), strict=True)
+    ]
     margins = (sides[0].settings.mask_dilation_pixels, sides[1].settings.mask_dilation_pixels)
-    hidden = [int(np.count_nonzero(union(own, height, width, m))) for own, m in zip(found, margins, strict=True)]
+    hidden = [
+        int(np.count_nonzero(union(fixed.with_hidden(own), height, width, margin)))
+        for own, margin, fixed in zip(found, margins, (a, b), strict=True)
+    ]
     compared = ComparedPicture(candidate.folder, candidate.name, candidate.version, height, width, *hidden)
-    return compared, differences(found[0], found[1], (height, width), margins)
+    return compared, differences(found[0], found[1], (height, width), margins, (a, b))

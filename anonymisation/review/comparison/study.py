@@ -9,19 +9,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from typing import Any, Final
 
 import msgspec
 import numpy as np
 from scipy.stats import binomtest
 
-from anonymisation.review.certificate.bounds import Stratum, upper_bound
+from anonymisation.review.certificate.bounds import Stratum, at_most, upper_bound
 from anonymisation.review.comparison.differences import Difference, Side
 
 FORMAT: Final = 1
 SIDES: Final[tuple[Side, Side]] = ("a", "b")
 CONFIDENCE: Final = 0.95
-_DRAWS: Final = 2000  # of the bootstrap
+_DRAWS: Final = 2000  # of the bootstrap, and of signs
+_EXACT: Final = 12  # values, of which all signs are tried
 
 
 class SideInfo(msgspec.Struct, frozen=True):
@@ -145,7 +147,7 @@ def in_words(study: Study, result: Result) -> list[str]:
     for side, other, own in ((study.a, study.b, result.a), (study.b, study.a, result.b)):
         sentences.append(
             f"{side.name} misses something that {other.name} hides in {own.missed} of {pictures} pictures: with "
-            f"{confidence} in at most {100 * own.missed_at_most:.2g} % of all."
+            f"{confidence} in at most {at_most(own.missed_at_most)} % of all."
         )
         sentences.append(
             f"{side.name} alone hides {own.false_regions} regions falsely, {100 * own.false_share:.2g} % of the pixels."
@@ -181,10 +183,24 @@ def _side(study: Study, missed: Any, false_regions: int, false: Any) -> SideResu
 
 
 def _interval(values: Any) -> tuple[float, float]:
-    """The 95 % interval of the mean, by bootstrap (percentiles; Efron, 1979); the same for the same values."""
+    """The 95 % interval of the mean, by bootstrap (percentiles; Efron, 1979); the same for the same values.
+
+    It holds 0 unless the sign-flip test (Fisher, 1935) rejects that the sides are equal: with a few pictures that
+    differ, percentiles alone would leave it out too often.
+    """
     if not len(values) or not values.any():
         return 0.0, 0.0
     random = np.random.default_rng(0)
     means = [values[random.integers(0, len(values), len(values))].mean() for _ in range(_DRAWS)]
     edge = 100 * (1 - CONFIDENCE) / 2
-    return float(np.percentile(means, edge)), float(np.percentile(means, 100 - edge))
+    low, high = float(np.percentile(means, edge)), float(np.percentile(means, 100 - edge))
+    return (low, high) if _flipped_p(values[values != 0], random) < 1 - CONFIDENCE else (min(low, 0.0), max(high, 0.0))
+
+
+def _flipped_p(values: Any, random: np.random.Generator) -> float:
+    """How often the mean is as far from 0 if chance chooses the sign of each value; exact for a few values."""
+    if len(values) <= _EXACT:
+        signs = np.array(list(product((-1, 1), repeat=len(values))))
+        return float(np.mean(np.abs(signs @ values) >= abs(values.sum()) * (1 - 1e-9)))
+    sums = np.array([(random.choice((-1, 1), len(values)) * values).sum() for _ in range(_DRAWS)])
+    return float((1 + np.count_nonzero(np.abs(sums) >= abs(values.sum()) * (1 - 1e-9))) / (1 + _DRAWS))

@@ -87,6 +87,15 @@ def test_two_reviewers_see_the_same_picture(page: Page) -> None:
     assert client.post(f"{place}/issue", data={"csrf_token": token(page, client)}).status_code == 303
 
 
+def test_who_comes_back_to_a_marked_picture_sees_it_as_it_was_drawn(page: Page) -> None:
+    place = draw(page).headers["location"]
+    client = page.as_user("operator")
+    before = client.get(f"{place}/pictures/1/image").content
+    judge(page, place, **BOX)
+    assert client.get(f"{place}/pictures/1/image").content == before
+    assert f'href="{place}/next"' in client.get(f"{place}/pictures/1").text  # goes on without another judgement
+
+
 def test_a_night_shows_its_certificate_until_it_is_masked_again(page: Page, night: str) -> None:
     place = draw(page, run=night).headers["location"]
     client = page.as_user("operator")

@@ -39,6 +39,8 @@ def test_what_differs_is_judged_and_the_result_is_shown(page: Page, study: Study
         place = admin.get(f"{base}/next").headers["location"]
         assert "What is in the frame?" in words(admin.get(place).text)
         assert say(page, admin, place, is_object=is_object).status_code == 303
+        if is_object == "true":
+            assert "misses something" not in words(admin.get(base).text)  # what is judged so far bounds nothing
     assert admin.get(f"{base}/next").headers["location"] == base
     text = words(page.as_user("viewer").get(base).text)
     assert "B misses something that A hides in 2 of 3 pictures" in text

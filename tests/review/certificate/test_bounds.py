@@ -11,6 +11,8 @@ from scipy.stats import binomtest
 from anonymisation.review.certificate.bounds import (
     Seeded,
     Stratum,
+    at_least,
+    at_most,
     clopper_pearson_lower,
     clopper_pearson_upper,
     sample_size,
@@ -132,3 +134,21 @@ def test_numbers_that_cannot_be_are_refused(wrong: tuple[int, int, int]) -> None
 def test_a_confidence_that_is_none_is_refused(confidence: float) -> None:
     with pytest.raises(ValueError, match="expected a confidence"):
         upper_bound([Stratum(5, 3, 0)], confidence)
+
+
+@pytest.mark.parametrize(
+    ("share", "most", "least"),
+    [
+        (0.0104, "1.1", "1"),
+        (0.01, "1", "1"),
+        (0.08049, "8.1", "8"),
+        (0.375, "38", "37"),
+        (0.99601, "100", "99"),
+        (1.0, "100", "100"),
+        (0.0, "0", "0"),
+        (0.00004, "0.004", "0.004"),
+        (0.07, "7", "7"),
+    ],
+)
+def test_a_bound_is_rounded_to_the_side_on_which_it_holds(share: float, most: str, least: str) -> None:
+    assert (at_most(share), at_least(share, 2)) == (most, least)

@@ -15,6 +15,7 @@ from anonymisation import __version__
 from anonymisation.masking.detections import Detections
 from anonymisation.review.apply import remask_folder
 from anonymisation.review.certificate.actions import CertificateError, draw_sample, draw_stage, issue_certificate
+from anonymisation.review.certificate.bounds import Stratum, upper_bound
 from anonymisation.review.certificate.document import digest_of, in_words
 from anonymisation.review.certificate.judgements import next_number, progress
 from anonymisation.review.certificate.population import read_population
@@ -62,7 +63,7 @@ def judge_all(workspace: Workspace, sample: Sample, by: str = "kari", **found: i
         if number is None:
             return
         said = {fault: found.get(fault) == number for fault in ("missed", "mistake")}
-        add_judgement(state, sample, number, by, **said)
+        add_judgement(state, sample, number, by, missed=said["missed"], mistake=said["mistake"])
 
 
 def issued(workspace: Workspace, sample: Sample) -> dict[str, Any]:
@@ -129,6 +130,37 @@ def test_a_new_sample_of_the_same_pictures_counts_the_earlier_look(night: Worksp
     assert drawn(night).earlier == (f"{sample.id} stage 1",)
 
 
+def test_samples_that_are_drawn_before_either_is_judged_are_two_looks(night: Workspace) -> None:
+    samples = [drawn(night) for _ in range(3)]
+    for sample in samples:
+        judge_all(night, sample)
+    looks = [issued(night, sample)["looks"] for sample in reversed(samples)]
+    assert sorted(looks) == [1, 2, 3]
+
+
+def test_a_further_stage_counts_what_was_judged_in_between(night: Workspace) -> None:
+    first = drawn(night)
+    judge_all(night, first)
+    second = drawn(night)
+    judge_all(night, second)
+    larger = draw_stage(night, first, 2)
+    judge_all(night, larger)
+    looks = [issued(night, sample)["looks"] for sample in (larger, second)]
+    assert looks[0] != looks[1]  # within one second, the IDs decide which came first
+    assert max(looks) == 3
+
+
+def test_the_bounds_of_a_stratum_pay_for_looks_and_for_what_reviewers_overlook(night: Workspace) -> None:
+    first = drawn(night)
+    judge_all(night, first)
+    again = drawn(night)
+    judge_all(night, again)
+    for look, sample in enumerate((first, again), start=1):
+        one = issued(night, sample)["strata"][0]
+        paid = upper_bound([Stratum(one["population"], one["drawn"], 0)], 0.9, stage=look).share
+        assert one["missed_at_most"] == pytest.approx(paid, abs=1e-6)
+
+
 def test_nothing_is_issued_before_every_picture_is_judged(night: Workspace) -> None:
     sample = drawn(night)
     with pytest.raises(CertificateError, match=f"{len(sample.pictures)} pictures are not judged yet"):
@@ -154,6 +186,10 @@ def test_judgements_of_an_issued_certificate_do_not_change(night: Workspace) -> 
     issued(night, sample)
     with pytest.raises(ValueError, match="has been issued"):
         add_judgement(night.shares.state, sample, 1, "kari", missed=True, mistake=False)
+    larger = draw_stage(night, sample, 2)
+    with pytest.raises(ValueError, match="has been issued"):
+        add_judgement(night.shares.state, larger, 1, "kari", missed=True, mistake=False)
+    add_judgement(night.shares.state, larger, larger.numbers[-1], "kari", missed=True, mistake=False)
 
 
 def test_a_picture_that_is_masked_again_ends_the_certificate(night: Workspace) -> None:
@@ -229,9 +265,14 @@ def test_known_faults_are_shown_measured_and_removed(night: Workspace) -> None:
     copies = [seeded_file(night.shares.state, sample.id, fault.number) for fault in sample.seeded]
     assert all(copy.stat().st_mode & 0o077 == 0 for copy in copies)
     assert sorted(sample.numbers) == list(range(1, len(sample.pictures) + 9))
-    judge_all(night, sample, missed=sample.seeded[0].number)
+    recognised, overlooked = sample.seeded[:2]
+    for fault, place in ((recognised, recognised.box), (overlooked, (0.0, 0.0, 0.01, 0.01))):
+        add_judgement(night.shares.state, sample, fault.number, "kari", missed=True, mistake=False, place=place)
+    judge_all(night, sample)
     values = issued(night, sample)
-    assert values["seeded"] == {"shown": 8, "recognised": 1}
+    assert values["seeded"] == {"shown": 8, "recognised": 1}  # what is missed elsewhere in a copy is no known fault
+    assert values["reviewers"][0]["known_faults"] == 8
+    assert verify_document(values).is_valid
     assert values["pictures"]["missed"] == 0  # known faults belong to no stratum
     assert values["statements"]["missed"]["sensitivity"] < 0.5
     assert not any(copy.exists() for copy in copies)
@@ -275,3 +316,47 @@ def test_a_sample_that_holds_every_picture_has_no_further_stage(night: Workspace
     sample = drawn(night, replace(PLAN, bound=0.01))
     with pytest.raises(CertificateError, match="all 13 masked pictures are in the sample already"):
         draw_stage(night, sample, 5)
+
+
+def test_a_forged_certificate_is_not_the_one_that_was_issued(night: Workspace) -> None:
+    sample = drawn(night)
+    judge_all(night, sample)
+    values = issued(night, sample)
+    forged = changed(values, "issued", "classes", to=["person"])
+    assert verify_document(forged).is_valid  # in itself
+    assert verify_pictures(forged, night).problems == ("it is not the certificate that was issued under this ID",)
+    (night.shares.state / "certificates" / sample.id / "certificate.json").unlink()
+    verdict = verify_pictures(values, night)
+    assert verdict.is_valid
+    assert "the state folder does not hold this certificate" in verdict.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [
+        (("stages",), 10**30),
+        (("pictures", 0, "folder"), "../../elsewhere"),
+        (("pictures", 0, "name"), "\0"),
+        (("pictures", 0, "stratum"), 10**30),
+        (("strata",), []),
+        (("id",), "../../elsewhere"),
+    ],
+)
+def test_values_that_cannot_be_are_a_problem_and_no_crash(night: Workspace, path: tuple[Any, ...], to: object) -> None:
+    sample = drawn(night)
+    judge_all(night, sample)
+    forged = changed(issued(night, sample), "sample", *path, to=to)
+    assert not verify_document(forged).with_more(verify_pictures(forged, night)).is_valid
+
+
+def test_a_corrected_picture_whose_file_was_replaced_is_named(night: Workspace) -> None:
+    sample = drawn(night)
+    one = sample.pictures[0]
+    add_judgement(night.shares.state, sample, one.number, "kari", missed=True, mistake=False)
+    add_box(night.shares.state, one.folder, one.name, Box(0.1, 0.1, 0.3, 0.3), "kari", one.version)
+    remask_folder(night, one.folder)
+    judge_all(night, sample)
+    values = issued(night, sample)
+    paths = night.picture(one.folder, one.name)
+    paths.masked.write_bytes(paths.original.read_bytes())
+    assert f"{one.folder}/{one.name}" in verify_pictures(values, night).problems[0]

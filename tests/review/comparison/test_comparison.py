@@ -150,3 +150,32 @@ def test_what_nobody_has_judged_counts_for_neither(night: Workspace) -> None:
     assert (result.judged, result.a.missed, result.b.false_regions) == (1, 0, 1)
     with pytest.raises(ValueError, match="no region 5"):
         add_saying(night.shares.state, study, 5, "kari", is_object=True)
+
+
+def test_a_few_regions_of_one_side_do_not_show_that_it_hides_more_falsely() -> None:
+    study = study_of(*"aaaaa")  # chance gives five of one side in one of sixteen comparisons of equal sides
+    result = result_of(study, said(study, *[False] * 5))
+    assert result.more_false_between[0] == 0
+    assert any(sentence.startswith("Neither is shown to hide less falsely") for sentence in in_words(study, result))
+
+
+def test_equal_sides_are_seldom_called_different() -> None:
+    random, wrong = np.random.default_rng(5), 0
+    for _ in range(200):
+        sides = "".join(random.choice(("a", "b"), 5))
+        study = study_of(*sides)
+        low, high = result_of(study, said(study, *[False] * 5)).more_false_between
+        wrong += not low <= 0 <= high
+    assert wrong <= 0.05 * 200
+
+
+def test_fixed_regions_hold_for_both_sides(night: Workspace) -> None:
+    def side(name: str, found: Detections, **regions: object) -> Contender:
+        settings = Site(night.shares.input.parent).workspace(camera_regions=[regions] if regions else []).settings
+        return Contender(name, settings, {}, ScriptedDetector(found))
+
+    corner = [[0, 0], [0.15, 0], [0.15, 0.25], [0, 0.25]]
+    for kind in ("hide", "ignore"):
+        sides = side("A", CAR, **{kind: [corner]}), side("B", BOTH, **{kind: [corner]})
+        assert compare(night, [FOLDER], sides, 2, title="", by="kari").regions == (), kind
+    assert len(compare(night, [FOLDER], (side("A", CAR), side("B", BOTH)), 2, title="", by="kari").regions) == 2

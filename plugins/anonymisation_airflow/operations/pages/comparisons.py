@@ -64,6 +64,8 @@ def list_comparisons(request: Request, site: SiteDep, user: GetUserDep) -> HTMLR
 def show(request: Request, site: SiteDep, user: GetUserDep, study: StudyDep) -> HTMLResponse:
     """Show how far a comparison is judged, and its result."""
     result = result_of(study, read_sayings(site.state_root, study.id))
+    # Before everything is judged, no bound holds.
+    sentences = in_words(study, result) if study.regions and result.judged == len(study.regions) else []
     hidden = {
         side: sum(getattr(one, f"hidden_{side}") / (one.height * one.width) for one in study.pictures)
         / len(study.pictures)
@@ -71,7 +73,7 @@ def show(request: Request, site: SiteDep, user: GetUserDep, study: StudyDep) -> 
     }
     return page(
         request, site, user, "comparison.html",
-        study=study, result=result, hidden=hidden, sentences=in_words(study, result) if result.judged else [],
+        study=study, result=result, hidden=hidden, sentences=sentences,
     )  # fmt: skip
 
 

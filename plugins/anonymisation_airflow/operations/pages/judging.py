@@ -25,7 +25,7 @@ from anonymisation.review.certificate.shown import (
     require_as_drawn,
     shown_picture,
 )
-from anonymisation.review.certificate.store import add_judgement
+from anonymisation.review.certificate.store import Place, add_judgement
 from anonymisation.review.images import NotShownError
 from anonymisation.review.model import Box
 from anonymisation.review.rows import Row
@@ -117,26 +117,44 @@ def judge(
     right: Edge = None,
 ) -> RedirectResponse:
     """Record the judgement, hide what is marked, and show the next picture. A marked region means *missed*."""
-    edges = [edge for edge in (top, left, bottom, right) if edge is not None]
-    if edges and len(edges) < 4:
-        raise HTTPException(422, "This is not a box: give all four edges")
-    hidden = True
+    edges, hidden = _box_of(top, left, bottom, right), True
     if isinstance(one, Drawn):
         row = _as_drawn(site, one)
         if edges:
             keep_as_seen(site.workspace, entry.sample, one, row)
     try:
-        add_judgement(
-            site.state_root, entry.sample, one.number, user.get_name(), missed=missed or bool(edges), mistake=mistake
-        )
+        said = add_judgement(
+            site.state_root, entry.sample, one.number, user.get_name(),
+            missed=missed or edges is not None, mistake=mistake, place=edges,
+        )  # fmt: skip
         if edges and isinstance(one, Drawn):
-            hidden = _hide(site, one, row, [edge / 100 for edge in edges], user.get_name())
+            hidden = _hide(site, one, row, edges, user.get_name())
+        elif edges and isinstance(one, SeededFault) and not said.recognises(one.box):  # something else is visible, too
+            published = site.cache.index(one.folder).row(name_digest(one.name))
+            hidden = published is None or _hide(site, one, published, edges, user.get_name())
     except ValueError as error:
         raise HTTPException(409, str(error)) from None
     return _to_next(request, site, entry, user.get_name(), "" if hidden else "waiting")
 
 
-def _hide(site: Site, one: Drawn, row: Row, edges: list[float], by: str) -> bool:
+def _box_of(*percent: float | None) -> Place | None:
+    """The marked region as shares of the upright picture; None if there is none.
+
+    Raises:
+        HTTPException: 422 if edges are missing, or the region has no area.
+    """
+    edges = [edge / 100 for edge in percent if edge is not None]
+    if not edges:
+        return None
+    if len(edges) < 4:
+        raise HTTPException(422, "This is not a box: give all four edges")
+    try:
+        return Box(*edges).as_tuple()
+    except ValueError as error:
+        raise HTTPException(422, str(error)) from None
+
+
+def _hide(site: Site, one: Drawn | SeededFault, row: Row, edges: Place, by: str) -> bool:
     """Store the box and hide its region at once; returns whether it is hidden now.
 
     Raises:
@@ -148,7 +166,7 @@ def _hide(site: Site, one: Drawn, row: Row, edges: list[float], by: str) -> bool
     box = images.stored(Box(*edges), orientation)
     folder = OpenFolder(site, one.folder, folder_key(site, one.folder), site.cache.index(one.folder))
     record_access(OpenPicture(folder, row), by, "marked a region to hide")
-    add_box(site.state_root, one.folder, one.name, box, by, one.version)
+    add_box(site.state_root, one.folder, one.name, box, by, row.version)
     try:
         return one.name in remask_folder(site.workspace, one.folder)
     except FolderLockedError:

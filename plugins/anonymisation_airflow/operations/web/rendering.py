@@ -16,6 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 
 from anonymisation.core import text
+from anonymisation.review.certificate.bounds import at_most
 from anonymisation.review.index import LABELS, edition
 from anonymisation_airflow.operations.web.access import form_token, originals_allowed, reviews_allowed
 from anonymisation_airflow.operations.web.site import Site
@@ -117,5 +118,5 @@ _environment = Environment(
     trim_blocks=True,
     lstrip_blocks=True,
 )
-_environment.filters.update(count=count, size=size, duration=duration, pace=pace, moment=moment)
+_environment.filters.update(count=count, size=size, duration=duration, pace=pace, moment=moment, at_most=at_most)
 _environment.globals.update(link=link, states=states, edition=edition)
