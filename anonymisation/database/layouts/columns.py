@@ -93,7 +93,12 @@ def _warn(table: str, record: Mapping[str, Any], failures: Mapping[str, Exceptio
 
 
 def _reason(error: Exception) -> str:
-    return f"the record has no {error}" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, KeyError):
+        return f"the record has no {error}"
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001 - of a user's own class
+        return type(error).__name__
 
 
 def key_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Value:

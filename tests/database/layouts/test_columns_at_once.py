@@ -113,3 +113,26 @@ def test_a_warning_names_columns_in_the_layouts_order(caplog: pytest.LogCaptureF
     columns_from_records(layout, [{"exif_heading": "north", "bildeid": "x"}])
     [warning] = [message for message in caplog.messages if message.startswith("x: ")]
     assert warning.index("Tidspunkt (none)") < warning.index("Retning (expected a number")
+
+
+class SilentError(Exception):
+    """As some libraries have them."""
+
+
+class BrokenError(Exception):
+    """A mistake in a user's own class."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("error", [SilentError, BrokenError])
+def test_a_warning_names_the_error_of_a_formatter_that_says_nothing(
+    error: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(_: Mapping[str, Any]) -> Value:
+        raise error
+
+    layout = load_layout("PICTURES", formatters={**FORMATTERS, "Versjon": failing})
+    assert columns_from_records(layout, [{"bildeid": "x"}])["Versjon"] == [None]
+    assert f"Versjon ({error.__name__})" in caplog.text
