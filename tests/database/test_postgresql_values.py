@@ -11,7 +11,15 @@ import psycopg
 import pytest
 
 from anonymisation.database.dialects.postgresql_values import array_literal, batch_values, register
-from anonymisation.database.loading.loader import LoadLimits, SourceRecord, load_records, open_target
+from anonymisation.database.layouts.tables import load_layout
+from anonymisation.database.loading.loader import (
+    LoadLimits,
+    SourceRecord,
+    existing_ids,
+    load_records,
+    open_target,
+)
+from anonymisation.database.schema import create_table
 from tests.database.postgres_cluster import PostgresCluster
 from tests.database.sites import PostgresqlSite
 
@@ -57,6 +65,26 @@ def test_a_connection_with_another_encoding_gets_that_encoding(
     assert (refused.picture, "codec can't encode" in refused.reason) == (records[1].picture, True)
     rows = site.rows(layout)
     assert [json.loads(row["JsonData"])["exif_roadident"] for row in rows] == ["Ærlig"] * 2
+
+
+@pytest.mark.parametrize("named", [None, "sql_ascii"])
+def test_a_database_that_converts_nothing_gets_utf8(
+    named: str | None, cluster: PostgresCluster, state: Path, make_records: Make
+) -> None:
+    """Such as old ones, of encoding SQL_ASCII: without a choice of the client the driver gives bytes."""
+    records = make_records(2, exif_roadident="Ærlig \U0001f697")
+    options = "template0 ENCODING 'SQL_ASCII' LC_COLLATE 'C' LC_CTYPE 'C'"
+    with cluster.database("CREATE EXTENSION postgis", template=options) as database:
+        address = cluster.url.set(database=database)
+        address = address if named is None else address.update_query_dict({"client_encoding": named})
+        with open_target(address, load_layout("PICTURES")) as target:
+            create_table(target)
+            reports = [load_records(records, target, state, LoadLimits()) for _ in range(2)]
+            assert [(report.inserted, report.updated, report.failed) for report in reports] == [(2, 0, ()), (0, 2, ())]
+            assert len(existing_ids(target, [item.record["bildeid"] for item in records])) == 2
+        with cluster.connect(database) as connection:
+            [[text], _] = connection.execute("SELECT convert_to(vegidentitet, 'SQL_ASCII') FROM pictures").fetchall()
+    assert text == "Ærlig \U0001f697".encode()
 
 
 def test_the_driver_knows_the_values_on_connections_that_are_registered_alone(cluster: PostgresCluster) -> None:

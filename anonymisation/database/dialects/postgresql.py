@@ -40,6 +40,7 @@ from anonymisation.database.layouts.tables import MAX_IDENTIFIER, ColumnLayout, 
 
 # The driver's own words name a method of Python's.
 _NO_COPY: Final = "COPY with the data of a script needs psql; send INSERT, or COPY a file of the server"
+_NO_ENCODING: Final = ("SQL_ASCII", "AUTO", "")  # "auto" is that of the locale, nothing that of the server
 _FRACTION: Final = 6  # digits of a second, at most
 
 # At the end of the path, and only if the table has a schema without it.
@@ -66,6 +67,7 @@ class PostgresqlDialect:
             "keepalives_count": 3,
             "tcp_user_timeout": ANSWER_TIMEOUT_SECONDS * 1000,
             "prepare_threshold": None,  # never prepare a statement
+            "client_encoding": _encoding(url),
         }
         logging.getLogger("psycopg").addFilter(_is_news)
         engine = create_engine(
@@ -147,6 +149,16 @@ class PostgresqlDialect:
     def prepare_create(self, connection: Connection, table: Table) -> None:
         """Find PostGIS in a schema that is not on the search path; that schema never gets the table."""
         connection.exec_driver_sql(_FIND_POSTGIS, {"named": table.schema is not None})
+
+
+def _encoding(url: URL) -> str:
+    """The encoding of the connection: the one in the URL, else UTF-8.
+
+    In a database of encoding SQL_ASCII, which converts nothing, the server's own choice would be SQL_ASCII: the driver
+    then gives bytes in the place of text. UTF-8 comes back from it as it went in.
+    """
+    named = url.query.get("client_encoding")
+    return named if isinstance(named, str) and named.upper().replace("-", "_") not in _NO_ENCODING else "UTF8"
 
 
 def _is_news(record: logging.LogRecord) -> bool:

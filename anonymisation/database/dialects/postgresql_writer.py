@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
+from psycopg.pq import PipelineStatus
 from sqlalchemy import Connection, Table
 from sqlalchemy.exc import DBAPIError
 
@@ -205,18 +206,21 @@ def _undone_alone(connection: Connection, driver: Any) -> Iterator[None]:
     busy or far server takes as long as dozens of rows. If they fail, the transaction starts again.
     """
     settings = connection.info.pop(UNSENT_SETTINGS, None)
-    if settings is None:
-        with driver.transaction(), driver.pipeline():
-            yield
-        return
     try:
-        with driver.pipeline():
-            driver.execute(settings, prepare=False)
-            yield
+        if settings is None:
+            with driver.transaction(), driver.pipeline():
+                yield
+        else:
+            with driver.pipeline():
+                driver.execute(settings, prepare=False)
+                yield
     except BaseException:
-        connection.info[UNSENT_SETTINGS] = settings
-        if not driver.closed:
-            driver.rollback()
+        if not driver.closed and driver.pgconn.pipeline_status != PipelineStatus.OFF:
+            driver.close()  # the server has ended the session: the driver can neither leave the pipeline nor use it
+        if settings is not None:
+            connection.info[UNSENT_SETTINGS] = settings
+            if not driver.closed:
+                driver.rollback()
         raise
 
 

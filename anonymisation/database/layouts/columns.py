@@ -14,11 +14,12 @@ from typing import Any, Final
 from anonymisation.database.layouts.datatypes import Kind
 from anonymisation.database.layouts.formatters import NumberOf, TextOf, Value, as_number, in_utc
 from anonymisation.database.layouts.geometry import Point, same_coordinates
-from anonymisation.database.layouts.python_values import in_plain_types
+from anonymisation.database.layouts.python_values import has_floats, in_plain_types
 from anonymisation.database.layouts.tables import ColumnLayout, Step, TableLayout
 
 Row = dict[str, Value]
 Columns = dict[str, list[Value]]
+Failures = dict[int, dict[str, Exception]]  # number of the record → column → why it is empty
 _NOTHING: Final[Mapping[str, list[Value]]] = MappingProxyType({})
 
 
@@ -38,36 +39,48 @@ def columns_from_records(
     """The rows of `layout` for `records`: column name → the value of each record, in the layout's order.
 
     Columns in `given` are taken from there. Values are made column by column, which takes a third of the time of row by
-    row. A value becomes None (NULL) if its formatter fails or returns a value of the wrong type; one warning per row
-    names these columns. Older records lack whole keys: a row whose columns are empty for this reason alone gets no
-    warning of its own, but one for all rows that lack the same. The database itself checks lengths and NOT NULL.
+    row. Only a user's own formatters take one record after the other, each once: those of one record may share what
+    one of them has found. A value becomes None (NULL) if its formatter fails or returns a value of the wrong type; one
+    warning per row names these columns. Older records lack whole keys: a row whose columns are empty for this reason
+    alone gets no warning of its own, but one for all rows that lack the same. The database itself checks lengths and
+    NOT NULL.
     """
-    failures: dict[int, dict[str, Exception]] = {}
-    columns = {step[0]: given.get(step[0]) or _column(step, records, failures) for step in layout.plan}
-    for number in sorted(failures):
-        _warn(layout.name, records[number], failures[number])
+    failures: Failures = {}
+    columns: Columns = {name: given.get(name) or [] for name, *_ in layout.plan}
+    missing = [step for step in layout.plan if not columns[step[0]]]
+    for step in missing:
+        if step[2]:
+            columns[step[0]] = _column(step, records, failures)
+    own = [step for step in missing if not step[2]]
+    for number, record in enumerate(records if own else ()):
+        for step in own:
+            columns[step[0]].append(_value(step, number, record, failures))
+    for number, reasons in sorted(failures.items()):
+        _warn(layout.name, records[number], {name: reasons[name] for name in columns if name in reasons})
     return columns
 
 
-def _column(step: Step, records: Sequence[Mapping[str, Any]], failures: dict[int, dict[str, Exception]]) -> list[Value]:
-    """One column. Adds to `failures`, for each record without a value, why it has none."""
+def _column(step: Step, records: Sequence[Mapping[str, Any]], failures: Failures) -> list[Value]:
+    """The column of a shipped formatter. Adds to `failures`, for each record without a value, why it has none."""
+    _, formatter, types, column = step
+    with suppress(Exception):
+        made = formatter.column(records) if isinstance(formatter, (TextOf, NumberOf)) else map(formatter, records)
+        values = list(made)
+        if types.issuperset(map(type, values)):
+            return values
+        return [value if type(value) in types else _fitted(column, value) for value in values]
+    return [_value(step, number, record, failures) for number, record in enumerate(records)]
+
+
+def _value(step: Step, number: int, record: Mapping[str, Any], failures: Failures) -> Value:
+    """One value; None if there is none, with the reason added to `failures`."""
     name, formatter, types, column = step
-    if types:  # not a user's own formatter, which may return anything, and is called once for each record
-        with suppress(Exception):
-            made = formatter.column(records) if isinstance(formatter, (TextOf, NumberOf)) else map(formatter, records)
-            values = list(made)
-            if types.issuperset(map(type, values)):
-                return values
-            return [value if type(value) in types else _fitted(column, value) for value in values]
-    values = []
-    for number, record in enumerate(records):
-        try:
-            value = formatter(record)
-            values.append(value if type(value) in types else _fitted(column, value))
-        except Exception as error:  # noqa: BLE001 - a user's formatter may raise anything; it costs one value
-            failures.setdefault(number, {})[name] = error
-            values.append(None)
-    return values
+    try:
+        value = formatter(record)
+        return value if type(value) in types else _fitted(column, value)
+    except Exception as error:  # noqa: BLE001 - a user's formatter may raise anything; it costs one value
+        failures.setdefault(number, {})[name] = error
+        return None
 
 
 def _warn(table: str, record: Mapping[str, Any], failures: Mapping[str, Exception]) -> None:
@@ -80,7 +93,12 @@ def _warn(table: str, record: Mapping[str, Any], failures: Mapping[str, Exceptio
 
 
 def _reason(error: Exception) -> str:
-    return f"the record has no {error}" if isinstance(error, KeyError) else str(error)
+    if isinstance(error, KeyError):
+        return f"the record has no {error}"
+    try:
+        return str(error) or type(error).__name__
+    except Exception:  # noqa: BLE001 - of a user's own class
+        return type(error).__name__
 
 
 def key_from_record(layout: TableLayout, record: Mapping[str, Any]) -> Value:
@@ -126,7 +144,7 @@ def _fitted(column: ColumnLayout, value: Value) -> Value:
     if value is None:
         return None
     spatial = column.spatial_metadata
-    if type(value) is Point and spatial is not None and spatial.fits(value):
+    if type(value) is Point and spatial is not None and spatial.fits(value) and has_floats(value):
         return value
     value = in_plain_types(column.dtype.kind, value)
     if column.dtype.kind is Kind.NUMBER and isinstance(value, str):
@@ -149,8 +167,7 @@ def _fitted(column: ColumnLayout, value: Value) -> Value:
 
 
 def _plain(value: Value) -> Value:
-    """The value in the same form for every database. Drivers differ in NaN, empty text, NumPy's floats and times
-    without a zone.
+    """The value in the same form for every database. Drivers differ in NaN, empty text and times without a zone.
 
     Raises:
         ValueError: it is an infinite number.
@@ -158,7 +175,7 @@ def _plain(value: Value) -> Value:
     if isinstance(value, float):
         if math.isinf(value):
             raise ValueError(f"expected a finite number, got {value!r}")
-        return None if math.isnan(value) else float(value)
+        return None if math.isnan(value) else value
     if isinstance(value, datetime):
         return in_utc(value)
-    return str(value) or None if isinstance(value, str) else value
+    return value or None if isinstance(value, str) else value

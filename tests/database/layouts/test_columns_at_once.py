@@ -87,3 +87,52 @@ def test_a_formatter_of_ones_own_is_asked_once_for_each_record() -> None:
     layout = load_layout("PICTURES", formatters={**FORMATTERS, "Filnavn": own})
     columns_from_records(layout, [{"number": 1, "exif_filnavn": "a"}, {"number": 2}, {"number": 3}])
     assert asked == [1, 2, 3]
+
+
+def test_formatters_of_ones_own_may_share_what_one_has_found_in_a_record() -> None:
+    found: list[str] = []
+
+    def first(record: Mapping[str, Any]) -> Value:
+        found[:] = record["exif_filnavn"].split("_")
+        return found[0]
+
+    own = {"Mappenavn": first, "Filnavn": lambda _: found[1], "Feltkode": lambda _: found[2]}
+    layout = load_layout("PICTURES", formatters={**FORMATTERS, **own})
+    records = [{"exif_filnavn": f"folder{number}_name{number}_lane{number}"} for number in range(3)]
+    columns = columns_from_records(layout, records)
+    assert columns["Mappenavn"] == ["folder0", "folder1", "folder2"]
+    assert columns["Filnavn"] == ["name0", "name1", "name2"]
+    assert columns["Feltkode"] == ["lane0", "lane1", "lane2"]
+
+
+def test_a_warning_names_columns_in_the_layouts_order(caplog: pytest.LogCaptureFixture) -> None:
+    def failing(_: Mapping[str, Any]) -> Value:
+        raise ValueError("none")
+
+    layout = load_layout("PICTURES", formatters={**FORMATTERS, "Tidspunkt": failing})
+    columns_from_records(layout, [{"exif_heading": "north", "bildeid": "x"}])
+    [warning] = [message for message in caplog.messages if message.startswith("x: ")]
+    assert warning.index("Tidspunkt (none)") < warning.index("Retning (expected a number")
+
+
+class SilentError(Exception):
+    """As some libraries have them."""
+
+
+class BrokenError(Exception):
+    """A mistake in a user's own class."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+
+@pytest.mark.parametrize("error", [SilentError, BrokenError])
+def test_a_warning_names_the_error_of_a_formatter_that_says_nothing(
+    error: type[Exception], caplog: pytest.LogCaptureFixture
+) -> None:
+    def failing(_: Mapping[str, Any]) -> Value:
+        raise error
+
+    layout = load_layout("PICTURES", formatters={**FORMATTERS, "Versjon": failing})
+    assert columns_from_records(layout, [{"bildeid": "x"}])["Versjon"] == [None]
+    assert f"Versjon ({error.__name__})" in caplog.text

@@ -94,6 +94,7 @@ BAD_VALUES = [
     ("exif_vegnr", "1" + "0" * 130, "(?i)VEGNUMMER|DPY-4003"),
     ("exif_meter", "9" * 400, "(?i)large|METER|DPY-4003"),
     ("exif_strekningsnavn", "\udce5", "surrogate|json"),
+    ("bildeid", "2021-06-02T\udce5", "surrogate|json"),
 ]
 
 
