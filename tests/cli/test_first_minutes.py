@@ -73,7 +73,7 @@ def test_a_dry_run_of_a_single_picture_touches_nothing(program: Program, picture
     before = names_below(pictures)
     result = run(program, "-i", "one.jpg", "-o", "out", "--dry-run")
     assert (result.exit_code, names_below(pictures)) == (0, before)
-    assert "1 folders, in which 1 pictures" in result.output
+    assert "1 folder, in which 1 picture (" in result.output
 
 
 def test_a_single_picture_that_cannot_be_read_fails(program: Program, pictures: Path) -> None:
