@@ -7,6 +7,7 @@ other began.
 
 from __future__ import annotations
 
+import os
 import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -124,6 +125,8 @@ class Masker:
         """The loaded model; it is loaded again when its files have changed."""
         settings = self._loaded.settings
         if self._detector is None or self._detector.identity != model_identity(settings):
+            # TensorFlow reads this when it loads, and else writes several lines about every new size of a picture.
+            os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
             self._detector = load_detector(settings)
         return self._detector
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from anonymisation.chain.discover import EVERYTHING, Discovery, FoundFolder, Selection, discover
-from anonymisation.core.text import duration, one_line
+from anonymisation.core.text import counted, duration, one_line
 from anonymisation.workspace.timing import seconds_per_picture
 from anonymisation.workspace.unread import NOTHING_UNREAD, NotRead
 from anonymisation.workspace.workspace import Workspace
@@ -102,8 +102,9 @@ def render_plan(plan: Plan) -> str:
     return "\n".join(
         [
             "Dry run: nothing was touched.",
-            f"A run would take {len(plan.folders)} folders, in which {plan.to_do} pictures ({_megabytes(plan.size)}) "
-            f"have something left to do, {plan.to_mask} of them to mask.",
+            f"A run would take {counted(len(plan.folders), 'folder')}, in which {counted(plan.to_do, 'picture')} "
+            f"({_megabytes(plan.size)}) {'has' if plan.to_do == 1 else 'have'} something left to do, {plan.to_mask} of "
+            "them to mask.",
             f"Masking them one after another: {_duration(plan)}.",
             *lines,
             *([f"  … and {more} more folders"] if more > 0 else []),

@@ -15,7 +15,7 @@ from anonymisation.chain.discover import EVERYTHING, Finding, FoundFolder, Selec
 from anonymisation.chain.load import load_folder
 from anonymisation.chain.mask import mask_folder
 from anonymisation.chain.release import release_folder
-from anonymisation.core.errors import AnonymisationError, PicturesFailedError
+from anonymisation.core.errors import AnonymisationError, ConfigurationError, PicturesFailedError
 from anonymisation.core.logs import FILE_ONLY
 from anonymisation.core.text import one_line
 from anonymisation.files.reported import share_error_of
@@ -86,7 +86,14 @@ def report_of(folder: str, steps: Iterable[tuple[str, Callable[[], Any]]]) -> Fo
 def _stopped(report: FolderReport, step: str, error: Exception, problem: AnonymisationError) -> FolderReport:
     """The report of a folder whose `step` was ended by `error`, which `problem` explains."""
     done = {step: partial_report(error)}
-    return replace(report, error=str(problem), error_exit_code=problem.exit_code, **done)
+    return replace(report, error=_in_a_list(problem), error_exit_code=problem.exit_code, **done)
+
+
+def _in_a_list(problem: AnonymisationError) -> str:
+    """The message on one line, as every entry of a summary has."""
+    if isinstance(problem, ConfigurationError):
+        return f"configuration refused: {'; '.join(map(str, problem.problems))}"
+    return str(problem)
 
 
 def run_all(

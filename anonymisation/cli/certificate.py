@@ -47,13 +47,13 @@ def certificate_group() -> None:
     """Certify what share of the masked pictures has something missed, from a random sample that people review.
 
     \b
-    Example:
+    Examples:
       anonymise certificate draw -i in/ -o out/ --from 2021-05-01 --to 2021-05-31 --bound 1
       anonymise certificate issue -i in/ -o out/ ID
     """
 
 
-@certificate_group.command("draw")
+@certificate_group.command("draw", short_help="Draw a random sample of masked pictures.")
 @click.option(
     "--bound",
     type=click.FloatRange(0, 100, min_open=True, max_open=True),
@@ -110,7 +110,7 @@ def draw_command(
     _print_sample(session, sample)
 
 
-@certificate_group.command("more")
+@certificate_group.command("more", short_help="Draw a further stage of a sample.")
 @_id_argument
 @click.option("--pictures", type=click.IntRange(1), required=True, help="How many more pictures to draw.")
 @chain_options
@@ -125,7 +125,7 @@ def more_command(options: ChainOptions, identity: str, pictures: int) -> None:
     _print_sample(session, draw_stage(session.workspace, _sample(session, identity), pictures))
 
 
-@certificate_group.command("list")
+@certificate_group.command("list", short_help="List all samples, and what their certificates say.")
 @chain_options
 def list_command(options: ChainOptions) -> None:
     """List all samples, and what their certificates say.
@@ -151,7 +151,7 @@ def list_command(options: ChainOptions) -> None:
     print_table(session.out, table)
 
 
-@certificate_group.command("issue")
+@certificate_group.command("issue", short_help="Issue the certificate of a sample that is judged.")
 @_id_argument
 @_by_option
 @chain_options
@@ -171,7 +171,7 @@ def issue_command(options: ChainOptions, identity: str, by: str) -> None:
     session.out.print(f"File to verify: {page.with_name(CERTIFICATE)}")
 
 
-@certificate_group.command("show")
+@certificate_group.command("show", short_help="List the pictures that you still have to judge.")
 @_id_argument
 @_by_option
 @chain_options
@@ -199,7 +199,7 @@ def show_command(options: ChainOptions, identity: str, by: str) -> None:
     _print_what_is_left(session, sample, by)
 
 
-@certificate_group.command("judge")
+@certificate_group.command("judge", short_help="Judge one picture of a sample.")
 @_id_argument
 @click.argument("number", type=click.IntRange(1))
 @click.option("--missed", is_flag=True, help="A person or vehicle in it is not hidden.")
@@ -227,7 +227,7 @@ def judge_command(options: ChainOptions, identity: str, number: int, by: str, *,
     _print_what_is_left(session, sample, by)
 
 
-@certificate_group.command("verify")
+@certificate_group.command("verify", short_help="Compute a certificate again, and compare it.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-i", "--input-folder", type=_FOLDER, help="Folder of the originals.")
 @click.option("-o", "--output-folder", type=_FOLDER, help="Folder of the masked pictures.")

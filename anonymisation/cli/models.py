@@ -27,7 +27,7 @@ def models_group() -> None:
     """
 
 
-@models_group.command("pull")
+@models_group.command("pull", short_help="Fetch models of the TensorFlow detection zoo.")
 @click.argument("names", nargs=-1, type=click.Choice(list(ZOO), case_sensitive=False))
 @click.option("--base-url", default=BASE_URL, show_default=True, help="Base address of the archives.")
 @config_option
@@ -48,7 +48,7 @@ def pull_command(names: tuple[str, ...], base_url: str, config_file: Path | None
         _pull_one(ZOO[name], models_dir(settings.model_dir), base_url)
 
 
-@models_group.command("list")
+@models_group.command("list", short_help="Show every model, and whether it is installed.")
 @config_option
 def list_command(config_file: Path | None) -> None:
     """Show every model: whether it is installed, and its size. Below, the path of each that is installed.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import os
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -35,6 +36,16 @@ archive_option = click.option("-a", "--archive-folder", type=_FOLDER, help="Fold
 def output_option(*, required: bool, text: str) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """The flag -o, `required` or not."""
     return click.option("-o", "--output-folder", type=_FOLDER, required=required, help=text)
+
+
+def _once(_context: click.Context, parameter: click.Parameter, values: tuple[Path, ...]) -> Path | None:
+    """The one value of a folder's flag. click would take the last of several without a word."""
+    if len(values) > 1:
+        raise click.UsageError(
+            f"{' / '.join(parameter.opts)} is given {len(values)} times; one call takes one folder. Call it once for "
+            "each, or give the folder above them and choose with --folder"
+        )
+    return values[0] if values else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +100,8 @@ class _Stray(click.Argument):
 
 _FOLDER_OR_PICTURE: Final = click.Path(path_type=Path)
 _CHAIN_OPTIONS: Final = (
-    output_option(required=False, text="Folder of the masked pictures.  [required]"),
+    click.option("-o", "--output-folder", type=_FOLDER, multiple=True, callback=_once, help="Folder of the masked "
+                 "pictures.  [required]"),
     archive_option,
     log_option,
     config_option,
@@ -109,14 +121,24 @@ _CHAIN_OPTIONS: Final = (
 
 def chain_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """Add the flags of the chain to a verb; it gets them as its keyword `options`."""
-    own_input = click.option("-i", "--input-folder", type=_FOLDER, help=f"{_INPUT}  [required]")
+    own_input = click.option(
+        "-i", "--input-folder", type=_FOLDER, multiple=True, callback=_once, help=f"{_INPUT}  [required]"
+    )
     return _with_options(function, own_input)
 
 
 def run_options(function: Callable[..., Any]) -> Callable[..., Any]:
     """As `chain_options`; the input may also be a single picture."""
     text = f"{_INPUT} Or a single picture.  [required]"
-    own_input = click.option("-i", "--input-folder", type=_FOLDER_OR_PICTURE, metavar="DIRECTORY|FILE", help=text)
+    own_input = click.option(
+        "-i",
+        "--input-folder",
+        type=_FOLDER_OR_PICTURE,
+        metavar="DIRECTORY|FILE",
+        multiple=True,
+        callback=_once,
+        help=text,
+    )
     return _with_options(function, own_input)
 
 
@@ -140,6 +162,8 @@ def _require_folders(source: Path | None, target: Path | None, strays: tuple[str
     if source is not None and target is not None and not strays:
         return
     words = list(strays)
+    if source is not None and source.is_file() and any(map(os.path.isfile, words)):
+        source, words = source.parent, [word for word in words if not Path(word).is_file()]  # -i *.jpg
     if source is None:
         source = Path(words.pop(0)) if words else None
     if target is None:

@@ -27,7 +27,7 @@ def review_group() -> None:
     """
 
 
-@review_group.command("export")
+@review_group.command("export", short_help="Write the judged pictures to a file, in COCO form.")
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @chain_options
 def export_command(options: ChainOptions, file: Path) -> None:

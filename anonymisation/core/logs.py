@@ -69,7 +69,7 @@ def logging_to(
         ShareUnavailableError: the log file cannot be written.
     """
     now = datetime.now().astimezone()
-    path = None if log_dir is None else log_dir / log_file_name(settings, now, socket.gethostname())
+    path = None if log_dir is None else log_dir.absolute() / log_file_name(settings, now, socket.gethostname())
     handlers = [_terminal_handler(console, secrets)]
     if path is not None:
         handlers.append(_file_handler(path, settings, secrets))

@@ -66,6 +66,8 @@ def parse_mapping(data: bytes, source: str) -> dict[str, Any]:
         raise _refused(source, f"cannot be read: {error}") from error
     except RecursionError as error:
         raise _refused(source, "is nested too deeply") from error
+    except yaml.MarkedYAMLError as error:
+        raise _refused(source, f"is not valid YAML: {_where(error)}") from error
     except (yaml.YAMLError, ValueError) as error:  # ValueError: a date or a number that does not exist
         raise _refused(source, f"is not valid YAML: {error}") from error
     if content is None:
@@ -73,6 +75,16 @@ def parse_mapping(data: bytes, source: str) -> dict[str, Any]:
     if not isinstance(content, dict):
         raise _refused(source, f"expected keys and values, got a {type(content).__name__}")
     return {str(key): value for key, value in content.items()}
+
+
+def _where(error: yaml.MarkedYAMLError) -> str:
+    """Line, column and fault, in one line; YAML's own message has five and quotes the file."""
+    fault = error.problem or "cannot be understood"
+    if "'\\t'" in fault:
+        fault = "a tab; indent with spaces"
+    mark, start = error.problem_mark, error.context_mark
+    place = f"line {mark.line + 1}, column {mark.column + 1}: " if mark is not None else ""
+    return f"{place}{fault}{f' ({error.context}, from line {start.line + 1})' if error.context and start else ''}"
 
 
 def _refused(source: str, message: str) -> ConfigurationError:

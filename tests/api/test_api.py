@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -22,6 +24,7 @@ from anonymisation.imaging.mask_file import decode_mask
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.models.factory import model_identity
 from tests.captures import CAR, SECRET_DRIVER, capture, names_below
+from tests.conftest import REPOSITORY
 from tests.doubles import ScriptedDetector
 
 
@@ -183,6 +186,25 @@ def test_what_has_no_record_is_refused_with_its_name(tmp_path: Path, name: str, 
     with pytest.raises(ImageError) as caught:
         read_record(tmp_path / name)
     assert f"file: {tmp_path / name}" in caught.value.__notes__
+
+
+def test_the_examples_of_the_page_for_programs_run(
+    picture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    detector = ScriptedDetector(CAR, model_identity(load_settings().settings))
+    monkeypatch.setattr("anonymisation.api.masker.load_detector", lambda *_given, **_named: detector)
+    (tmp_path / "pictures").mkdir()
+    for copy in ("IMG_0001.jpg", "pictures/IMG_0001.jpg"):
+        shutil.copy(picture, tmp_path / copy)
+    (tmp_path / "our.yml").write_text("remote_json: True\n", "utf-8")
+    shown: dict[str, Any] = {"names": ["IMG_0002.jpg"]}
+    page = (REPOSITORY / "docs" / "how-to" / "python.md").read_text("utf-8")
+    examples = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    assert len(examples) == 4
+    for example in examples:
+        exec(example, shown)
+    assert "IMG_0002.jpg is not published" in capsys.readouterr().out
 
 
 _IMPORTED = """

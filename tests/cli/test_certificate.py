@@ -98,6 +98,10 @@ def test_the_first_reviewer_is_not_asked_for_the_second_judgement(site: Site) ->
     assert "Another person has to judge them" in result.stdout
     result = invoke("certificate", "show", *flags(site), listed_id(site), "--by", "ola")
     assert next_command(result)[-3:] == ["1", "--by", "ola"]
+    refused = invoke("certificate", "issue", *flags(site), listed_id(site))
+    assert "not judged by a second reviewer yet" in refused.stderr
+    assert "or with `anonymise certificate judge`" in refused.stderr
+    assert "another person's (--by NAME)" in refused.stderr
 
 
 def test_known_faults_are_not_given_away_by_the_names_of_their_files(site: Site) -> None:

@@ -335,3 +335,16 @@ def test_a_run_takes_the_table_of_the_connection_unless_one_is_configured(progra
     program.configure(db_table="PICTURES")
     assert program("load").exit_code == 0
     assert len(rows(database)) == 1
+
+
+def test_the_verbs_of_db_take_the_table_that_a_run_takes(program: Program, database: Path) -> None:
+    invoke("db", "configure", "--dsn", f"sqlite:///{database}", "--table-name", "VEGBILDER", "--name", "veg")
+    program.site.fill(1)
+    program.configure(database="veg", write_exif_to_db=True, db_table="PICTURES")
+    assert program("run").exit_code == 0
+    config = ("-k", str(program.config))
+    for flags, table in ((config, "PICTURES"), ((*config, "-t", "VEGBILDER"), "VEGBILDER"), ((), "VEGBILDER")):
+        shown = json.loads(invoke("db", "status", "--connection", "veg", "--json", *flags).stdout)
+        assert shown["table"] == table
+        created = invoke("db", "create-table", "--print", "--connection", "veg", *flags).stdout
+        assert f'CREATE TABLE "{table}"' in created

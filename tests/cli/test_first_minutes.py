@@ -73,7 +73,7 @@ def test_a_dry_run_of_a_single_picture_touches_nothing(program: Program, picture
     before = names_below(pictures)
     result = run(program, "-i", "one.jpg", "-o", "out", "--dry-run")
     assert (result.exit_code, names_below(pictures)) == (0, before)
-    assert "1 folders, in which 1 pictures" in result.output
+    assert "1 folder, in which 1 picture (" in result.output
 
 
 def test_a_single_picture_that_cannot_be_read_fails(program: Program, pictures: Path) -> None:
@@ -156,6 +156,25 @@ def test_folders_without_flags_are_answered_with_what_to_type(
     assert result.exit_code == 2
     assert result.output.endswith(f"Type:\n\n  anonymise {verb} {typed}\n")
     assert names_below(tmp_path) == (["one.jpg"] if verb == "run" else [])
+
+
+def test_a_pattern_of_pictures_is_answered_with_their_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "pictures").mkdir()
+    for name in "ab":
+        (tmp_path / "pictures" / f"{name}.jpg").touch()
+    typed = ["run", "-i", "pictures/a.jpg", "pictures/b.jpg", "-o", "masked"]
+    result = CliRunner().invoke(cli, typed, prog_name="anonymise")
+    assert result.output.endswith("Type:\n\n  anonymise run -i pictures -o masked\n")
+
+
+@pytest.mark.parametrize(("flag", "whole"), [("-i", "--input-folder"), ("-o", "--output-folder")])
+def test_a_folder_that_is_given_twice_is_refused(flag: str, whole: str, tmp_path: Path) -> None:
+    arguments = ["-i", str(tmp_path), "-o", str(tmp_path / "masked"), flag, str(tmp_path / "second")]
+    result = CliRunner().invoke(cli, ["mask", *arguments])
+    assert result.exit_code == 2
+    assert f"{flag} / {whole} is given 2 times" in result.output
+    assert names_below(tmp_path) == []
 
 
 def commands(command: click.Command, path: tuple[str, ...] = ("anonymise",)) -> Iterator[tuple[str, click.Command]]:

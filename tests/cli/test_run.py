@@ -59,7 +59,7 @@ def test_a_dry_run_tells_and_touches_nothing(program: Program) -> None:
     before = names_below(program.site.root)
     result = program("run", "--dry-run", "--folder", FOLDER, archive=True)
     assert result.exit_code == 0, result.output
-    assert "A run would take 1 folders, in which 2 pictures" in result.stdout
+    assert "A run would take 1 folder, in which 2 pictures" in result.stdout
     assert FOLDER in result.stdout
     assert names_below(program.site.root) == before
     assert not program.site.output.exists()

@@ -110,6 +110,15 @@ def test_names_with_brackets_are_shown_as_they_are(tmp_path: Path) -> None:
     assert "[bold]x[/bold] :smile:" in stream.getvalue()
 
 
+def test_the_file_is_named_by_its_whole_path_as_a_mail_needs_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with logging_to(settings_with(), console()[0], Path("logs")) as logged:
+        assert logged.file is not None
+        assert logged.file.parent == tmp_path / "logs"
+
+
 def test_a_log_file_that_cannot_be_written_is_an_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     screen, _ = console()

@@ -27,7 +27,14 @@ def test_keys_and_values_are_read(tmp_path: Path) -> None:
         ("blur: 5\ngray_blur: true\nblur: 3\n", "the key 'blur' is given twice"),
         ("columns:\n  - {name: A, name: B}\n", "the key 'name' is given twice"),
         ("- a\n- b\n", "expected keys and values, got a list"),
-        ("a: [1\n", "is not valid YAML"),
+        (
+            "a: [1\n",
+            "is not valid YAML: line 2, column 1: expected ',' or ']', but got '<stream end>' "
+            "(while parsing a flow sequence, from line 1)",
+        ),
+        ("a:\n\tb: 1\n", "is not valid YAML: line 2, column 1: a tab; indent with spaces"),
+        ("a: b: c\n", "is not valid YAML: line 1, column 5: mapping values are not allowed here"),
+        ("a: \x01\n", "is not valid YAML: unacceptable character #x0001"),
         (b"a: \xff\n", "cannot be read"),
         ("a: 2021-13-45\n", "is not valid YAML"),
         (f"a: {'1' * 5000}\n", "is not valid YAML"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from anonymisation.chain.run import report_of
-from anonymisation.core.errors import ShareUnavailableError
+from anonymisation.core.errors import ConfigProblem, ConfigurationError, ShareUnavailableError
 from anonymisation.reporting.partial import keeping, partial_report
 from anonymisation.reporting.step_reports import ArchiveReport, ImageOutcome, MaskReport, MaskTally, Status
 
@@ -41,3 +41,11 @@ def test_a_report_that_cannot_be_made_does_not_hide_the_error(caplog: pytest.Log
         raise KeyError("the first")
     assert partial_report(caught.value) is None
     assert "cannot be reported" in caplog.text
+
+
+def test_the_problems_of_a_configuration_are_one_line_of_the_summary() -> None:
+    def load() -> ArchiveReport:
+        raise ConfigurationError([ConfigProblem("db", "T", "is not there"), ConfigProblem("db", "U", "is a view")])
+
+    report = report_of("f", [("load", load)])
+    assert report.error == "configuration refused: db: T: is not there; db: U: is a view"

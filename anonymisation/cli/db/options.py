@@ -17,7 +17,8 @@ from sqlalchemy.exc import ArgumentError
 
 from anonymisation.cli.options import config_option, log_option
 from anonymisation.cli.session import output_console, start_logging
-from anonymisation.core.settings import Settings, load_settings
+from anonymisation.core.record_settings import is_said
+from anonymisation.core.settings import LoadedSettings, Settings, load_settings
 from anonymisation.database.airflow_connections import database_in_file
 from anonymisation.database.connections import (
     FOLDER_VARIABLE,
@@ -38,8 +39,8 @@ _FOLDER: Final = click.Path(path_type=Path, file_okay=False)
 
 table_option = click.option(
     "-t", "--table-name", "--table_name", "table_name", metavar="NAME",
-    help="Table layout: NAME.yml in the folder of your own (db_tables_dir), or an included one; default: the stored "
-    "connection's, else db_table.",
+    help="Table layout: NAME.yml in the folder of your own (db_tables_dir), or an included one; default: db_table "
+    "of the configuration file, else the stored connection's.",
 )  # fmt: skip
 connections_option = click.option(
     "--connections-dir", type=_FOLDER, envvar=FOLDER_VARIABLE, show_envvar=True, help="Folder of stored connections."
@@ -141,9 +142,10 @@ def open_database(options: DatabaseOptions) -> DatabaseSession:
         ConfigurationError: configuration, layout or connection cannot be used.
         click.UsageError: no database is named, or the command line contains a password.
     """
-    settings = load_settings(options.config_file).settings
+    loaded = load_settings(options.config_file)
+    settings = loaded.settings
     address = _find(options, settings)
-    layout = _layout(settings, options.table_name or address.table)
+    layout = _layout(loaded, options, address)
     url = make_url(
         with_client(_with_password(address, options), options.oracle_client or settings.oracle_client_lib_dir)
     )
@@ -159,18 +161,22 @@ def named_layout(options: DatabaseOptions) -> tuple[TableLayout, str | None, str
 
     Raises: as `open_database`, but no database has to be named.
     """
-    settings = load_settings(options.config_file).settings
+    loaded = load_settings(options.config_file)
+    settings = loaded.settings
     start_logging(settings, Console(stderr=True), options.log_folder)
     named = options.connection or settings.database or database_in_file() is not None
     address = _find(options, settings) if named else None
-    layout = _layout(settings, options.table_name or (None if address is None else address.table))
+    layout = _layout(loaded, options, address)
     if address is None:
         return layout, None, None
     return layout, address.url.get_backend_name(), address.schema
 
 
-def _layout(settings: Settings, named: str | None) -> TableLayout:
-    return effective_layout(settings.model_copy(update={"db_table": named}) if named else settings)
+def _layout(loaded: LoadedSettings, options: DatabaseOptions, address: _Address | None) -> TableLayout:
+    """The layout of the table that a run with this configuration and connection fills, unless a flag names another."""
+    stored = None if address is None or is_said(loaded.sources, "db_table") else address.table
+    named = options.table_name or stored
+    return effective_layout(loaded.settings.model_copy(update={"db_table": named}) if named else loaded.settings)
 
 
 def can_ask() -> bool:

@@ -150,6 +150,7 @@ def require_layout(name: str, config_dir: Path | None = None, own: Path | None =
     if path is None:
         known = sorted({file.stem for folder in folders for file in folder.glob("*.yml") if _is_layout(file)})
         message = f"no such table layout{did_you_mean(name, known)}; there are: {', '.join(known) or 'none'}"
+        message += "" if own else "; db_tables_dir in the configuration (-k) names the folder of your own"
         raise ConfigurationError([ConfigProblem(" and ".join(map(str, folders)), name, message)])
     return path
 

@@ -21,7 +21,7 @@ Progress = Callable[[int, int | None], None]  # bytes so far, bytes in all where
 _CHUNK_BYTES: Final = 1 << 16  # most bytes lost when a connection breaks
 _RETRYABLE_STATUS: Final = frozenset((408, 425, 429, 500, 502, 503, 504))
 _MAX_WAIT_SECONDS: Final = 30
-_OTHER_ADDRESS: Final = "give another address with --base-url"
+_OTHER_ADDRESS: Final = "check the network, or give another address with --base-url"
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,9 +94,8 @@ def fetch(job: Download, progress: Progress | None = None, retries: RetryPolicy 
     try:
         retrying(_attempt, job, progress or (lambda _have, _total: None), retries.timeout_seconds)
     except _InterruptedError as error:
-        raise ModelUnavailableError(
-            f"{job.url} cannot be fetched: {error}; the part so far is kept, run the same command again to resume"
-        ) from error
+        advice = "the part so far is kept, run the same command again to resume" if job.have() else _OTHER_ADDRESS
+        raise ModelUnavailableError(f"{job.url} cannot be fetched: {error}; {advice}") from error
     except requests.RequestException as error:  # an invalid address; before OSError, its base class
         raise ModelUnavailableError(f"{job.url} cannot be fetched: {error}; {_OTHER_ADDRESS}") from error
     except OSError as error:
@@ -131,7 +130,13 @@ def _attempt(job: Download, progress: Progress, timeout: float) -> None:
         with requests.get(job.url, headers=headers, stream=True, timeout=timeout) as response:
             _receive(job, response, have, progress)
     except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-        raise _InterruptedError(str(error)) from error
+        raise _InterruptedError(_cause(error)) from error
+
+
+def _cause(error: requests.RequestException) -> str:
+    """What went wrong, without the names of classes and the address that the libraries put around it."""
+    cause = error.args[0] if error.args else error
+    return re.sub(r"^\w+\(.*?\): ", "", str(getattr(cause, "reason", None) or cause))
 
 
 def _receive(job: Download, response: requests.Response, have: int, progress: Progress) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
 
 import msgspec
 from msgspec.structs import replace
@@ -27,6 +28,11 @@ from anonymisation.review.certificate.store import (
 from anonymisation.review.certificate.verify import changed_folders
 from anonymisation.review.printing import PROGRAM
 from anonymisation.workspace.workspace import Workspace
+
+_HOW_TO_JUDGE: Final = (
+    "judge them on the operations page or with `anonymise certificate judge`; a second judgement is another person's "
+    "(--by NAME)"
+)
 
 
 class CertificateError(AnonymisationError):
@@ -93,7 +99,7 @@ def issue_certificate(workspace: Workspace, sample: Sample, *, by: str) -> Path:
     try:
         values = certificate_of(sample, read_judgements(state_root, sample.id), Issue(by, now(), PROGRAM, classes))
     except NotCompleteError as error:
-        raise CertificateError(f"{sample.id}: {error}; judge them in the review of the operations page") from None
+        raise CertificateError(f"{sample.id}: {error}; {_HOW_TO_JUDGE}") from None
     page = keep_certificate(state_root, sample.id, msgspec.json.encode(values), printed_page(values))
     remove_seeded(state_root, sample.id)
     remove_seen(state_root, sample.id)

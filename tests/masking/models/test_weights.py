@@ -206,6 +206,14 @@ def test_unreachable_addresses_fail(models: Path, base_url: str) -> None:
         pull(tiny(), models, base_url=base_url, retries=AT_ONCE)
 
 
+def test_a_server_that_does_not_answer_is_named_once_with_the_reason(models: Path) -> None:
+    with pytest.raises(ModelUnavailableError) as refused:
+        pull(tiny(), models, base_url="http://127.0.0.1:1/", retries=AT_ONCE)
+    assert "Connection refused; check the network, or give another address" in str(refused.value).replace(")", "")
+    assert "Max retries" not in str(refused.value)
+    assert str(refused.value).count("127.0.0.1") == 1
+
+
 def test_a_full_disk_is_reported_and_cleaned_up(site: Site, models: Path) -> None:
     if not Path("/dev/full").exists():
         pytest.skip("needs /dev/full, the device that is always full")
