@@ -23,8 +23,8 @@ def load_detector(
     """The model that `model_type` names, with thresholds, class filter, max_num_pixels and tiles; loads TensorFlow.
 
     The detector stops working when the model fails on its first pictures (see `GuardedDetector`). `threads` limits the
-    threads of one operation, see `Devices`. `doubtful_from` is the least score of what `detect_doubtful` returns; it
-    does not change what `detect` returns.
+    threads of one operation, see `Devices`. `doubtful_from` is the lowest of the levels for `detect_at`, if
+    `score_threshold` is not lower; it does not change what `detect` returns.
 
     Raises:
         ModelUnavailableError: the model is not installed, is damaged, or has another form.
@@ -49,12 +49,12 @@ def load_detector(
     )
     hidden = frozenset(settings.hidden_classes)
     thresholds = Thresholds(settings.score_threshold, settings.score_thresholds, hidden)
-    least = 1.0 if doubtful_from is None else doubtful_from
-    floors = {kind: min(floor, least) for kind, floor in thresholds.floors().items()}
+    least = 1.0 if doubtful_from is None else min(doubtful_from, thresholds.default)
+    floors = {kind: min(floor, least) if floor <= 1 else floor for kind, floor in thresholds.floors().items()}
     model = SavedModel(folder, score_threshold=thresholds.default, floors=floors, devices=devices)
     tiles = Tiles(settings.tile_pixels, settings.tile_overlap) if settings.tiles else None
     place = model.place if settings.gpu_prefetch else None
-    look = partial(model.second_look.at, segment=model.segment) if model.second_look is not None else None
+    look = partial(model.second_look.look_at, segment=model.segment) if model.second_look is not None else None
     tiling = TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form, place, look, thresholds)
     return GuardedDetector(tiling)
 
