@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import sys
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Final
 
 from anonymisation.core.errors import ModelUnavailableError
 from anonymisation.core.settings import Settings
@@ -14,6 +17,11 @@ from anonymisation.masking.guard import GuardedDetector
 from anonymisation.masking.models.weights import model_folder
 from anonymisation.masking.thresholds import Thresholds
 
+_ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
+_ONEDNN_UNSET: Final = (
+    f"TensorFlow was imported before the model is loaded, and without {_ONEDNN}=1: on some processors the model takes"
+    " twice the time, and what it finds depends on the number of threads"
+)
 _FileKey = tuple[str, int, int]  # relative path, bytes, time of change in ns
 
 
@@ -35,7 +43,9 @@ def load_detector(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     # oneDNN's convolutions are twice as fast, but off by default on CPUs without AVX-512. Their results are the same
     # for any number of threads and any batch; tests/masking/models/test_factory.py checks this.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if "tensorflow" in sys.modules and _ONEDNN not in os.environ:
+        logging.getLogger(__name__).warning(_ONEDNN_UNSET)
+    os.environ.setdefault(_ONEDNN, "1")
     # Imported here: TensorFlow takes seconds and much memory, and `model_identity` does not need it.
     from anonymisation.masking.saved_model import Devices, SavedModel
     from anonymisation.masking.tiling import TilingDetector
