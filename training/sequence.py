@@ -24,11 +24,11 @@ from PIL import Image
 
 from anonymisation.core.settings import Settings, load_settings
 from anonymisation.evaluation.classes import GROUPS, group_of
-from anonymisation.evaluation.curve import best_scores
 from anonymisation.evaluation.folders import open_empty, open_rasters
 from anonymisation.evaluation.reading import read_stored
 from anonymisation.evaluation.truth import Source, Truth
 from anonymisation.masking.detections import Detections
+from anonymisation.masking.geometry import patches
 from anonymisation.masking.labels import label_of
 from anonymisation.masking.models.factory import load_detector
 
@@ -196,6 +196,15 @@ def _verdicts(shot: Shot, which: NDArray[np.bool_]) -> tuple[int, int]:
     return true, false
 
 
+def best_scores(found: Detections, height: int, width: int, dilation: int) -> NDArray[np.float32]:
+    """(height, width) float32: the highest score of the instances that mark a pixel after dilation; -1 for none."""
+    best = np.full((height, width), -1, np.float32, order="F")
+    for row in np.argsort(found.scores, kind="stable"):
+        for patch in patches(found.boxes[row], found.masks[row], height, width, dilation):
+            best[patch.window][patch.marked] = found.scores[row]
+    return best
+
+
 def shots_of(source: Source, settings: Settings, kept: Path) -> list[Shot]:
     """The pictures with all finds, in the order of the drives, without those of a car that stands still."""
     kept.mkdir(parents=True, exist_ok=True)
@@ -206,7 +215,7 @@ def shots_of(source: Source, settings: Settings, kept: Path) -> list[Shot]:
         file = kept / f"{picture.name.replace('/', '_')}.npz"
         if not file.exists():
             detector = detector or load_detector(settings, doubtful_from=LOWEST)
-            found = detector.detect_doubtful(pixels)[1]
+            found = detector.detect_at(pixels, [LOWEST])[1]
             np.savez(file, **{name: getattr(found, name) for name in Detections.__slots__})
         small = np.asarray(Image.fromarray(pixels).convert("L").resize((48, 36), Image.Resampling.BOX), np.float64)
         with np.load(file) as stored:

@@ -169,6 +169,7 @@ def _truth(
         if label not in labelled or annotation.iscrowd or annotation.ignore:
             ignored.append((None if label == UNKNOWN else label, pixels))
         else:
-            area = pixels.area() if annotation.area is None else annotation.area
+            # Some tools write 0 as the area of every outline.
+            area = annotation.area if annotation.area is not None and annotation.area > 0 else pixels.area()
             regions.append(Region(label, pixels, area))
     return Truth(height, width, tuple(regions), tuple(ignored))

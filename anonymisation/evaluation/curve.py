@@ -1,23 +1,19 @@
 """What each threshold would hide: recall over the clean pixels hidden, from one pass of the model.
 
-A pixel is hidden at a threshold if any detection with at least this score marks it. So the highest score that marks a
-pixel says at which thresholds it is hidden, and one count of these scores gives every point of the curve.
+The detector says what it would return at each threshold, so every point has the figures of a run at its threshold. The
+highest score that marks a pixel does not say so: the second look draws a mask by what other detections there are.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-import numpy as np
-from numpy.typing import NDArray
-
 from anonymisation.evaluation.classes import ALL_SIZES, GROUPS, group_of
-from anonymisation.evaluation.tally import Figures, Tally
+from anonymisation.evaluation.tally import Figures, Tally, clean_pixels
 from anonymisation.evaluation.truth import Mask, Truth
 from anonymisation.masking.detections import Detections
-from anonymisation.masking.geometry import patches
 
 LOWEST: Final = 0.02
 """The lowest threshold of the curve; what a model is less sure of is hardly ever right, and takes long to draw."""
@@ -26,7 +22,8 @@ _USUAL: Final = (
 )  # fmt: skip
 _SAME: Final = 1e-6  # thresholds this close are one: the models' scores have 24 binary digits
 
-Scores = NDArray[np.float32]
+Hides = Callable[[Detections], tuple[Mask, Mask]]
+"""From detections to all pixels that they hide, and those that they hide as annotated classes; both (H, W) bool."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,34 +62,27 @@ def thresholds_around(in_force: float) -> tuple[float, ...]:
 
 @dataclass(slots=True)
 class CurveTally:
-    """Counts the pixels of pictures by the highest score that marks them. `thresholds`: rising, 0 to 1."""
+    """Counts the hidden pixels of pictures at several thresholds. `thresholds`: rising, 0 to 1."""
 
     thresholds: tuple[float, ...]
     lowest_score: float | None = None
     _tallies: dict[str, list[Tally]] = field(default_factory=dict)
 
-    def add(self, truth: Truth, doubtful: Detections, labelled_ids: Iterable[int], dilation: int) -> None:
-        """Add a picture with all its detections. `labelled_ids`: the COCO ids of the classes that are annotated."""
-        if len(doubtful):
-            lowest = float(doubtful.scores.min())
+    def add(self, truth: Truth, found_at: Sequence[Detections], hides: Hides) -> None:
+        """Add a picture: its detections at each of the thresholds, and what detections hide."""
+        if len(found_at) != len(self.thresholds):
+            raise ValueError(f"found_at: expected detections at {len(self.thresholds)} thresholds, got {len(found_at)}")
+        if len(found_at[0]):
+            lowest = float(found_at[0].scores.min())
             self.lowest_score = lowest if self.lowest_score is None else min(lowest, self.lowest_score)
-        scores = best_scores(doubtful, truth.height, truth.width, dilation)
-        known = np.isin(doubtful.classes, [*labelled_ids])
-        labelled = scores if known.all() else best_scores(doubtful.rows(known), truth.height, truth.width, dilation)
+        wanted = {group: _claimed(truth, group) for group in GROUPS}
         sought = truth.nothing()
-        for group in GROUPS:
-            claimed = truth.nothing()
-            for region in truth.regions:
-                if group in (region.label, group_of(region.label)):
-                    claimed |= region.pixels.mask()
-            self._count(group, self._hidden(scores, claimed), int(np.count_nonzero(claimed)))
+        for claimed in wanted.values():
             sought |= claimed
-        clean = ~(sought | truth.unknown())
-        everything, total = self._hidden(scores, clean), int(np.count_nonzero(clean))
-        by_labelled = self._hidden(labelled, clean)
-        # What only classes without annotations hide may be right or wrong; see `tally.count`.
-        totals = [total - anything + labels for anything, labels in zip(everything, by_labelled, strict=True)]
-        self._count("clean", by_labelled, totals)
+        for place, (hidden, as_labelled) in enumerate(_hidden_at(found_at, hides)):
+            own = {**wanted, "clean": clean_pixels(truth, sought, hidden, as_labelled)}
+            for name, pixels in own.items():
+                self._tallies_of(name)[place] += Tally.of(pixels, hidden)
 
     def result(self, in_force: float, figures: Figures) -> Curve:
         """The curve. `in_force` is `score_threshold`, and `figures` are those of the settings in force."""
@@ -112,23 +102,23 @@ class CurveTally:
         first = whole[-1] if whole else 0
         return [point for place, point in enumerate(points) if place >= first or point.threshold == in_force]
 
-    def _hidden(self, scores: Scores, pixels: Mask) -> list[int]:
-        """Per threshold, the number of `pixels` with at least this score."""
-        levels = np.array(self.thresholds, np.float32)
-        reached = np.searchsorted(levels, scores[pixels], side="right")
-        return [int(count) for count in np.bincount(reached, minlength=len(levels) + 1)[::-1].cumsum()[::-1][1:]]
-
-    def _count(self, name: str, hidden: Sequence[int], total: int | Sequence[int]) -> None:
-        own = self._tallies.setdefault(name, [Tally() for _ in self.thresholds])
-        totals = [total] * len(hidden) if isinstance(total, int) else total
-        for tally, whole, part in zip(own, totals, hidden, strict=True):
-            tally += Tally(whole, part)
+    def _tallies_of(self, name: str) -> list[Tally]:
+        return self._tallies.setdefault(name, [Tally() for _ in self.thresholds])
 
 
-def best_scores(found: Detections, height: int, width: int, dilation: int) -> Scores:
-    """(height, width) float32: the highest score of the instances that mark a pixel after dilation; -1 for none."""
-    best = np.full((height, width), -1, np.float32, order="F")
-    for row in np.argsort(found.scores, kind="stable"):
-        for patch in patches(found.boxes[row], found.masks[row], height, width, dilation):
-            best[patch.window][patch.marked] = found.scores[row]
-    return best
+def _claimed(truth: Truth, group: str) -> Mask:
+    """(H, W) bool: the pixels of a group that must be hidden."""
+    claimed = truth.nothing()
+    for region in truth.regions:
+        if group in (region.label, group_of(region.label)):
+            claimed |= region.pixels.mask()
+    return claimed
+
+
+def _hidden_at(found_at: Sequence[Detections], hides: Hides) -> Iterator[tuple[Mask, Mask]]:
+    """What is hidden at each threshold; it is computed again only where the detections differ."""
+    hidden = None
+    for place, found in enumerate(found_at):
+        if hidden is None or found is not found_at[place - 1]:
+            hidden = hides(found)
+        yield hidden

@@ -5,8 +5,9 @@ from __future__ import annotations
 import heapq
 import statistics
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import PurePosixPath
 from typing import Final
 
 import numpy as np
@@ -18,17 +19,20 @@ from anonymisation.evaluation.curve import Curve, CurveTally, thresholds_around
 from anonymisation.evaluation.precision import Precision, PrecisionTally, found_objects
 from anonymisation.evaluation.reading import oriented, read_stored
 from anonymisation.evaluation.tally import Figures, Tally, count
-from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Rle, Source, Truth
+from anonymisation.evaluation.truth import AnnotatedPicture, Failure, Mask, Rle, Source, Truth
 from anonymisation.imaging.jpeg.codec import to_upright
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.detector import Detector, DoubtfulDetector
+from anonymisation.masking.fixed_regions import FixedRegions
 from anonymisation.masking.geometry import union
 from anonymisation.masking.labels import CLASSES
-from anonymisation.masking.panoramas.search import detect, detect_doubtful
+from anonymisation.masking.panoramas.search import detect, detect_at
 from anonymisation.masking.panoramas.sphere import Sphere
 
 SphereOf = Callable[[tuple[int, int], Mapping[str, float | str] | None], Sphere | None]
 """From the size (height, width) of an upright picture and GPano's properties to its sphere, None if it is flat."""
+RegionsOf = Callable[[str, str | None], FixedRegions]
+"""From a picture's folder and its camera's name in EXIF (None: none) to the camera's fixed regions."""
 _IDS: Final = {kind.label: kind.coco_id for kind in CLASSES}
 
 
@@ -90,6 +94,7 @@ def evaluate(
     worst: int = 0,
     curve_around: float | None = None,
     sphere: SphereOf | None = None,
+    regions: RegionsOf | None = None,
     on_picture: Callable[[MeasuredPicture | Failure], None] | None = None,
 ) -> Evaluation:
     """Detect on every picture of `source`, as the chain does, and count.
@@ -104,6 +109,7 @@ def evaluate(
         curve_around: `score_threshold` in force; count also what other thresholds would hide. The detector must be a
             `DoubtfulDetector` that was loaded with its doubtful detections.
         sphere: the sphere of each picture; None: all are flat.
+        regions: the fixed regions of each picture, by its folder below `source.images`; None: there are none.
         on_picture: called with the outcome of every picture.
 
     Raises:
@@ -116,7 +122,7 @@ def evaluate(
     for picture in source.pictures:
         outcome: MeasuredPicture | Failure
         try:
-            measured = _Measured(picture, detector, dilation, source.labels, curve, sphere)
+            measured = _Measured(picture, detector, dilation, source.labels, curve, sphere, regions)
         except ImageError as error:
             outcome = Failure(picture.name, str(error))
             result.failures.append(outcome)
@@ -146,24 +152,28 @@ class _Measured:
         labels: frozenset[str],
         curve: CurveTally | None = None,
         sphere: SphereOf | None = None,
+        regions: RegionsOf | None = None,
     ) -> None:
         stored = read_stored(picture)
-        pixels, turn = oriented(picture, stored.pixels, stored.orientation)
+        pixels, self._turn = oriented(picture, stored.pixels, stored.orientation)
         self.height, self.width = pixels.shape[:2]
         self.picture = picture
-        self._labels = labels
+        self._labels, self._dilation = labels, dilation
         self.truth: Truth = picture.truth(self.height, self.width)
         upright = to_upright(stored.pixels, stored.orientation)
-        own = None if sphere is None else sphere((upright.shape[0], upright.shape[1]), stored.gpano)
+        size = upright.shape[0], upright.shape[1]
+        own = None if sphere is None else sphere(size, stored.gpano)
+        folder = str(PurePosixPath(picture.name).parent)
+        self._fixed = FixedRegions() if regions is None else regions(folder, stored.camera)
         started = time.perf_counter()
-        found, doubtful = _detect(detector, upright, own, with_doubtful=curve is not None)
+        found, *found_at = _detect(detector, upright, own, () if curve is None else curve.thresholds)
         self.seconds = time.perf_counter() - started
-        self.detections = found.to_stored(turn)
-        self.hidden = self._union(self.detections, dilation)
-        self.hidden_as_labelled = self._hidden_as_labelled(dilation)
+        found = self._fixed.searched(found, *size)
+        self.detections = found.to_stored(self._turn)
+        self.hidden, self.hidden_as_labelled = self._hides(found)
         self.figures = count(self.truth, self.hidden, self.hidden_as_labelled)
-        if curve is not None and doubtful is not None:
-            curve.add(self.truth, doubtful.to_stored(turn), [_IDS[label] for label in labels], dilation)
+        if curve is not None:
+            curve.add(self.truth, found_at, lambda at: self._hides(self._fixed.searched(at, *size)))
 
     def result(self, precision: PrecisionTally | None, *, apart: bool) -> MeasuredPicture:
         """The picture's figures. Adds the picture to `precision`, or with `apart` computes a precision of its own."""
@@ -187,26 +197,27 @@ class _Measured:
         """The picture for the contact sheet."""
         return Example(self.picture, self.figures, Rle.of(self.hidden), Rle.of(self.hidden_as_labelled))
 
-    def _hidden_as_labelled(self, dilation: int) -> NDArray[np.bool_]:
-        known = [_IDS[label] for label in self._labels]
-        which = np.isin(self.detections.classes, known)
-        if which.all():
-            return self.hidden
-        return self._union(self.detections.rows(which), dilation)
+    def _hides(self, found: Detections) -> tuple[Mask, Mask]:
+        """The pixels (H, W) that detections in the upright picture and the fixed regions hide: all, and those hidden as
+        the annotated classes."""
+        marked = self._fixed.with_hidden(found).to_stored(self._turn)
+        hidden = self._union(marked)
+        which = np.isin(marked.classes, [_IDS[label] for label in self._labels])
+        return hidden, hidden if which.all() else self._union(marked.rows(which))
 
-    def _union(self, detections: Detections, dilation: int) -> NDArray[np.bool_]:
-        return np.asfortranarray(union(detections, self.height, self.width, dilation))
+    def _union(self, detections: Detections) -> Mask:
+        return np.asfortranarray(union(detections, self.height, self.width, self._dilation))
 
 
 def _detect(
-    detector: Detector, pixels: NDArray[np.uint8], sphere: Sphere | None, *, with_doubtful: bool
-) -> tuple[Detections, Detections | None]:
-    """The detections, and those of all scores if they are wanted."""
-    if not with_doubtful:
-        return detect(detector, pixels, sphere), None
+    detector: Detector, pixels: NDArray[np.uint8], sphere: Sphere | None, levels: Sequence[float]
+) -> tuple[Detections, ...]:
+    """The detections, and those at each of the levels."""
+    if not levels:
+        return (detect(detector, pixels, sphere),)
     if not isinstance(detector, DoubtfulDetector):
         raise TypeError(f"expected a detector with doubtful detections, got {type(detector).__name__}")
-    return detect_doubtful(detector, pixels, sphere)
+    return detect_at(detector, pixels, sphere, levels)
 
 
 class _Worst:

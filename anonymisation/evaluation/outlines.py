@@ -40,7 +40,9 @@ def _coded(outline: CodedMask, height: int, width: int) -> Rle:
     if outline.size != (height, width):
         raise ValueError(f"segmentation: expected size {[height, width]}, got {list(outline.size)}")
     runs = outline.counts if isinstance(outline.counts, list) else _runs(outline.counts)
-    if min(runs, default=0) < 0 or sum(runs) != height * width:
+    if min(runs, default=0) < 0:
+        raise ValueError(f"segmentation: expected runs of 0 pixels or more, got {min(runs)}")
+    if sum(runs) != height * width:
         raise ValueError(f"segmentation: expected runs of {height * width} pixels, got {sum(runs)}")
     coded = rle_codec.frPyObjects({"size": [height, width], "counts": runs}, height, width)
     return Rle(height, width, coded["counts"])

@@ -18,11 +18,12 @@ from anonymisation.imaging.jpeg.codec import decode_jpeg, to_upright
 
 @dataclass(frozen=True, slots=True, eq=False)
 class StoredPicture:
-    """A picture as its file stores it: `pixels` (H, W, 3) uint8 RGB, the EXIF `orientation`, 1 to 8, and GPano's
-    properties by name (`gpano`; None: none)."""
+    """A picture as its file stores it: `pixels` (H, W, 3) uint8 RGB, the EXIF `orientation`, 1 to 8, EXIF's name of the
+    `camera` (None: none), and GPano's properties by name (`gpano`; None: none)."""
 
     pixels: NDArray[np.uint8]
     orientation: int
+    camera: str | None
     gpano: Mapping[str, float | str] | None
 
 
@@ -39,7 +40,8 @@ def read_stored(picture: AnnotatedPicture) -> StoredPicture:
     # Without a limit: who evaluates has chosen the pictures.
     frame = decode_jpeg(data, source=picture.name, max_pixels=JPEG_SIDE**2)
     exif = read_exif(data, source=picture.name)
-    return StoredPicture(frame.pixels, exif.orientation, None if exif.panorama is None else exif.panorama.values)
+    gpano = None if exif.panorama is None else exif.panorama.values
+    return StoredPicture(frame.pixels, exif.orientation, exif.camera.model, gpano)
 
 
 def oriented(picture: AnnotatedPicture, stored: NDArray[np.uint8], orientation: int) -> tuple[NDArray[np.uint8], int]:

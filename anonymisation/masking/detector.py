@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -35,9 +36,9 @@ class Detector(Protocol):
 class DoubtfulDetector(Detector, Protocol):
     """A detector that also returns what it is not sure enough of, for measurements."""
 
-    def detect_doubtful(self, pixels: NDArray[np.uint8]) -> tuple[Detections, Detections]:
-        """What `detect` returns, and every detection with a score that the model was asked for, from one pass of the
-        model; raises as `detect`."""
+    def detect_at(self, pixels: NDArray[np.uint8], levels: Sequence[float]) -> tuple[Detections, ...]:
+        """What `detect` returns, and for each of `levels` (0 to 1) what it would return with this one least score for
+        all classes, from one pass of the model; raises as `detect`."""
         ...
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Final, TypeVar
 
 import numpy as np
@@ -48,11 +49,12 @@ class GuardedDetector:
         """
         return self._guarded(self.inner.detect, pixels, len)
 
-    def detect_doubtful(self, pixels: NDArray[np.uint8]) -> tuple[Detections, Detections]:
-        """See `DoubtfulDetector.detect_doubtful`; raises as `detect`."""
+    def detect_at(self, pixels: NDArray[np.uint8], levels: Sequence[float]) -> tuple[Detections, ...]:
+        """See `DoubtfulDetector.detect_at`; raises as `detect`."""
         if not isinstance(self.inner, DoubtfulDetector):
             raise TypeError(f"expected a detector that returns doubtful detections, got {type(self.inner).__name__}")
-        return self._guarded(self.inner.detect_doubtful, pixels, lambda found: len(found[0]))
+        at_levels = partial(self.inner.detect_at, levels=levels)
+        return self._guarded(at_levels, pixels, lambda found: len(found[0]))
 
     def _guarded(
         self, detect: Callable[[NDArray[np.uint8]], _Found], pixels: NDArray[np.uint8], count: Callable[[_Found], int]

@@ -77,6 +77,9 @@ def whole_objects(boxes: Boxes, classes: NDArray[np.int32], scores: NDArray[np.f
       kind of itself; of a motor vehicle also a cycle, and a person at most half as tall;
     - a motor vehicle, tiny and less sure, with as much of it inside a motor vehicle: a mirror or a headlight.
 
+    Also, a doubtful object is the same again as surer ones of its kind that cover as much of it together, such as a box
+    around a lorry and its trailer; it belongs to the one that covers most of it.
+
     A person is never a part of a cycle, nor a cycle of a person: a rider and a bicycle are two objects.
 
     Args:
@@ -101,7 +104,35 @@ def whole_objects(boxes: Boxes, classes: NDArray[np.int32], scores: NDArray[np.f
         part |= tiny & np.isin(kinds, _MOTOR_VEHICLES) & (classes[row] in _MOTOR_VEHICLES)
         if (twice | part).any():
             whole[row] = whole[larger[np.argmax(np.where(twice | part, inside, -1))]]
+    for row in order[::-1]:
+        if (
+            whole[row] == row
+            and scores[row] < SURE_SCORE
+            and (same := _covering(row, boxes, classes, scores, whole)) >= 0
+        ):
+            whole[whole == row] = same
     return whole
+
+
+def _covering(
+    row: int, boxes: Boxes, classes: NDArray[np.int32], scores: NDArray[np.float32], whole: NDArray[np.intp]
+) -> int:
+    """The row of what covers most of a doubtful object, if surer ones of its kind cover it together; else -1."""
+    surer = _same_kind(int(classes[row]), classes) & (scores > scores[row]) & (whole == np.arange(len(whole)))
+    own, parts = float(_area(boxes[row])), _intersection(boxes[row], boxes)
+    areas = np.where(surer, _area(parts), 0)
+    if not own or areas.sum() < PIECE_INSIDE * own:
+        return -1
+    return int(np.argmax(areas)) if _common_area(parts[areas > 0]) >= PIECE_INSIDE * own else -1
+
+
+def _common_area(boxes: Boxes) -> float:
+    """The area that boxes (N, 4) cover together, counted on the grid of all their edges."""
+    down, across = np.unique(boxes[:, ::2]), np.unique(boxes[:, 1::2])
+    y, x = (down[1:] + down[:-1]) / 2, (across[1:] + across[:-1]) / 2
+    rows, columns = (boxes[:, :1] <= y) & (y <= boxes[:, 2:3]), (boxes[:, 1:2] <= x) & (x <= boxes[:, 3:])
+    covered = (rows[:, :, None] & columns[:, None, :]).any(axis=0)
+    return float((covered * np.diff(down)[:, None] * np.diff(across)).sum())
 
 
 def _same_kind(kind: int, kinds: NDArray[np.int32]) -> NDArray[np.bool_]:

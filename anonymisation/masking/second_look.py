@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import astuple, dataclass
+from functools import cache
 from typing import Final
 
 import cv2  # noqa: TID253 - one of the modules that use it
@@ -30,6 +31,9 @@ Segment = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 edge to edge; two groups are persons and vehicles, in this order. In a SavedModel: a signature `segmentation` from
 `input_tensor` uint8 [1, H, W, 3] to `log_odds` float32 [1, rows, columns, groups]; its `serving_default` must have
 `detection_masks`."""
+
+Look = Callable[[Detections], Detections]
+"""The second look at one picture: from its detections to the remaining ones."""
 
 Box = NDArray[np.float32]
 Mask = NDArray[np.float32]
@@ -109,13 +113,26 @@ class SecondLook:
 
     def at(self, pixels: NDArray[np.uint8], found: Detections, segment: Segment) -> Detections:
         """The remaining detections of an upright picture (H, W, 3), with new masks; raises the errors of `segment`."""
+        return self.look_at(pixels, segment)(found)
+
+    def look_at(self, pixels: NDArray[np.uint8], segment: Segment) -> Look:
+        """A look at an upright picture (H, W, 3): from detections to the remaining ones, with new masks.
+
+        It raises the errors of `segment`, which runs when the first large detection is checked, and only once.
+        """
         height, width = pixels.shape[:2]
-        rows = self.large(found, height, width)
-        if not len(rows):
-            return found
-        shown = self.shown(height, width)
-        method = cv2.INTER_AREA if shown[0] * shown[1] < height * width else cv2.INTER_LINEAR
-        return self.judged(found, rows, segment(np.asarray(cv2.resize(pixels, shown[::-1], interpolation=method))))
+
+        @cache
+        def odds() -> NDArray[np.float32]:
+            shown = self.shown(height, width)
+            method = cv2.INTER_AREA if shown[0] * shown[1] < height * width else cv2.INTER_LINEAR
+            return segment(np.asarray(cv2.resize(pixels, shown[::-1], interpolation=method)))
+
+        def look(found: Detections) -> Detections:
+            rows = self.large(found, height, width)
+            return self.judged(found, rows, odds()) if len(rows) else found
+
+        return look
 
     def judged(self, found: Detections, rows: NDArray[np.intp], odds: NDArray[np.float32]) -> Detections:
         """The remaining detections, after checking `rows` of them with the picture's log odds (h, w, groups)."""

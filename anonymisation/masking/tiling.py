@@ -48,7 +48,7 @@ class TilingDetector:
         tiles: size of the closer views; None for none.
         form: the model's input size, if it has one.
         place: copies a batch to the device; the next batch is prepared while the model runs on the current one.
-        second_look: filters and refines the detections of a picture.
+        second_look: from a picture, (H, W, 3) uint8 RGB, to what filters and refines its detections.
         thresholds: the least scores by class and size of whole objects; None: those of the model alone.
     """
 
@@ -58,7 +58,7 @@ class TilingDetector:
     tiles: Tiles | None
     form: InputForm | None = None
     place: Callable[[NDArray[np.uint8]], Any] | None = None
-    second_look: Callable[[NDArray[np.uint8], Detections], Detections] | None = None
+    second_look: Callable[[NDArray[np.uint8]], Callable[[Detections], Detections]] | None = None
     thresholds: Thresholds | None = None
 
     def detect(self, pixels: NDArray[np.uint8]) -> Detections:
@@ -68,19 +68,29 @@ class TilingDetector:
             ImplausibleOutputError: the model returns masks of several sizes. Also raises the errors of the model.
         """
         shown, found = self._viewed(pixels)
-        return self._finished(shown, [(view, self._sure(part)) for view, part in found], pixels.shape[:2])
+        return self._finished(found, self._look_at(shown), shown.shape, pixels.shape, self.thresholds)
 
-    def detect_doubtful(self, pixels: NDArray[np.uint8]) -> tuple[Detections, Detections]:
-        """What `detect` returns, and all detections that the model gives, from one pass of the model.
+    def detect_at(self, pixels: NDArray[np.uint8], levels: Sequence[float]) -> tuple[Detections, ...]:
+        """What `detect` returns, and for each of `levels` what it would return with this one least score (0 to 1) for
+        all classes that are hidden; from one pass of the model.
 
         The model must give what is below `thresholds`. Views are processed again in halves only where `detect` does so.
+        Levels with the same detections have the same value.
 
         Raises:
             ImplausibleOutputError: see `detect`.
         """
         shown, found = self._viewed(pixels)
-        sure = [(view, self._sure(part)) for view, part in found]
-        return self._finished(shown, sure, pixels.shape[:2]), self._finished(shown, found, None)
+        look, hidden = self._look_at(shown), None if self.thresholds is None else self.thresholds.hidden
+        at_levels: dict[int, Detections] = {}  # by the number of finds: a higher level has some of those of a lower one
+        result = [self._finished(found, look, shown.shape, pixels.shape, self.thresholds)]
+        for level in levels:
+            thresholds = Thresholds(level, hidden=hidden)
+            count = sum(len(_sure(part, thresholds)) for _, part in found)
+            if count not in at_levels:
+                at_levels[count] = self._finished(found, look, shown.shape, pixels.shape, thresholds)
+            result.append(at_levels[count])
+        return tuple(result)
 
     def _viewed(self, pixels: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], list[tuple[View, Detections]]]:
         """The picture as the views see it, and what the model gives for each of them."""
@@ -95,23 +105,28 @@ class TilingDetector:
             for view, part in self._seen(views, pixels):
                 found.append((view, view.within_crop(part)))
                 # The model's output is full, so detections may be missing: process the halves of the view too.
-                if self.model.max_detections is not None and len(self._sure(part)) >= self.model.max_detections:
+                sure = _sure(part, self.thresholds)
+                if self.model.max_detections is not None and len(sure) >= self.model.max_detections:
                     crowded.extend(view.halves(self.form))
             views = tuple(crowded)
         self._require_one_mask_size(part for _, part in found)
         return pixels, found
 
-    def _sure(self, part: Detections) -> Detections:
-        return part if self.thresholds is None else self.thresholds.above_floors(part)
+    def _look_at(self, shown: NDArray[np.uint8]) -> Callable[[Detections], Detections]:
+        return (lambda found: found) if self.second_look is None else self.second_look(shown)
 
     def _finished(
-        self, shown: NDArray[np.uint8], found: Sequence[tuple[View, Detections]], given: tuple[int, ...] | None
+        self,
+        found: Sequence[tuple[View, Detections]],
+        look: Callable[[Detections], Detections],
+        shown: tuple[int, ...],
+        given: tuple[int, ...],
+        thresholds: Thresholds | None,
     ) -> Detections:
-        """The detections of all views as objects; `given` is the size in pixels for the thresholds, None for none."""
-        joined = _joined(found, *shown.shape[:2])
-        if self.thresholds is not None and given is not None:
-            joined = self.thresholds.applied(joined, given[0], given[1])
-        return _counted_once(joined if self.second_look is None else self.second_look(shown, joined))
+        """The detections of all views as objects. `shown` is the size of what the views see, `given` that of the
+        picture, in pixels."""
+        joined = _joined([(view, _sure(part, thresholds)) for view, part in found], shown[0], shown[1])
+        return _counted_once(look(joined if thresholds is None else thresholds.applied(joined, given[0], given[1])))
 
     def _seen(self, views: Sequence[View], pixels: NDArray[np.uint8]) -> Iterator[tuple[View, Detections]]:
         """Each view with the model's detections on its canvas."""
@@ -139,6 +154,10 @@ class TilingDetector:
                 size = min(size, max(1, MOST_VIEW_PIXELS // (height * width)))
             for start in range(0, len(same), size):
                 yield same[start : start + size]
+
+
+def _sure(part: Detections, thresholds: Thresholds | None) -> Detections:
+    return part if thresholds is None else thresholds.above_floors(part)
 
 
 def _counted_once(found: Detections) -> Detections:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import fnmatch
 import json
 import secrets
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -75,12 +75,13 @@ class CameraRegions:
             ShareUnavailableError: the file of drawn regions is there and cannot be read. Nobody knows then what must be
                 hidden, so no picture may be published.
         """
-        configured = (
-            Rule(one.folders, one.camera, FixedRegions(polygons(one.hide), polygons(one.ignore)))
-            for one in settings.camera_regions
-        )
         drawn = (_rule(one) for one in read_drawn(state_root) if not one.removed_at)
-        return cls((*configured, *drawn))
+        return cls((*_configured(settings), *drawn))
+
+    @classmethod
+    def configured(cls, settings: Settings) -> Self:
+        """The rules of the configuration alone."""
+        return cls(_configured(settings))
 
     def for_picture(self, folder: str, camera: str | None) -> FixedRegions:
         """The regions of a picture whose EXIF names this camera (None: no name)."""
@@ -165,6 +166,11 @@ def remove_region(state_root: Path, identity: str, by: str) -> None:
     if not any(region.id == identity and not region.removed_at for region in read_drawn(state_root)):
         raise LookupError(f"there is no region {identity} in force")
     _append(state_root, {"removed": identity, "by": by, "at": _now()})
+
+
+def _configured(settings: Settings) -> Iterator[Rule]:
+    for one in settings.camera_regions:
+        yield Rule(one.folders, one.camera, FixedRegions(polygons(one.hide), polygons(one.ignore)))
 
 
 def _rule(drawn: DrawnRegion) -> Rule:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import signal
 import stat
@@ -110,6 +111,28 @@ def test_a_dilation_of_the_configuration_is_in_force(annotated: Path, car_model:
     dilated = figures(invoke("evaluate", *flags, "-s", "tiles=False", "--accumulate", "--json", "-"))
     assert dilated["clean"]["hidden"] > plainly["clean"]["hidden"]
     assert dilated["coco"] == plainly["coco"]
+
+
+def test_camera_regions_of_the_configuration_are_in_force(annotated: Path, car_model: Path) -> None:
+    """The car is never searched; a strip at the left edge, a tenth of each picture of one folder, is always hidden."""
+    (annotated / "a").mkdir()
+    (annotated / "1.jpg").rename(annotated / "a" / "1.jpg")
+    content = coco([annotation(1, 1, CAR, CAR_PIXELS)], [(HEIGHT, WIDTH)] * 2)
+    content["images"][0]["file_name"] = "a/1.jpg"
+    put_json(annotated / "instances.json", content)
+    config = annotated / "config.yml"
+    config.write_text(
+        "camera_regions:\n"
+        "  - {folders: '*', camera: '', ignore: [[[0.2, 0.2], [0.8, 0.2], [0.8, 0.8], [0.2, 0.8]]]}\n"
+        "  - {folders: a, camera: '', hide: [[[0, 0], [0.1, 0], [0.1, 1], [0, 1]]]}\n"
+        "  - {folders: '*', camera: another, hide: [[[0, 0], [1, 0], [1, 1], [0, 1]]]}\n"
+    )
+    flags = ("-k", str(config), "--accumulate", "--json", "-")
+    found = figures(evaluate(annotated, car_model, *flags, "--curve", str(annotated / "curve.svg")))
+    assert found["recall"]["car"]["all"]["hidden"] == 0
+    strip = HEIGHT * math.ceil(WIDTH / 10)
+    assert [picture["clean"]["hidden"] for picture in found["per_picture"]] == [0, strip]
+    assert {point["clean"]["hidden"] for point in found["curve"]["points"]} == {strip}
 
 
 def test_the_curve_as_picture_table_and_json(annotated: Path, car_model: Path) -> None:

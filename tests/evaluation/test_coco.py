@@ -64,6 +64,14 @@ def test_categories_by_other_names(tmp_path: Path) -> None:
     assert source.labels == {"truck", "car"}
 
 
+@pytest.mark.parametrize(("area", "counted"), [(None, 81), (0, 81), (-1, 81), (70.5, 70.5)])
+def test_an_area_that_is_none_is_that_of_the_outline(tmp_path: Path, area: float | None, counted: float) -> None:
+    put_picture(tmp_path / "1.jpg")
+    content = coco([annotation(1, 1, CAR, box(0, 0, 9, 9), area=area)])
+    (picture,) = open_coco(tmp_path, put_json(tmp_path / "a.json", content)).pictures
+    assert [region.area for region in picture.truth(128, 256).regions] == [counted]
+
+
 @pytest.mark.parametrize(
     ("names", "message"),
     [({"lorry": "truck"}, "has no category lorry"), ({"car": "vehicle"}, "car: COCO instances need one of person")],

@@ -46,7 +46,7 @@ def test_polygons_that_stray_beyond_the_edge_are_cut() -> None:
         (CodedMask((10, 9), [90]), r"expected size \[10, 10\], got \[10, 9\]"),
         (CodedMask((10, 10), [99]), "expected runs of 100 pixels, got 99"),
         (CodedMask((10, 10), [10, 500]), "expected runs of 100 pixels, got 510"),
-        (CodedMask((10, 10), [110, -10]), "expected runs of 100 pixels"),
+        (CodedMask((10, 10), [110, -10]), "expected runs of 0 pixels or more, got -10"),
         (CodedMask((10, 10), ""), "expected runs of 100 pixels, got 0"),
         (CodedMask((10, 10), "zzz"), "no part of coded run lengths"),
         (CodedMask((10, 10), "PP"), "break off"),

@@ -112,15 +112,15 @@ def test_the_guard_is_thread_safe() -> None:
 
 def test_doubtful_detections_pass_the_guard_too() -> None:
     class Doubtful(ScriptedDetector):
-        def detect_doubtful(self, pixels: NDArray[np.uint8]) -> tuple[Detections, Detections]:
-            return self.detect(pixels), CAR
+        def detect_at(self, pixels: NDArray[np.uint8], levels: Sequence[float]) -> tuple[Detections, ...]:
+            return self.detect(pixels), *([CAR] * len(levels))
 
-    assert GuardedDetector(Doubtful(CAR)).detect_doubtful(PIXELS) == (CAR, CAR)
+    assert GuardedDetector(Doubtful(CAR)).detect_at(PIXELS, [0.1]) == (CAR, CAR)
     guarded = GuardedDetector(Doubtful(Script([NONSENSE] * FIRST_PICTURES)))
     for _ in range(FIRST_PICTURES - 1):
         with pytest.raises(ImplausibleOutputError):
-            guarded.detect_doubtful(PIXELS)
+            guarded.detect_at(PIXELS, [0.1])
     with pytest.raises(ModelUnavailableError, match=UNUSABLE):
-        guarded.detect_doubtful(PIXELS)
+        guarded.detect_at(PIXELS, [0.1])
     with pytest.raises(TypeError, match="got ScriptedDetector"):
-        GuardedDetector(ScriptedDetector(CAR)).detect_doubtful(PIXELS)
+        GuardedDetector(ScriptedDetector(CAR)).detect_at(PIXELS, [0.1])

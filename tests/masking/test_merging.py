@@ -124,6 +124,17 @@ def test_the_part_of_a_part_belongs_to_the_whole() -> None:
     assert wholes(([0.4, 0.3, 0.44, 0.34], 3, 0.2), ([0.35, 0.25, 0.55, 0.45], 3, 0.3), CAR) == [2, 2, 2]
 
 
+def test_a_box_around_a_lorry_and_its_trailer_is_no_third_lorry() -> None:
+    lorry, trailer = ([0.3, 0.1, 0.7, 0.4], 8, 0.8), ([0.3, 0.38, 0.7, 0.9], 8, 0.7)
+    assert wholes(lorry, trailer, ([0.3, 0.1, 0.7, 0.9], 8, 0.4)) == [0, 1, 1]
+    assert wholes(lorry, trailer, ([0.3, 0.1, 0.7, 0.9], 8, 0.6)) == [0, 1, 2], "surely detected"
+    assert wholes(lorry, trailer, ([0.3, 0.1, 0.7, 0.9], 1, 0.4)) == [0, 1, 2], "of another kind"
+    assert wholes(lorry, trailer, ([0.2, 0.1, 0.75, 0.9], 8, 0.4)) == [0, 1, 2], "a fifth and more is not covered"
+    assert wholes(lorry, lorry, ([0.3, 0.1, 0.7, 0.7], 8, 0.4))[2] == 2, "what two cover counts once"
+    part = ([0.6, 0.75, 0.65, 0.8], 3, 0.2)
+    assert wholes(part, ([0.3, 0.1, 0.7, 0.9], 8, 0.4), lorry, trailer) == [3, 3, 2, 3]
+
+
 def test_no_object_and_empty_boxes_are_accepted() -> None:
     assert whole_objects(np.zeros((0, 4)), np.zeros(0, np.int32), np.zeros(0, np.float32)).tolist() == []
     assert wholes(([0.5, 0.5, 0.5, 0.5], 3, 0.2), ([0.5, 0.5, 0.5, 0.5], 3, 0.2)) == [0, 1]

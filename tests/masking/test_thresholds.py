@@ -155,21 +155,31 @@ def test_classes_that_are_not_hidden_are_neither_hidden_nor_counted(
         assert union(found, 640, 640).any() == bool(wanted)
 
 
+def outputs(kinds: Sequence[float], score: float = 0.1) -> dict[str, NDArray[Any]]:
+    """What a model gives that finds one object of each kind, next to each other."""
+    count = len(kinds)
+    boxes = np.array([[[0.1, 0.1 * place, 0.5, 0.1 * place + 0.1] for place in range(count)]], np.float32)
+    return {
+        "num_detections": np.array([count], np.float32), "detection_boxes": boxes,
+        "detection_scores": np.full((1, count), score, np.float32),
+        "detection_classes": np.array([kinds], np.float32),
+        "detection_masks": np.ones((1, count, 3, 3), np.float32),
+    }  # fmt: skip
+
+
 def test_a_lower_threshold_of_a_class_reaches_what_the_model_gives(tmp_path: Path) -> None:
     """Scores between the class's least score and `score_threshold` are read; those of other classes are not."""
-
-    def outputs(kinds: Sequence[float]) -> dict[str, NDArray[Any]]:
-        count = len(kinds)
-        boxes = np.array([[[0.1, 0.1 * place, 0.5, 0.1 * place + 0.1] for place in range(count)]], np.float32)
-        return {
-            "num_detections": np.array([count], np.float32), "detection_boxes": boxes,
-            "detection_scores": np.full((1, count), 0.1, np.float32),
-            "detection_classes": np.array([kinds], np.float32),
-            "detection_masks": np.ones((1, count, 3, 3), np.float32),
-        }  # fmt: skip
-
     thresholds = Thresholds(0.15, {"vehicle": {"small": 0.1}, "car": 0.2})
     folder = save_constant(tmp_path / "model", outputs([1, 2, 3, 4, 6, 8, 9]))
     model = SavedModel(folder, score_threshold=thresholds.default, floors=thresholds.floors())
     (found,) = model.predict(np.zeros((100, 100, 3), np.uint8)[None])
     assert found.counts() == {"bicycle": 1, "bus": 1, "motorcycle": 1, "truck": 1}
+
+
+def test_levels_leave_out_the_same_classes_and_no_mapping_counts(settings_with: MakeSettings, tmp_path: Path) -> None:
+    """The lowest level is `score_threshold` if that is below `doubtful_from`, also where the mapping says more."""
+    folder = save_constant(tmp_path / "model", outputs([1, 3, 8], 0.015))
+    more = {"score_threshold": 0.01, "score_thresholds": {"person": 0.5}, "hidden_classes": ["person", "car"]}
+    detector = load_detector(settings_with(model_type=str(folder), tiles=False, **more), doubtful_from=0.02)
+    found = detector.detect_at(np.zeros((100, 100, 3), np.uint8), [0.01, 0.015, 0.02])
+    assert [at.counts() for at in found] == [{"car": 1}, {"car": 1, "person": 1}, {"car": 1, "person": 1}, {}]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from anonymisation.evaluation.truth import Region, Rle, Truth
 from anonymisation.masking.detections import Detections
-from training.sequence import LEVELS, VANISHING, Rule, Shot, confirmed, gain, hidden_pixels, neighbours
+from training.sequence import LEVELS, VANISHING, Rule, Shot, best_scores, confirmed, gain, hidden_pixels, neighbours
 
 RULE = Rule(low=0.05, sure=0.5, far=0.5)
 DOUBTFUL = ((0.5, 0.6, 0.6, 0.63), 0.1, 1)
@@ -58,3 +59,9 @@ def test_what_counts_as_sure_is_hidden_and_the_gain_is_that_over_the_curve() -> 
     curve = np.stack([hidden_pixels(here, here.scores >= level) for level in LEVELS])
     assert gain(curve, by_rule, 0) > 0.9
     assert gain(curve, curve[-1], 0) == 0
+
+
+def test_the_surest_detection_of_a_pixel_decides() -> None:
+    boxes = [[0, 0, 0.5, 1], [0.25, 0, 0.75, 1], [0.25, 0, 0.5, 1]]
+    scores = best_scores(Detections.of(boxes, [0.4, 0.75, 0.2], [3] * 3), 100, 100, 0)
+    assert [float(value) for value in scores[[10, 30, 60, 90], 50]] == [pytest.approx(0.4), 0.75, 0.75, -1]

@@ -90,6 +90,7 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
     from anonymisation.evaluation.measure import evaluate
     from anonymisation.evaluation.truth import Failure
     from anonymisation.masking.panoramas.sphere import sphere_of
+    from anonymisation.workspace.camera_regions import CameraRegions
 
     columns = (TextColumn("{task.description}"), BarColumn(bar_width=None), MofNCompleteColumn())
     bars = Progress(*columns, TimeRemainingColumn(elapsed_when_finished=True), console=err, transient=True,
@@ -112,6 +113,7 @@ def _evaluate(options: EvaluateOptions, settings: Settings, source: Source, err:
                 worst=0 if options.contact_sheet is None else options.worst,
                 curve_around=None if options.curve is None else settings.score_threshold,
                 sphere=partial(sphere_of, settings=settings),
+                regions=CameraRegions.configured(settings).for_picture,
                 on_picture=through,
             )
         except KeyboardInterrupt:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
+import sys
 from functools import lru_cache, partial
 from pathlib import Path
+from typing import Final
 
 from anonymisation.core.errors import ModelUnavailableError
 from anonymisation.core.settings import Settings
@@ -14,6 +17,11 @@ from anonymisation.masking.guard import GuardedDetector
 from anonymisation.masking.models.weights import model_folder
 from anonymisation.masking.thresholds import Thresholds
 
+_ONEDNN: Final = "TF_ENABLE_ONEDNN_OPTS"
+_ONEDNN_UNSET: Final = (
+    f"TensorFlow was imported before the model is loaded, and without {_ONEDNN}=1: on some processors the model takes"
+    " twice the time, and what it finds depends on the number of threads"
+)
 _FileKey = tuple[str, int, int]  # relative path, bytes, time of change in ns
 
 
@@ -23,8 +31,8 @@ def load_detector(
     """The model that `model_type` names, with thresholds, class filter, max_num_pixels and tiles; loads TensorFlow.
 
     The detector stops working when the model fails on its first pictures (see `GuardedDetector`). `threads` limits the
-    threads of one operation, see `Devices`. `doubtful_from` is the least score of what `detect_doubtful` returns; it
-    does not change what `detect` returns.
+    threads of one operation, see `Devices`. `doubtful_from` is the lowest of the levels for `detect_at`, if
+    `score_threshold` is not lower; it does not change what `detect` returns.
 
     Raises:
         ModelUnavailableError: the model is not installed, is damaged, or has another form.
@@ -35,7 +43,9 @@ def load_detector(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "1")
     # oneDNN's convolutions are twice as fast, but off by default on CPUs without AVX-512. Their results are the same
     # for any number of threads and any batch; tests/masking/models/test_factory.py checks this.
-    os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
+    if "tensorflow" in sys.modules and _ONEDNN not in os.environ:
+        logging.getLogger(__name__).warning(_ONEDNN_UNSET)
+    os.environ.setdefault(_ONEDNN, "1")
     # Imported here: TensorFlow takes seconds and much memory, and `model_identity` does not need it.
     from anonymisation.masking.saved_model import Devices, SavedModel
     from anonymisation.masking.tiling import TilingDetector
@@ -49,12 +59,12 @@ def load_detector(
     )
     hidden = frozenset(settings.hidden_classes)
     thresholds = Thresholds(settings.score_threshold, settings.score_thresholds, hidden)
-    least = 1.0 if doubtful_from is None else doubtful_from
-    floors = {kind: min(floor, least) for kind, floor in thresholds.floors().items()}
+    least = 1.0 if doubtful_from is None else min(doubtful_from, thresholds.default)
+    floors = {kind: min(floor, least) if floor <= 1 else floor for kind, floor in thresholds.floors().items()}
     model = SavedModel(folder, score_threshold=thresholds.default, floors=floors, devices=devices)
     tiles = Tiles(settings.tile_pixels, settings.tile_overlap) if settings.tiles else None
     place = model.place if settings.gpu_prefetch else None
-    look = partial(model.second_look.at, segment=model.segment) if model.second_look is not None else None
+    look = partial(model.second_look.look_at, segment=model.segment) if model.second_look is not None else None
     tiling = TilingDetector(model, identity, settings.max_num_pixels, tiles, model.form, place, look, thresholds)
     return GuardedDetector(tiling)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,15 +32,22 @@ def detect(detector: Detector, pixels: Pixels, sphere: Sphere | None) -> Detecti
     return joined(whole, found, (pixels.shape[0], pixels.shape[1]))
 
 
-def detect_doubtful(detector: DoubtfulDetector, pixels: Pixels, sphere: Sphere | None) -> tuple[Detections, Detections]:
-    """The same for `DoubtfulDetector.detect_doubtful`; raises as `detect`."""
-    whole = detector.detect_doubtful(pixels)
+def detect_at(
+    detector: DoubtfulDetector, pixels: Pixels, sphere: Sphere | None, levels: Sequence[float]
+) -> tuple[Detections, ...]:
+    """The same for `DoubtfulDetector.detect_at`; raises as `detect`."""
+    whole = detector.detect_at(pixels, levels)
     if sphere is None:
         return whole
-    found = [(look, detector.detect_doubtful(shown)) for look, shown in _looks(pixels, sphere)]
-    size = pixels.shape[0], pixels.shape[1]
-    sure, doubtful = (joined(whole[part], [(look, pair[part]) for look, pair in found], size) for part in (0, 1))
-    return sure, doubtful
+    found = [(look, detector.detect_at(shown, levels)) for look, shown in _looks(pixels, sphere)]
+    result: list[Detections] = []
+    for place, own in enumerate(whole):
+        parts = [(look, at[place]) for look, at in found]
+        if place > 1 and own is whole[place - 1] and all(at[place] is at[place - 1] for _, at in found):
+            result.append(result[-1])  # nothing differs, and joining takes long
+        else:
+            result.append(joined(own, parts, (pixels.shape[0], pixels.shape[1])))
+    return tuple(result)
 
 
 def _looks(pixels: Pixels, sphere: Sphere) -> Iterator[tuple[Look, Pixels]]:

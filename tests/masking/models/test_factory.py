@@ -68,6 +68,18 @@ def test_the_built_in_model_works_with_default_settings(settings_with: MakeSetti
     assert np.array_equal(one.masks, other.masks)
 
 
+def test_tensorflow_without_the_switch_for_equal_results_is_named(
+    settings_with: MakeSettings, tf1_model: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A program that imports TensorFlow first has its default, which is off on processors without AVX-512."""
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    monkeypatch.setitem(sys.modules, "tensorflow", pytest.importorskip("tensorflow"))
+    for warnings in (1, 0):  # whoever loads a second model knows
+        caplog.clear()
+        load_detector(settings_with(model_type=str(tf1_model)))
+        assert sum("TF_ENABLE_ONEDNN_OPTS=1" in record.message for record in caplog.records) == warnings
+
+
 def test_a_model_with_an_input_size_gets_that_size(settings_with: MakeSettings, tmp_path: Path) -> None:
     """At the scripted model's 64 pixels, the square has half a pixel in the whole picture, and far more in a part."""
     from tests.masking.scripted_models import save_tf2
