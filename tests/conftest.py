@@ -14,6 +14,8 @@ import pytest
 
 from anonymisation.core.text import encodable
 from tests.drawn import DRAWN
+from tests.drawn.cases import write_cases
+from tests.golden_2022 import Golden
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Set before any test can import Airflow, which reads it once for a whole process and would otherwise keep the tests'
@@ -92,3 +94,21 @@ def references(request: pytest.FixtureRequest) -> Path:
         return DRAWN
     shared: Path = request.getfixturevalue("shared")
     return shared
+
+
+@pytest.fixture(scope="session", params=["drawn", "real"])
+def golden(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Golden:
+    """Pictures with their records and rows of the 2022 form."""
+    target = tmp_path_factory.mktemp("captures") / "captures"
+    if request.param == "drawn":
+        return Golden.draw(target)
+    return Golden.copy(request.getfixturevalue("shared"), target)
+
+
+@pytest.fixture(scope="session", params=["drawn", "real"])
+def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small inputs on which the software was wrong once: pictures with what is right, and records."""
+    if request.param == "drawn":
+        return write_cases(tmp_path_factory.mktemp("cases"))
+    shared: Path = request.getfixturevalue("shared")
+    return shared / "cases"
