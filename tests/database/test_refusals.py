@@ -222,6 +222,7 @@ oracledb = pytest.importorskip("oracledb")
 from anonymisation.database.dialects.base import Fault  # noqa: E402 - after the driver is known to be there
 from anonymisation.database.dialects.oracle import OracleDialect  # noqa: E402
 from tests.database.oracle_errors import driver_error, raised, while_connecting  # noqa: E402
+from tests.database.oracle_listener import OracleListener  # noqa: E402
 from tests.database.oracle_sql import RowError  # noqa: E402
 from tests.database.sites import FakeOracleSite  # noqa: E402
 
@@ -313,7 +314,7 @@ def test_an_unreachable_oracle_is_away() -> None:
     assert fault(oracledb.OperationalError("[Errno -2] Name or service not known")) is Fault.AWAY
 
 
-# What a listener answers to the real driver; see the head of fake_tns.py.
+# What a listener answers to the real driver; see the head of fake_tns.py, and of oracle_listener.py.
 LISTENERS = {
     "nne": Fault.LOGIN, "old": Fault.LOGIN, "refuse12514": Fault.LOGIN, "refuse12505": Fault.LOGIN,
     "refuse12516": Fault.AWAY, "refuse12528": Fault.AWAY, "refuse1033": Fault.AWAY, "refuse1017": Fault.LOGIN,
@@ -321,7 +322,15 @@ LISTENERS = {
 }  # fmt: skip
 
 
-def test_what_listeners_say_to_the_real_driver(shared: Path) -> None:
+def test_what_a_listener_says_to_the_real_driver() -> None:
+    found = {}
+    for mode in LISTENERS:
+        with OracleListener({"nne": "encrypt"}.get(mode, mode.removeprefix("refuse"))) as listener:
+            found[mode] = fault(connect_error(listener.port))
+    assert found == LISTENERS
+
+
+def test_what_another_listener_says_to_the_real_driver(shared: Path) -> None:
     program = shared / "cases" / "oracle" / "fake_tns.py"
     if not program.exists():
         pytest.skip(f"needs {program}")

@@ -114,6 +114,10 @@ def test_exif_never_raises(data: bytes, name: str) -> None:
 def test_what_the_exif_of_drawn_ones_says() -> None:
     assert read_exif(BROKEN["drawn_turned_8.jpg"][0]()).orientation == 8
     assert not read_exif(BROKEN["drawn_cut_exif.jpg"][0]()).present
+    phone = read_exif(BROKEN["drawn_phone.jpg"][0]())
+    assert phone.orientation == 6
+    assert str(phone.times.taken) == "2021-05-07 09:33:04.046000+08:00"
+    assert (phone.place.latitude, phone.place.longitude) == pytest.approx((30.625, 104.05))
 
 
 def test_what_the_exif_of_some_says(shared: Path) -> None:
