@@ -11,6 +11,7 @@ import tensorflow as tf  # noqa: TID253 - runs the export
 
 from anonymisation.masking.models.weights import builtin_folder
 from anonymisation.masking.saved_model import FORM_FILE
+from tests.sources import sources
 from training.assemble import load_trained
 from training.export import MAX_DETECTIONS, ExportOptions, ObjectDetector, _crop, export
 from training.network import PROTOTYPE_STRIDE, build_network, load_weights
@@ -43,7 +44,7 @@ def test_crop_samples_the_corners_of_the_box() -> None:
     np.testing.assert_allclose(patch[-1, -1], [14.5, 23.5], atol=1e-3)
 
 
-@pytest.fixture(scope="module", params=["shipped", "published"])
+@pytest.fixture(scope="module", params=sources("shipped", "published"))
 def detector(request: pytest.FixtureRequest) -> ObjectDetector:
     """With the weights of the built-in model, and with the published ones where they are."""
     if request.param == "shipped":

@@ -13,6 +13,7 @@ import tensorflow as tf  # noqa: TID253 - runs the TFLite file
 from numpy.typing import NDArray
 from skimage import data
 
+from tests.sources import sources
 from training.network import (
     COCO80_ROWS,
     COCO_IDS,
@@ -26,7 +27,7 @@ from training.network import (
 )
 
 
-@pytest.fixture(scope="module", params=["random", "published"])
+@pytest.fixture(scope="module", params=sources("random", "published"))
 def start(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Weights for eighty classes: random ones, and the published ones where they are."""
     if request.param == "published":
@@ -40,7 +41,7 @@ def start(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFacto
 
 @pytest.fixture(scope="module")
 def picture() -> NDArray[np.float32]:
-    return cv2.resize(data.astronaut()[..., ::-1], (416, 416)).astype(np.float32)[None]
+    return np.asarray(cv2.resize(data.astronaut()[..., ::-1], (416, 416)), np.float32)[None]
 
 
 def sigmoid(values: NDArray[np.float32]) -> NDArray[np.floating[Any]]:

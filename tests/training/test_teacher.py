@@ -10,6 +10,7 @@ import pytest
 from skimage import data
 
 from anonymisation.masking.models.weights import builtin_folder
+from tests.sources import sources
 from training.assemble import load_trained
 from training.data import Sample
 from training.nanodet import read_convolutions
@@ -18,7 +19,7 @@ from training.sources import NANODET
 from training.teacher import SURE_SCORE, Detected, SecondTeacher, Teacher
 
 
-@pytest.fixture(scope="module", params=["shipped", "published"])
+@pytest.fixture(scope="module", params=sources("shipped", "published"))
 def teacher(request: pytest.FixtureRequest) -> Teacher:
     """With the weights of the built-in model, and with the published ones where they are."""
     if request.param == "shipped":

@@ -21,6 +21,7 @@ from anonymisation.database.schema import ddl
 from anonymisation.workspace.workspace import load_configuration
 from tests.conftest import REPOSITORY
 from tests.database.sites import Site
+from tests.sources import sources
 
 Make = Callable[..., list[SourceRecord]]
 
@@ -59,7 +60,7 @@ def named(folder: Path, **more: Any) -> Settings:
     return load_settings(overrides={**values, **more}).settings
 
 
-@pytest.fixture(params=["documented", "real"])
+@pytest.fixture(params=sources("documented"))
 def example(request: pytest.FixtureRequest, tmp_path: Path) -> TableLayout:
     """The example of the documentation, and that of the seed document where it is."""
     if request.param == "documented":
