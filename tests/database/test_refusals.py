@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from anonymisation.database.loading.loader import (
 )
 from tests.database.postgres_cluster import GUEST, GUEST_PASSWORD, PostgresCluster
 from tests.database.sites import PostgresqlSite, Site, SqliteSite
+from tests.sources import SHARED, sources
 
 Make = Callable[..., list[SourceRecord]]
 
@@ -322,29 +324,34 @@ LISTENERS = {
 }  # fmt: skip
 
 
-def test_what_a_listener_says_to_the_real_driver() -> None:
+@pytest.mark.parametrize("source", sources())
+def test_what_listeners_say_to_the_real_driver(source: str) -> None:
+    listening = listener if source == "drawn" else listening_program
     found = {}
     for mode in LISTENERS:
-        with OracleListener({"nne": "encrypt"}.get(mode, mode.removeprefix("refuse"))) as listener:
-            found[mode] = fault(connect_error(listener.port))
-    assert found == LISTENERS
-
-
-def test_what_another_listener_says_to_the_real_driver(shared: Path) -> None:
-    program = shared / "cases" / "oracle" / "fake_tns.py"
-    if not program.exists():
-        pytest.skip(f"needs {program}")
-    found = {}
-    for mode in LISTENERS:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        process = subprocess.Popen([sys.executable, str(program), str(port), mode])
-        try:
+        with listening(mode) as port:
             found[mode] = fault(connect_error(port))
-        finally:
-            process.kill()
-            process.wait()
     assert found == LISTENERS
+
+
+@contextmanager
+def listener(mode: str) -> Iterator[int]:
+    """The port of a listener of ours."""
+    with OracleListener({"nne": "encrypt"}.get(mode, mode.removeprefix("refuse"))) as made:
+        yield made.port
+
+
+@contextmanager
+def listening_program(mode: str) -> Iterator[int]:
+    """The port of the listener next to the real pictures."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, str(SHARED / "cases/oracle/fake_tns.py"), str(port), mode])
+    try:
+        yield port
+    finally:
+        process.kill()
+        process.wait()
 
 
 def connect_error(port: int) -> Exception:
