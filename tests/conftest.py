@@ -14,6 +14,9 @@ import pytest
 
 from anonymisation.core.text import encodable
 from tests.drawn import DRAWN
+from tests.drawn.cases import write_cases
+from tests.golden_2022 import Golden
+from tests.sources import SHARED, sources
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 # Set before any test can import Airflow, which reads it once for a whole process and would otherwise keep the tests'
@@ -53,6 +56,10 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("project")
 
 
+def pytest_report_header() -> str:
+    return f"real pictures: {SHARED}" if SHARED.is_dir() else f"real pictures: none, without {SHARED}; drawn ones alone"
+
+
 def pytest_unconfigure() -> None:
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
 
@@ -78,17 +85,34 @@ def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) ->
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
-    """The folder of real pictures and reference results beside the checkout; tests that need it skip without it."""
-    folder = REPOSITORY.parent / "shared"
-    if not folder.is_dir():
-        pytest.skip(f"needs the pictures and reference results in {folder}, which is not there")
-    return folder
+    """The folder of real pictures and reference results; tests that have nothing to replace it skip without it."""
+    if not SHARED.is_dir():
+        pytest.skip(f"needs the pictures and reference results in {SHARED}, which is not there")
+    return SHARED
 
 
-@pytest.fixture(scope="session", params=["drawn", "real"])
+@pytest.fixture(scope="session", params=sources())
 def references(request: pytest.FixtureRequest) -> Path:
     """Captures with the records and rows that are right for them: the drawn ones, and the real ones where they are."""
     if request.param == "drawn":
         return DRAWN
     shared: Path = request.getfixturevalue("shared")
     return shared
+
+
+@pytest.fixture(scope="session", params=sources())
+def golden(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Golden:
+    """Pictures with their records and rows of the 2022 form."""
+    target = tmp_path_factory.mktemp("captures") / "captures"
+    if request.param == "drawn":
+        return Golden.draw(target)
+    return Golden.copy(request.getfixturevalue("shared"), target)
+
+
+@pytest.fixture(scope="session", params=sources())
+def cases(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of small inputs on which the software was wrong once: pictures with what is right, and records."""
+    if request.param == "drawn":
+        return write_cases(tmp_path_factory.mktemp("cases"))
+    shared: Path = request.getfixturevalue("shared")
+    return shared / "cases"

@@ -31,6 +31,7 @@ from tests.captures import (
 )
 from tests.imaging.broken import BROKEN
 from tests.imaging.test_torture import DRAWN, VERDICTS
+from tests.sources import SHARED, sources
 
 
 @pytest.fixture
@@ -41,14 +42,13 @@ def site(tmp_path: Path) -> Site:
 # --- Files that broke other programs ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("kind", ["drawn", "real"])
-def test_broken_files_among_good_ones(site: Site, kind: str, request: pytest.FixtureRequest) -> None:
+@pytest.mark.parametrize("kind", sources())
+def test_broken_files_among_good_ones(site: Site, kind: str) -> None:
     site.fill(4, "mixed")
     if kind == "drawn":
         verdicts, files = DRAWN, {name: make() for name, (make, _) in BROKEN.items()}
     else:
-        shared: Path = request.getfixturevalue("shared")
-        verdicts, files = VERDICTS, {path.name: path.read_bytes() for path in (shared / "torture").iterdir()}
+        verdicts, files = VERDICTS, {path.name: path.read_bytes() for path in (SHARED / "torture").iterdir()}
     for name, data in files.items():
         (site.input / "mixed" / name).write_bytes(data)
     bad = {name for name, verdict in verdicts.items() if isinstance(verdict, str)}

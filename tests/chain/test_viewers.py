@@ -71,9 +71,9 @@ def test_a_panorama_keeps_the_heading_of_its_record_alone(tmp_path: Path) -> Non
     assert shown(masked["plain.jpg"]) == {}
 
 
-def test_a_panorama_tagged_by_exiftool_stays_one(tmp_path: Path, shared: Path) -> None:
+def test_a_panorama_tagged_by_exiftool_stays_one(tmp_path: Path, cases: Path) -> None:
     site = Site(tmp_path)
-    masked = _masked(site, {"p.jpg": (shared / "cases" / "pictures" / "gpano.jpg").read_bytes()})["p.jpg"]
+    masked = _masked(site, {"p.jpg": (cases / "pictures" / "gpano.jpg").read_bytes()})["p.jpg"]
     pose = {"PoseHeadingDegrees": "90"}
     assert shown(masked) == {"ProjectionType": "equirectangular", "UsePanoramaViewer": "True", **pose}
     assert float(_record(site, "p.jpg")["exif_heading"]) == 90

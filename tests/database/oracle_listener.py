@@ -34,7 +34,7 @@ def _refused(code: int) -> bytes:
 
 
 class OracleListener:
-    """`says` is what it answers: `encrypt`, `old`, `reset`, `silent`, or a code of ORA. Used as a context."""
+    """`says` is what it answers: `encrypt`, `old`, `reset`, `close`, `silent`, or a code of ORA. Used as a context."""
 
     def __init__(self, says: str | int) -> None:
         self._says = says
@@ -75,6 +75,6 @@ class OracleListener:
             connection.sendall(_accepted(_NEW, _ENCRYPTION_REQUIRED))
         elif self._says == "old":
             connection.sendall(_accepted(_OLD, 0))
-        else:
+        elif self._says != "close":
             connection.sendall(_refused(int(self._says)))
         connection.close()

@@ -8,6 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,7 @@ from anonymisation.database.loading.loader import (
 )
 from tests.database.postgres_cluster import GUEST, GUEST_PASSWORD, PostgresCluster
 from tests.database.sites import PostgresqlSite, Site, SqliteSite
+from tests.sources import SHARED, sources
 
 Make = Callable[..., list[SourceRecord]]
 
@@ -222,6 +224,7 @@ oracledb = pytest.importorskip("oracledb")
 from anonymisation.database.dialects.base import Fault  # noqa: E402 - after the driver is known to be there
 from anonymisation.database.dialects.oracle import OracleDialect  # noqa: E402
 from tests.database.oracle_errors import driver_error, raised, while_connecting  # noqa: E402
+from tests.database.oracle_listener import OracleListener  # noqa: E402
 from tests.database.oracle_sql import RowError  # noqa: E402
 from tests.database.sites import FakeOracleSite  # noqa: E402
 
@@ -313,7 +316,7 @@ def test_an_unreachable_oracle_is_away() -> None:
     assert fault(oracledb.OperationalError("[Errno -2] Name or service not known")) is Fault.AWAY
 
 
-# What a listener answers to the real driver; see the head of fake_tns.py.
+# What a listener answers to the real driver; see the head of fake_tns.py, and of oracle_listener.py.
 LISTENERS = {
     "nne": Fault.LOGIN, "old": Fault.LOGIN, "refuse12514": Fault.LOGIN, "refuse12505": Fault.LOGIN,
     "refuse12516": Fault.AWAY, "refuse12528": Fault.AWAY, "refuse1033": Fault.AWAY, "refuse1017": Fault.LOGIN,
@@ -321,21 +324,34 @@ LISTENERS = {
 }  # fmt: skip
 
 
-def test_what_listeners_say_to_the_real_driver(shared: Path) -> None:
-    program = shared / "cases" / "oracle" / "fake_tns.py"
-    if not program.exists():
-        pytest.skip(f"needs {program}")
+@pytest.mark.parametrize("source", sources())
+def test_what_listeners_say_to_the_real_driver(source: str) -> None:
+    listening = listener if source == "drawn" else listening_program
     found = {}
     for mode in LISTENERS:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            port = free.getsockname()[1]
-        process = subprocess.Popen([sys.executable, str(program), str(port), mode])
-        try:
+        with listening(mode) as port:
             found[mode] = fault(connect_error(port))
-        finally:
-            process.kill()
-            process.wait()
     assert found == LISTENERS
+
+
+@contextmanager
+def listener(mode: str) -> Iterator[int]:
+    """The port of a listener of ours."""
+    with OracleListener({"nne": "encrypt"}.get(mode, mode.removeprefix("refuse"))) as made:
+        yield made.port
+
+
+@contextmanager
+def listening_program(mode: str) -> Iterator[int]:
+    """The port of the listener next to the real pictures."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    process = subprocess.Popen([sys.executable, str(SHARED / "cases/oracle/fake_tns.py"), str(port), mode])
+    try:
+        yield port
+    finally:
+        process.kill()
+        process.wait()
 
 
 def connect_error(port: int) -> Exception:

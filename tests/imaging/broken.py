@@ -47,9 +47,9 @@ def scan(data: bytes) -> int:
     return data.index(b"\xff\xda")
 
 
-def turned(orientation: int) -> bytes:
+def turned(orientation: int, data: bytes | None = None) -> bytes:
     tiff = TiffBuilder("<")
-    return with_exif(jpeg(), tiff.build({0x0112: tiff.short(orientation)}))
+    return with_exif(data or jpeg(), tiff.build({0x0112: tiff.short(orientation)}))
 
 
 def png() -> bytes:
@@ -69,6 +69,37 @@ def _junk() -> bytes:
     return data[:at] + b"\0\x11\x22\x33\x44" + data[at:]
 
 
+def _padded_intervals() -> bytes:
+    """As some cameras write it: bits of padding fill whole bytes before a restart marker."""
+    data = jpeg(restart_marker_rows=1)
+    mark = data.index(b"\xff\xd0", scan(data))
+    return data[:mark] + b"\xff\0" * 4 + data[mark:]
+
+
+def _overlapping_intervals() -> bytes:
+    """An interval with more coded blocks than its picture has place for."""
+    data = jpeg(restart_marker_rows=1)
+    first, second = (data.index(bytes((0xFF, 0xD0 + n)), scan(data)) for n in range(2))
+    return data[:second] + data[first + 2 : second] + data[second:]
+
+
+def _phone() -> bytes:
+    """Turned, with the time to the millisecond, its zone, and a place."""
+    tiff = TiffBuilder(">")
+    exif = {0x9003: tiff.ascii("2021:05:07 09:33:04"), 0x9291: tiff.ascii("046"), 0x9011: tiff.ascii("+08:00")}
+    gps = {
+        1: tiff.ascii("N"), 2: tiff.ratio((30, 1), (37, 1), (30, 1)),
+        3: tiff.ascii("E"), 4: tiff.ratio((104, 1), (3, 1), (0, 1)),
+    }  # fmt: skip
+    return with_exif(jpeg(), tiff.build({0x0112: tiff.short(6)}, exif, gps))
+
+
+def _ycck() -> bytes:
+    data = jpeg(mode="CMYK")
+    at = data.index(b"Adobe") + 11
+    return data[:at] + b"\2" + data[at + 1 :]
+
+
 # Name → how it is made, and (width, height, colour) where a picture comes out, else a part of the reason why none does.
 BROKEN: Final[dict[str, tuple[Callable[[], bytes], Verdict]]] = {
     "drawn_gray.jpg": (lambda: jpeg(mode="L"), (144, 96, "gray")),
@@ -81,9 +112,19 @@ BROKEN: Final[dict[str, tuple[Callable[[], bytes], Verdict]]] = {
     "drawn_progressive.jpg": (lambda: jpeg(progressive=True), YCC),
     "drawn_cmyk.jpg": (lambda: jpeg(mode="CMYK"), (144, 96, "cmyk")),
     "drawn_no_huffman_tables.jpg": (lambda: without(0xC4), YCC),
+    "drawn_ycck.jpg": (_ycck, (144, 96, "cmyk")),
+    "drawn_padding_before_restart.jpg": (_padded_intervals, YCC),
+    "drawn_two_exif.jpg": (
+        lambda: turned(1, turned(3)),
+        YCC,
+    ),
+    "drawn_phone.jpg": (_phone, YCC),
     "drawn_bytes_after_end.jpg": (lambda: jpeg() + b"MP3" * 1000, YCC),
     "drawn_cut_before_pixels.jpg": (lambda: jpeg()[: scan(jpeg()) + 14], "truncated"),
     "drawn_cut_in_half.jpg": (lambda: jpeg()[: len(jpeg()) // 2], "truncated"),
+    "drawn_end_in_segment.jpg": (lambda: with_segments(jpeg()[:-2], b"\xff\xe5\xff\xff"), "truncated"),
+    "drawn_two_pictures.jpg": (lambda: jpeg()[:-2] + jpeg(), "second picture"),
+    "drawn_overlapping_intervals.jpg": (_overlapping_intervals, "extraneous bytes"),
     "drawn_lossless.jpg": (lambda: patched(1, b"\xf7"), "marker FF F7"),
     "drawn_12_bits.jpg": (lambda: patched(4, b"\x0c"), "12 bits per sample"),
     "drawn_arithmetic.jpg": (lambda: patched(1, b"\xc9"), "arithmetic"),

@@ -124,6 +124,6 @@ def test_a_bomb_costs_little(name: str, tmp_path: Path) -> None:
     assert verdict in bounded(treated, path, seconds=4, mebibytes=400)
 
 
-def test_the_bomb_that_was_found_costs_little(shared: Path) -> None:
-    path = shared / "cases/pictures/exif_bomb_28k.jpg"
+def test_the_bomb_that_was_found_costs_little(cases: Path) -> None:
+    path = cases / "pictures/exif_bomb_28k.jpg"
     assert bounded(treated, path, seconds=2, mebibytes=150) == COMES_OUT

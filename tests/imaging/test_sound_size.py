@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 
 from anonymisation.core.errors import UnreadableImageError
 from anonymisation.imaging.jpeg.codec import decode_jpeg, sound_size
 from tests.imaging.broken import BROKEN
 from tests.imaging.builders import jpeg, photograph
+from tests.sources import SHARED, sources
 
 
 def verdict(data: bytes, *, quick: bool) -> tuple[int, int] | str:
@@ -42,15 +41,12 @@ def test_damage_is_found_as_by_decoding(place: float, damage: str) -> None:
     assert verdict(bytes(data), quick=True) == verdict(bytes(data), quick=False)
 
 
-@pytest.mark.parametrize("name", BROKEN)
-def test_drawn_rare_files_are_judged_as_by_decoding(name: str) -> None:
-    data = BROKEN[name][0]()
-    assert verdict(data, quick=True) == verdict(data, quick=False)
-
-
-def test_hostile_and_rare_files_are_judged_as_by_decoding(shared: Path) -> None:
-    pictures = sorted(path for path in (shared / "torture").rglob("*.*") if path.suffix.lower() in {".jpg", ".jpeg"})
-    assert len(pictures) > 10
-    for path in pictures:
-        data = path.read_bytes()
-        assert verdict(data, quick=True) == verdict(data, quick=False), path.name
+@pytest.mark.parametrize("source", sources())
+def test_hostile_and_rare_files_are_judged_as_by_decoding(source: str) -> None:
+    if source == "drawn":
+        files = {name: make() for name, (make, _) in BROKEN.items()}
+    else:
+        files = {path.name: path.read_bytes() for path in sorted((SHARED / "torture").iterdir())}
+    assert len(files) > 10
+    for name, data in files.items():
+        assert verdict(data, quick=True) == verdict(data, quick=False), name

@@ -47,11 +47,11 @@ def _assert_agree(record: Said, published: Said) -> None:
 # --- The cases -------------------------------------------------------------------------------------------------------
 
 
-def test_cases(shared: Path) -> None:
-    cases = json.loads((shared / "cases" / "expected.json").read_text("utf-8"))
+def test_cases(cases: Path) -> None:
+    expected = json.loads((cases / "expected.json").read_text("utf-8"))
     tried = 0
-    for name, wanted in cases.items():
-        path = shared / "cases" / "pictures" / name
+    for name, wanted in expected.items():
+        path = cases / "pictures" / name
         record, said, published, exif = record_and_published(path.read_bytes(), path)
         for key, attribute in (("lat", "latitude"), ("lon", "longitude"), ("alt", "altitude")):
             if key in wanted:

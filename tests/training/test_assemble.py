@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf  # noqa: TID253 - runs the built-in model
 
 from anonymisation.masking.models.weights import builtin_folder
+from tests.sources import SHARED, sources
 from training.assemble import load_trained
 from training.export import ExportOptions, ObjectDetector
 from training.frozen import load_exported
@@ -32,9 +33,13 @@ def test_the_weights_of_the_built_in_model_give_its_sure_detections(tmp_path: Pa
     assert all((a == b).all() for a, b in zip(network.get_weights(), again.get_weights(), strict=True))
 
 
-def test_weights_of_another_network_are_refused(shared: Path, tmp_path: Path) -> None:
-    start = shared / "training" / "yolox_nano_coco_weights.npz"
-    with pytest.raises(ValueError, match="expected the weights of all layers"):
+@pytest.mark.parametrize("source", sources("random", "published"))
+def test_weights_of_another_network_are_refused(source: str, tmp_path: Path) -> None:
+    start = SHARED / "training" / "yolox_nano_coco_weights.npz"
+    if source == "random":
+        start = tmp_path / "start.npz"
+        save_weights(build_network(80, masks=False), start)
+    with pytest.raises(ValueError, match=r"expected the weights of all layers, .*proto"):
         load_trained(start)
     tf.saved_model.save(tf.Module(), str(tmp_path / "empty"))
     with pytest.raises(ValueError, match=r"expected weights .* of stem"):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from training.augment import MAX_OBJECTS, MOST_COVERED, PASTED_SIDES, Batches, Canvas, _hazy, cutouts, recolour
 from training.data import Sample, read_coco, read_unlabelled, split
 from training.drawn import Drawn
+from training.network import COCO_IDS
 
 BLUE = (200, 40, 10)
 
@@ -156,6 +158,35 @@ def test_objects_that_are_too_small_are_ignored_rather_than_absent(sample: Sampl
     target = canvas.target()
     assert (target["classes"] == -1).all()
     assert (target["ignore"][0, 2:] > target["ignore"][0, :2]).all()
+
+
+def test_a_coco_folder_is_read_completely(tmp_path: Path) -> None:
+    square = [10, 20, 30, 20, 30, 40, 10, 40]
+    annotations = [
+        {"image_id": 7, "category_id": 3, "bbox": [10, 20, 20, 20], "segmentation": [square]},
+        {"image_id": 7, "category_id": 1, "bbox": [5, 6, 7, 8], "iscrowd": 1, "segmentation": {"counts": []}},
+        {"image_id": 7, "category_id": 18, "bbox": [0, 0, 9, 9]},  # a dog
+        {"image_id": 2, "category_id": 1, "bbox": [1, 2, 3, 4]},
+    ]
+    images = [{"id": 7, "file_name": "b.jpg"}, {"id": 2, "file_name": "a.jpg"}, {"id": 3, "file_name": "c.jpg"}]
+    (tmp_path / "instances.json").write_text(json.dumps({"images": images, "annotations": annotations}))
+    person, car, empty = read_coco(tmp_path)
+    assert [sample.path.name for sample in (person, car, empty)] == ["a.jpg", "b.jpg", "c.jpg"]
+    assert (person.boxes.tolist(), person.polygons) == ([[1, 2, 4, 6]], ((),))
+    assert (car.boxes.tolist(), car.ignore.tolist()) == ([[10, 20, 30, 40]], [[5, 6, 12, 14]])
+    assert [[outline.tolist() for outline in outlines] for outlines in car.polygons] == [
+        [[[10, 20], [30, 20], [30, 40], [10, 40]]]
+    ]
+    assert (COCO_IDS[person.classes[0]], COCO_IDS[car.classes[0]]) == (1, 3)
+    assert empty.boxes.shape == empty.ignore.shape == (0, 4)
+
+
+def test_a_tenth_of_the_pictures_is_held_out(tmp_path: Path) -> None:
+    for number in range(40):
+        (tmp_path / f"{number:02d}.jpg").touch()
+    train, held_out = split(read_unlabelled(tmp_path))
+    assert [sample.path.name for sample in held_out] == ["05.jpg", "15.jpg", "25.jpg", "35.jpg"]
+    assert len({sample.path for sample in (*train, *held_out)}) == 40
 
 
 def test_coco_folders_are_read_completely(shared: Path) -> None:

@@ -9,7 +9,10 @@ import numpy as np
 import pytest
 import tensorflow as tf  # noqa: TID253 - runs the export
 
+from anonymisation.masking.models.weights import builtin_folder
 from anonymisation.masking.saved_model import FORM_FILE
+from tests.sources import sources
+from training.assemble import load_trained
 from training.export import MAX_DETECTIONS, ExportOptions, ObjectDetector, _crop, export
 from training.network import PROTOTYPE_STRIDE, build_network, load_weights
 
@@ -41,10 +44,14 @@ def test_crop_samples_the_corners_of_the_box() -> None:
     np.testing.assert_allclose(patch[-1, -1], [14.5, 23.5], atol=1e-3)
 
 
-@pytest.fixture(scope="module")
-def detector(shared: Path) -> ObjectDetector:
-    network = build_network(masks=False)
-    load_weights(network, shared / "training" / "yolox_nano_coco_weights.npz")
+@pytest.fixture(scope="module", params=sources("shipped", "published"))
+def detector(request: pytest.FixtureRequest) -> ObjectDetector:
+    """With the weights of the built-in model, and with the published ones where they are."""
+    if request.param == "shipped":
+        network = load_trained(builtin_folder())
+    else:
+        network = build_network(masks=False)
+        load_weights(network, request.getfixturevalue("shared") / "training" / "yolox_nano_coco_weights.npz")
     return ObjectDetector(network, ExportOptions(side=320, box_margin=0.0))
 
 

@@ -6,9 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pytest
 import tensorflow as tf  # noqa: TID253 - runs the judge
 from skimage import data
 
+from tests.sources import SHARED, sources
+from tests.training.random_nanodet import random_convolutions
 from training.judge import EVIDENCE, JUDGE, Judge, read_judge, save_judge
 from training.nanodet import read_convolutions
 from training.network import COCO_IDS, MIX
@@ -47,8 +50,10 @@ def test_the_judge_learns_its_cases_and_is_stored(tmp_path: Path) -> None:
     assert ((odds > 0) == true).mean() > 0.9
 
 
-def test_the_judge_lowers_a_score_and_never_raises_one(shared: Path) -> None:
-    convolutions = read_convolutions(shared / "training" / NANODET)
+@pytest.mark.parametrize("source", sources("random", "published"))
+def test_the_judge_lowers_a_score_and_never_raises_one(source: str) -> None:
+    published = SHARED / "training" / NANODET
+    convolutions = random_convolutions() if source == "random" else read_convolutions(published)
     ends = {"hidden": np.zeros((EVIDENCE, 1)), "hidden_bias": np.zeros(1), "last": np.zeros(1)}
     shapes = {"centre": np.zeros(EVIDENCE), "spread": np.ones(EVIDENCE), **ends}
     boxes = tf.constant([HEAD])

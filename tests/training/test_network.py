@@ -5,12 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import cv2  # noqa: TID253 - reads a real picture
+import cv2  # noqa: TID253 - scales a picture
+import keras  # noqa: TID253 - makes the weights
 import numpy as np
 import pytest
 import tensorflow as tf  # noqa: TID253 - runs the TFLite file
 from numpy.typing import NDArray
+from skimage import data
 
+from tests.sources import sources
 from training.network import (
     COCO80_ROWS,
     COCO_IDS,
@@ -20,31 +23,34 @@ from training.network import (
     build_network,
     decode_boxes,
     load_weights,
+    save_weights,
 )
 
 
-@pytest.fixture(scope="module")
-def start(shared: Path) -> Path:
-    return shared / "training" / "yolox_nano_coco_weights.npz"
+@pytest.fixture(scope="module", params=sources("random", "published"))
+def start(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Weights for eighty classes: random ones, and the published ones where they are."""
+    if request.param == "published":
+        shared: Path = request.getfixturevalue("shared")
+        return shared / "training" / "yolox_nano_coco_weights.npz"
+    path = tmp_path_factory.mktemp("weights") / "random.npz"
+    keras.utils.set_random_seed(1)
+    save_weights(build_network(80, masks=False), path)
+    return path
 
 
 @pytest.fixture(scope="module")
-def picture(shared: Path) -> NDArray[np.float32]:
-    path = sorted((shared / "training" / "coco" / "images").glob("*.jpg"))[3]
-    pixels = cv2.imread(str(path))
-    assert pixels is not None
-    return cv2.resize(pixels, (416, 416)).astype(np.float32)[None]
+def picture() -> NDArray[np.float32]:
+    return np.asarray(cv2.resize(data.astronaut()[..., ::-1], (416, 416)), np.float32)[None]
 
 
 def sigmoid(values: NDArray[np.float32]) -> NDArray[np.floating[Any]]:
     return 1 / (1 + np.exp(-values))
 
 
-def test_scores_and_boxes_equal_those_of_the_tflite_file(
-    shared: Path, start: Path, picture: NDArray[np.float32]
-) -> None:
+def test_scores_and_boxes_equal_those_of_the_tflite_file(shared: Path, picture: NDArray[np.float32]) -> None:
     network = build_network(80, masks=False)
-    assert load_weights(network, start) == []
+    assert load_weights(network, shared / "training" / "yolox_nano_coco_weights.npz") == []
     mine = network(picture[..., ::-1])["anchors"].numpy()
     interpreter = tf.lite.Interpreter(str(shared / "training" / "yolox_nano_coco_416_fp16.tflite"))
     interpreter.allocate_tensors()

@@ -11,6 +11,8 @@ import tensorflow as tf  # noqa: TID253 - runs the network
 from numpy.typing import NDArray
 from skimage import data, io
 
+from tests.sources import sources
+from tests.training.random_nanodet import random_convolutions
 from training.export import ExportOptions, ObjectDetector
 from training.nanodet import Convolution, read_convolutions
 from training.network import COCO_IDS, MIX, PROTOTYPES, build_network
@@ -22,9 +24,15 @@ HEAD = [40.0, 170.0, 210.0, 280.0]  # y0, x0, y1, x1 in the picture of the astro
 SHUTTLE = [60.0, 430.0, 240.0, 510.0]
 
 
-@pytest.fixture(scope="module")
-def convolutions(shared: Path) -> dict[str, Convolution]:
-    return read_convolutions(shared / "training" / NANODET)
+@pytest.fixture(scope="module", params=sources("random", "published"))
+def convolutions(request: pytest.FixtureRequest) -> dict[str, Convolution]:
+    """Random ones in the form of NanoDet's, and the published ones where they are."""
+    if request.param == "random":
+        return random_convolutions()
+    return read_convolutions(request.getfixturevalue("shared") / "training" / NANODET)
+
+
+published = pytest.mark.parametrize("convolutions", ["published"], indirect=True)
 
 
 def found(*rows: tuple[list[float], float, int], picture: int = 0) -> Found:
@@ -39,6 +47,7 @@ def ask(opinion: SecondOpinion, pixels: NDArray[np.uint8], given: Found) -> Foun
     return opinion.on(tf.constant(pixels[None].astype(np.float32)), given, sides)
 
 
+@published
 def test_a_doubtful_person_is_confirmed_and_a_model_of_a_shuttle_is_not(convolutions: dict[str, Convolution]) -> None:
     opinion = SecondOpinion(convolutions, OpinionOptions(largest=0.5, leniency=(0.0, 0.0), near_leniency=0.0))
     body = [10.0, 10.0, 512.0, 365.0]  # more than `largest`
@@ -93,6 +102,7 @@ def test_the_window_is_around_the_detection_and_padded(convolutions: dict[str, C
     assert (window[:, 90:] == 114).all()  # beyond the picture
 
 
+@published
 def test_a_vehicle_of_which_nothing_was_detected_is_added(convolutions: dict[str, Convolution]) -> None:
     photograph = io.imread(Path(skimage.__file__).parent / "data" / "motorcycle_left.png")
     pixels = np.zeros((320, 416, 3), np.uint8)

@@ -9,6 +9,9 @@ import numpy as np
 import pytest
 from skimage import data
 
+from anonymisation.masking.models.weights import builtin_folder
+from tests.sources import sources
+from training.assemble import load_trained
 from training.data import Sample
 from training.nanodet import read_convolutions
 from training.network import COCO_IDS, build_network, load_weights
@@ -16,10 +19,13 @@ from training.sources import NANODET
 from training.teacher import SURE_SCORE, Detected, SecondTeacher, Teacher
 
 
-@pytest.fixture(scope="module")
-def teacher(shared: Path) -> Teacher:
+@pytest.fixture(scope="module", params=sources("shipped", "published"))
+def teacher(request: pytest.FixtureRequest) -> Teacher:
+    """With the weights of the built-in model, and with the published ones where they are."""
+    if request.param == "shipped":
+        return Teacher(load_trained(builtin_folder()), 0.3)
     network = build_network(masks=False)
-    load_weights(network, shared / "training" / "yolox_nano_coco_weights.npz")
+    load_weights(network, request.getfixturevalue("shared") / "training" / "yolox_nano_coco_weights.npz")
     return Teacher(network, 0.3)
 
 
@@ -51,6 +57,7 @@ def test_samples_get_confident_detections_as_objects_and_the_rest_as_unknown(tea
     assert len(marked.ignore) >= 1
 
 
+@pytest.mark.parametrize("teacher", ["published"], indirect=True)
 def test_what_only_one_network_detects_is_neither_object_nor_unknown(
     teacher: Teacher, shared: Path, tmp_path: Path
 ) -> None:

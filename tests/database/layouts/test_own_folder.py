@@ -21,6 +21,7 @@ from anonymisation.database.schema import ddl
 from anonymisation.workspace.workspace import load_configuration
 from tests.conftest import REPOSITORY
 from tests.database.sites import Site
+from tests.sources import sources
 
 Make = Callable[..., list[SourceRecord]]
 
@@ -59,10 +60,31 @@ def named(folder: Path, **more: Any) -> Settings:
     return load_settings(overrides={**values, **more}).settings
 
 
-def test_the_seed_documents_layout_works_from_a_folder_of_the_users(
-    site: Site, shared: Path, state: Path, limits: LoadLimits, make_records: Make
+@pytest.fixture(params=sources("documented"))
+def example(request: pytest.FixtureRequest, tmp_path: Path) -> TableLayout:
+    """The example of the documentation, and that of the seed document where it is."""
+    if request.param == "documented":
+        folder = write_example(tmp_path / "example")
+    else:
+        folder = request.getfixturevalue("shared") / "cases"
+    return effective_layout(named(folder, db_table="my_table", db_formatters_module="formatters_own.py"))
+
+
+def write_example(folder: Path) -> Path:
+    """The layout and the formatters that docs/table_layouts.md shows."""
+    folder.mkdir()
+    text = (REPOSITORY / "docs/table_layouts.md").read_text("utf-8")
+    for name, kind in (("my_table.yml", "yaml"), ("formatters_own.py", "python")):
+        found = re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)
+        assert found is not None
+        (folder / name).write_text(found[1], "utf-8")
+    return folder
+
+
+def test_the_example_layout_works_from_a_folder_of_the_users(
+    example: TableLayout, site: Site, state: Path, limits: LoadLimits, make_records: Make
 ) -> None:
-    layout = effective_layout(named(shared / "cases", db_table="my_table", db_formatters_module="formatters_own.py"))
+    layout = example
     records = make_records(2, exif_gpsposisjon="srid=4326;POINT Z( 10.75 59.9 12.5 )")
     target = site.target(layout)
     for expected in ((2, 0), (0, 2)):
@@ -79,9 +101,8 @@ def _comparable(row: dict[str, Any]) -> dict[str, Any]:
     return {**row, "Position": (srid, tuple(coordinates))}
 
 
-def test_the_seed_documents_layout_as_oracle_creates_it(shared: Path) -> None:
-    layout = effective_layout(named(shared / "cases", db_table="my_table", db_formatters_module="formatters_own.py"))
-    text = " ".join(ddl("oracle", layout).split())
+def test_the_example_layout_as_oracle_creates_it(example: TableLayout) -> None:
+    text = " ".join(ddl("oracle", example).split())
     for part in ('"UUID" VARCHAR2(255 BYTE) NOT NULL', '"TIMESTAMP" DATE NOT NULL', '"POSITION" MDSYS.SDO_GEOMETRY'):
         assert part in text
     assert 'PRIMARY KEY ("UUID")' in text
@@ -92,11 +113,8 @@ def test_the_reference_names_every_key_and_its_example_works(tmp_path: Path) -> 
     for model in (TableLayout, ColumnLayout, SpatialMetadata, DimElement):
         for key in set(model.model_fields) - {"formatters"}:
             assert re.search(rf"`[\w.…\[\]]*\b{key}`", text), key
-    for name, kind in (("my_table.yml", "yaml"), ("formatters_own.py", "python")):
-        found = re.search(rf"```{kind}\n(.*?)```", text, re.DOTALL)
-        assert found is not None
-        (tmp_path / name).write_text(found[1], "utf-8")
-    layout = effective_layout(named(tmp_path, db_table="my_table", db_formatters_module="formatters_own.py"))
+    folder = write_example(tmp_path / "example")
+    layout = effective_layout(named(folder, db_table="my_table", db_formatters_module="formatters_own.py"))
     record = {"bildeid": "a", "exif_tid": "2021-05-01T10:00:00", "exif_gpsposisjon": "srid=4326;POINT Z( 10 60 1 )"}
     row = row_from_record(layout, record)
     assert (row["UUID"], row["Position"]) == ("a", Point(4326, (10.0, 60.0)))

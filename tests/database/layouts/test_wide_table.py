@@ -37,11 +37,6 @@ WIDTHS = ("Bildebredde", "Bildehoyde")  # the original hands over text, which th
 WIDE = load_layout("VEGBILDER_2022")
 
 
-@pytest.fixture(scope="session")
-def golden(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Golden:
-    return Golden.copy(shared, tmp_path_factory.mktemp("captures") / "captures")
-
-
 @pytest.fixture
 def make_2022() -> Callable[..., dict[str, Any]]:
     """A complete record of the 2022 form, with changes."""

@@ -110,8 +110,8 @@ def test_every_warning_of_the_library_is_in_the_table() -> None:
     )
 
 
-def test_the_shared_cases(shared: Path) -> None:
-    pictures = shared / "cases" / "pictures"
+def test_the_cases(cases: Path) -> None:
+    pictures = cases / "pictures"
     for name in ("sos_se0.jpg", "sos_ss1_se63.jpg", "extra_20_before_eoi.jpg"):
         data = (pictures / name).read_bytes()
         coded = read_structure(data)
