@@ -16,7 +16,7 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from typing import Final
 
 from anonymisation.core.errors import ImageMetadataError
 from anonymisation.imaging.exif.moments import Times, date_text, parse_day, read_times, time_entries
@@ -32,6 +32,7 @@ from anonymisation.imaging.exif.tiff import (
     TAG_ORIENTATION,
     UNDEFINED,
     Directory,
+    DirectoryName,
     Entry,
     Tiff,
     orientation_of,
@@ -150,8 +151,6 @@ def _text(text: str) -> Entry:
 _SHORT: Final = _whole(SHORT, 0, 0xFFFF)
 _POSITIVE: Final = _ratios(RATIONAL)
 _SIGNED: Final = _ratios(SRATIONAL)
-
-DirectoryName = Literal["main", "exif", "gps", "interop"]
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from fractions import Fraction
 from typing import Final
 
 from anonymisation.imaging.exif.tiff import ASCII, BYTE, RATIONAL, Directory, Entry
-from anonymisation.imaging.exif.values import TagProblem, decimal_ratio, letters, real, reals, whole
+from anonymisation.imaging.exif.values import TagProblem, decimal_ratio, is_blank, letters, real, reals, whole
 
 ALTITUDES: Final = (-11_000.0, 100_000.0)
 """From the deepest sea to the edge of space, metres."""
@@ -125,7 +125,7 @@ def _position(gps: Directory, problems: list[TagProblem]) -> tuple[float | None,
 
 def _degrees(gps: Directory, axis: _Axis, problems: list[TagProblem]) -> float | None:
     if axis.number not in gps:
-        if axis.reference in gps and letters(gps[axis.reference]):
+        if axis.reference in gps and not is_blank(gps[axis.reference]):
             problems.append(TagProblem(f"{axis.name}Ref", f"has no {axis.name}; it is left out"))
         return None
     try:
@@ -159,11 +159,11 @@ def _signed(parts: tuple[float, ...], axis: _Axis, negative_side: bool) -> float
 
 def _choice(gps: Directory, tag: int, words: tuple[str, str]) -> str | None:
     """Which of two words the reference `tag` stands for: its first letters, or the word and more; None if empty."""
-    text = letters(gps[tag]) if tag in gps else ""
-    if not text:
+    if tag not in gps or is_blank(gps[tag]):
         return None
+    text = letters(gps[tag])
     for word in words:
-        if word.startswith(text) or text.startswith(word):
+        if text and (word.startswith(text) or text.startswith(word)):
             return word
     raise ValueError(f"its reference is neither {words[0]} nor {words[1]}")
 
@@ -189,7 +189,7 @@ def _altitude(gps: Directory, problems: list[TagProblem]) -> float | None:
 
 def _heading(gps: Directory, problems: list[TagProblem]) -> tuple[float | None, str | None]:
     if _HEADING not in gps:
-        if _HEADING_REFERENCE in gps and letters(gps[_HEADING_REFERENCE]):
+        if _HEADING_REFERENCE in gps and not is_blank(gps[_HEADING_REFERENCE]):
             problems.append(TagProblem("GPSImgDirectionRef", "has no GPSImgDirection; it is left out"))
         return None, None
     try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
+from typing import Final
 
 from anonymisation.imaging.exif.allow_list import (
     TAG_IMAGE_PROPERTIES,
@@ -20,10 +21,12 @@ from anonymisation.imaging.exif.camera import NO_CAMERA, CameraTags, read_camera
 from anonymisation.imaging.exif.moments import NO_TIMES, Times, read_times
 from anonymisation.imaging.exif.place import NO_PLACE, Place, read_place, with_heading
 from anonymisation.imaging.exif.provenance import EXIF_MARK, Provenance, exif_tiff, read_provenance
-from anonymisation.imaging.exif.tiff import TAG_ORIENTATION, Entry, Tiff, orientation_of
+from anonymisation.imaging.exif.tiff import TAG_ORIENTATION, DirectoryName, Entry, Tiff, orientation_of
 from anonymisation.imaging.exif.values import TagProblem
 from anonymisation.imaging.panorama import Panorama
 from anonymisation.imaging.xmp import Xmp, read_xmp
+
+_DIRECTORIES: Final[dict[DirectoryName, str]] = {"main": "IFD0", "exif": "ExifIFD", "gps": "GPSInfoIFD"}
 
 __all__ = [
     "TAG_IMAGE_PROPERTIES",
@@ -82,7 +85,7 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
             logging.getLogger(__name__).warning("%s: its EXIF cannot be read; it is treated as absent", source)
         place = with_heading(NO_PLACE, {}, direction)
         return ExifTags(present=False, orientation=xmp.orientation or 1, place=place, panorama=xmp.panorama)
-    problems: list[TagProblem] = []
+    problems = _unreadable_parts(tiff)
     tags = ExifTags(
         present=True,
         image_properties=_raw(tiff.main.get(TAG_IMAGE_PROPERTIES)),
@@ -97,6 +100,16 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
     for problem in problems if source is not None else ():
         logging.getLogger(__name__).warning("%s: EXIF tag %s %s", source, problem.tag, problem.reason)
     return tags
+
+
+def _unreadable_parts(tiff: Tiff) -> list[TagProblem]:
+    """Directories of which a part is missing, and vendor's tags that are there and cannot be read."""
+    cut = [_DIRECTORIES[name] for name in _DIRECTORIES if name in tiff.cut]
+    vendor = [tag for tag in (TAG_IMAGE_PROPERTIES, TAG_REFLINK_INFO) if tag in tiff.main and not _raw(tiff.main[tag])]
+    return [
+        *(TagProblem(name, "cannot be read to its end; what is missing of it counts as absent") for name in cut),
+        *(TagProblem(str(tag), "cannot be read; it counts as absent") for tag in vendor),
+    ]
 
 
 def _orientation(tiff: Tiff, xmp: Xmp) -> int:
