@@ -201,11 +201,18 @@ def test_first_readable_exif_segment_counts() -> None:
     assert read_exif(with_exif(with_exif(PLAIN, second), b"broken")).orientation == 6
 
 
-def test_exif_over_two_segments_is_joined() -> None:
+def test_exif_that_is_not_read_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    first, second = (BIG.build({0x0112: BIG.short(n)}, {0x9003: BIG.ascii("2020:06:02 09:42:48")}) for n in (3, 6))
+    assert read_exif(with_exif(with_exif(PLAIN, second), first), source="a.jpg").orientation == 3
+    assert caplog.messages == ["a.jpg: 1 further EXIF segment(s) with directories of their own are not read"]
+
+
+def test_exif_over_two_segments_is_joined(caplog: pytest.LogCaptureFixture) -> None:
     xml = b"<ImageProperties>" + b"x" * 90000
     tiff = BIG.build({40055: BIG.raw(xml)})
     parts = [segment(0xE1, b"Exif\0\0" + tiff[i : i + 60000]) for i in range(0, len(tiff), 60000)]
     assert read_exif(with_segments(PLAIN, *parts)).image_properties == xml
+    assert not caplog.messages
 
 
 def test_exif_of_a_thumbnail_or_a_further_picture_is_not_read() -> None:
