@@ -268,6 +268,41 @@ def test_a_tag_that_is_not_needed_is_not_blamed(make: Make, caplog: pytest.LogCa
     assert "GeoTag holds no valid position" in caplog.text
 
 
+@pytest.mark.parametrize(
+    ("heading", "recorded", "warned"),
+    [
+        ("302.29", "302.29", False),
+        ("NaN", "NaN", False),
+        ("360", "0.0", False),
+        ("-90", "270.0", False),
+        ("361", None, True),
+        ("north", None, True),
+    ],
+)
+def test_a_heading_is_recorded_as_it_is_published(
+    make: Make, caplog: pytest.LogCaptureFixture, heading: str, recorded: str | None, warned: bool
+) -> None:
+    made = make(link=additional(gnss={**GNSS, "Heading": heading}))
+    assert made.record["exif_heading"] == recorded
+    assert made.place.heading == (None if recorded in {None, "NaN"} else float(str(recorded)))
+    assert ("the Heading in tag 40056 is not a direction" in caplog.text) == warned
+
+
+@pytest.mark.parametrize(
+    ("changes", "named"),
+    [({"Latitude": "91"}, "Latitude"), ({"Longitude": "E6"}, "Longitude"), ({"Altitude": "1e9"}, "Altitude")],
+)
+def test_a_number_that_cannot_be_used_is_named_and_an_unknown_one_is_not(
+    make: Make, caplog: pytest.LogCaptureFixture, changes: Elements, named: str
+) -> None:
+    made = make(link=additional(gnss={**GNSS, **changes}))
+    assert f"{named} in the vendor's tags cannot be used" in caplog.text
+    assert (made.place.altitude, made.place.latitude) == ((None, 61.21) if named == "Altitude" else (51.5, 59.75))
+    caplog.clear()
+    make(link=additional(gnss={**GNSS, **dict.fromkeys(changes, "NaN")}))
+    assert "cannot be used" not in caplog.text
+
+
 def test_without_altitude_the_position_stands(make: Make) -> None:
     place = Place(latitude=59.75, longitude=9.5)
     record = make(place=place, camera=CameraTags()).record
