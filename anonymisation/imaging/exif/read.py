@@ -122,4 +122,4 @@ def _orientation(tiff: Tiff, xmp: Xmp) -> int:
 
 
 def _raw(entry: Entry | None) -> bytes | None:
-    return entry.raw if entry else None
+    return (entry.raw or None) if entry else None

@@ -197,12 +197,12 @@ def _read_directory(data: bytes, offset: int, order: str) -> _ReadDirectory:
 
 
 def _place_of(data: bytes, field: int, kind: int, count: int, order: str) -> int | None:
-    """The offset of an entry's value; None if the entry is not readable."""
-    if kind not in _BYTES and (kind not in _FORMATS or count > MAX_NUMBERS):
+    """The offset of an entry's value; None if the entry is not readable. Bytes and text may be empty."""
+    if kind not in _BYTES and (kind not in _FORMATS or not 0 < count <= MAX_NUMBERS):
         return None
     size = count * _value_size(kind)
     start: int = field if size <= 4 else struct.unpack_from(f"{order}I", data, field)[0]
-    return None if count == 0 or start + size > len(data) else start
+    return None if start + size > len(data) else start
 
 
 def _value_size(kind: int) -> int:

@@ -173,6 +173,13 @@ def test_a_main_directory_without_its_end_gives_no_later_date(caplog: pytest.Log
     assert [message.split()[3] for message in caplog.messages] == ["IFD0", "DateTimeOriginal"]
 
 
+def test_an_empty_date_is_not_set(caplog: pytest.LogCaptureFixture) -> None:
+    tiff = BIG.build({0x0132: BIG.ascii("2022:01:02 03:04:05"), 40055: (1, 0, b"")}, {0x9003: (2, 0, b"")})
+    tags = read_exif(with_exif(PLAIN, tiff), source="a.jpg")
+    assert (tags.times.taken, tags.image_properties) == (datetime(2022, 1, 2, 3, 4, 5), None)
+    assert "a.jpg: EXIF tag DateTimeOriginal is not set; DateTime is used instead" in caplog.messages
+
+
 def test_a_pointer_of_zero_means_no_directory(caplog: pytest.LogCaptureFixture) -> None:
     tags = read_exif(with_exif(PLAIN, _cut(0x8825, 0)))
     assert (tags.place, tags.times.taken) == (Place(), datetime(2020, 6, 2, 9, 42, 48))
