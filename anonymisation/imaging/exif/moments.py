@@ -43,7 +43,7 @@ _MOMENTS: Final = tuple(
 _STANDARD: Final = re.compile(rb"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 _STANDARD_LENGTH: Final = 19
 _DAY: Final = re.compile(_DATE, re.ASCII)
-_OFFSET: Final = re.compile(r"(?:UTC|GMT)?(?P<sign>[+\-])(?P<hours>\d{1,2})(?::?(?P<minutes>\d\d))?", re.ASCII)
+_OFFSET: Final = re.compile(r"(?:UTC|GMT)?(?P<sign>[+\-])(?P<hours>\d{1,2})(?::?(?P<minutes>[0-5]\d))?", re.ASCII)
 _MAX_OFFSET: Final = timedelta(hours=14)  # no place on Earth has more
 _UTC_NAMES: Final = frozenset(("Z", "UTC", "GMT"))
 # Names that stand for one offset everywhere and at all times; CST, IST or BST stand for several.

@@ -43,9 +43,13 @@ class Values2022:
         if exposed is not None:
             return Timestamp(exposed.isoformat(), exposed, standard=True)
         dated = None if root is None else read_date(root)
+        log = logging.getLogger(__name__)
         if dated is None and self.reading.exif.present:
-            message = "%s: its EXIF has no usable date; the time of its file is used"
-            logging.getLogger(__name__).warning(message, self.reading.source)
+            message = "%s: no EXIF tag DateTimeOriginal with a time of day, no valid Date in tag 40055; %s is used"
+            log.warning(message, self.reading.source, "the time of its file")
+        elif self.reading.exif.times.original is not None:
+            message = "%s: EXIF tag DateTimeOriginal gives no time of day; the Date of tag 40055 is used"
+            log.warning(message, self.reading.source)
         return file_timestamp(self.reading.path) if dated is None else dated
 
     # --- Where on the road -------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from anonymisation.core.errors import ConfigurationError
 from anonymisation.imaging.exif.camera import NO_CAMERA, CameraTags
+from anonymisation.imaging.exif.moments import Times
 from anonymisation.imaging.exif.place import NO_PLACE, Place
 from anonymisation.metadata.forms.form_2022 import FORM_2022
 from anonymisation.metadata.record import record_from_json, record_to_json
@@ -240,6 +241,21 @@ def test_the_time_is_to_the_second_then_the_vendors_then_the_files(
     record = make(properties=properties_xml(date=date), camera=camera).record
     assert (record["exif_tid"], record["exif_dato"]) == (tid, tid[:10])
     assert record["bildeid"].startswith(f"{moment}_FV00013")
+
+
+@pytest.mark.parametrize(
+    ("date", "message"),
+    [
+        ('Date="2021-06-02T09:42:46"', "DateTimeOriginal gives no time of day; the Date of tag 40055 is used"),
+        ('Date="soon"', "no EXIF tag DateTimeOriginal with a time of day, no valid Date in tag 40055; the time of its"),
+    ],
+)
+def test_what_takes_the_place_of_a_day_without_time_is_logged(
+    make: Make, caplog: pytest.LogCaptureFixture, date: str, message: str
+) -> None:
+    day = datetime(2022, 5, 3)
+    make(properties=properties_xml(date=date), camera=NO_CAMERA, times=Times(taken=day, original=day))
+    assert message in caplog.text
 
 
 def test_without_the_link_path_and_standard_tags_come_first(make: Make) -> None:
