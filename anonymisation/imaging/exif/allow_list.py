@@ -21,7 +21,7 @@ from typing import Final
 
 from anonymisation.core.errors import ImageMetadataError
 from anonymisation.imaging.exif.moments import Times, date_text, parse_day, read_times, time_entries
-from anonymisation.imaging.exif.place import Place, place_entries, read_place
+from anonymisation.imaging.exif.place import WGS_84, Place, place_entries, read_place
 from anonymisation.imaging.exif.provenance import EXIF_MARK, TAG_IMAGE_HISTORY, Provenance, exif_tiff
 from anonymisation.imaging.exif.tiff import (
     ASCII,
@@ -60,9 +60,9 @@ Form = Callable[[Entry], Entry]
 """Gives the entry to publish. Raises ValueError where the value does not fit."""
 
 
-def _label(limit: int = 64) -> Form:
-    """Plain printable ASCII of at most `limit` characters."""
-    return _matching(rf"[\x20-\x7e]{{1,{limit}}}")
+def _label() -> Form:
+    """Plain printable ASCII of at most 64 characters."""
+    return _matching(r"[\x20-\x7e]{1,64}")
 
 
 def _matching(pattern: str) -> Form:
@@ -230,7 +230,7 @@ PUBLISHED_TAGS: Final = (
         (0x09, "GPSStatus", _initial("AV")),
         (0x0A, "GPSMeasureMode", _measure_mode),
         (0x0B, "GPSDOP", _POSITIVE),
-        (0x12, "GPSMapDatum", _label(32)),
+        (0x12, "GPSMapDatum", _matching(WGS_84)),
         (_GPS_DAY, "GPSDateStamp", _day),
         (0x1F, "GPSHPositioningError", _POSITIVE),
     ),

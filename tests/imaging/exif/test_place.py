@@ -15,7 +15,7 @@ from tests.imaging.builders import RawEntry, TiffBuilder
 
 BIG = TiffBuilder(">")
 NUMBERS = {"LatitudeRef": 1, "Latitude": 2, "LongitudeRef": 3, "Longitude": 4, "AltitudeRef": 5, "Altitude": 6,
-           "ImgDirectionRef": 16, "ImgDirection": 17}  # fmt: skip
+           "ImgDirectionRef": 16, "ImgDirection": 17, "MapDatum": 18}  # fmt: skip
 USUAL: dict[str, RawEntry] = {
     "LatitudeRef": BIG.ascii("N"),
     "Latitude": BIG.ratio((59, 1), (54, 1), (50, 1)),
@@ -268,6 +268,23 @@ def test_a_heading_that_cannot_be_used_is_left_out_with_a_warning(changes: dict[
 def test_the_north_of_a_heading(reference: RawEntry | None, letter: str | None) -> None:
     place, problems = _read(ImgDirectionRef=reference)
     assert (place.heading, place.heading_reference, problems) == (270.5, letter, [])
+
+
+@pytest.mark.parametrize("datum", ["WGS-84", "WGS84", "wgs 84", "WGS-84\0\0", "EUREF89", "ETRS89", "JGD2011", "", "  "])
+def test_a_datum_near_wgs_84_says_nothing(datum: str) -> None:
+    place, problems = _read(MapDatum=BIG.ascii(datum))
+    assert (place.latitude, problems) == (LATITUDE, [])
+
+
+@pytest.mark.parametrize(
+    ("datum", "latitude"),
+    [("TOKYO", None), ("Tokyo (mean)", None), ("ED50", None), ("NGO1948", None), ("Kari", LATITUDE), ("\1", LATITUDE)],
+)
+def test_another_datum_is_named_and_gives_no_position(datum: str, latitude: float | None) -> None:
+    place, problems = _read(MapDatum=BIG.ascii(datum))
+    assert (place.latitude, place.heading) == (latitude, 270.5)
+    assert [problem.tag for problem in problems] == ["GPSMapDatum"]
+    assert datum not in problems[0].reason
 
 
 def test_empty_references_without_numbers_are_nothing() -> None:
