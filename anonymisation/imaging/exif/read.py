@@ -7,6 +7,7 @@ policies". The vendor keeps its two XML documents under unassigned numbers of th
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,13 +21,15 @@ from anonymisation.imaging.exif.allow_list import (
 from anonymisation.imaging.exif.camera import NO_CAMERA, CameraTags, read_camera
 from anonymisation.imaging.exif.moments import NO_TIMES, Times, read_times
 from anonymisation.imaging.exif.place import NO_PLACE, Place, read_place, with_heading
-from anonymisation.imaging.exif.provenance import EXIF_MARK, Provenance, exif_tiff, ignored_exif, read_provenance
+from anonymisation.imaging.exif.provenance import Provenance, exif_tiff, ignored_exif, read_provenance
 from anonymisation.imaging.exif.tiff import TAG_ORIENTATION, DirectoryName, Entry, Tiff, orientation_of
 from anonymisation.imaging.exif.values import TagProblem
 from anonymisation.imaging.panorama import Panorama
 from anonymisation.imaging.xmp import Xmp, read_xmp
 
 _DIRECTORIES: Final[dict[DirectoryName, str]] = {"main": "IFD0", "exif": "ExifIFD", "gps": "GPSInfoIFD"}
+
+_LIKE_EXIF: Final = re.compile(rb"\xff\xe1..(?i:exif)\0", re.DOTALL)  # also where its mark is misspelt
 
 __all__ = [
     "TAG_IMAGE_PROPERTIES",
@@ -81,7 +84,7 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
     tiff, xmp = exif_tiff(data), read_xmp(data, source=source or "a picture")
     direction = None if xmp.panorama is None else xmp.panorama.heading
     if tiff is None:
-        if EXIF_MARK in data[: 1 << 16] and source is not None:
+        if source is not None and _LIKE_EXIF.search(data, 0, 1 << 16):
             logging.getLogger(__name__).warning("%s: its EXIF cannot be read; it is treated as absent", source)
         place = with_heading(NO_PLACE, {}, direction)
         return ExifTags(present=False, orientation=xmp.orientation or 1, place=place, panorama=xmp.panorama)

@@ -161,7 +161,8 @@ def read_tiff(data: bytes) -> Tiff | None:
     main = _read_directory(data, int.from_bytes(data[4:8], "little" if order == "<" else "big"), order)
     if not main.has_values:
         return None
-    exif, gps = (_inner(data, main, tag, order) for tag in (EXIF_DIRECTORY, GPS_DIRECTORY))
+    exif = _inner(data, main, EXIF_DIRECTORY, order)
+    gps = _inner(data, main if GPS_DIRECTORY in main else exif, GPS_DIRECTORY, order)  # some writers put it into EXIF's
     interop = _inner(data, exif, INTEROP_DIRECTORY, order)
     found: dict[DirectoryName, _ReadDirectory] = {"main": main, "exif": exif, "gps": gps, "interop": interop}
     if sum(directory.size for directory in found.values()) > 2 * len(data) + _SHARED_BYTES:

@@ -196,6 +196,21 @@ def test_text_of_the_utf8_type_is_read_and_published_as_ascii() -> None:
     assert b"X 5\0" in published
 
 
+@pytest.mark.parametrize("mark", [b"Exif\0\xff", b"EXIF\0\0", b"exif\0\0", b"Exif\0"])
+def test_exif_with_a_misspelt_mark_is_absent_with_a_warning(mark: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    tiff = BIG.build({0x0112: BIG.short(6)})
+    assert read_exif(with_segments(PLAIN, segment(0xE1, mark + tiff)), source="a.jpg") == ExifTags(present=False)
+    assert caplog.messages == ["a.jpg: its EXIF cannot be read; it is treated as absent"]
+
+
+def test_a_gps_directory_below_that_of_exif_is_read() -> None:
+    inner = BIG.build({0x0112: BIG.short(1)}, {0x8825: BIG.long(0)})
+    entry = inner.index(b"\x88\x25\0\4")
+    gps = BIG._directory(_position(BIG), len(inner), 0)
+    tiff = inner[: entry + 8] + len(inner).to_bytes(4, "big") + inner[entry + 12 :] + gps
+    assert read_exif(with_exif(PLAIN, tiff)).place.heading == 270.5
+
+
 def test_no_exif_is_absent_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     for data in (PLAIN, b"", b"\xff\xd8", b"not a picture"):
         assert read_exif(data) == ExifTags(present=False)
