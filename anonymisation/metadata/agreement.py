@@ -51,7 +51,7 @@ def recorded_place(record: Mapping[str, Any], place: Place, *, source: str, tags
 
 
 def _direction(text: str | None) -> float | None:
-    """The direction from 0 to below 360 that a record states; the 2022 form keeps NaN and other text as they stand."""
+    """The direction from 0 to below 360 that a record states; the 2022 form keeps the vendor's NaN."""
     degrees = None if text is None else number_of(text)
     try:
         return None if degrees is None else compass_degrees(degrees)

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from anonymisation.imaging.exif.place import compass_degrees
-from anonymisation.metadata.position import digits, number_of, point_text
+from anonymisation.metadata.position import digits, number_of, point_text, warn_of_unusable
 from anonymisation.metadata.road_reference import read_road_reference, split_road
 from anonymisation.metadata.timestamps import Timestamp, parse_timestamp
 from anonymisation.metadata.xml_tree import XmlElement, local_name
@@ -52,7 +52,7 @@ def read_image_properties(root: XmlElement, *, source: str) -> dict[str, str | N
     position = read_geotag(root, source=source)
     return {
         "exif_speed": _number(root.text("Speed")),
-        "exif_heading": _heading(root.text("Heading"), source),
+        "exif_heading": read_heading(root.text("Heading"), source=source),
         "exif_gpsposisjon": position,
         "exif_strekningsnavn": root.text("VegComValues", "VCArea"),
         "exif_fylke": root.text("VegComValues", "VCCountyNo"),
@@ -79,17 +79,16 @@ def read_geotag(root: XmlElement, *, source: str) -> str | None:
     tag = root.child("GeoTag")
     if tag is None or not tag.content:
         return None
-    position = point_text(tag.text("dLongitude"), tag.text("dLatitude"), tag.text("dAltitude"))
-    if position is None:
+    texts = {name: tag.text(name) for name in ("dLongitude", "dLatitude", "dAltitude")}
+    position = point_text(*texts.values())
+    if position is not None:
+        warn_of_unusable(texts, source=source)
+    else:
         logging.getLogger(__name__).warning("%s: its GeoTag holds no valid position; the position is left out", source)
     return position
 
 
-def _number(text: str | None) -> str | None:
-    return None if text is None or text.casefold() == "nan" else text
-
-
-def _heading(text: str | None, source: str) -> str | None:
+def read_heading(text: str | None, *, source: str, tag: str = "tag 40055") -> str | None:
     """The heading as written where it is from 0 to below 360, else brought into that range; None where it is neither.
 
     The digits of a heading in the range stay as they are, unless it is published as 0.
@@ -103,7 +102,11 @@ def _heading(text: str | None, source: str) -> str | None:
     except ValueError:
         turned = None
     if turned is None:
-        message = "%s: the Heading in tag 40055 is not a direction; it is left out"
-        logging.getLogger(__name__).warning(message, source)
+        message = "%s: the Heading in %s is not a direction; it is left out"
+        logging.getLogger(__name__).warning(message, source, tag)
         return None
     return text if degrees is not None and abs(turned - degrees) < 1 else digits(turned)
+
+
+def _number(text: str | None) -> str | None:
+    return None if text is None or text.casefold() == "nan" else text

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Final
+
+from anonymisation.imaging.exif.place import ALTITUDES
 
 NO_ALTITUDE: Final = "NaN"
 """The value for an unknown altitude, as the vendor writes it: a position is useful without its altitude, too."""
@@ -19,12 +23,24 @@ def point_text(longitude: str | None, latitude: str | None, altitude: str | None
     """`srid=4326;POINT Z( <longitude> <latitude> <altitude> )` from numbers as text, degrees and metres.
 
     The digits stay as they are. Returns None where longitude or latitude is missing or out of range. An altitude that
-    is missing or not a number is written as NaN.
+    is missing, not a number or out of range is written as NaN.
     """
-    if longitude is None or latitude is None or not (_within(longitude, 180) and _within(latitude, 90)):
+    if longitude is None or latitude is None or not (_is_longitude(longitude) and _is_latitude(latitude)):
         return None
-    height = altitude if altitude is not None and _within(altitude, math.inf) else NO_ALTITUDE
+    height = altitude if altitude is not None and _is_altitude(altitude) else NO_ALTITUDE
     return f"srid=4326;POINT Z( {longitude} {latitude} {height} )"
+
+
+def warn_of_unusable(texts: Mapping[str, str | None], *, source: str) -> None:
+    """Log which of the vendor's numbers are there and cannot be used; empty ones and NaN are how it says "unknown".
+
+    `texts`: longitude, latitude and altitude by the names of their elements, in this order.
+    """
+    checks = zip(texts.items(), (_is_longitude, _is_latitude, _is_altitude), strict=True)
+    unusable = [name for (name, text), fits in checks if text and text.casefold() != "nan" and not fits(text)]
+    if unusable:
+        message = "%s: %s in the vendor's tags cannot be used, and counts as missing"
+        logging.getLogger(__name__).warning(message, source, " and ".join(unusable))
 
 
 def read_point(text: str | None) -> tuple[float, float, float | None] | None:
@@ -43,6 +59,19 @@ def number_of(text: str) -> float | None:
 def digits(number: float | None) -> str | None:
     """The shortest digits that convert back to `number`, without an exponent: some readers of EWKT know none."""
     return None if number is None else f"{Decimal(repr(float(number))):f}"
+
+
+def _is_longitude(text: str) -> bool:
+    return _within(text, 180)
+
+
+def _is_latitude(text: str) -> bool:
+    return _within(text, 90)
+
+
+def _is_altitude(text: str) -> bool:
+    number = number_of(text)
+    return number is not None and ALTITUDES[0] <= number <= ALTITUDES[1]
 
 
 def _within(text: str, limit: float) -> bool:

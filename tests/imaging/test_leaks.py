@@ -78,6 +78,7 @@ PLACES: dict[str, Callable[[], bytes]] = {
     "DateTimeOriginal": lambda: _exif_text(0x9003, "exif"),
     "ExifVersion": lambda: _exif_text(0x9000, "exif"),
     "GPSProcessingMethod": lambda: _exif_text(27, "gps"),
+    "GPSMapDatum": lambda: _exif_text(18, "gps"),
     "GPSAreaInformation": lambda: _exif_text(28, "gps"),
     "GPSLatitudeRef": lambda: _exif_text(1, "gps"),
     "GPSVersionID": lambda: _exif_text(0, "gps", "utf-16-le"),

@@ -221,6 +221,24 @@ def test_the_vendors_place_is_published(
     assert "the position of its standard EXIF tags is not that of tag 40055" in caplog.text
 
 
+@pytest.mark.parametrize("altitude", ["1e300", "5e9", "-5e9", "500000.1234", "-99999", "12,5"])
+def test_an_altitude_of_the_vendors_that_cannot_be_used_is_left_out_with_a_warning(
+    properties: Properties, caplog: pytest.LogCaptureFixture, altitude: str
+) -> None:
+    record, published = _said(ALL, xml=properties(GEO_TAG.replace("-3.5", altitude)))
+    _assert_agree(record, published)
+    assert (record.latitude, record.altitude) == (61.25, None)
+    assert "a.jpg: dAltitude in the vendor's tags cannot be used" in caplog.text
+
+
+@pytest.mark.parametrize("altitude", ["NaN", "", "-3.5"])
+def test_an_unknown_altitude_of_the_vendors_is_no_fault(
+    properties: Properties, caplog: pytest.LogCaptureFixture, altitude: str
+) -> None:
+    _said(ALL, xml=properties(GEO_TAG.replace("-3.5", altitude)))
+    assert "cannot be used" not in caplog.text
+
+
 def test_a_place_that_only_the_vendors_tag_has_is_published_as_well(properties: Properties) -> None:
     data = with_exif(PLAIN, TIFF.build({40055: TIFF.raw(properties(f"{GEO_TAG}<Heading>90</Heading>"))}))
     _, record, published, reader = record_and_published(data)

@@ -16,11 +16,12 @@ import logging
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, Literal
+from datetime import date, datetime, timedelta
+from typing import Final
 
 from anonymisation.core.errors import ImageMetadataError
 from anonymisation.imaging.exif.moments import Times, date_text, parse_day, read_times, time_entries
-from anonymisation.imaging.exif.place import Place, place_entries, read_place
+from anonymisation.imaging.exif.place import WGS_84, Place, place_entries, read_place
 from anonymisation.imaging.exif.provenance import EXIF_MARK, TAG_IMAGE_HISTORY, Provenance, exif_tiff
 from anonymisation.imaging.exif.tiff import (
     ASCII,
@@ -32,6 +33,7 @@ from anonymisation.imaging.exif.tiff import (
     TAG_ORIENTATION,
     UNDEFINED,
     Directory,
+    DirectoryName,
     Entry,
     Tiff,
     orientation_of,
@@ -46,6 +48,9 @@ TAG_XP_TITLE: Final = 40091
 TAG_COLOUR_SPACE: Final = 0xA001
 _SRGB: Final = 1  # of ColorSpace
 TAG_GPS_VERSION: Final = 0
+_GPS_CLOCK: Final = 0x07
+_GPS_DAY: Final = 0x1D
+_ONE_DAY: Final = timedelta(days=1)  # the day of GPS is that of UTC
 _GPS_VERSION: Final = bytes((2, 3, 0, 0))  # of EXIF 2.32
 _BOM: Final = b"\xef\xbb\xbf"
 _MAX_EXIF: Final = MAX_PAYLOAD  # the mark "Exif" included
@@ -55,9 +60,9 @@ Form = Callable[[Entry], Entry]
 """Gives the entry to publish. Raises ValueError where the value does not fit."""
 
 
-def _label(limit: int = 64) -> Form:
-    """Plain printable ASCII of at most `limit` characters."""
-    return _matching(rf"[\x20-\x7e]{{1,{limit}}}")
+def _label() -> Form:
+    """Plain printable ASCII of at most 64 characters."""
+    return _matching(r"[\x20-\x7e]{1,64}")
 
 
 def _matching(pattern: str) -> Form:
@@ -151,8 +156,6 @@ _SHORT: Final = _whole(SHORT, 0, 0xFFFF)
 _POSITIVE: Final = _ratios(RATIONAL)
 _SIGNED: Final = _ratios(SRATIONAL)
 
-DirectoryName = Literal["main", "exif", "gps", "interop"]
-
 
 @dataclass(frozen=True, slots=True)
 class PublishedTag:
@@ -223,12 +226,12 @@ PUBLISHED_TAGS: Final = (
     *_rows(
         "gps",
         (TAG_GPS_VERSION, "GPSVersionID", _gps_version),
-        (0x07, "GPSTimeStamp", _clock),
+        (_GPS_CLOCK, "GPSTimeStamp", _clock),
         (0x09, "GPSStatus", _initial("AV")),
         (0x0A, "GPSMeasureMode", _measure_mode),
         (0x0B, "GPSDOP", _POSITIVE),
-        (0x12, "GPSMapDatum", _label(32)),
-        (0x1D, "GPSDateStamp", _day),
+        (0x12, "GPSMapDatum", _matching(WGS_84)),
+        (_GPS_DAY, "GPSDateStamp", _day),
         (0x1F, "GPSHPositioningError", _POSITIVE),
     ),
     *_rows(
@@ -298,11 +301,20 @@ def _published(tiff: Tiff, source: str, *, orientation: int, times: Times, place
     )
     if orientation != 1 or TAG_ORIENTATION in main:
         main[TAG_ORIENTATION] = Entry(SHORT, (orientation,))  # as read, so that viewers turn both pictures alike
+    if _GPS_DAY in gps and not _is_near(gps[_GPS_DAY], times.taken):
+        gps = {tag: entry for tag, entry in gps.items() if tag not in {_GPS_DAY, _GPS_CLOCK}}
+        message = "%s: EXIF tag GPSDateStamp is left out, and GPSTimeStamp: it is not the day of the record's time"
+        logging.getLogger(__name__).warning(message, source)
     dates_main, dates_exif = time_entries(times)
     gps |= place_entries(place)
     if gps and not tiff.gps:
         gps[TAG_GPS_VERSION] = Entry(BYTE, _GPS_VERSION)  # EXIF requires it in the directory
     return Tiff(main | dates_main, exif | dates_exif, gps, interop)
+
+
+def _is_near(day: Entry, taken: datetime | None) -> bool:
+    """Whether a GPS day to publish is that of the record's time, in whatever time zone."""
+    return taken is not None and abs(date.fromisoformat((day.text or "").replace(":", "-")) - taken.date()) <= _ONE_DAY
 
 
 def _allowed(name: str, directory: Directory, source: str) -> dict[int, Entry]:

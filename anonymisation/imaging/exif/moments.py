@@ -13,7 +13,7 @@ from typing import Final
 
 from anonymisation.imaging.exif.spelled_dates import in_numbers
 from anonymisation.imaging.exif.tiff import ASCII, Directory, Entry, Tiff
-from anonymisation.imaging.exif.values import TagProblem, shown
+from anonymisation.imaging.exif.values import TagProblem, require_readable, shown
 
 _MAX_TEXT: Final = 64  # characters; the longest form that is read has about 40
 _FORM: Final = "expected YYYY:MM:DD HH:MM:SS"
@@ -43,7 +43,7 @@ _MOMENTS: Final = tuple(
 _STANDARD: Final = re.compile(rb"\d{4}:\d\d:\d\d \d\d:\d\d:\d\d")
 _STANDARD_LENGTH: Final = 19
 _DAY: Final = re.compile(_DATE, re.ASCII)
-_OFFSET: Final = re.compile(r"(?:UTC|GMT)?(?P<sign>[+\-])(?P<hours>\d{1,2})(?::?(?P<minutes>\d\d))?", re.ASCII)
+_OFFSET: Final = re.compile(r"(?:UTC|GMT)?(?P<sign>[+\-])(?P<hours>\d{1,2})(?::?(?P<minutes>[0-5]\d))?", re.ASCII)
 _MAX_OFFSET: Final = timedelta(hours=14)  # no place on Earth has more
 _UTC_NAMES: Final = frozenset(("Z", "UTC", "GMT"))
 # Names that stand for one offset everywhere and at all times; CST, IST or BST stand for several.
@@ -100,6 +100,10 @@ def read_times(tiff: Tiff, problems: list[TagProblem]) -> Times:
     A date of blanks or zeros, by which cameras say that their clock is not set, is absent; if another date takes its
     place, that is added to `problems` as well.
     """
+    if tiff.cut & {"main", "exif"} and _entry(tiff, ORIGINAL.date) is None:
+        reason = "may be in the part of the EXIF that cannot be read; no other date of its EXIF takes its place"
+        problems.append(TagProblem(ORIGINAL.name, reason))
+        return NO_TIMES
     found: list[datetime | None] = []
     unset: list[DateTag] = []
     for tag in DATE_TAGS:
@@ -178,6 +182,7 @@ def date_text(entry: Entry) -> str:
     Raises:
         ValueError: the entry holds no ASCII text.
     """
+    require_readable(entry)
     if entry.raw is None:
         raise ValueError("expected text, got numbers")
     raw = _without_garbage(entry.raw.rstrip(b"\0 "))

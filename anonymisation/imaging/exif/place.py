@@ -6,12 +6,13 @@ Tag numbers and meanings: CIPA DC-008 (EXIF 2.32), section 4.6.6.
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Final
 
 from anonymisation.imaging.exif.tiff import ASCII, BYTE, RATIONAL, Directory, Entry
-from anonymisation.imaging.exif.values import TagProblem, decimal_ratio, letters, real, reals, whole
+from anonymisation.imaging.exif.values import TagProblem, decimal_ratio, is_blank, letters, real, reals, whole
 
 ALTITUDES: Final = (-11_000.0, 100_000.0)
 """From the deepest sea to the edge of space, metres."""
@@ -58,6 +59,14 @@ class _Axis:
 _LATITUDE: Final = _Axis("GPSLatitude", 1, 2, ("north", "south"), 90)
 _LONGITUDE: Final = _Axis("GPSLongitude", 3, 4, ("east", "west"), 180)
 _ALTITUDE_REFERENCE, _ALTITUDE, _HEADING_REFERENCE, _HEADING = 5, 6, 16, 17
+
+_DATUM: Final = 18
+WGS_84: Final = r"(?i:WGS[ _-]?(?:19)?84|(?:ETRS|EUREF)[ _-]?89|JGD[ _-]?20\d\d|(?:NAD|GRS)[ _-]?8[03]|ITRF[ _-]?\d\d)"
+"""GPSMapDatum where positions are those of WGS 84, to a metre or two."""
+_OTHER_DATUMS: Final = re.compile(
+    r"TOKYO|ED[ _-]?50|EUROPEAN|NAD[ _-]?27|OSGB|NGO[ _-]?1948|RT[ _-]?90|GCJ|BD[ _-]?09|PULKOVO|SK[ _-]?42",
+    re.IGNORECASE,
+)  # off by 100 m and more
 
 PLACE_TAGS: Final = frozenset((1, 2, 3, 4, 5, 6, 16, 17))
 """The tags that `read_place` reads and `place_entries` writes."""
@@ -116,6 +125,8 @@ def _position(gps: Directory, problems: list[TagProblem]) -> tuple[float | None,
             if degrees is not None and len(problems) == before:
                 problems.append(TagProblem(axis.name, f"has no {other.name}; the position is left out"))
         return None, None
+    if not _is_wgs_84(gps, problems):
+        return None, None
     if latitude == longitude == 0:
         reason = "and GPSLongitude are 0, as receivers without a fix write them; the position is left out"
         problems.append(TagProblem(_LATITUDE.name, reason))
@@ -123,9 +134,19 @@ def _position(gps: Directory, problems: list[TagProblem]) -> tuple[float | None,
     return latitude, longitude
 
 
+def _is_wgs_84(gps: Directory, problems: list[TagProblem]) -> bool:
+    """Whether a position may be taken as one of WGS 84; an unknown datum may, too."""
+    if _DATUM not in gps or is_blank(gps[_DATUM]) or re.fullmatch(WGS_84, gps[_DATUM].text or ""):
+        return True
+    other = _OTHER_DATUMS.match(gps[_DATUM].text or "") is not None
+    reason = "is not WGS-84; the position is left out" if other else "is not known; the position is read as WGS-84"
+    problems.append(TagProblem("GPSMapDatum", reason))
+    return not other
+
+
 def _degrees(gps: Directory, axis: _Axis, problems: list[TagProblem]) -> float | None:
     if axis.number not in gps:
-        if axis.reference in gps and letters(gps[axis.reference]):
+        if axis.reference in gps and not is_blank(gps[axis.reference]):
             problems.append(TagProblem(f"{axis.name}Ref", f"has no {axis.name}; it is left out"))
         return None
     try:
@@ -159,11 +180,11 @@ def _signed(parts: tuple[float, ...], axis: _Axis, negative_side: bool) -> float
 
 def _choice(gps: Directory, tag: int, words: tuple[str, str]) -> str | None:
     """Which of two words the reference `tag` stands for: its first letters, or the word and more; None if empty."""
-    text = letters(gps[tag]) if tag in gps else ""
-    if not text:
+    if tag not in gps or is_blank(gps[tag]):
         return None
+    text = letters(gps[tag])
     for word in words:
-        if word.startswith(text) or text.startswith(word):
+        if text and (word.startswith(text) or text.startswith(word)):
             return word
     raise ValueError(f"its reference is neither {words[0]} nor {words[1]}")
 
@@ -189,7 +210,7 @@ def _altitude(gps: Directory, problems: list[TagProblem]) -> float | None:
 
 def _heading(gps: Directory, problems: list[TagProblem]) -> tuple[float | None, str | None]:
     if _HEADING not in gps:
-        if _HEADING_REFERENCE in gps and letters(gps[_HEADING_REFERENCE]):
+        if _HEADING_REFERENCE in gps and not is_blank(gps[_HEADING_REFERENCE]):
             problems.append(TagProblem("GPSImgDirectionRef", "has no GPSImgDirection; it is left out"))
         return None, None
     try:

@@ -69,6 +69,12 @@ def exif_tiff(data: bytes) -> Tiff | None:
     return None
 
 
+def ignored_exif(data: bytes) -> int:
+    """How many further EXIF segments of a JPEG file begin an EXIF of their own, which is not read."""
+    starts = [part.startswith(TIFF_MARKS) for part in _exif_segments(data)] if data.startswith(b"\xff\xd8") else []
+    return max(0, sum(starts) - 1)
+
+
 def _exif_segments(data: bytes) -> list[bytes]:
     found: list[bytes] = []
     try:

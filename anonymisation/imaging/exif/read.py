@@ -7,7 +7,9 @@ policies". The vendor keeps its two XML documents under unassigned numbers of th
 from __future__ import annotations
 
 import logging
+import re
 from dataclasses import dataclass
+from typing import Final
 
 from anonymisation.imaging.exif.allow_list import (
     TAG_IMAGE_PROPERTIES,
@@ -19,11 +21,15 @@ from anonymisation.imaging.exif.allow_list import (
 from anonymisation.imaging.exif.camera import NO_CAMERA, CameraTags, read_camera
 from anonymisation.imaging.exif.moments import NO_TIMES, Times, read_times
 from anonymisation.imaging.exif.place import NO_PLACE, Place, read_place, with_heading
-from anonymisation.imaging.exif.provenance import EXIF_MARK, Provenance, exif_tiff, read_provenance
-from anonymisation.imaging.exif.tiff import TAG_ORIENTATION, Entry, Tiff, orientation_of
+from anonymisation.imaging.exif.provenance import Provenance, exif_tiff, ignored_exif, read_provenance
+from anonymisation.imaging.exif.tiff import TAG_ORIENTATION, DirectoryName, Entry, Tiff, orientation_of
 from anonymisation.imaging.exif.values import TagProblem
 from anonymisation.imaging.panorama import Panorama
 from anonymisation.imaging.xmp import Xmp, read_xmp
+
+_DIRECTORIES: Final[dict[DirectoryName, str]] = {"main": "IFD0", "exif": "ExifIFD", "gps": "GPSInfoIFD"}
+
+_LIKE_EXIF: Final = re.compile(rb"\xff\xe1..(?i:exif)\0", re.DOTALL)  # also where its mark is misspelt
 
 __all__ = [
     "TAG_IMAGE_PROPERTIES",
@@ -78,11 +84,14 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
     tiff, xmp = exif_tiff(data), read_xmp(data, source=source or "a picture")
     direction = None if xmp.panorama is None else xmp.panorama.heading
     if tiff is None:
-        if EXIF_MARK in data[: 1 << 16] and source is not None:
+        if source is not None and _LIKE_EXIF.search(data, 0, 1 << 16):
             logging.getLogger(__name__).warning("%s: its EXIF cannot be read; it is treated as absent", source)
         place = with_heading(NO_PLACE, {}, direction)
         return ExifTags(present=False, orientation=xmp.orientation or 1, place=place, panorama=xmp.panorama)
-    problems: list[TagProblem] = []
+    if source is not None and (further := ignored_exif(data)):
+        message = "%s: %d further EXIF segment(s) with directories of their own are not read"
+        logging.getLogger(__name__).warning(message, source, further)
+    problems = _unreadable_parts(tiff)
     tags = ExifTags(
         present=True,
         image_properties=_raw(tiff.main.get(TAG_IMAGE_PROPERTIES)),
@@ -99,6 +108,16 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
     return tags
 
 
+def _unreadable_parts(tiff: Tiff) -> list[TagProblem]:
+    """Directories of which a part is missing, and vendor's tags that are there and cannot be read."""
+    cut = [_DIRECTORIES[name] for name in _DIRECTORIES if name in tiff.cut]
+    vendor = [tag for tag in (TAG_IMAGE_PROPERTIES, TAG_REFLINK_INFO) if tag in tiff.main and not _raw(tiff.main[tag])]
+    return [
+        *(TagProblem(name, "cannot be read to its end; what is missing of it counts as absent") for name in cut),
+        *(TagProblem(str(tag), "cannot be read; it counts as absent") for tag in vendor),
+    ]
+
+
 def _orientation(tiff: Tiff, xmp: Xmp) -> int:
     if TAG_ORIENTATION not in tiff.main and xmp.orientation is not None:
         return xmp.orientation
@@ -106,4 +125,4 @@ def _orientation(tiff: Tiff, xmp: Xmp) -> int:
 
 
 def _raw(entry: Entry | None) -> bytes | None:
-    return entry.raw if entry else None
+    return (entry.raw or None) if entry else None

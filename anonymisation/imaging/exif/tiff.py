@@ -21,8 +21,10 @@ LONG: Final = 4
 RATIONAL: Final = 5
 UNDEFINED: Final = 7
 SRATIONAL: Final = 10
+UTF8: Final = 129  # since EXIF 3.0 (CIPA DC-008-2023), section 4.6.2
+_UNREADABLE: Final = 0  # in place of a type
 _FORMATS: Final = {3: "H", 4: "I", 5: "II", 6: "b", 8: "h", 9: "i", 10: "ii", 11: "f", 12: "d", 13: "I"}
-_BYTES: Final = frozenset((BYTE, ASCII, UNDEFINED))
+_BYTES: Final = frozenset((BYTE, ASCII, UNDEFINED, UTF8))
 
 TAG_ORIENTATION: Final = 0x0112
 EXIF_DIRECTORY: Final = 0x8769
@@ -43,10 +45,18 @@ Value = bytes | tuple[Number, ...] | tuple[tuple[int, int], ...]
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """One value of a directory: bytes for BYTE, ASCII and UNDEFINED, pairs for rationals, plain numbers otherwise."""
+    """One value of a directory: bytes for BYTE, ASCII, UTF-8 and UNDEFINED, pairs for rationals, else plain numbers.
+
+    Without any number where the value is there and cannot be read.
+    """
 
     kind: int
     value: Value
+
+    @property
+    def is_readable(self) -> bool:
+        """Whether the value lies inside the EXIF and is of a known type."""
+        return self.value != ()
 
     @property
     def raw(self) -> bytes | None:
@@ -77,29 +87,39 @@ class Entry:
 
 
 Directory = Mapping[int, Entry]
+DirectoryName = Literal["main", "exif", "gps", "interop"]
 
 
 @dataclass(frozen=True, slots=True)
 class Tiff:
-    """The directories of a TIFF structure that EXIF uses for the main picture; never those of thumbnails."""
+    """The directories of a TIFF structure that EXIF uses for the main picture; never those of thumbnails.
+
+    `cut` names the directories that are there and cannot be read, or not to their end: some tags may be missing.
+    """
 
     main: Directory
     exif: Directory
     gps: Directory
     interop: Directory = field(default_factory=dict)
+    cut: frozenset[DirectoryName] = frozenset()
 
 
 class _ReadDirectory(Mapping[int, Entry]):
     """A directory in `data` whose entries are decoded when they are asked for."""
 
-    def __init__(self, data: bytes, order: str, places: Mapping[int, tuple[int, int, int]]) -> None:
+    def __init__(
+        self, data: bytes, order: str, places: Mapping[int, tuple[int, int, int]], *, is_cut: bool = False
+    ) -> None:
         """`places` holds the type, the number of values, and the offset of the value of each tag."""
         self._data = data
         self._order = order
         self._places = places
+        self.is_cut = is_cut
 
     def __getitem__(self, tag: int) -> Entry:
         kind, count, start = self._places[tag]
+        if kind == _UNREADABLE:
+            return Entry(kind, ())
         if kind in _BYTES:
             return Entry(kind, self._data[start : start + count])
         form = _FORMATS[kind]
@@ -118,58 +138,72 @@ class _ReadDirectory(Mapping[int, Entry]):
         return len(self._places)
 
     @property
+    def has_values(self) -> bool:
+        """Whether any value can be read."""
+        return any(kind != _UNREADABLE for kind, _, _ in self._places.values())
+
+    @property
     def size(self) -> int:
         """The bytes of all values; bytes that several entries share count for each of them."""
         return sum(count * _value_size(kind) for kind, count, _ in self._places.values())
 
 
 def read_tiff(data: bytes) -> Tiff | None:
-    """Read the readable entries of a TIFF structure; None without a readable main directory.
+    """Read the entries of a TIFF structure; None without a readable main directory.
 
-    Entries outside the data, of an unknown type, or of more than MAX_NUMBERS numbers are left out, and directories of
-    more than MAX_ENTRIES entries are not read. None also if the entries claim far more bytes than there are, as those
-    of an attack do. Broken data never raises.
+    Values outside the data, of an unknown type, or of more than MAX_NUMBERS numbers are there without a value, and
+    directories of more than MAX_ENTRIES entries are not read. None also if the entries claim far more bytes than there
+    are, as those of an attack do. Broken data never raises.
     """
     if not data.startswith(TIFF_MARKS):
         return None
     order: Literal["<", ">"] = "<" if data.startswith(TIFF_MARKS[0]) else ">"
     main = _read_directory(data, int.from_bytes(data[4:8], "little" if order == "<" else "big"), order)
-    if not main:
+    if not main.has_values:
         return None
-    exif, gps = (_inner(data, main, tag, order) for tag in (EXIF_DIRECTORY, GPS_DIRECTORY))
+    exif = _inner(data, main, EXIF_DIRECTORY, order)
+    gps = _inner(data, main if GPS_DIRECTORY in main else exif, GPS_DIRECTORY, order)  # some writers put it into EXIF's
     interop = _inner(data, exif, INTEROP_DIRECTORY, order)
-    if sum(directory.size for directory in (main, exif, gps, interop)) > 2 * len(data) + _SHARED_BYTES:
+    found: dict[DirectoryName, _ReadDirectory] = {"main": main, "exif": exif, "gps": gps, "interop": interop}
+    if sum(directory.size for directory in found.values()) > 2 * len(data) + _SHARED_BYTES:
         return None
-    return Tiff(main, exif, gps, interop)
+    return Tiff(main, exif, gps, interop, frozenset(name for name, directory in found.items() if directory.is_cut))
 
 
 def _inner(data: bytes, outer: Directory, tag: int, order: str) -> _ReadDirectory:
-    numbers = outer[tag].numbers if tag in outer else ()
-    if len(numbers) != 1 or not isinstance(numbers[0], int):
+    if tag not in outer or outer[tag].numbers == (0,):
         return _ReadDirectory(data, order, {})
+    numbers = outer[tag].numbers
+    if len(numbers) != 1 or not isinstance(numbers[0], int):
+        return _ReadDirectory(data, order, {}, is_cut=True)
     return _read_directory(data, numbers[0], order)
 
 
 def _read_directory(data: bytes, offset: int, order: str) -> _ReadDirectory:
     places: dict[int, tuple[int, int, int]] = {}
-    count = struct.unpack_from(f"{order}H", data, offset)[0] if 8 <= offset <= len(data) - 2 else 0
+    if not 8 <= offset <= len(data) - 2:
+        return _ReadDirectory(data, order, places, is_cut=True)
+    count = struct.unpack_from(f"{order}H", data, offset)[0]
     if count > MAX_ENTRIES:
-        return _ReadDirectory(data, order, {})
-    for position in range(offset + 2, min(offset + 2 + 12 * count, len(data) - 11), 12):
+        return _ReadDirectory(data, order, places, is_cut=True)
+    end = offset + 2 + 12 * count
+    for position in range(offset + 2, min(end, len(data) - 11), 12):
         tag, kind, length = struct.unpack_from(f"{order}HHI", data, position)
         start = _place_of(data, position + 8, kind, length, order)
-        if start is not None:
-            places.setdefault(tag, (kind, length, start))
-    return _ReadDirectory(data, order, places)
+        if start is None and length:
+            places.setdefault(tag, (_UNREADABLE, 0, 0))
+        elif start is not None and places.get(tag, (_UNREADABLE,))[0] == _UNREADABLE:
+            places[tag] = (kind, length, start)
+    return _ReadDirectory(data, order, places, is_cut=end > len(data))
 
 
 def _place_of(data: bytes, field: int, kind: int, count: int, order: str) -> int | None:
-    """The offset of an entry's value; None if the entry is not readable."""
-    if kind not in _BYTES and (kind not in _FORMATS or count > MAX_NUMBERS):
+    """The offset of an entry's value; None if the entry is not readable. Bytes and text may be empty."""
+    if kind not in _BYTES and (kind not in _FORMATS or not 0 < count <= MAX_NUMBERS):
         return None
     size = count * _value_size(kind)
     start: int = field if size <= 4 else struct.unpack_from(f"{order}I", data, field)[0]
-    return None if count == 0 or start + size > len(data) else start
+    return None if start + size > len(data) else start
 
 
 def _value_size(kind: int) -> int:

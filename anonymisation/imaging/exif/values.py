@@ -25,12 +25,19 @@ class TagProblem:
     reason: str
 
 
+def require_readable(entry: Entry) -> None:
+    """Raise ValueError for a value that is there and lies outside the EXIF, or is of an unknown type."""
+    if not entry.is_readable:
+        raise ValueError("its value lies outside the EXIF, or is of an unknown type")
+
+
 def reals(entry: Entry) -> tuple[float, ...]:
     """The numbers of an entry of any numeric type, with rationals divided.
 
     Raises:
-        ValueError: it holds text, a denominator is zero, or a number is not finite.
+        ValueError: it holds text, cannot be read, a denominator is zero, or a number is not finite.
     """
+    require_readable(entry)
     if any(below == 0 for _, below in entry.ratios):
         raise ValueError("a denominator is zero")
     numbers = tuple(above / below for above, below in entry.ratios) or tuple(float(n) for n in entry.numbers)
@@ -55,6 +62,13 @@ def letters(entry: Entry) -> str:
     if raw is None:
         raw = bytes(n for n in entry.numbers if isinstance(n, int) and 0 <= n < 128)
     return "".join(filter(str.isalpha, raw[:_MAX_LETTERS].decode("latin-1"))).casefold()
+
+
+def is_blank(entry: Entry) -> bool:
+    """Whether a value holds nothing but spaces, NULs or zeros, as cameras fill tags that they do not set."""
+    if entry.raw is not None:
+        return not entry.raw.strip(b"\0 ")
+    return entry.is_readable and not any(entry.numbers) and not any(above for above, _ in entry.ratios)
 
 
 def shown(text: str) -> str:

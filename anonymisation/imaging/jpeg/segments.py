@@ -30,9 +30,11 @@ _TABLES: Final = frozenset((DHT, 0xCC, DQT, DRI))  # 0xCC: DAC
 _FRAMES: Final = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _READABLE_FRAMES: Final = frozenset((0xC0, 0xC1, 0xC2))  # baseline, extended, progressive
 _ARITHMETIC: Final = frozenset((0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF))
+_JPEG_LS: Final = 0xF7  # ITU-T T.87
 _PROGRESSIVE: Final = frozenset((0xC2,))
 _RESTARTS: Final = frozenset(range(0xD0, 0xD8))
-_STANDALONE: Final = frozenset((0x01, SOI, EOI)) | _RESTARTS
+_STANDALONE: Final = frozenset((SOI, EOI))
+_MEANINGLESS: Final = frozenset((0, 0x01)) | _RESTARTS  # between segments, as in libjpeg (jdmarker.c); 0x01: TEM
 _IGNORED: Final = frozenset((*range(APP0, 0xF0), 0xFE, DNL))  # APPn, COM; DNL only repeats the height of the frame
 
 MAX_PIXELS: Final = 250_000_000
@@ -206,7 +208,7 @@ def segments_of(data: bytes, *, header_only: bool = False) -> Iterator[Segment |
             return
         marker = data[start]
         position = start + 1
-        if marker == 0 or marker in _RESTARTS:
+        if marker in _MEANINGLESS:
             yield 2
         elif marker in _STANDALONE:
             yield Segment(marker, b"")
@@ -285,6 +287,8 @@ def read_structure(data: bytes, max_pixels: int = MAX_PIXELS) -> JpegStructure:
 def _check_marker(marker: int) -> None:
     if marker == SOI:
         raise UnreadableImageError("corrupt: a second picture begins before the first one ends")
+    if marker == _JPEG_LS:
+        raise UnreadableImageError("unsupported: JPEG-LS (marker FF F7)")
     if marker not in _TABLES and marker not in _FRAMES and marker not in {SOS, APP14}:
         raise UnreadableImageError(f"corrupt: unexpected marker FF {marker:02X}")
 
@@ -316,6 +320,11 @@ def parse_frame(frame: Segment, max_pixels: int = MAX_PIXELS) -> tuple[int, int,
     if frame.marker not in _READABLE_FRAMES:
         raise UnreadableImageError("unsupported: lossless, hierarchical or differential JPEG")
     height, width = int.from_bytes(payload[1:3], "big"), int.from_bytes(payload[3:5], "big")
+    if width and not height:
+        raise UnreadableImageError(
+            f"unsupported: the header gives a size of {width} × 0 pixels, and leaves the height to a DNL segment after "
+            "the first scan; decoders in common use do not read it either"
+        )
     if not width or not height:
         raise UnreadableImageError(f"corrupt: the header gives a size of {width} × {height} pixels")
     if width * height > max_pixels:

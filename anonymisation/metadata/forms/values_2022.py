@@ -15,7 +15,7 @@ from anonymisation.core.picture_ids import picture_id_2022
 from anonymisation.metadata.folder_name import format_folder_name_2022
 from anonymisation.metadata.forms.reading import Reading
 from anonymisation.metadata.forms.vendor_2022 import GPS, VENDOR, Position, Vendor
-from anonymisation.metadata.image_properties import read_date
+from anonymisation.metadata.image_properties import read_date, read_heading
 from anonymisation.metadata.path_names import NO_NAMES, PathNames, read_names
 from anonymisation.metadata.position import digits, point_text
 from anonymisation.metadata.road_reference import Road, RoadReference
@@ -43,9 +43,13 @@ class Values2022:
         if exposed is not None:
             return Timestamp(exposed.isoformat(), exposed, standard=True)
         dated = None if root is None else read_date(root)
+        log = logging.getLogger(__name__)
         if dated is None and self.reading.exif.present:
-            message = "%s: its EXIF has no usable date; the time of its file is used"
-            logging.getLogger(__name__).warning(message, self.reading.source)
+            message = "%s: no EXIF tag DateTimeOriginal with a time of day, no valid Date in tag 40055; %s is used"
+            log.warning(message, self.reading.source, "the time of its file")
+        elif self.reading.exif.times.original is not None:
+            message = "%s: EXIF tag DateTimeOriginal gives no time of day; the Date of tag 40055 is used"
+            log.warning(message, self.reading.source)
         return file_timestamp(self.reading.path) if dated is None else dated
 
     # --- Where on the road -------------------------------------------------------------------------------------------
@@ -185,8 +189,12 @@ class Values2022:
 
     @property
     def heading(self) -> str | None:
-        """As the vendor has it, be it NaN; without ReflinkInfo, that of the standard tags."""
-        return self.vendor.gnss("Heading") if self.vendor.has_link else digits(self.reading.exif.place.heading)
+        """As the vendor has it, be it NaN, and from 0 to below 360; without ReflinkInfo, that of the standard tags."""
+        if not self.vendor.has_link:
+            return digits(self.reading.exif.place.heading)
+        text = self.vendor.gnss("Heading")
+        unknown = text is None or text.casefold() == "nan"
+        return text if unknown else read_heading(text, source=self.reading.source, tag="tag 40056")
 
     @property
     def quality(self) -> str:

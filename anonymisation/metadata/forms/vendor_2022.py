@@ -14,7 +14,7 @@ from typing import Final
 from anonymisation.metadata.forms.reading import Reading
 from anonymisation.metadata.image_properties import read_geotag
 from anonymisation.metadata.path_names import PathNames, read_names, split_path
-from anonymisation.metadata.position import point_text
+from anonymisation.metadata.position import point_text, warn_of_unusable
 from anonymisation.metadata.reflink import FIRST_FORM, SECOND_FORM
 from anonymisation.metadata.spelling import finite, up_to_two_decimals, with_dots
 from anonymisation.metadata.xml_tree import XmlElement, local_name
@@ -93,8 +93,9 @@ class Vendor:
 
     def gnss_position(self) -> Position:
         """Where GnssInfo says that the car was."""
-        altitude = self.gnss("Altitude")
-        return Position(point_text(self.gnss("Longitude"), self.gnss("Latitude"), altitude), altitude, VENDOR)
+        texts = {name: self.gnss(name) for name in ("Longitude", "Latitude", "Altitude")}
+        warn_of_unusable(texts, source=self.source)
+        return Position(point_text(*texts.values()), texts["Altitude"], VENDOR)
 
     @property
     def section_in_ident(self) -> tuple[str, str] | None:

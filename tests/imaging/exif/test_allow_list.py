@@ -77,8 +77,9 @@ def test_camera_exposure_time_and_position_pass(order: str) -> None:
 def test_a_value_of_another_type_is_written_in_the_standards(
     directory: str, tag: int, value: RawEntry, written: object
 ) -> None:
-    exif, gps = ({tag: value} if name == directory else None for name in ("exif", "gps"))
-    data = with_exif(PLAIN, BIG.build({0x0112: BIG.short(1)}, exif, gps))
+    exif, gps = ({tag: value} if name == directory else {} for name in ("exif", "gps"))
+    dated = {0x9003: BIG.ascii("2020:06:03 00:30:00")}
+    data = with_exif(PLAIN, BIG.build({0x0112: BIG.short(1)}, dated | exif, gps))
     entries = _parsed(_published(data))[1 if exif else 2]
     assert entries[tag] == (written if isinstance(written, str | tuple) else pytest.approx(written))
 
@@ -100,6 +101,17 @@ def test_a_gps_value_that_cannot_be_used_is_left_out_with_a_warning(
     assert tag not in _parsed(_published(data))[2]
     assert [record.levelname for record in caplog.records] == ["WARNING"]
     assert f"a picture: EXIF tag {name} is left out" in caplog.text
+
+
+@pytest.mark.parametrize("taken", [None, "2020:06:04 00:00:00", "2020:05:31 23:59:59", "2020:13:02 12:00:00"])
+def test_the_day_of_gps_is_that_of_the_record_or_left_out_with_a_warning(
+    taken: str | None, caplog: pytest.LogCaptureFixture
+) -> None:
+    gps = {0x1D: BIG.ascii("2020:06:02"), 0x07: BIG.ratio((7, 1), (8, 1), (9, 1)), 0x0B: BIG.ratio((1, 1))}
+    exif = {} if taken is None else {0x9003: BIG.ascii(taken)}
+    written = _parsed(_published(with_exif(PLAIN, BIG.build({0x0112: BIG.short(1)}, exif, gps))))
+    assert written[2] == {0x0B: 1}
+    assert "a picture: EXIF tag GPSDateStamp is left out" in caplog.text
 
 
 @pytest.mark.parametrize("index", ["R98", "R03", "THM", "X01"])

@@ -190,6 +190,8 @@ def test_the_first_date_that_is_given_is_the_time_of_exposure() -> None:
         (b"1239999  \0", b"Z\0", NOON.replace(microsecond=123_999, tzinfo=UTC), []),
         (b"  5\0", b"+0200", NOON.replace(microsecond=5000, tzinfo=NORWAY), []),
         (b"   \0", b"   :  \0", NOON, []),
+        (b"\0", b"+01:75\0", NOON, ["OffsetTimeOriginal"]),
+        (b"\0", b"+0260\0", NOON, ["OffsetTimeOriginal"]),
         (b"x1\0", b"+99:00\0", NOON, ["SubSecTimeOriginal", "OffsetTimeOriginal"]),
         (b"-1\0", b"02:00\0", NOON, ["SubSecTimeOriginal", "OffsetTimeOriginal"]),
         (b"\0", b"Oslo\0", NOON, ["OffsetTimeOriginal"]),

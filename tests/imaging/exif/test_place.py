@@ -15,7 +15,7 @@ from tests.imaging.builders import RawEntry, TiffBuilder
 
 BIG = TiffBuilder(">")
 NUMBERS = {"LatitudeRef": 1, "Latitude": 2, "LongitudeRef": 3, "Longitude": 4, "AltitudeRef": 5, "Altitude": 6,
-           "ImgDirectionRef": 16, "ImgDirection": 17}  # fmt: skip
+           "ImgDirectionRef": 16, "ImgDirection": 17, "MapDatum": 18}  # fmt: skip
 USUAL: dict[str, RawEntry] = {
     "LatitudeRef": BIG.ascii("N"),
     "Latitude": BIG.ratio((59, 1), (54, 1), (50, 1)),
@@ -26,6 +26,7 @@ USUAL: dict[str, RawEntry] = {
     "ImgDirectionRef": BIG.ascii("T"),
     "ImgDirection": BIG.ratio((2705, 10)),
 }
+OUTSIDE = b"\xff\xff\0\0"  # in place of an offset
 LATITUDE, LONGITUDE = 59 + 54 / 60 + 50 / 3600, 10 + 45 / 60 + 8 / 3600
 
 
@@ -70,7 +71,7 @@ def test_the_usual_form() -> None:
     [
         BIG.ascii("W"), BIG.ascii("w"), BIG.ascii("West"), BIG.ascii("WEST"), BIG.ascii("west "), BIG.ascii(" W"),
         BIG.ascii("W "), BIG.ascii("W."), BIG.ascii(b"W\0\0\0"), BIG.ascii(b"\0W"), BIG.ascii("Western"), BIG.raw(b"W"),
-        BIG.raw(b"w\0", kind=7), BIG.short(ord("W")),
+        BIG.raw(b"w\0", kind=7), BIG.short(ord("W")), BIG.raw(b"West\0", kind=129),
     ],
 )  # fmt: skip
 def test_any_word_for_west_is_west(west: RawEntry) -> None:
@@ -134,6 +135,10 @@ def test_a_signed_number_may_agree_with_its_reference() -> None:
         ({"LatitudeRef": None}, "GPSLatitude"),
         ({"LongitudeRef": BIG.raw(b"\xc3\xa5", kind=2)}, "GPSLongitude"),
         ({"LongitudeRef": BIG.ratio((1, 1))}, "GPSLongitude"),
+        ({"LatitudeRef": (2, 9, OUTSIDE)}, "GPSLatitude"),
+        ({"LatitudeRef": (200, 2, b"N\0")}, "GPSLatitude"),
+        ({"Longitude": (5, 3, OUTSIDE)}, "GPSLongitude"),
+        ({"Longitude": BIG.raw(b"10.75", kind=129)}, "GPSLongitude"),
         ({"Longitude": None}, "GPSLongitudeRef"),
         ({"Longitude": None, "LongitudeRef": None}, "GPSLatitude"),
         ({"Latitude": BIG.ratio((0, 1)), "Longitude": BIG.ratio((0, 1))}, "GPSLatitude"),
@@ -165,6 +170,7 @@ def test_a_position_that_cannot_be_used_is_left_out_with_a_warning(changes: dict
         (BIG.raw(b"\1", kind=7), -12.25),
         (BIG.ratio((1, 1)), -12.25),
         (BIG.raw(b"\1\0"), -12.25),
+        (BIG.raw(b"1\0", kind=129), -12.25),
     ],
 )
 def test_the_sign_of_an_altitude(reference: RawEntry | None, altitude: float) -> None:
@@ -192,6 +198,10 @@ def test_altitudes_of_other_types(reference: bytes, value: RawEntry, altitude: f
         {"AltitudeRef": BIG.raw(b"\7")},
         {"AltitudeRef": BIG.ascii("below")},
         {"AltitudeRef": BIG.double(0.5)},
+        {"AltitudeRef": (200, 1, b"\1")},
+        {"AltitudeRef": (1, 9, OUTSIDE)},
+        {"Altitude": (5, 1, OUTSIDE)},
+        {"Altitude": (16, 1, bytes(8))},
         {"Altitude": BIG.ratio((1, 0))},
         {"Altitude": BIG.ratio((4294967295, 1))},
         {"Altitude": BIG.ascii("12")},
@@ -234,6 +244,11 @@ def test_headings_are_brought_into_range(value: RawEntry, heading: float) -> Non
         ({"ImgDirection": BIG.ratio((0, 0))}, "GPSImgDirection"),
         ({"ImgDirection": BIG.ascii("north")}, "GPSImgDirection"),
         ({"ImgDirectionRef": BIG.ascii("X")}, "GPSImgDirection"),
+        ({"ImgDirectionRef": BIG.ascii("1")}, "GPSImgDirection"),
+        ({"ImgDirectionRef": BIG.ratio((84, 1))}, "GPSImgDirection"),
+        ({"ImgDirectionRef": (2, 9, OUTSIDE)}, "GPSImgDirection"),
+        ({"ImgDirection": (5, 1, OUTSIDE)}, "GPSImgDirection"),
+        ({"ImgDirection": None, "ImgDirectionRef": BIG.ascii("1")}, "GPSImgDirectionRef"),
         ({"ImgDirection": None}, "GPSImgDirectionRef"),
     ],
 )
@@ -245,11 +260,31 @@ def test_a_heading_that_cannot_be_used_is_left_out_with_a_warning(changes: dict[
 
 @pytest.mark.parametrize(
     ("reference", "letter"),
-    [(None, None), (BIG.ascii(""), None), (BIG.ascii("m"), "M"), (BIG.ascii("True North"), "T"), (BIG.raw(b"T"), "T")],
-)
+    [
+        (None, None), (BIG.ascii(""), None), (BIG.short(0), None), (BIG.ascii("m"), "M"),
+        (BIG.ascii("True North"), "T"), (BIG.raw(b"T"), "T"), (BIG.raw(b"M\0", kind=129), "M"),
+    ],
+)  # fmt: skip
 def test_the_north_of_a_heading(reference: RawEntry | None, letter: str | None) -> None:
     place, problems = _read(ImgDirectionRef=reference)
     assert (place.heading, place.heading_reference, problems) == (270.5, letter, [])
+
+
+@pytest.mark.parametrize("datum", ["WGS-84", "WGS84", "wgs 84", "WGS-84\0\0", "EUREF89", "ETRS89", "JGD2011", "", "  "])
+def test_a_datum_near_wgs_84_says_nothing(datum: str) -> None:
+    place, problems = _read(MapDatum=BIG.ascii(datum))
+    assert (place.latitude, problems) == (LATITUDE, [])
+
+
+@pytest.mark.parametrize(
+    ("datum", "latitude"),
+    [("TOKYO", None), ("Tokyo (mean)", None), ("ED50", None), ("NGO1948", None), ("Kari", LATITUDE), ("\1", LATITUDE)],
+)
+def test_another_datum_is_named_and_gives_no_position(datum: str, latitude: float | None) -> None:
+    place, problems = _read(MapDatum=BIG.ascii(datum))
+    assert (place.latitude, place.heading) == (latitude, 270.5)
+    assert [problem.tag for problem in problems] == ["GPSMapDatum"]
+    assert datum not in problems[0].reason
 
 
 def test_empty_references_without_numbers_are_nothing() -> None:

@@ -131,6 +131,88 @@ def test_broken_exif_is_absent_with_a_warning(tiff: bytes, caplog: pytest.LogCap
     assert "cannot be read" in caplog.text
 
 
+def _cut(tag: int, offset: int, order: str = ">") -> bytes:
+    """EXIF with dates and vendor's tag whose value of `tag` in the main directory is `offset`."""
+    tiff = TiffBuilder(order)
+    data = tiff.build(
+        {0x0110: tiff.ascii("X5"), 0x0132: tiff.ascii("2022:01:02 03:04:05"), 40055: tiff.raw(b"<ImageProperties/>")},
+        {0x9003: tiff.ascii("2020:06:02 09:42:48")}, _position(tiff),
+    )  # fmt: skip
+    entry = data.index(tag.to_bytes(2, "big" if order == ">" else "little"), 10)
+    return data[: entry + 8] + offset.to_bytes(4, "big" if order == ">" else "little") + data[entry + 12 :]
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+@pytest.mark.parametrize("offset", [1, 1 << 20, 0xFFFFFFFF])
+@pytest.mark.parametrize(
+    ("tag", "names"),
+    [
+        (0x8769, ["ExifIFD", "DateTimeOriginal"]),
+        (0x8825, ["GPSInfoIFD"]),
+        (40055, ["40055"]),
+        (0x0132, ["DateTime"]),
+    ],
+)
+def test_what_lies_outside_the_exif_is_reported_and_not_replaced(
+    tag: int, names: list[str], offset: int, order: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    if offset == 1 and tag in {40055, 0x0132}:
+        offset = 1 << 30  # values may lie anywhere inside the EXIF, directories may not
+    tags = read_exif(with_exif(PLAIN, _cut(tag, offset, order)), source="a.jpg")
+    assert [message.split()[3] for message in caplog.messages] == names
+    assert tags.times.taken == (None if tag == 0x8769 else datetime(2020, 6, 2, 9, 42, 48))
+    assert (tags.place == Place()) == (tag == 0x8825)
+    assert (tags.image_properties is None) == (tag == 40055)
+
+
+def test_a_main_directory_without_its_end_gives_no_later_date(caplog: pytest.LogCaptureFixture) -> None:
+    whole = BIG.build(
+        {0x0110: BIG.short(1), 0x0132: (2, 20, b"\0\0\0\x50")}, {0x9003: BIG.ascii("2020:06:02 09:42:48")}
+    )
+    cut = whole[:34].ljust(80, b"\0")[:34]  # two of three entries
+    tags = read_exif(with_exif(PLAIN, cut), source="a.jpg")
+    assert (tags.present, tags.times) == (True, Times())
+    assert [message.split()[3] for message in caplog.messages] == ["IFD0", "DateTimeOriginal"]
+
+
+def test_an_empty_date_is_not_set(caplog: pytest.LogCaptureFixture) -> None:
+    tiff = BIG.build({0x0132: BIG.ascii("2022:01:02 03:04:05"), 40055: (1, 0, b"")}, {0x9003: (2, 0, b"")})
+    tags = read_exif(with_exif(PLAIN, tiff), source="a.jpg")
+    assert (tags.times.taken, tags.image_properties) == (datetime(2022, 1, 2, 3, 4, 5), None)
+    assert "a.jpg: EXIF tag DateTimeOriginal is not set; DateTime is used instead" in caplog.messages
+
+
+def test_a_pointer_of_zero_means_no_directory(caplog: pytest.LogCaptureFixture) -> None:
+    tags = read_exif(with_exif(PLAIN, _cut(0x8825, 0)))
+    assert (tags.place, tags.times.taken) == (Place(), datetime(2020, 6, 2, 9, 42, 48))
+    assert not caplog.messages
+
+
+def test_text_of_the_utf8_type_is_read_and_published_as_ascii() -> None:
+    main = {0x010F: BIG.raw(b"Maker\0", kind=129), 0x0110: BIG.raw(b"X 5\0", kind=129)}
+    data = with_exif(PLAIN, BIG.build(main, {0x9003: BIG.raw(b"2020:06:02 09:42:48\0", kind=129)}))
+    tags = read_exif(data)
+    assert (tags.camera.model, tags.times.taken) == ("X 5", datetime(2020, 6, 2, 9, 42, 48))
+    published = published_exif(data, image_properties=None, reflink_info=None, provenance=PROVENANCE)
+    assert b"\x01\x0f\x00\x02\x00\x00\x00\x06" in published
+    assert b"X 5\0" in published
+
+
+@pytest.mark.parametrize("mark", [b"Exif\0\xff", b"EXIF\0\0", b"exif\0\0", b"Exif\0"])
+def test_exif_with_a_misspelt_mark_is_absent_with_a_warning(mark: bytes, caplog: pytest.LogCaptureFixture) -> None:
+    tiff = BIG.build({0x0112: BIG.short(6)})
+    assert read_exif(with_segments(PLAIN, segment(0xE1, mark + tiff)), source="a.jpg") == ExifTags(present=False)
+    assert caplog.messages == ["a.jpg: its EXIF cannot be read; it is treated as absent"]
+
+
+def test_a_gps_directory_below_that_of_exif_is_read() -> None:
+    inner = BIG.build({0x0112: BIG.short(1)}, {0x8825: BIG.long(0)})
+    entry = inner.index(b"\x88\x25\0\4")
+    gps = BIG._directory(_position(BIG), len(inner), 0)
+    tiff = inner[: entry + 8] + len(inner).to_bytes(4, "big") + inner[entry + 12 :] + gps
+    assert read_exif(with_exif(PLAIN, tiff)).place.heading == 270.5
+
+
 def test_no_exif_is_absent_without_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     for data in (PLAIN, b"", b"\xff\xd8", b"not a picture"):
         assert read_exif(data) == ExifTags(present=False)
@@ -143,11 +225,18 @@ def test_first_readable_exif_segment_counts() -> None:
     assert read_exif(with_exif(with_exif(PLAIN, second), b"broken")).orientation == 6
 
 
-def test_exif_over_two_segments_is_joined() -> None:
+def test_exif_that_is_not_read_is_reported(caplog: pytest.LogCaptureFixture) -> None:
+    first, second = (BIG.build({0x0112: BIG.short(n)}, {0x9003: BIG.ascii("2020:06:02 09:42:48")}) for n in (3, 6))
+    assert read_exif(with_exif(with_exif(PLAIN, second), first), source="a.jpg").orientation == 3
+    assert caplog.messages == ["a.jpg: 1 further EXIF segment(s) with directories of their own are not read"]
+
+
+def test_exif_over_two_segments_is_joined(caplog: pytest.LogCaptureFixture) -> None:
     xml = b"<ImageProperties>" + b"x" * 90000
     tiff = BIG.build({40055: BIG.raw(xml)})
     parts = [segment(0xE1, b"Exif\0\0" + tiff[i : i + 60000]) for i in range(0, len(tiff), 60000)]
     assert read_exif(with_segments(PLAIN, *parts)).image_properties == xml
+    assert not caplog.messages
 
 
 def test_exif_of_a_thumbnail_or_a_further_picture_is_not_read() -> None:

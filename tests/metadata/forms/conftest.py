@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 
 from anonymisation.imaging.exif.camera import CameraTags
+from anonymisation.imaging.exif.moments import NO_TIMES, Times
 from anonymisation.imaging.exif.place import Place
 from anonymisation.imaging.exif.read import ExifTags
 from anonymisation.metadata.record import Description, RecordContext, describe
@@ -68,15 +69,17 @@ def make(tmp_path: Path) -> Make:
 
     def describe_it(
         *, link: bytes | None = None, properties: bytes | None = None, picture: str = PICTURE, present: bool = True,
-        place: Place = PLACE, camera: CameraTags | None = None, template: str = "Vegbilder/{relative_input_dir}",
-        **options: Any,
+        place: Place = PLACE, camera: CameraTags | None = None, times: Times = NO_TIMES,
+        template: str = "Vegbilder/{relative_input_dir}", **options: Any,
     ) -> Description:  # fmt: skip
         path = tmp_path / picture
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             path.touch()
         tags = CameraTags("Camera", TAKEN, 13.888, 51.5) if camera is None else camera
-        exif = ExifTags(True, properties, link, camera=tags, place=place, xp_title="T") if present else ExifTags(False)
+        exif = ExifTags(present=False)
+        if present:
+            exif = ExifTags(True, properties, link, camera=tags, place=place, xp_title="T", times=times)
         given: dict[str, Any] = {"form": 2022, "owner": "Owner", "county": "34"}
         context = RecordContext(tmp_path, "TilSladding", template, "X", **(given | options))
         return describe(path, exif, context, objects={"car": 1}, size=(480, 270))
