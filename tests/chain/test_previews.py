@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from anonymisation.chain.archive import archive_folder
 from anonymisation.chain.check import check_folder
 from anonymisation.chain.discover import discover
 from anonymisation.chain.previews import create_previews
@@ -71,6 +72,17 @@ def test_previews_go_where_the_settings_want_them(site: Site, tmp_path: Path) ->
     (site.output / FOLDER / PREVIEW).unlink()
     [gap] = check_folder(workspace, FOLDER).gaps
     assert gap.problem == "is missing; make it with create-previews"
+
+
+def test_an_archive_that_wants_a_preview_says_which_is_missing_and_what_makes_it(site: Site) -> None:
+    """As after the settings want previews of pictures that were masked before."""
+    masked(site, remote_preview=False)
+    workspace = site.workspace(archive=True, **SETTINGS, archive_preview=True)
+    (failure,) = archive_folder(workspace, FOLDER).failures
+    assert failure.reason == f"{site.output / FOLDER / PREVIEW}: is missing; make it with create-previews"
+    assert create_previews(workspace, FOLDER).failures == []
+    assert archive_folder(workspace, FOLDER).failures == ()
+    assert check_folder(workspace, FOLDER).missing == 0
 
 
 def test_previews_in_the_input_are_skipped_counted_and_named(site: Site) -> None:
