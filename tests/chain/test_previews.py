@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -182,6 +183,34 @@ def test_both_roads_give_the_same_preview(site: Site) -> None:
     (site.output / FOLDER / PREVIEW).unlink()
     create_previews(workspace, FOLDER)
     assert (site.output / FOLDER / PREVIEW).read_bytes() == made
+
+
+@pytest.mark.parametrize("settings", [{}, {"preview_dim": [60, 40]}])
+def test_the_next_run_makes_a_preview_that_went_missing(site: Site, settings: dict[str, Any]) -> None:
+    """Also with another size than before: the check then knows which preview is the last one."""
+    masked(site, archive_preview=True)
+    (site.output / FOLDER / PREVIEW).unlink()
+    workspace = site.workspace(archive=True, **SETTINGS | settings, archive_preview=True)
+    (found,) = discover(workspace).folders
+    assert (found.pending, found.to_mask) == (1, 0)
+    detector = CountingDetector()
+    report = run_folder(workspace, FOLDER, detector)
+    assert report.succeeded, report
+    assert (report.mask.masked, report.mask.already_done) == (0, 1)
+    assert (site.output / FOLDER / PREVIEW).read_bytes() == (site.archive / FOLDER / PREVIEW).read_bytes()
+    assert check_folder(workspace, FOLDER).missing == 0
+    assert discover(workspace).folders == ()
+
+
+def test_a_lost_state_comes_back_with_the_previews(site: Site) -> None:
+    workspace = masked(site)
+    shutil.rmtree(site.state)
+    (site.output / FOLDER / PREVIEW).unlink()
+    report = run_folder(workspace, FOLDER, CountingDetector())
+    assert report.succeeded, report
+    assert (report.mask.masked, report.mask.already_done) == (0, 1)
+    (site.output / FOLDER / PREVIEW).write_bytes((site.input / FOLDER / "p000.jpg").read_bytes())
+    assert check_folder(workspace, FOLDER).missing == 1
 
 
 def test_an_original_in_the_output_folder_gets_no_preview(site: Site) -> None:
