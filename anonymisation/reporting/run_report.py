@@ -57,7 +57,7 @@ class FolderReport:
     def failed_pictures(self) -> int:
         """The number of pictures with a new failure: a picture may fail in several steps, and lack several files.
 
-        Exact if every failure is listed; else each one that is not listed counts as one more picture, up to those found.
+        Exact if every failure is listed. Each one that is not listed counts as one more picture, up to those found.
         """
         failures = self.failures
         listed = len({failure.picture for failure in failures})

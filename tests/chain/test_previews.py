@@ -196,6 +196,7 @@ def test_the_next_run_makes_a_preview_that_went_missing(site: Site, settings: di
     detector = CountingDetector()
     report = run_folder(workspace, FOLDER, detector)
     assert report.succeeded, report
+    assert report.mask is not None
     assert (report.mask.masked, report.mask.already_done) == (0, 1)
     assert (site.output / FOLDER / PREVIEW).read_bytes() == (site.archive / FOLDER / PREVIEW).read_bytes()
     assert check_folder(workspace, FOLDER).missing == 0
@@ -208,6 +209,7 @@ def test_a_lost_state_comes_back_with_the_previews(site: Site) -> None:
     (site.output / FOLDER / PREVIEW).unlink()
     report = run_folder(workspace, FOLDER, CountingDetector())
     assert report.succeeded, report
+    assert report.mask is not None
     assert (report.mask.masked, report.mask.already_done) == (0, 1)
     (site.output / FOLDER / PREVIEW).write_bytes((site.input / FOLDER / "p000.jpg").read_bytes())
     assert check_folder(workspace, FOLDER).missing == 1

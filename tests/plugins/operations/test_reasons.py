@@ -1,4 +1,4 @@
-"""What failed for one reason stands in one group of the night's page, also where the reason names the picture's files."""
+"""What failed for one reason is one group of the night's page, also where the reason names the picture's files."""
 
 from __future__ import annotations
 

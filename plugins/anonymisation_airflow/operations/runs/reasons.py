@@ -55,7 +55,7 @@ def reasons(lines: Iterable[FolderLine]) -> tuple[Reason, ...]:
 
 
 def shared_reason(failure: Failure) -> str:
-    """The reason with `…` for the picture's own path in the names of its files: else each would be a group of its own."""
+    """The reason with `…` for the picture's own path in names of files: else each would be a group of its own."""
     own = re.escape(failure.picture.rpartition(".")[0])
     return re.sub(f"(?<=/){own}(?=[._])", "…", failure.reason) if own else failure.reason
 
