@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
+from anonymisation.chain.verify import missing_problem
 from anonymisation.core.concurrency import executor, in_flight
 from anonymisation.core.errors import ArchiveConflictError, ImageError
 from anonymisation.files.access import with_access
@@ -120,7 +121,7 @@ def refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
     """Copy a derived file (record, mask, preview) to the archive; a different one there is replaced.
 
     Raises:
-        ImageError: it cannot be copied.
+        ImageError: it is missing, or cannot be copied.
         ShareUnavailableError: the archive share is away.
     """
 
@@ -129,6 +130,8 @@ def refresh_copy(workspace: Workspace, source: Path, target: Path) -> None:
         part.replace(place)
 
     def copy() -> None:
+        if not is_there(source):
+            raise ImageError(f"{source}: {missing_problem(source)}")
         if not is_there(target) or sha256_of_plain(target) != sha256_of_plain(source):
             copy_atomically(source, target, put=put, make=workspace.make_folder)
 

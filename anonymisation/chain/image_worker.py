@@ -199,6 +199,21 @@ class PictureWorker:
         files = [(path, record_to_json(record)) for path in places]
         write_one_by_one(self._settings, files, self._workspace.make_folder)
 
+    def restore_previews(self, file: PictureFile) -> str:
+        """Make the previews of a finished picture if one is missing; returns their `preview_digest`, "" if none is.
+
+        Raises:
+            ImageError: the masked picture cannot be decoded, or a preview cannot be written.
+            ShareUnavailableError: the share did not come back in time.
+        """
+        paths = self.paths(file)
+        if not any(path.is_symlink() or not path.exists() for path in paths.previews(self._settings)):
+            return ""
+        masked = with_access(self._settings, f"reading {paths.masked}", lambda: read_plain(paths.masked))
+        files = preview_files(self._workspace, paths, masked)
+        write_one_by_one(self._settings, files, self._workspace.make_folder)
+        return preview_digest(files)
+
     def detect(self, detector: Detector, picture: PreparedPicture) -> Detections:
         """The detections in the upright picture; a 360° picture is also searched in views, see `masking.panoramas`.
 

@@ -154,6 +154,7 @@ class _MaskStep:
         self._worker = PictureWorker(workspace, folder, model=self.model, run=run)
         self._digest = self._worker.digest
         self._colliding: Mapping[str, str] = {}
+        self._restored_previews: dict[str, str] = {}  # the digests of those made in this pass, by name of picture
         self.masked = 0  # in this pass
         self._noted: InFlight
 
@@ -208,6 +209,7 @@ class _MaskStep:
             if self._state.has_record(file.name) and is_done(self._workspace, self._folder, file, known):
                 record = self._state.record(file.name)
                 self._restore_records(file, record)
+                self._restored_previews[file.name] = self._worker.restore_previews(file)
                 return self._done_outcome(file, known, record)
             if known is not None and is_known_failed(file, known, self.model, self._digest):
                 return self._failed_outcome(file, known)
@@ -217,7 +219,8 @@ class _MaskStep:
         adopted = None if remask else self._adopt(file, data, known)
         if adopted is not None:
             self._restore_records(file, adopted.record)
-            return adopted
+            digest = self._worker.restore_previews(file) or adopted.state.preview_digest
+            return replace(adopted, state=msgspec.structs.replace(adopted.state, preview_digest=digest))
         self._worker.require_archive_place(file, data)
         return self._worker.prepare(file, data)
 
@@ -291,6 +294,7 @@ class _MaskStep:
             logging.getLogger(__name__).exception("%s: unexpected error", paths.relative)
             return self._fail(file, f"{type(error).__name__}: {error}", _PASSING)
         if isinstance(result, ImageOutcome):
+            self._keep_preview_digest(file.name)
             return result
         adopted = result.detections is None
         if self._worker.has_boxes(file):
@@ -302,6 +306,12 @@ class _MaskStep:
         self.masked += not adopted
         reencoded = not adopted and result.state.encoded_anew is not None
         return ImageOutcome(paths.relative, status, objects={} if adopted else result.objects, encoded_anew=reencoded)
+
+    def _keep_preview_digest(self, name: str) -> None:
+        """Here and not where the previews are made: several threads must not write the state."""
+        digest, known = self._restored_previews.pop(name, ""), self._state.pictures.get(name)
+        if digest and known is not None and digest != known.preview_digest:
+            self._state.put(msgspec.structs.replace(known, preview_digest=digest))
 
     def _fail(
         self, file: PictureFile, reason: str, digest: str, record: Mapping[str, Any] | None = None

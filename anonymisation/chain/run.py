@@ -189,4 +189,4 @@ def failed_pictures_error(report: FolderReport) -> PicturesFailedError | None:
     more = report.failed_count - len(lines)
     if more > 0:
         lines.append(f"… and {more} more")
-    return PicturesFailedError("\n".join([f"{report.folder}: {report.failed_count} failed", *lines]))
+    return PicturesFailedError("\n".join([f"{report.folder}: {report.failed_pictures} failed", *lines]))

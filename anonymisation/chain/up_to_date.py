@@ -9,7 +9,7 @@ from pathlib import Path
 
 from anonymisation.workspace.folder_state import FAILED, MASKED, FileStamp, PictureState
 from anonymisation.workspace.listing import PictureFile
-from anonymisation.workspace.paths import Sidecar, stem_of
+from anonymisation.workspace.paths import Sidecar, is_preview_name, preview_path, stem_of
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -53,6 +53,7 @@ class UpToDatePictures:
         self._output = workspace.shares.output / folder
         self._standing: set[str] = set()
         self._records: set[str] = set()
+        self._previews: set[str] = set()
         if self._settings.draw_mask or self._settings.remote_json:
             masked = {file.name: output for file in pictures if (output := _output_of(file, states)) is not None}
             self._look_at_outputs(masked)
@@ -69,14 +70,20 @@ class UpToDatePictures:
             return False  # with delete_input, a picture in the input still waits for its release
         if self._table is not None and known.loaded != self._table:
             return False
-        # The mask step writes a record that is missing on the output share again.
-        return not self._settings.remote_json or self._has_record(stem_of(picture.name))
+        # The mask step writes a record or a preview that is missing on the output share again.
+        if self._settings.remote_json and not self._has_record(stem_of(picture.name)):
+            return False
+        return not self._settings.remote_preview or self._has_preview(picture.name)
 
     def _has_record(self, stem: str) -> bool:
         return stem in self._records or _stamp(self._output / f"{stem}{Sidecar.RECORD}") is not None
 
+    def _has_preview(self, name: str) -> bool:
+        preview = preview_path(self._output / name)
+        return preview.name in self._previews or _stamp(preview) is not None
+
     def _look_at_outputs(self, masked: dict[str, FileStamp]) -> None:
-        """Find the `masked` pictures whose files are unchanged since they were written, and the stems of records.
+        """Find the `masked` pictures whose files are unchanged since they were written, stems of records, and previews.
 
         If the folder cannot be read, nothing counts as present: the mask step then meets the problem and reports it.
         """
@@ -87,11 +94,15 @@ class UpToDatePictures:
                     if name.endswith(Sidecar.RECORD):
                         if not entry.is_symlink():
                             self._records.add(name.removesuffix(Sidecar.RECORD))
+                    elif is_preview_name(name):
+                        if not entry.is_symlink():
+                            self._previews.add(name)
                     elif (written := masked.pop(name, None)) is not None and _stamp(entry) == written:
                         self._standing.add(name)
         except OSError:
             self._standing.clear()
             self._records.clear()
+            self._previews.clear()
             return
         # Some shares list a name in another Unicode normal form than it was written in (NFD, not NFC).
         self._standing.update(name for name, written in masked.items() if _stamp(self._output / name) == written)

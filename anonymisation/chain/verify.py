@@ -162,6 +162,11 @@ def preview_problem(path: Path, known: PictureState) -> str | None:
     return f"is not the preview of the masked picture; {_REMEDY}" if known.preview_digest else None
 
 
+def missing_problem(path: Path) -> str:
+    """The problem of a derived file that is not there, with what makes it."""
+    return f"is missing; {_REMEDY}" if is_preview_name(path.name) else "is missing"
+
+
 def original_problem(path: Path, known: PictureState) -> str | None:
     """An original must have the size and time of the file that was masked, or at least its checksum."""
     try:

@@ -231,10 +231,16 @@ def judge_command(options: ChainOptions, identity: str, number: int, by: str, *,
 @click.argument("file", type=click.Path(path_type=Path, dir_okay=False))
 @click.option("-i", "--input-folder", type=_FOLDER, help="Folder of the originals.")
 @click.option("-o", "--output-folder", type=_FOLDER, help="Folder of the masked pictures.")
+@click.option("-a", "--archive-folder", type=_FOLDER, help="Folder of the archived originals, if settings need it.")
 @click.option("--state", "--state-dir", "state", type=_FOLDER, help="State folder (state_dir).")
 @config_option
 def verify_command(
-    file: Path, input_folder: Path | None, output_folder: Path | None, state: Path | None, config_file: Path | None
+    file: Path,
+    input_folder: Path | None,
+    output_folder: Path | None,
+    archive_folder: Path | None,
+    state: Path | None,
+    config_file: Path | None,
 ) -> None:
     """Compute a certificate again from its sample, and with -i and -o compare it with the pictures as they are now.
 
@@ -256,6 +262,7 @@ def verify_command(
         workspace = open_workspace(
             input_dir=input_folder,
             output_dir=output_folder,
+            archive_dir=archive_folder,
             config=config_file,
             overrides={} if state is None else {"state_dir": str(state)},
         )

@@ -33,7 +33,7 @@ _COLUMNS: Final[Mapping[str, tuple[str, tuple[str, ...]]]] = {
     "Found": ("mask", ("found",)),
     "Masked": ("mask", ("masked",)),
     "Done before": ("mask", ("already_done",)),
-    "Failed": ("", ("failed_count",)),  # of the folder's report: all steps together
+    "Failed": ("", ("failed_pictures",)),  # of the folder's report: all steps together
     "Archived": ("archive", ("archived",)),
     "Rows": ("load", ("inserted", "updated")),
 }
@@ -95,7 +95,7 @@ class _Block(str):
 
 
 def _tiles(report: RunReport) -> list[tuple[str, str, str]]:
-    failed = report.failed_count
+    failed = report.failed_pictures
     return [
         (str(len(report.folders)), "folders", PLAIN),
         (str(report.total("mask", "masked")), "masked", BLUE),

@@ -54,6 +54,18 @@ class FolderReport:
         return sum(counts) + (self.check.missing if self.check else 0)
 
     @property
+    def failed_pictures(self) -> int:
+        """The number of pictures with a new failure: a picture may fail in several steps, and lack several files.
+
+        Exact if every failure is listed. Each one that is not listed counts as one more picture, up to those found.
+        """
+        failures = self.failures
+        listed = len({failure.picture for failure in failures})
+        unlisted = max(0, self.failed_count - len(failures))
+        found = 0 if self.mask is None else self.mask.found
+        return min(listed + unlisted, max(listed, found)) if found else listed + unlisted
+
+    @property
     def known_failures(self) -> tuple[Failure, ...]:
         """Pictures that failed in an earlier run and have not changed since, as far as they are listed."""
         step = self.mask or self.check
@@ -164,9 +176,9 @@ class RunReport:
         return not found and self.total("mask", "masked") >= SUSPICIOUS_FROM
 
     @property
-    def failed_count(self) -> int:
-        """The new failures of all folders: what mails and the operations page count as failed."""
-        return sum(folder.failed_count for folder in self.folders)
+    def failed_pictures(self) -> int:
+        """The pictures of all folders with a new failure: what mails and the operations page count as failed."""
+        return sum(folder.failed_pictures for folder in self.folders)
 
     def total(self, step: str, count: str) -> int:
         """The sum of one count of one step over all folders, e.g. `total("mask", "masked")`."""

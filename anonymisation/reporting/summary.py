@@ -108,7 +108,7 @@ def headline(report: RunReport) -> str:
     """The result of the run as the subject of a mail, such as `FAILED: 2 of 13 folders, 1 picture`."""
     if not report.succeeded:
         failed = sum(not folder.succeeded for folder in report.folders)
-        pictures = report.failed_count
+        pictures = report.failed_pictures
         parts = [
             *([f"{failed} of {_count(len(report.folders), 'folder')}"] if failed else []),
             *([_count(pictures, "picture")] if pictures else []),

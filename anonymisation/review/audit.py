@@ -14,6 +14,8 @@ from typing import Final
 from anonymisation.files.append_log import AppendLog, read_tail
 
 AUDIT_FILE: Final = "audit/originals.jsonl"
+LOOKED: Final = "looked at "
+"""What an action begins with if the person saw something that is hidden; every other action changes regions."""
 _TAIL_BYTES: Final = 1 << 18
 
 

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from anonymisation.core.settings import Settings
 from anonymisation.files.append_log import read_lines
-from anonymisation.review.audit import AUDIT_FILE
+from anonymisation.review.audit import AUDIT_FILE, LOOKED
 from anonymisation.review.certificate.document import in_words
 from anonymisation.review.certificate.population import masked_digest
 from anonymisation.review.certificate.sample import Sample
@@ -86,6 +86,7 @@ class ProtectionReport:
     failed: int = 0
     maskings: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     looks: Counter[tuple[str, str]] = field(default_factory=Counter)
+    changes: Counter[tuple[str, str]] = field(default_factory=Counter)
     removed: Counter[str] = field(default_factory=Counter)
     certificates: list[Certified] = field(default_factory=list)
 
@@ -107,15 +108,18 @@ class ProtectionReport:
                 {"model": model, "settings": digest, "version_tag": tag, "pictures": count}
                 for (model, digest, tag), count in sorted(self.maskings.items())
             ],
-            "looks_at_originals": [
-                {"by": by, "action": did, "count": count} for (by, did), count in sorted(self.looks.items())
-            ],
+            "looks_at_originals": _counted(self.looks),
+            "changes_of_regions": _counted(self.changes),
             "removed_by_retention": dict(sorted(self.removed.items())),
             "certificates": [
                 {"id": one.id, "title": one.title, "issued": one.at, "statements": one.statements, "void": one.void}
                 for one in self.certificates
             ],
         }
+
+
+def _counted(actions: Counter[tuple[str, str]]) -> list[dict[str, Any]]:
+    return [{"by": by, "action": did, "count": count} for (by, did), count in sorted(actions.items())]
 
 
 def collect(state_root: Path, period: Period) -> ProtectionReport:
@@ -128,7 +132,9 @@ def collect(state_root: Path, period: Period) -> ProtectionReport:
     for folder in known_folders(state_root):
         _count_folder(report, state_root, folder)
     for line in _lines(state_root / AUDIT_FILE, period):
-        report.looks[str(line.get("by", "")), str(line.get("did", ""))] += 1
+        did = str(line.get("did", ""))
+        counter = report.looks if did.startswith(LOOKED) else report.changes
+        counter[str(line.get("by", "")), did] += 1
     for line in _lines(state_root / "audit" / "retention.jsonl", period):
         if "of" in line:  # the file could not be removed
             report.removed[str(line["of"])] -= 1

@@ -192,7 +192,7 @@ def _row(folder: FolderReport) -> dict[str, Any]:
         "found": mask.found if mask else None,
         "masked": mask.masked if mask else 0,
         "already_done": mask.already_done if mask else 0,
-        "failed": folder.failed_count,
+        "failed": folder.failed_pictures,
         "known_failed": mask.known_failed if mask else 0,
         "rows": load.inserted + load.updated if load else 0,
         "error": folder.error,

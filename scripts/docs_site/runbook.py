@@ -20,8 +20,8 @@ GROUPS: Final[Mapping[str, tuple[str, ...]]] = {
     ),
     "Pictures": (
         "pictures-failed", "picture-too-large", "name-too-long", "link-among-the-captures",
-        "other-picture-in-the-archive", "mask-missing", "nothing-found", "stranger-in-the-output", "not-released",
-        "left-by-a-killed-release",
+        "other-picture-in-the-archive", "mask-missing", "preview-missing", "nothing-found", "stranger-in-the-output",
+        "not-released", "left-by-a-killed-release",
     ),
     "Model and GPU": (
         "model-missing", "model-unusable", "a-picture-that-the-model-fails-on", "gpu-out-of-memory", "gpu-not-found",

@@ -252,6 +252,19 @@ def _regions(picture: str) -> str:
     return f"/regions?folder={folder}&picture={name}"
 
 
+def test_no_page_is_wider_than_a_telephone(airflow: Deployment) -> None:
+    window = open_picture(airflow, "admin", "p005.jpg")
+    gallery, _, picture = window.url.removeprefix(airflow.page).partition("/pictures/")
+    pages = ["/", f"/runs/{RUN_ID}", "/folders", gallery, f"{gallery}/pictures/{picture}"]
+    window.set_viewport_size({"width": 390, "height": 844})
+    try:
+        for path in (*pages, "/review", "/certificates", "/comparisons", "/audit"):
+            window.goto(airflow.page + path)
+            assert window.evaluate("document.documentElement.scrollWidth") == 390, path
+    finally:
+        window.set_viewport_size({"width": 1400, "height": 900})
+
+
 @pytest.mark.parametrize("theme", ["light", "dark"])
 def test_every_page_is_accessible(airflow: Deployment, theme: str) -> None:
     """By axe-core, all its rules for WCAG 2.1 A and AA, contrast among them."""

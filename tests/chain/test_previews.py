@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 import pytest
 from click.testing import CliRunner
 
+from anonymisation.chain.archive import archive_folder
 from anonymisation.chain.check import check_folder
 from anonymisation.chain.discover import discover
 from anonymisation.chain.previews import create_previews
@@ -71,6 +73,17 @@ def test_previews_go_where_the_settings_want_them(site: Site, tmp_path: Path) ->
     (site.output / FOLDER / PREVIEW).unlink()
     [gap] = check_folder(workspace, FOLDER).gaps
     assert gap.problem == "is missing; make it with create-previews"
+
+
+def test_an_archive_that_wants_a_preview_says_which_is_missing_and_what_makes_it(site: Site) -> None:
+    """As after the settings want previews of pictures that were masked before."""
+    masked(site, remote_preview=False)
+    workspace = site.workspace(archive=True, **SETTINGS, archive_preview=True)
+    (failure,) = archive_folder(workspace, FOLDER).failures
+    assert failure.reason == f"{site.output / FOLDER / PREVIEW}: is missing; make it with create-previews"
+    assert create_previews(workspace, FOLDER).failures == []
+    assert archive_folder(workspace, FOLDER).failures == ()
+    assert check_folder(workspace, FOLDER).missing == 0
 
 
 def test_previews_in_the_input_are_skipped_counted_and_named(site: Site) -> None:
@@ -170,6 +183,36 @@ def test_both_roads_give_the_same_preview(site: Site) -> None:
     (site.output / FOLDER / PREVIEW).unlink()
     create_previews(workspace, FOLDER)
     assert (site.output / FOLDER / PREVIEW).read_bytes() == made
+
+
+@pytest.mark.parametrize("settings", [{}, {"preview_dim": [60, 40]}])
+def test_the_next_run_makes_a_preview_that_went_missing(site: Site, settings: dict[str, Any]) -> None:
+    """Also with another size than before: the check then knows which preview is the last one."""
+    masked(site, archive_preview=True)
+    (site.output / FOLDER / PREVIEW).unlink()
+    workspace = site.workspace(archive=True, **SETTINGS | settings, archive_preview=True)
+    (found,) = discover(workspace).folders
+    assert (found.pending, found.to_mask) == (1, 0)
+    detector = CountingDetector()
+    report = run_folder(workspace, FOLDER, detector)
+    assert report.succeeded, report
+    assert report.mask is not None
+    assert (report.mask.masked, report.mask.already_done) == (0, 1)
+    assert (site.output / FOLDER / PREVIEW).read_bytes() == (site.archive / FOLDER / PREVIEW).read_bytes()
+    assert check_folder(workspace, FOLDER).missing == 0
+    assert discover(workspace).folders == ()
+
+
+def test_a_lost_state_comes_back_with_the_previews(site: Site) -> None:
+    workspace = masked(site)
+    shutil.rmtree(site.state)
+    (site.output / FOLDER / PREVIEW).unlink()
+    report = run_folder(workspace, FOLDER, CountingDetector())
+    assert report.succeeded, report
+    assert report.mask is not None
+    assert (report.mask.masked, report.mask.already_done) == (0, 1)
+    (site.output / FOLDER / PREVIEW).write_bytes((site.input / FOLDER / "p000.jpg").read_bytes())
+    assert check_folder(workspace, FOLDER).missing == 1
 
 
 def test_an_original_in_the_output_folder_gets_no_preview(site: Site) -> None:

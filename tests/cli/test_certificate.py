@@ -66,6 +66,10 @@ def test_each_command_leads_to_the_next_up_to_the_certificate(site: Site) -> Non
     assert "has been issued" in invoke("certificate", "show", *flags(site), identity).stdout
     file = str(site.state / "certificates" / identity / "certificate.json")
     assert "The certificate is valid." in invoke("certificate", "verify", file, *flags(site)).stdout
+    config = site.root / "archiving.yml"
+    config.write_text("archive_json: True\nremote_json: True\n", encoding="utf-8")
+    more = ["-k", str(config), "-a", str(site.archive)]
+    assert "The certificate is valid." in invoke("certificate", "verify", file, *flags(site), *more).stdout
     mistyped = site.root / "ouy"
     result = invoke("certificate", "verify", file, "-i", str(site.input), "-o", str(mistyped))
     assert result.exit_code == 2

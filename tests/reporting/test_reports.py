@@ -23,6 +23,7 @@ from anonymisation.reporting.step_reports import (
     ReleaseReport,
     Status,
 )
+from anonymisation.reporting.summary import headline
 
 TEXT = st.text(max_size=20)
 COUNT = st.integers(0, 10**6)
@@ -126,6 +127,21 @@ def test_a_folder_succeeds_when_nothing_failed_anew(parts: dict[str, Any], faile
     report = FolderReport("f", **parts)
     assert report.failed_count == failed
     assert report.succeeded == (failed == 0)
+
+
+def test_a_picture_that_lacks_several_files_failed_once() -> None:
+    gaps = [Gap(picture, f"{picture}.{kind}", "is missing") for picture in ("a", "b") for kind in ("json", "webp")]
+    archive = ArchiveReport("f", failed=1, failures=(Failure("a", "not archived"),))
+    report = FolderReport("f", mask=mask(masked=9), archive=archive, check=CheckReport("f", 20, 4, tuple(gaps)))
+    assert (report.failed_count, report.failed_pictures) == (5, 2)
+    assert headline(RunReport((report,))) == "FAILED: 1 of 1 folder, 2 pictures"
+
+
+@pytest.mark.parametrize(("found", "pictures"), [(100, 70), (60, 60)])
+def test_failures_that_are_not_listed_count_as_pictures_up_to_those_found(found: int, pictures: int) -> None:
+    gaps = tuple(Gap(f"p{number}", "output", "is missing") for number in range(MAX_LISTED))
+    report = FolderReport("f", mask=mask(masked=found), check=CheckReport("f", 200, MAX_LISTED + 20, gaps))
+    assert report.failed_pictures == pictures
 
 
 def test_failures_of_all_steps_are_listed_without_the_known() -> None:

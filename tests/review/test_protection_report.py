@@ -36,6 +36,7 @@ def worked(tmp_path: Path) -> Workspace:
     remask_folder(workspace, FOLDER)
     withdraw_box(site.state, FOLDER, "p000.jpg", added.number, "ola", "a sign")
     note_look(site.state, "<b>kari</b>", "looked at the original", f"{FOLDER}/p000.jpg")
+    note_look(site.state, "kari", "marked a region to hide", f"{FOLDER}/p000.jpg")
     sample = draw_sample(workspace, [FOLDER], Plan(bound=0.1, second_share=0.0), title="Night", by="kari")
     for number in sample.numbers:
         add_judgement(site.state, sample, number, "kari", missed=False, mistake=False)
@@ -51,6 +52,8 @@ def test_everything_of_the_period_is_counted(worked: Workspace) -> None:
     }  # fmt: skip
     look = {"by": "<b>kari</b>", "action": "looked at the original", "count": 1}
     assert values["looks_at_originals"] == [look]
+    marked = {"by": "kari", "action": "marked a region to hide", "count": 1}
+    assert values["changes_of_regions"] == [marked]
     assert {key: values[key] for key in wanted} == wanted
     assert [one["pictures"] for one in values["maskings"]] == [3]
     (certificate,) = values["certificates"]
@@ -60,8 +63,8 @@ def test_everything_of_the_period_is_counted(worked: Workspace) -> None:
 
 def test_another_period_has_nothing_of_it(worked: Workspace) -> None:
     values = collect(worked.shares.state, BEFORE).as_json()
-    keys = ("masked", "reviewed", "judged_for_certificates", "certificates", "looks_at_originals")
-    assert [values[key] for key in keys] == [0, 0, 0, [], []]
+    keys = ("masked", "reviewed", "judged_for_certificates", "certificates", "looks_at_originals", "changes_of_regions")
+    assert [values[key] for key in keys] == [0, 0, 0, [], [], []]
 
 
 def test_the_page_is_whole_and_escapes_what_people_wrote(worked: Workspace) -> None:
