@@ -41,7 +41,7 @@ from anonymisation.workspace.camera_regions import CameraRegions
 from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState
 from anonymisation.workspace.listing import PictureFile
 from anonymisation.workspace.paths import MAX_NAME_BYTES, ImagePaths, name_bytes
-from anonymisation.workspace.previews import preview_digest, preview_files
+from anonymisation.workspace.previews import has_all_previews, preview_digest, preview_files
 from anonymisation.workspace.workspace import Workspace
 
 
@@ -207,7 +207,7 @@ class PictureWorker:
             ShareUnavailableError: the share did not come back in time.
         """
         paths = self.paths(file)
-        if not any(path.is_symlink() or not path.exists() for path in paths.previews(self._settings)):
+        if has_all_previews(self._workspace, paths):
             return ""
         masked = with_access(self._settings, f"reading {paths.masked}", lambda: read_plain(paths.masked))
         files = preview_files(self._workspace, paths, masked)

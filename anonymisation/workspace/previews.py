@@ -46,6 +46,16 @@ def preview_digest(files: Sequence[tuple[Path, bytes]]) -> str:
     return short_digest(files[0][1]) if files else ""
 
 
+def has_all_previews(workspace: Workspace, paths: ImagePaths) -> bool:
+    """Whether a file, not a link, is in each place where the settings want the preview, without the archive copy.
+
+    Raises:
+        ShareUnavailableError: a folder is not available.
+    """
+    settings = workspace.settings
+    return all(_is_there(settings, path) and not path.is_symlink() for path in paths.previews(settings))
+
+
 def _is_there(settings: Settings, preview: Path) -> bool:
     if name_bytes(preview.name) > MAX_NAME_BYTES:
         return False

@@ -203,6 +203,15 @@ def test_the_next_run_makes_a_preview_that_went_missing(site: Site, settings: di
     assert discover(workspace).folders == ()
 
 
+def test_a_link_in_the_place_of_a_preview_is_replaced_by_it(site: Site) -> None:
+    workspace, preview = masked(site), site.output / FOLDER / PREVIEW
+    preview.unlink()
+    preview.symlink_to(site.input / FOLDER / "p000.jpg")
+    assert run_folder(workspace, FOLDER, CountingDetector()).succeeded
+    assert not preview.is_symlink()
+    assert check_folder(workspace, FOLDER).missing == 0
+
+
 def test_a_lost_state_comes_back_with_the_previews(site: Site) -> None:
     workspace = masked(site)
     shutil.rmtree(site.state)
