@@ -45,7 +45,7 @@ def _scene(size: tuple[int, int], seed: int, *things: Placed, bend: float = 0.0,
 
 
 LARGE: Final = (2692, 1032)
-MIDDLE: Final = (2048, 1024)
+MIDDLE: Final = (1920, 1080)  # not 2:1, which is the shape of panoramas
 SMALL: Final = (1346, 516)
 
 SAMPLES: Final = (
