@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -60,23 +60,29 @@ def exif_tiff(data: bytes) -> Tiff | None:
     The first readable EXIF segment counts. Later EXIF segments continue it, as cameras write EXIF beyond 64 KiB. Only
     the first 64 EXIF segments are read.
     """
-    found = _exif_segments(data) if data.startswith(b"\xff\xd8") else []
-    for first in range(len(found)):
-        if found[first].startswith(TIFF_MARKS):
-            tiff = read_tiff(b"".join(found[first:]))
+    return tiff_of(exif_segments(data))
+
+
+def tiff_of(segments: Sequence[bytes]) -> Tiff | None:
+    """The same from the file's `exif_segments`."""
+    for first in range(len(segments)):
+        if segments[first].startswith(TIFF_MARKS):
+            tiff = read_tiff(b"".join(segments[first:]))
             if tiff is not None:
                 return tiff
     return None
 
 
-def ignored_exif(data: bytes) -> int:
-    """How many further EXIF segments of a JPEG file begin an EXIF of their own, which is not read."""
-    starts = [part.startswith(TIFF_MARKS) for part in _exif_segments(data)] if data.startswith(b"\xff\xd8") else []
-    return max(0, sum(starts) - 1)
+def ignored_exif(segments: Sequence[bytes]) -> int:
+    """How many further ones of a file's `exif_segments` begin an EXIF of their own, which is not read."""
+    return max(0, sum(segment.startswith(TIFF_MARKS) for segment in segments) - 1)
 
 
-def _exif_segments(data: bytes) -> list[bytes]:
+def exif_segments(data: bytes) -> list[bytes]:
+    """The first 64 EXIF segments of a JPEG file, or of a prefix of it, without their mark; none of another file."""
     found: list[bytes] = []
+    if not data.startswith(b"\xff\xd8"):
+        return found
     try:
         for item in segments_of(data, header_only=True):
             if isinstance(item, Segment) and item.marker == APP1 and item.payload.startswith(EXIF_MARK):

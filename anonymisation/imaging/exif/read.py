@@ -21,7 +21,7 @@ from anonymisation.imaging.exif.allow_list import (
 from anonymisation.imaging.exif.camera import NO_CAMERA, CameraTags, read_camera
 from anonymisation.imaging.exif.moments import NO_TIMES, Times, read_times
 from anonymisation.imaging.exif.place import NO_PLACE, Place, read_place, with_heading
-from anonymisation.imaging.exif.provenance import Provenance, exif_tiff, ignored_exif, read_provenance
+from anonymisation.imaging.exif.provenance import Provenance, exif_segments, ignored_exif, read_provenance, tiff_of
 from anonymisation.imaging.exif.tiff import TAG_ORIENTATION, DirectoryName, Entry, Tiff, orientation_of
 from anonymisation.imaging.exif.values import TagProblem
 from anonymisation.imaging.panorama import Panorama
@@ -81,14 +81,15 @@ def read_exif(data: bytes, *, source: str | None = "a picture") -> ExifTags:
     orientation where EXIF has none, as for Windows (policy of System.Photo.Orientation), macOS and Pillow; browsers do
     not look there.
     """
-    tiff, xmp = exif_tiff(data), read_xmp(data, source=source or "a picture")
+    segments = exif_segments(data)
+    tiff, xmp = tiff_of(segments), read_xmp(data, source=source or "a picture")
     direction = None if xmp.panorama is None else xmp.panorama.heading
     if tiff is None:
         if source is not None and _LIKE_EXIF.search(data, 0, 1 << 16):
             logging.getLogger(__name__).warning("%s: its EXIF cannot be read; it is treated as absent", source)
         place = with_heading(NO_PLACE, {}, direction)
         return ExifTags(present=False, orientation=xmp.orientation or 1, place=place, panorama=xmp.panorama)
-    if source is not None and (further := ignored_exif(data)):
+    if source is not None and (further := ignored_exif(segments)):
         message = "%s: %d further EXIF segment(s) with directories of their own are not read"
         logging.getLogger(__name__).warning(message, source, further)
     problems = _unreadable_parts(tiff)
