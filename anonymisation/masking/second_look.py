@@ -111,10 +111,6 @@ class SecondLook:
         sides = (found.boxes[:, 2:] - found.boxes[:, :2]) * [height * scale, width * scale]
         return np.flatnonzero(np.sqrt(sides.prod(axis=1)) >= self.least_side)
 
-    def at(self, pixels: NDArray[np.uint8], found: Detections, segment: Segment) -> Detections:
-        """The remaining detections of an upright picture (H, W, 3), with new masks; raises the errors of `segment`."""
-        return self.look_at(pixels, segment)(found)
-
     def look_at(self, pixels: NDArray[np.uint8], segment: Segment) -> Look:
         """A look at an upright picture (H, W, 3): from detections to the remaining ones, with new masks.
 

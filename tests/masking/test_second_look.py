@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from anonymisation.masking.detections import Detections
 from anonymisation.masking.geometry import union
-from anonymisation.masking.second_look import SecondLook
+from anonymisation.masking.second_look import SecondLook, Segment
 
 LOOK = SecondLook(
     pixels=513 * 385,
@@ -48,6 +48,10 @@ class Segmenter:
         return np.stack([np.full_like(self.odds, -20), self.odds], axis=-1)
 
 
+def at(look: SecondLook, pixels: NDArray[np.uint8], before: Detections, segment: Segment) -> Detections:
+    return look.look_at(pixels, segment)(before)
+
+
 def odds_of(share: float) -> float:
     return float(np.log(share / (1 - share)))
 
@@ -56,16 +60,16 @@ def odds_of(share: float) -> float:
 def test_a_large_detection_is_dropped_if_the_sum_of_both_log_odds_is_low(score: float) -> None:
     before = found((LARGE, score), (SMALL, 0.2))
     enough = -2.0 - odds_of(score)
-    after = LOOK.at(PICTURE, before, Segmenter(enough - 0.1))
+    after = at(LOOK, PICTURE, before, Segmenter(enough - 0.1))
     np.testing.assert_array_equal(after.scores, before.scores[1:])
     np.testing.assert_array_equal(after.masks, before.masks[1:])
     np.testing.assert_array_equal(after.objects, before.objects[1:])
-    assert len(LOOK.at(PICTURE, before, Segmenter(enough + 0.1))) == 2
+    assert len(at(LOOK, PICTURE, before, Segmenter(enough + 0.1))) == 2
 
 
 def test_a_sure_detection_is_kept_for_any_second_look() -> None:
-    assert len(LOOK.at(PICTURE, found((LARGE, 0.96)), Segmenter(-30.0))) == 1
-    assert len(LOOK.at(PICTURE, found((LARGE, 0.94)), Segmenter(-30.0))) == 0
+    assert len(at(LOOK, PICTURE, found((LARGE, 0.96)), Segmenter(-30.0))) == 1
+    assert len(at(LOOK, PICTURE, found((LARGE, 0.94)), Segmenter(-30.0))) == 0
 
 
 def person_in_the_middle() -> Detections:
@@ -80,7 +84,7 @@ def test_another_object_in_its_box_does_not_uncover_a_detection() -> None:
     odds[10:20, 13:24] = 5.0
     before = person_in_the_middle()
     look = replace(LOOK, least_odds=-9.0)
-    after = look.at(PICTURE, before, Segmenter(odds))
+    after = at(look, PICTURE, before, Segmenter(odds))
     np.testing.assert_array_equal(after.masks, before.masks)
     np.testing.assert_array_equal(after.boxes, before.boxes)
 
@@ -90,14 +94,14 @@ def test_an_outline_that_drops_most_of_a_mask_is_not_used() -> None:
         odds = np.full((49, 65), -9.0, np.float32)
         odds[:, :columns] = 5.0  # the detection covers the columns 20 to 38
         before = person_in_the_middle()
-        after = LOOK.at(PICTURE, before, Segmenter(odds))
+        after = at(LOOK, PICTURE, before, Segmenter(odds))
         assert (not np.array_equal(after.masks, before.masks)) == believed
 
 
 def test_masks_of_one_sample_are_not_refined() -> None:
     before = Detections.of([LARGE], [0.2], [1])
     assert before.masks.shape == (1, 1, 1)
-    assert LOOK.at(PICTURE, before, Segmenter(-9.0)) is before
+    assert at(LOOK, PICTURE, before, Segmenter(-9.0)) is before
 
 
 def test_a_detection_is_judged_by_a_fraction_of_its_marked_pixels() -> None:
@@ -105,13 +109,13 @@ def test_a_detection_is_judged_by_a_fraction_of_its_marked_pixels() -> None:
     odds[13:35, 19:22] = 0.4  # 3 of 33 columns of the box
     for share, remains in ((0.02, 1), (0.2, 0)):
         look = replace(LOOK, judged_share=share)
-        assert len(look.at(PICTURE, found((LARGE, 0.2)), Segmenter(odds))) == remains
+        assert len(at(look, PICTURE, found((LARGE, 0.2)), Segmenter(odds))) == remains
 
 
 @pytest.mark.parametrize(("odds", "remains", "drawn"), [(-0.7, 0, 0), (-0.5, 1, 0), (0.4, 1, 0), (0.6, 1, 1)])
 def test_a_detection_neither_absent_nor_seen_stays_unchanged(odds: float, remains: int, drawn: int) -> None:
     before = found((LARGE, 0.2))
-    after = LOOK.at(PICTURE, before, Segmenter(odds))
+    after = at(LOOK, PICTURE, before, Segmenter(odds))
     assert len(after) == remains
     assert remains == drawn or np.array_equal(after.masks, before.masks)
     assert not drawn or (after.masks != before.masks).any()
@@ -120,27 +124,27 @@ def test_a_detection_neither_absent_nor_seen_stays_unchanged(odds: float, remain
 def test_only_large_detections_get_a_second_look() -> None:
     segmenter = Segmenter(-9.0)
     before = found((SMALL, 0.2))
-    assert LOOK.at(PICTURE, before, segmenter) is before
-    assert LOOK.at(PICTURE, Detections.empty(), segmenter).counts() == {}
+    assert at(LOOK, PICTURE, before, segmenter) is before
+    assert at(LOOK, PICTURE, Detections.empty(), segmenter).counts() == {}
     assert segmenter.shown == []
     # A side of 100 pixels of the second look's input, and slightly less.
     for side, remains in ((0.2252, 0), (0.2248, 1)):
         box = [0.1, 0.1, 0.1 + side, 0.1 + side]
-        assert len(LOOK.at(PICTURE, found((box, 0.2)), segmenter)) == remains
+        assert len(at(LOOK, PICTURE, found((box, 0.2)), segmenter)) == remains
 
 
 def test_masks_follow_the_outlines_of_the_network() -> None:
     odds = np.full((49, 65), -9.0, np.float32)
     odds[:, 26:] = 9.0
     before = found((LARGE, 0.9))
-    after = LOOK.at(PICTURE, before, Segmenter(odds))
+    after = at(LOOK, PICTURE, before, Segmenter(odds))
     hidden = union(after, 480, 640)
     columns, rows = (np.flatnonzero(hidden.any(axis=axis)) for axis in (0, 1))
     assert columns[0] == pytest.approx(25.5 / 64 * 639, abs=8)
     # Beyond the box, up to the reach, only sure pixels are hidden.
     assert columns[-1] == pytest.approx(0.8 * 640, abs=2)
     assert [rows[0], rows[-1]] == pytest.approx([0.08 * 480, 0.92 * 480], abs=2)
-    near = replace(LOOK, reach=0.0).at(PICTURE, before, Segmenter(odds))
+    near = at(replace(LOOK, reach=0.0), PICTURE, before, Segmenter(odds))
     assert np.flatnonzero(union(near, 480, 640).any(axis=0))[-1] == pytest.approx(0.7 * 640, abs=2)
 
 
@@ -148,7 +152,7 @@ def test_holes_in_an_outline_are_hidden_too() -> None:
     odds = np.full((49, 65), 5.0, np.float32)
     odds[20:26, 22:26] = -20.0  # such as a face that is not recognised
     odds[28:34, 30:] = -20.0  # open to the right
-    hidden = union(LOOK.at(PICTURE, found((LARGE, 0.9)), Segmenter(odds)), 480, 640)
+    hidden = union(at(LOOK, PICTURE, found((LARGE, 0.9)), Segmenter(odds)), 480, 640)
     assert hidden[23 * 10, 24 * 10]
     assert not hidden[31 * 10, 40 * 10]
 
@@ -179,7 +183,7 @@ def hidden_by(found: Detections, kind: int) -> NDArray[np.bool_]:
 
 def test_a_person_who_is_hidden_is_not_in_the_outline_of_a_vehicle() -> None:
     both, odds = rider_and_bus()
-    after = LOOK.at(PICTURE, both, Groups(odds))
+    after = at(LOOK, PICTURE, both, Groups(odds))
     bus, person = hidden_by(after, 6), hidden_by(after, 1)
     assert not bus[150:330, 150:220].any()
     assert bus[150:330, 310:430].all()
@@ -191,14 +195,14 @@ def test_a_person_whom_nothing_else_hides_stays_in_the_outline_of_a_vehicle() ->
     unsure = odds.copy()
     unsure[12:37, 14:26, 0] = -2.5  # too low for the person's mask, were it less sure, and not for that of the bus
     for finds, seen in ((both.rows(both.classes == 6), odds), (both, unsure)):
-        after = LOOK.at(PICTURE, finds, Groups(seen))
+        after = at(LOOK, PICTURE, finds, Groups(seen))
         assert hidden_by(after, 6)[150:330, 150:220].all()
 
 
 def test_a_box_ends_where_its_mask_ends() -> None:
     odds = np.full((49, 65), -20.0, np.float32)
     odds[12:37, 15:43] = 5.0
-    after = LOOK.at(PICTURE, found((LARGE, 0.9)), Segmenter(odds))
+    after = at(LOOK, PICTURE, found((LARGE, 0.9)), Segmenter(odds))
     assert after.boxes[0] == pytest.approx([12 / 48, 15 / 64, 36 / 48, 42 / 64], abs=0.06)
     hidden = union(after, 480, 640)
     assert hidden[140:340:20, 170:400:20].all()
@@ -207,7 +211,7 @@ def test_a_box_ends_where_its_mask_ends() -> None:
 def test_around_a_box_only_sure_pixels_are_hidden() -> None:
     for outside, hidden in ((-7.1, False), (-6.9, True)):
         look = replace(LOOK, outside_odds=outside)
-        after = look.at(PICTURE, found((LARGE, 0.9)), Segmenter(5.0))
+        after = at(look, PICTURE, found((LARGE, 0.9)), Segmenter(5.0))
         assert union(after, 480, 640)[60, 300] == hidden
         assert union(after, 480, 640)[240, 300]
 
@@ -216,7 +220,7 @@ def test_a_mask_stays_unchanged_if_the_second_opinion_has_no_weight() -> None:
     slope = np.tile(np.linspace(0.01, 0.99, 28), (1, 28, 1))
     before = Detections.of([LARGE], [0.9], [3], slope)
     look = replace(LOOK, odds_weight=0.0, odds_bias=0.0, reach=0.0)
-    after = look.at(PICTURE, before, Segmenter(3.0))
+    after = at(look, PICTURE, before, Segmenter(3.0))
     one, other = (union(detections, 480, 640) for detections in (before, after))
     assert np.count_nonzero(one ^ other) < 0.01 * np.count_nonzero(one)
 
@@ -228,7 +232,7 @@ def test_a_mask_and_the_second_opinion_are_weighted() -> None:
         mask[..., 20:] = 0.9
         look = replace(LOOK, reach=0.0, **changes)
         right = np.where(np.arange(65) > 33, 9.0, odds).astype(np.float32)
-        after = look.at(PICTURE, Detections.of([LARGE], [0.9], [1], mask), Segmenter(np.tile(right, (49, 1))))
+        after = at(look, PICTURE, Detections.of([LARGE], [0.9], [1], mask), Segmenter(np.tile(right, (49, 1))))
         return bool(union(after, 480, 640)[240, 200])
 
     logit = float(np.log(0.2 / 0.8))
@@ -241,7 +245,7 @@ def test_a_mask_and_the_second_opinion_are_weighted() -> None:
 
 def test_a_detection_whose_new_mask_would_be_empty_stays_unchanged() -> None:
     before = found((LARGE, 0.9), mask=0.3)
-    after = replace(LOOK, odds_bias=-5.0).at(PICTURE, before, Segmenter(2.0))
+    after = at(replace(LOOK, odds_bias=-5.0), PICTURE, before, Segmenter(2.0))
     np.testing.assert_array_equal(after.boxes, before.boxes)
     np.testing.assert_array_equal(after.masks, before.masks)
 
@@ -257,7 +261,7 @@ def test_the_network_gets_the_scaled_picture() -> None:
     pixels = np.zeros((960, 1280, 3), np.uint8)
     pixels[:, 640:] = 200
     segmenter = Segmenter(5.0)
-    LOOK.at(pixels, found((LARGE, 0.9)), segmenter)
+    at(LOOK, pixels, found((LARGE, 0.9)), segmenter)
     assert segmenter.shown[0].shape == (385, 513, 3)
     assert segmenter.shown[0][:, :250].max() == 0
     assert segmenter.shown[0][:, 262:].min() == 200
