@@ -63,6 +63,15 @@ def counted(number: int, thing: str, things: str = "") -> str:
     return f"{number} {thing if number == 1 else things or f'{thing}s'}"
 
 
+def is_unicode(text: str) -> bool:
+    """Whether UTF-8 can encode `text`: it has no lone surrogate, as from bytes of a file name that are not UTF-8."""
+    try:
+        text.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def encodable(text: str) -> str:
     """`text` with lone surrogates (bytes of a file name that are not UTF-8) escaped, so that it can be encoded."""
     return text.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from anonymisation.imaging.exif.place import compass_degrees
-from anonymisation.metadata.position import digits, number_of, point_text, warn_of_unusable
+from anonymisation.metadata.position import digits, is_nan, number_of, point_text, warn_of_unusable
 from anonymisation.metadata.road_reference import read_road_reference, split_road
 from anonymisation.metadata.timestamps import Timestamp, parse_timestamp
 from anonymisation.metadata.xml_tree import XmlElement, local_name
@@ -109,4 +109,4 @@ def read_heading(text: str | None, *, source: str, tag: str = "tag 40055") -> st
 
 
 def _number(text: str | None) -> str | None:
-    return None if text is None or text.casefold() == "nan" else text
+    return None if text is None or is_nan(text) else text

@@ -37,7 +37,7 @@ def warn_of_unusable(texts: Mapping[str, str | None], *, source: str) -> None:
     `texts`: longitude, latitude and altitude by the names of their elements, in this order.
     """
     checks = zip(texts.items(), (_is_longitude, _is_latitude, _is_altitude), strict=True)
-    unusable = [name for (name, text), fits in checks if text and text.casefold() != "nan" and not fits(text)]
+    unusable = [name for (name, text), fits in checks if text and not is_nan(text) and not fits(text)]
     if unusable:
         message = "%s: %s in the vendor's tags cannot be used, and counts as missing"
         logging.getLogger(__name__).warning(message, source, " and ".join(unusable))
@@ -49,6 +49,11 @@ def read_point(text: str | None) -> tuple[float, float, float | None] | None:
         return None
     longitude, latitude, altitude = map(float, text.partition("(")[2].rstrip(" )").split())
     return longitude, latitude, None if math.isnan(altitude) else altitude
+
+
+def is_nan(text: str) -> bool:
+    """Whether the text is how the vendor writes an unknown number."""
+    return text.casefold() == "nan"
 
 
 def number_of(text: str) -> float | None:

@@ -13,6 +13,7 @@ import msgspec
 
 from anonymisation.core.errors import ShareUnavailableError
 from anonymisation.core.settings import Settings
+from anonymisation.core.text import is_unicode
 from anonymisation.files.access import require_folder
 from anonymisation.files.plain import LINK, NO_FILE
 from anonymisation.workspace.folder_state import MASKED, FileStamp, PictureState, read_pictures
@@ -120,7 +121,7 @@ def _sort_entry(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
 
 def _sort_folder(entry: os.DirEntry[str], folder: str, listing: Listing) -> None:
     name = entry.name
-    if not _is_unicode(name):
+    if not is_unicode(name):
         reason = "its name is not valid UTF-8; rename it, its pictures are not masked"
         listing.problems.append(Problem(join(folder, _printable(name)), reason, hides_pictures=True))
     elif name == RELEASING_FOLDER:
@@ -207,14 +208,6 @@ def masked_pictures(
 
 def join(folder: str, name: str) -> str:
     return name if folder == "." else f"{folder}/{name}"
-
-
-def _is_unicode(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _printable(name: str) -> str:

@@ -14,6 +14,7 @@ from anonymisation.core.errors import ConfigProblem
 from anonymisation.core.settings import Settings
 from anonymisation.files.digests import name_digest
 from anonymisation.imaging.mask_file import needs_png
+from anonymisation.metadata.path_fallback import below_top_dir
 
 PICTURE_SUFFIXES: Final = (".jpg", ".jpeg")
 # Holds originals while they are released, next to where they were; see `set_aside`.
@@ -230,8 +231,8 @@ class ImagePaths:
         """The part of the folder's whole path below the first folder `top`, as in `mappenavn`; without such a folder,
         the path below the input folder.
         """
-        parts = self.original.parent.parts
-        return PurePosixPath(*parts[parts.index(top) + 1 :]) if top in parts else self.folder
+        below = below_top_dir(self.original, top)
+        return self.folder if below is None else PurePosixPath(*below)
 
     def _sidecars(self, sidecar: Sidecar, *, local: bool, remote: bool) -> list[Path]:
         places = [(self.original, local), (self.masked, remote)]

@@ -14,6 +14,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from anonymisation.core.errors import WorkFailedError
+from anonymisation.core.text import is_unicode
 from anonymisation.database.layouts.columns import Columns
 from anonymisation.database.layouts.tables import ColumnLayout, TableLayout
 
@@ -176,20 +177,12 @@ def existing_keys(connection: Connection, table: Table, keys: Sequence[str]) -> 
     A key with half a surrogate pair is in no table: drivers cannot even ask for it.
     """
     [column] = table.primary_key.columns
-    keys = [key for key in keys if _is_unicode(key)]
+    keys = [key for key in keys if is_unicode(key)]
     found: set[str] = set()
     for start in range(0, len(keys), _IDS_PER_QUERY):
         chunk = keys[start : start + _IDS_PER_QUERY]
         found.update(str(value) for value in connection.scalars(select(column).where(column.in_(chunk))))
     return found
-
-
-def _is_unicode(text: str) -> bool:
-    try:
-        text.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def same_key(value: object) -> object:

@@ -17,7 +17,7 @@ from anonymisation.metadata.forms.reading import Reading
 from anonymisation.metadata.forms.vendor_2022 import GPS, VENDOR, Position, Vendor
 from anonymisation.metadata.image_properties import read_date, read_heading
 from anonymisation.metadata.path_names import NO_NAMES, PathNames, read_names
-from anonymisation.metadata.position import digits, point_text
+from anonymisation.metadata.position import digits, is_nan, point_text
 from anonymisation.metadata.road_reference import Road, RoadReference
 from anonymisation.metadata.spelling import difference, finite, two_decimals
 from anonymisation.metadata.timestamps import Timestamp, file_timestamp
@@ -193,8 +193,9 @@ class Values2022:
         if not self.vendor.has_link:
             return digits(self.reading.exif.place.heading)
         text = self.vendor.gnss("Heading")
-        unknown = text is None or text.casefold() == "nan"
-        return text if unknown else read_heading(text, source=self.reading.source, tag="tag 40056")
+        if text is None or is_nan(text):
+            return text
+        return read_heading(text, source=self.reading.source, tag="tag 40056")
 
     @property
     def quality(self) -> str:
